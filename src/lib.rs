@@ -1,0 +1,1 @@
+//! Evidence-preserving forensic acquisition for AWS.
