@@ -1,1 +1,11 @@
 //! Evidence-preserving forensic acquisition for AWS.
+//!
+//! caselock collects the evidence of a case window into a write-once case folder, proves what can be proven about it,
+//! seals it and hands it over. Evidence flows one way:
+//! `aws → acquire → case → verify → seal → package`; [`model`] holds the words all of them share.
+//!
+//! Without the feature `acquire` the crate is a verifier: no AWS, TLS or asynchronous code in it.
+
+pub mod case;
+pub mod cloudtrail;
+pub mod model;

@@ -1,0 +1,44 @@
+//! The case folder: who the case is, its write-once evidence, and the ledger of every act.
+//!
+//! docs/case-format.md is normative for what lies on disk. This is the only part that writes evidence.
+
+mod error;
+pub mod event;
+mod files;
+mod identity;
+pub mod ledger;
+pub mod merkle;
+mod staging;
+pub mod strict_json;
+mod writer;
+
+pub use error::CaseError;
+pub use files::{CaseFiles, CaseFolder, Found, read_bounded};
+pub use identity::{CaseIdentity, FORMAT_VERSION, Scope};
+pub use staging::{Staged, StagedFile, Staging};
+pub use writer::{CaseWriter, Committed, Pending};
+
+use crate::model::Sha256Hash;
+
+/// Where the case's identity lies.
+pub const CASE_TOML: &str = "custody/case.toml";
+/// Where the ledger lies.
+pub const LEDGER: &str = "custody/ledger.jsonl";
+
+/// Proof that a line is in the ledger, on disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Receipt {
+    /// The line's number.
+    pub seq: u64,
+    /// SHA-256 of its bytes.
+    pub sha256: Sha256Hash,
+}
+
+/// Reads who a case is.
+pub fn read_identity(files: &dyn CaseFiles) -> Result<CaseIdentity, CaseError> {
+    let path = files.describe(CASE_TOML);
+    let text = read_bounded(files, CASE_TOML, identity::CASE_TOML_LIMIT)?;
+    let text = String::from_utf8(text)
+        .map_err(|_| CaseError::Malformed { path: path.clone(), problem: "it is not UTF-8".to_owned() })?;
+    CaseIdentity::parse(&text, &path)
+}

@@ -1,0 +1,87 @@
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Why a case folder could not be read or extended.
+///
+/// `Display` says what was being done; the cause is in `source()`.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CaseError {
+    /// The operating system refused.
+    #[error("cannot {doing} `{}`", path.display())]
+    Io {
+        /// A verb phrase.
+        doing: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The folder holds something that is not a case.
+    #[error("`{}` is not empty and is not a case", path.display())]
+    NotACase {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// There is no case here.
+    #[error("there is no case in `{}`", path.display())]
+    NoCase {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// The case is sealed: nothing may be added to its evidence.
+    #[error("the case in `{}` is sealed", path.display())]
+    Sealed {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// Another process is writing to the case.
+    #[error("another caselock is working on the case in `{}`", path.display())]
+    Locked {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A file of the case is not what the format says.
+    #[error("`{}` is not as caselock writes it: {problem}", path.display())]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// The ledger's hash chain does not hold, so nothing may be added to it.
+    #[error("the ledger of the case does not hold at line {line}: {problem}")]
+    BrokenLedger {
+        /// The line, counted from 1.
+        line: u64,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// The name is taken by other bytes.
+    #[error("`{}` is already in the case", path.display())]
+    AlreadyWritten {
+        /// The file.
+        path: PathBuf,
+    },
+    /// An earlier write or sync failed, so what is on disk is not known.
+    #[error("the case must be opened again: an earlier write did not finish")]
+    Poisoned,
+}
+
+/// Gives an I/O error what was being done, and on what.
+pub(crate) trait IoContext<T> {
+    fn doing(self, doing: &'static str, path: &Path) -> Result<T, CaseError>;
+}
+
+impl<T> IoContext<T> for io::Result<T> {
+    fn doing(self, doing: &'static str, path: &Path) -> Result<T, CaseError> {
+        self.map_err(|source| CaseError::Io { doing, path: path.to_owned(), source })
+    }
+}
+
+impl<T> IoContext<T> for rustix::io::Result<T> {
+    fn doing(self, doing: &'static str, path: &Path) -> Result<T, CaseError> {
+        self.map_err(|errno| CaseError::Io { doing, path: path.to_owned(), source: errno.into() })
+    }
+}

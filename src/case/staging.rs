@@ -1,0 +1,201 @@
+//! The write path: an artifact is staged without a name, hashed while it streams, and named without ever replacing a file.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::Write as _;
+use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, linkat, mkdirat, openat, unlinkat};
+use rustix::io::Errno;
+
+use crate::model::{PayloadPath, Sha256Hash, Sha256Hasher};
+
+use super::CaseError;
+use super::error::IoContext;
+
+/// How many open folders are kept at hand.
+const FOLDERS_KEPT: usize = 256;
+
+/// Where fetchers write, each on its own thread; what they write counts only once the case has committed it.
+#[derive(Clone, Debug)]
+pub struct Staging {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    root: OwnedFd,
+    root_path: PathBuf,
+    folders: Mutex<HashMap<String, Arc<OwnedFd>>>,
+    next_name: AtomicU64,
+}
+
+/// A file that is being written and has no name yet.
+#[derive(Debug)]
+pub struct StagedFile {
+    file: File,
+    hasher: Sha256Hasher,
+    size: u64,
+    place: Place,
+}
+
+/// A file that is written and hashed, and waits for its name.
+#[derive(Debug)]
+pub struct Staged {
+    file: File,
+    place: Place,
+    /// SHA-256 of its bytes.
+    pub sha256: Sha256Hash,
+    /// How many there are.
+    pub size: u64,
+}
+
+#[derive(Debug)]
+struct Place {
+    path: PayloadPath,
+    full_path: PathBuf,
+    folder: Arc<OwnedFd>,
+    name: String,
+    /// The name it has meanwhile, where the file system cannot hold a file without one.
+    temporary_name: Option<String>,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if let Some(temporary) = self.temporary_name.take() {
+            // A leftover is harmless: it has no ledger line, and the next run discards it.
+            let _unlinked = unlinkat(&*self.folder, temporary, AtFlags::empty());
+        }
+    }
+}
+
+impl Staging {
+    pub(crate) fn new(root: &Path) -> Result<Self, CaseError> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let fd = openat(CWD, root, flags, Mode::empty()).doing("open", root)?;
+        Ok(Self {
+            inner: Arc::new(Inner {
+                root: fd,
+                root_path: root.to_owned(),
+                folders: Mutex::default(),
+                next_name: AtomicU64::new(0),
+            }),
+        })
+    }
+
+    /// Opens a file that will be named `path` when it is committed. Missing folders are made; links are not followed.
+    pub fn stage(&self, path: &PayloadPath) -> Result<StagedFile, CaseError> {
+        let full_path = self.inner.root_path.join(path.as_str());
+        let (folder_path, name) = path.as_str().rsplit_once('/').unwrap_or(("data", path.as_str()));
+        let folder = self.folder(folder_path)?;
+        let mode = Mode::RUSR | Mode::RGRP | Mode::ROTH;
+        let unnamed = openat(&*folder, ".", OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC, mode);
+        let (fd, temporary_name) = match unnamed {
+            Ok(fd) => (fd, None),
+            // Network, overlay and older file systems cannot hold a file without a name.
+            Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::NOENT | Errno::INVAL) => {
+                let number = self.inner.next_name.fetch_add(1, Ordering::Relaxed);
+                let temporary = format!("~part-{}-{number}", std::process::id());
+                let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+                (openat(&*folder, &temporary, flags, mode).doing("create", &full_path)?, Some(temporary))
+            }
+            Err(errno) => return Err(errno).doing("create", &full_path),
+        };
+        let place = Place { path: path.clone(), full_path, folder, name: name.to_owned(), temporary_name };
+        Ok(StagedFile { file: File::from(fd), hasher: Sha256Hasher::default(), size: 0, place })
+    }
+
+    /// Opens a folder of the case, component by component, so that a planted link cannot lead out of it.
+    fn folder(&self, path: &str) -> Result<Arc<OwnedFd>, CaseError> {
+        let mut kept = self.inner.folders.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(folder) = kept.get(path) {
+            return Ok(Arc::clone(folder));
+        }
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let full_path = self.inner.root_path.join(path);
+        let mut folder: Option<OwnedFd> = None;
+        for part in path.split('/') {
+            let parent = folder.as_ref().unwrap_or(&self.inner.root);
+            match mkdirat(parent, part, Mode::RWXU | Mode::RGRP | Mode::XGRP | Mode::ROTH | Mode::XOTH) {
+                Ok(()) | Err(Errno::EXIST) => {}
+                Err(errno) => return Err(errno).doing("create the folder", &full_path),
+            }
+            folder = Some(openat(parent, part, flags, Mode::empty()).doing("open the folder", &full_path)?);
+        }
+        let Some(folder) = folder else {
+            return Err(CaseError::Malformed { path: full_path, problem: "it names no folder".to_owned() });
+        };
+        if kept.len() >= FOLDERS_KEPT {
+            kept.clear();
+        }
+        let folder = Arc::new(folder);
+        kept.insert(path.to_owned(), Arc::clone(&folder));
+        Ok(folder)
+    }
+
+    /// Waits until everything written to the case's file system so far, names included, is on disk.
+    pub(crate) fn sync(&self) -> Result<(), CaseError> {
+        rustix::fs::syncfs(&self.inner.root).doing("flush", &self.inner.root_path)
+    }
+}
+
+impl StagedFile {
+    /// Writes and hashes the next piece.
+    pub fn write(&mut self, bytes: &[u8]) -> Result<(), CaseError> {
+        self.file.write_all(bytes).doing("write", &self.place.full_path)?;
+        self.hasher.update(bytes);
+        self.size += u64::try_from(bytes.len()).unwrap_or(0);
+        Ok(())
+    }
+
+    /// Ends the file.
+    #[must_use]
+    pub fn finish(self) -> Staged {
+        Staged { file: self.file, place: self.place, sha256: self.hasher.finish(), size: self.size }
+    }
+}
+
+/// What came of giving a staged file its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Named {
+    /// It has its name.
+    New,
+    /// The same bytes lie there already.
+    Same,
+    /// Other bytes lie there; they stay.
+    Different,
+}
+
+impl Staged {
+    /// The path it is meant for.
+    #[must_use]
+    pub fn path(&self) -> &PayloadPath {
+        &self.place.path
+    }
+
+    /// Gives the file its name, never replacing one.
+    pub(crate) fn name(&mut self) -> Result<Named, CaseError> {
+        let place = &mut self.place;
+        let outcome = match &place.temporary_name {
+            None => {
+                let unnamed = format!("/proc/self/fd/{}", self.file.as_raw_fd());
+                linkat(CWD, unnamed, &*place.folder, &place.name, AtFlags::SYMLINK_FOLLOW)
+            }
+            Some(temporary) => linkat(&*place.folder, temporary, &*place.folder, &place.name, AtFlags::empty()),
+        };
+        match outcome {
+            Ok(()) => Ok(Named::New),
+            Err(Errno::EXIST) => {
+                let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+                let there = openat(&*place.folder, &place.name, flags, Mode::empty()).doing("open", &place.full_path)?;
+                let there = crate::model::HashingReader::new(File::from(there));
+                let (sha256, _) = there.finish().doing("read", &place.full_path)?;
+                Ok(if sha256 == self.sha256 { Named::Same } else { Named::Different })
+            }
+            Err(errno) => Err(errno).doing("name", &place.full_path),
+        }
+    }
+}

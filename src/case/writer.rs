@@ -1,0 +1,348 @@
+//! The only one that writes evidence: opens a case for collection, commits artifacts in groups, appends to the ledger.
+#![expect(clippy::disallowed_methods, reason = "this module is where the case is written")]
+
+use std::collections::HashSet;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufReader, Write as _};
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{FlockOperation, flock};
+
+use crate::model::{PayloadPath, Sha256Hash, Timestamp};
+
+use super::error::IoContext;
+use super::event::{CaseOpened, CollectionInterrupted, Event, Tool};
+use super::files::{CaseFiles as _, CaseFolder, Found, read_bounded};
+use super::identity::{CASE_TOML_LIMIT, CaseIdentity};
+use super::ledger::{LedgerWriter, read_ledger};
+use super::merkle::MerkleTree;
+use super::staging::{Named, Staged, Staging};
+use super::{CASE_TOML, CaseError, LEDGER, Receipt};
+
+const README: &str = include_str!("../../case-template/README.txt");
+
+/// A case that is open for writing, by this process alone.
+#[derive(Debug)]
+pub struct CaseWriter {
+    root: PathBuf,
+    identity: CaseIdentity,
+    ledger: LedgerWriter,
+    staging: Staging,
+    next_run: u32,
+    sealed: bool,
+    poisoned: bool,
+}
+
+/// An artifact that is staged, and what the ledger will say of it.
+#[derive(Debug)]
+pub struct Pending {
+    /// The file.
+    pub staged: Staged,
+    /// The event to record when it is durable, normally `artifact.acquired`.
+    pub event: Event,
+}
+
+/// What became of a pending artifact.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Committed {
+    /// It is on disk, and the ledger says so.
+    Stored(Receipt),
+    /// The same bytes were in the case already.
+    AlreadyStored,
+    /// Other bytes lie under its name. They stay; the new ones were not kept.
+    Refused {
+        /// The name.
+        path: PayloadPath,
+    },
+}
+
+impl CaseWriter {
+    /// Makes a new case in `root`, which must not exist or be empty.
+    ///
+    /// A folder in which an earlier attempt was cut off before its ledger began is taken up again.
+    pub fn create(root: &Path, identity: &CaseIdentity, tool: &Tool) -> Result<Self, CaseError> {
+        if root.exists() && !is_vacant(root)? {
+            return Err(CaseError::NotACase { path: root.to_owned() });
+        }
+        fs::create_dir_all(root.join("custody")).doing("create the folder", root)?;
+        fs::create_dir_all(root.join("data")).doing("create the folder", root)?;
+        write_once(&root.join("README.txt"), README.as_bytes())?;
+        let text = identity.to_toml();
+        let case_toml = root.join(CASE_TOML);
+        if case_toml.exists() {
+            fs::remove_file(&case_toml).doing("replace the unfinished", &case_toml)?;
+        }
+        write_once(&case_toml, text.as_bytes())?;
+        for folder in [root.join("custody"), root.join("data"), root.to_owned()] {
+            sync_folder(&folder)?;
+        }
+        if let Some(parent) = root.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+            sync_folder(parent)?;
+        }
+        let ledger_path = root.join(LEDGER);
+        let file = OpenOptions::new().append(true).create(true).mode(0o644).open(&ledger_path).doing("create", &ledger_path)?;
+        sync_folder(&root.join("custody"))?;
+        drop(file);
+        let mut writer = Self::open(root)?;
+        writer.append(Event::CaseOpened(CaseOpened {
+            format_version: identity.format_version,
+            case_number: identity.case_number.clone(),
+            case_toml_sha256: Sha256Hash::of(text.as_bytes()),
+            tool: tool.clone(),
+        }))?;
+        Ok(writer)
+    }
+
+    /// Opens the case in `root` for writing: takes its lock, checks its ledger, closes a line that a crash cut short.
+    pub fn open(root: &Path) -> Result<Self, CaseError> {
+        let folder = CaseFolder::open(root)?;
+        let text = read_bounded(&folder, CASE_TOML, CASE_TOML_LIMIT)?;
+        let case_toml = root.join(CASE_TOML);
+        let text = String::from_utf8(text)
+            .map_err(|_| CaseError::Malformed { path: case_toml.clone(), problem: "it is not UTF-8".to_owned() })?;
+        let identity = CaseIdentity::parse(&text, &case_toml)?;
+
+        let ledger_path = root.join(LEDGER);
+        let no_follow = i32::try_from(rustix::fs::OFlags::NOFOLLOW.bits()).unwrap_or(0);
+        let file = OpenOptions::new()
+            .append(true)
+            .read(true)
+            .custom_flags(no_follow)
+            .open(&ledger_path)
+            .doing("open", &ledger_path)?;
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => {}
+            Err(rustix::io::Errno::WOULDBLOCK) => return Err(CaseError::Locked { path: root.to_owned() }),
+            Err(errno) => return Err(errno).doing("lock", &ledger_path),
+        }
+        let (mut last_run, mut sealed) = (0, false);
+        let reader = BufReader::new(File::open(&ledger_path).doing("open", &ledger_path)?);
+        let state = read_ledger(reader, &ledger_path, &mut |line| match &line.entry.event {
+            Event::CollectionStarted(started) => last_run = started.run,
+            Event::CaseSealed(_) => sealed = true,
+            _ => {}
+        })?;
+        let ledger = LedgerWriter::resume(file, ledger_path, &state, now())?;
+        let staging = Staging::new(root)?;
+        Ok(Self { root: root.to_owned(), identity, ledger, staging, next_run: last_run + 1, sealed, poisoned: false })
+    }
+
+    /// Makes the case ready for another run of `collect`: refuses a sealed one, and after an interrupted run discards what it left
+    /// half-stored and records that. Gives the number of the new run.
+    pub fn begin_run(&mut self) -> Result<u32, CaseError> {
+        if self.sealed {
+            return Err(CaseError::Sealed { path: self.root.clone() });
+        }
+        if let Some(run) = self.unfinished_run()? {
+            let discarded = self.discard_unrecorded()?;
+            self.append(Event::CollectionInterrupted(CollectionInterrupted { run, discarded, cause: None }))?;
+        }
+        let run = self.next_run;
+        self.next_run += 1;
+        Ok(run)
+    }
+
+    fn unfinished_run(&self) -> Result<Option<u32>, CaseError> {
+        let mut unfinished = None;
+        self.read_ledger(&mut |line| match &line.entry.event {
+            Event::CollectionStarted(started) => unfinished = Some(started.run),
+            Event::CollectionFinished(_) | Event::CollectionInterrupted(_) => unfinished = None,
+            _ => {}
+        })?;
+        Ok(unfinished)
+    }
+
+    /// Removes files under `data/` that the ledger does not know. They were never acknowledged.
+    fn discard_unrecorded(&self) -> Result<Vec<String>, CaseError> {
+        let mut recorded = HashSet::new();
+        self.read_ledger(&mut |line| {
+            if let Event::ArtifactAcquired(artifact) = &line.entry.event {
+                recorded.insert(Sha256Hash::of(artifact.path.as_str().as_bytes()));
+            }
+        })?;
+        let mut unrecorded = Vec::new();
+        CaseFolder::open(&self.root)?.walk(&mut |found| {
+            if let Found::File { path, .. } = found
+                && path.starts_with("data/")
+                && !recorded.contains(&Sha256Hash::of(path.as_bytes()))
+            {
+                unrecorded.push(path.to_owned());
+            }
+        })?;
+        for path in &unrecorded {
+            let path = self.root.join(path);
+            fs::remove_file(&path).doing("discard the half-stored", &path)?;
+        }
+        Ok(unrecorded)
+    }
+
+    /// Shows every entry of the ledger so far to `visit`.
+    pub fn read_ledger(&self, visit: &mut dyn FnMut(&super::ledger::Line<'_>)) -> Result<(), CaseError> {
+        let path = self.root.join(LEDGER);
+        let reader = BufReader::new(File::open(&path).doing("open", &path)?);
+        read_ledger(reader, &path, visit).map(drop)
+    }
+
+    /// Where fetchers write.
+    #[must_use]
+    pub fn staging(&self) -> Staging {
+        self.staging.clone()
+    }
+
+    /// Whether an artifact lies at `path`, recorded. Holds between [`CaseWriter::begin_run`] and the next commit of that path.
+    #[must_use]
+    pub fn has(&self, path: &PayloadPath) -> bool {
+        self.root.join(path.as_str()).symlink_metadata().is_ok()
+    }
+
+    /// Names the staged files, waits until data and names are on disk, then records them in one durable append.
+    ///
+    /// When this returns, every artifact that is [`Committed::Stored`] survives a crash; after an error nothing more can be
+    /// committed until the case is opened again.
+    pub fn commit(&mut self, batch: Vec<Pending>) -> Result<Vec<Committed>, CaseError> {
+        if self.poisoned {
+            return Err(CaseError::Poisoned);
+        }
+        self.poisoned = true;
+        let mut outcomes = Vec::with_capacity(batch.len());
+        let mut events = Vec::with_capacity(batch.len());
+        for Pending { mut staged, event } in batch {
+            outcomes.push(match staged.name()? {
+                Named::New => {
+                    events.push(event);
+                    None
+                }
+                Named::Same => Some(Committed::AlreadyStored),
+                Named::Different => Some(Committed::Refused { path: staged.path().clone() }),
+            });
+        }
+        if !events.is_empty() {
+            self.staging.sync()?;
+        }
+        let mut receipts = self.ledger.append(events, now())?.into_iter();
+        self.poisoned = false;
+        let committed = outcomes.into_iter().map(|outcome| match outcome {
+            Some(outcome) => Ok(outcome),
+            None => receipts.next().map(Committed::Stored).ok_or(CaseError::Poisoned),
+        });
+        committed.collect()
+    }
+
+    /// Records an event durably.
+    pub fn append(&mut self, event: Event) -> Result<Receipt, CaseError> {
+        self.ledger.append(vec![event], now())?.pop().ok_or(CaseError::Poisoned)
+    }
+
+    /// Writes a file of the case that is not evidence (a tag file, a seal) under `path`, once. The same bytes again are fine.
+    pub fn write_tag_file(&mut self, path: &str, bytes: &[u8]) -> Result<(), CaseError> {
+        let full_path = self.root.join(path);
+        if let Some(folder) = full_path.parent() {
+            fs::create_dir_all(folder).doing("create the folder", folder)?;
+        }
+        write_once(&full_path, bytes)?;
+        full_path.parent().map_or(Ok(()), sync_folder)
+    }
+
+    /// Takes away every permission to write under `data/`. Gives the number of folders changed.
+    pub fn protect_payload(&mut self) -> Result<u64, CaseError> {
+        fn protect(folder: &Path) -> Result<u64, CaseError> {
+            let mut changed = 1;
+            for entry in fs::read_dir(folder).doing("list", folder)? {
+                let entry = entry.doing("list", folder)?;
+                let path = entry.path();
+                let kind = entry.file_type().doing("look at", &path)?;
+                if kind.is_dir() {
+                    changed += protect(&path)?;
+                } else if kind.is_file() {
+                    fs::set_permissions(&path, fs::Permissions::from_mode(0o444)).doing("protect", &path)?;
+                }
+            }
+            fs::set_permissions(folder, fs::Permissions::from_mode(0o555)).doing("protect", folder)?;
+            Ok(changed)
+        }
+        protect(&self.root.join("data"))
+    }
+
+    /// Which case this is.
+    #[must_use]
+    pub fn identity(&self) -> &CaseIdentity {
+        &self.identity
+    }
+
+    /// The tree over the ledger's lines.
+    #[must_use]
+    pub fn ledger_tree(&self) -> &MerkleTree {
+        self.ledger.tree()
+    }
+
+    /// Whether the case has a seal.
+    #[must_use]
+    pub fn is_sealed(&self) -> bool {
+        self.sealed
+    }
+
+    /// The case folder.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The case as readers see it.
+    pub fn files(&self) -> Result<CaseFolder, CaseError> {
+        CaseFolder::open(&self.root)
+    }
+}
+
+/// The present, by this machine's clock.
+fn now() -> Timestamp {
+    Timestamp::new(chrono::Utc::now())
+}
+
+/// Whether a folder is empty, but for what a run leaves that was cut off before its ledger began.
+fn is_vacant(root: &Path) -> Result<bool, CaseError> {
+    let mut only_beginnings = true;
+    for entry in fs::read_dir(root).doing("list", root)? {
+        let name = entry.doing("list", root)?.file_name();
+        only_beginnings &= match name.to_str() {
+            Some("README.txt") => true,
+            Some("data") => fs::read_dir(root.join("data")).doing("list", root)?.next().is_none(),
+            Some("custody") => {
+                let ledger = root.join(LEDGER);
+                !ledger.exists() || fs::metadata(&ledger).doing("look at", &ledger)?.len() == 0
+            }
+            _ => false,
+        };
+    }
+    Ok(only_beginnings)
+}
+
+/// Writes a file durably under a name that must not be taken by other bytes.
+fn write_once(path: &Path, bytes: &[u8]) -> Result<(), CaseError> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".part");
+    let part = PathBuf::from(name);
+    match fs::remove_file(&part) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error).doing("replace the unfinished", &part),
+        _ => {}
+    }
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o444).open(&part).doing("create", &part)?;
+    file.write_all(bytes).doing("write", &part)?;
+    file.sync_all().doing("flush", &part)?;
+    let outcome = match fs::hard_link(&part, path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            if fs::read(path).doing("read", path)? == bytes {
+                Ok(())
+            } else {
+                Err(CaseError::AlreadyWritten { path: path.to_owned() })
+            }
+        }
+        other => other.doing("name", path),
+    };
+    fs::remove_file(&part).doing("discard", &part)?;
+    outcome
+}
+
+fn sync_folder(folder: &Path) -> Result<(), CaseError> {
+    File::open(folder).and_then(|folder| folder.sync_all()).doing("flush", folder)
+}

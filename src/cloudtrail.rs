@@ -1,0 +1,1 @@
+//! What CloudTrail's files mean.

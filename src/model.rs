@@ -1,0 +1,63 @@
+//! The words of the domain: values parsed once, and valid ever after.
+
+mod account;
+mod arn;
+mod hash;
+mod location;
+mod payload_path;
+mod region;
+mod timestamp;
+mod window;
+
+pub use account::{AccountId, ParseAccountIdError};
+pub use arn::{ParseTrailArnError, TrailArn};
+pub use hash::{HashingReader, ParseSha256HashError, Sha256Hash, Sha256Hasher};
+pub use location::S3Location;
+pub use payload_path::{ParsePayloadPathError, PayloadPath};
+pub use region::{ParseRegionError, Region};
+pub use timestamp::{ParseTimestampError, Timestamp};
+pub use window::{Bound, Window, WindowError, parse_bound};
+
+/// Implements `Serialize` and `Deserialize` through `Display` and `FromStr`, so that there is one way in.
+macro_rules! serde_as_text {
+    ($type:ty) => {
+        impl serde::Serialize for $type {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+        impl<'de> serde::Deserialize<'de> for $type {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = String::deserialize(deserializer)?;
+                text.parse().map_err(serde::de::Error::custom)
+            }
+        }
+    };
+}
+pub(crate) use serde_as_text;
+
+/// Makes text from evidence fit for a terminal or a one-line message.
+///
+/// Control characters, terminal escapes and bidirectional overrides become `\u{…}`, so that a hostile name can neither move the
+/// cursor nor disguise itself.
+#[must_use]
+pub fn printable(text: &str) -> String {
+    let hides = |c: char| {
+        c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+    };
+    if !text.contains(hides) {
+        return text.to_owned();
+    }
+    text.chars().map(|c| if hides(c) { c.escape_unicode().to_string() } else { c.to_string() }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::printable;
+
+    #[test]
+    fn terminal_escapes_and_overrides_are_spelled_out() {
+        assert_eq!(printable("a\u{1b}[2Jb\u{202e}c\n"), r"a\u{1b}[2Jb\u{202e}c\u{a}");
+        assert_eq!(printable("Grün/…"), "Grün/…");
+    }
+}

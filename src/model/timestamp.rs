@@ -1,0 +1,93 @@
+use std::fmt;
+use std::str::FromStr;
+
+use chrono::{DateTime, SecondsFormat, TimeDelta, Timelike, Utc};
+
+use super::serde_as_text;
+
+/// An instant in UTC, written in RFC 3339 with `Z`, to the second or to the millisecond.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(DateTime<Utc>);
+
+/// The text is not an instant with its offset from UTC.
+#[derive(Debug, thiserror::Error)]
+#[error("`{text}` is not an RFC 3339 time with its offset from UTC, such as 2026-03-01T09:00:00Z")]
+pub struct ParseTimestampError {
+    text: String,
+}
+
+impl Timestamp {
+    /// The instant, cut to the millisecond.
+    #[must_use]
+    pub fn new(instant: DateTime<Utc>) -> Self {
+        let millis = instant.nanosecond() / 1_000_000 * 1_000_000;
+        Self(instant.with_nanosecond(millis).unwrap_or(instant))
+    }
+
+    /// The instant as chrono knows it.
+    #[must_use]
+    pub fn instant(self) -> DateTime<Utc> {
+        self.0
+    }
+
+    /// The instant `seconds` later, or earlier when negative.
+    #[must_use]
+    pub fn plus_seconds(self, seconds: i64) -> Self {
+        Self(self.0.checked_add_signed(TimeDelta::seconds(seconds)).unwrap_or(self.0))
+    }
+
+    /// The start of this instant's hour.
+    #[must_use]
+    pub fn floor_hour(self) -> Self {
+        let hour = self.0.with_minute(0).and_then(|t| t.with_second(0)).and_then(|t| t.with_nanosecond(0));
+        Self(hour.unwrap_or(self.0))
+    }
+}
+
+impl FromStr for Timestamp {
+    type Err = ParseTimestampError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        DateTime::parse_from_rfc3339(text)
+            .map(|instant| Self::new(instant.with_timezone(&Utc)))
+            .map_err(|_| ParseTimestampError { text: super::printable(&text.chars().take(64).collect::<String>()) })
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let format = if self.0.nanosecond() == 0 { SecondsFormat::Secs } else { SecondsFormat::Millis };
+        f.write_str(&self.0.to_rfc3339_opts(format, true))
+    }
+}
+
+impl fmt::Debug for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+serde_as_text!(Timestamp);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_offset_is_converted_never_dropped() {
+        let time: Timestamp = "2026-03-01T09:00:00+05:00".parse().unwrap();
+        assert_eq!(time.to_string(), "2026-03-01T04:00:00Z");
+    }
+
+    #[test]
+    fn text_and_value_agree_to_the_millisecond() {
+        for text in ["2026-03-01T04:00:00Z", "2026-03-01T04:00:00.120Z"] {
+            assert_eq!(text.parse::<Timestamp>().unwrap().to_string(), text);
+        }
+    }
+
+    #[test]
+    fn a_time_without_an_offset_is_refused() {
+        assert!("2026-03-01T04:00:00".parse::<Timestamp>().is_err());
+    }
+}
