@@ -9,3 +9,4 @@
 pub mod case;
 pub mod cloudtrail;
 pub mod model;
+pub mod verify;
