@@ -19,7 +19,7 @@ pub(in super::super) struct Bucket {
     pub(in super::super) created: DateTime<Utc>,
     pub(in super::super) policy: Option<String>,
     pub(super) entries: BTreeMap<String, Vec<StoredObject>>,
-    writes: u64,
+    pub(super) writes: u64,
 }
 
 /// What a deletion did.

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use futures::future::ready;
 use futures::stream;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderName, HeaderValue, Response, StatusCode};
@@ -271,11 +272,18 @@ async fn cut(response: Response<Body>, after: usize) -> Response<Body> {
     parts
         .headers
         .insert(CONTENT_LENGTH, HeaderValue::from(whole.len()));
-    let broken = io::Error::new(io::ErrorKind::ConnectionAborted, "the body was cut");
-    let frames = [Ok(Frame::data(whole.slice(..after))), Err(broken)];
+    let beginning = stream::once(ready(Ok(Frame::data(whole.slice(..after)))));
+    // What was sent so far leaves only while the body has nothing more to say.
+    let end = stream::once(async {
+        tokio::task::yield_now().await;
+        Err(io::Error::new(
+            io::ErrorKind::ConnectionAborted,
+            "the body was cut",
+        ))
+    });
     Response::from_parts(
         parts,
-        Body::http_body_unsync(StreamBody::new(stream::iter(frames))),
+        Body::http_body_unsync(StreamBody::new(stream::StreamExt::chain(beginning, end))),
     )
 }
 
