@@ -21,7 +21,8 @@ mod trail;
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use chrono::{DateTime, Duration, Utc};
 use flate2::{Compression, GzBuilder};
@@ -60,8 +61,15 @@ struct State {
     keys: keys::Keys,
     events: Vec<record::Event>,
     deliveries: BTreeMap<String, trail::LastDelivery>,
-    disks: disks::Disks,
+    disks: RwLock<disks::Disks>,
     flow_logs: Vec<flow::FlowLog>,
+    trail_deleted: AtomicBool,
+}
+
+impl State {
+    fn disks(&self) -> RwLockReadGuard<'_, disks::Disks> {
+        self.disks.read().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Account {
@@ -82,12 +90,11 @@ impl Account {
             keys,
             events,
             deliveries,
-            disks,
+            disks: RwLock::new(disks),
             flow_logs,
+            trail_deleted: AtomicBool::new(false),
         };
-        Self {
-            state: Arc::new(state),
-        }
+        Self { state: Arc::new(state) }
     }
 
     /// The buckets, to look at and to tamper with.
@@ -105,10 +112,7 @@ impl Account {
     /// The trail's ARN.
     #[must_use]
     pub fn trail_arn(&self) -> String {
-        format!(
-            "arn:aws:cloudtrail:{}:{ACCOUNT_ID}:trail/{TRAIL_NAME}",
-            self.scenario().home_region()
-        )
+        format!("arn:aws:cloudtrail:{}:{ACCOUNT_ID}:trail/{TRAIL_NAME}", self.scenario().home_region())
     }
 
     /// The keys a region has signed with, oldest first.
@@ -132,13 +136,21 @@ impl Account {
     pub fn publish_digest(&self, region: &str, document: &[u8]) -> Option<String> {
         let signature = self.sign_digest(region, document)?;
         let digest: Value = serde_json::from_slice(document).ok()?;
-        let (bucket, object) = (
-            digest.get("digestS3Bucket")?.as_str()?,
-            digest.get("digestS3Object")?.as_str()?,
-        );
+        let (bucket, object) = (digest.get("digestS3Bucket")?.as_str()?, digest.get("digestS3Object")?.as_str()?);
         let upload = trail::digest_upload(document, &signature, None);
         self.objects().put_new_version(bucket, object, upload)?;
         Some(signature)
+    }
+
+    /// Deletes the trail: CloudTrail no longer knows it, its files stay where they are.
+    pub fn delete_trail(&self) {
+        self.state.trail_deleted.store(true, Ordering::Relaxed);
+    }
+
+    /// Makes a new snapshot of a region's first volume, and returns its id; nothing without one.
+    pub fn create_snapshot(&self, region: &str) -> Option<String> {
+        let mut disks = self.state.disks.write().unwrap_or_else(PoisonError::into_inner);
+        disks.copy_first(region, self.scenario().end)
     }
 
     fn state(&self) -> &State {
@@ -152,10 +164,7 @@ fn create_buckets(scenario: &Scenario, objects: &Objects) {
     objects.create_bucket(TRAIL_BUCKET, home, true, created);
     objects.create_bucket(FLOW_BUCKET, home, false, created + Duration::days(30));
     objects.create_bucket(DATA_BUCKET, home, false, created + Duration::days(31));
-    for (bucket, writer) in [
-        (TRAIL_BUCKET, "cloudtrail.amazonaws.com"),
-        (FLOW_BUCKET, "delivery.logs.amazonaws.com"),
-    ] {
+    for (bucket, writer) in [(TRAIL_BUCKET, "cloudtrail.amazonaws.com"), (FLOW_BUCKET, "delivery.logs.amazonaws.com")] {
         objects.set_policy(bucket, Some(delivery_policy(bucket, writer)));
     }
     store_reports(objects, created + Duration::days(90));
@@ -194,9 +203,7 @@ fn store_reports(objects: &Objects, at: DateTime<Utc>) {
 /// Compresses as AWS does: one member, without name or time.
 #[expect(clippy::expect_used, reason = "writing to memory cannot fail")]
 fn gzip(content: &[u8]) -> Vec<u8> {
-    let mut encoder = GzBuilder::new()
-        .mtime(0)
-        .write(Vec::new(), Compression::default());
+    let mut encoder = GzBuilder::new().mtime(0).write(Vec::new(), Compression::default());
     encoder.write_all(content).expect("memory takes all bytes");
     encoder.finish().expect("memory takes all bytes")
 }

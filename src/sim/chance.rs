@@ -15,9 +15,7 @@ pub(super) struct Chance {
 
 impl Chance {
     pub(super) fn new(seed: u64, label: &str) -> Self {
-        Self {
-            generator: generator(seed, label),
-        }
+        Self { generator: generator(seed, label) }
     }
 
     /// A number in `0..limit`; 0 when the limit is 0.
@@ -42,20 +40,11 @@ impl Chance {
 
     /// Sixteen characters as CloudTrail appends them to the names of its files.
     pub(super) fn suffix(&mut self) -> String {
-        self.text(
-            16,
-            b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789",
-        )
+        self.text(16, b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789")
     }
 
     pub(super) fn uuid(&mut self) -> String {
-        let (a, b, c, d, e) = (
-            self.hex(8),
-            self.hex(4),
-            self.hex(3),
-            self.hex(3),
-            self.hex(12),
-        );
+        let (a, b, c, d, e) = (self.hex(8), self.hex(4), self.hex(3), self.hex(3), self.hex(12));
         format!("{a}-{b}-4{c}-9{d}-{e}")
     }
 
@@ -70,10 +59,7 @@ impl Chance {
 
 /// The generator behind a label, for those who need the numbers themselves.
 pub(super) fn generator(seed: u64, label: &str) -> ChaCha20Rng {
-    let digest = Sha256::new()
-        .chain_update(seed.to_be_bytes())
-        .chain_update(label)
-        .finalize();
+    let digest = Sha256::new().chain_update(seed.to_be_bytes()).chain_update(label).finalize();
     ChaCha20Rng::from_seed(digest.into())
 }
 

@@ -45,17 +45,10 @@ pub(super) struct Disks {
 impl Disks {
     pub(super) fn new(scenario: &Scenario) -> Self {
         let mut chance = Chance::new(scenario.seed, "disks");
-        let mut disks = Self {
-            volumes: Vec::new(),
-            snapshots: Vec::new(),
-        };
+        let mut disks = Self { volumes: Vec::new(), snapshots: Vec::new() };
         for region in &scenario.regions {
             let home = region == scenario.home_region();
-            let names: &[&str] = if home {
-                &["web-1", "web-2", "db-1", "bastion"]
-            } else {
-                &["worker-1", "archive"]
-            };
+            let names: &[&str] = if home { &["web-1", "web-2", "db-1", "bastion"] } else { &["worker-1", "archive"] };
             for name in names {
                 disks.add(&mut chance, scenario, region, name);
             }
@@ -84,10 +77,28 @@ impl Disks {
         });
     }
 
+    /// Takes one more snapshot of a region's first volume.
+    pub(super) fn copy_first(&mut self, region: &str, started: DateTime<Utc>) -> Option<String> {
+        let volume = self.volumes.iter().find(|volume| volume.region == region)?;
+        let id = format!("snap-0{:016x}", self.snapshots.len());
+        let snapshot = Snapshot {
+            region: region.to_owned(),
+            id: id.clone(),
+            volume: volume.id.clone(),
+            size: volume.size,
+            started,
+            description: String::new(),
+            encrypted: volume.encrypted,
+            archived: false,
+            tags: Vec::new(),
+            shared_with: Vec::new(),
+        };
+        self.snapshots.push(snapshot);
+        Some(id)
+    }
+
     pub(super) fn database(&self, region: &str) -> Option<&Volume> {
-        self.volumes
-            .iter()
-            .find(|volume| volume.region == region && volume.name == "db-1")
+        self.volumes.iter().find(|volume| volume.region == region && volume.name == "db-1")
     }
 
     fn add(&mut self, chance: &mut Chance, scenario: &Scenario, region: &str, name: &str) {
@@ -113,10 +124,7 @@ impl Disks {
                 description: format!("Weekly backup of {name}"),
                 encrypted,
                 archived: age == 3,
-                tags: vec![
-                    ("Name".to_owned(), format!("{name}-weekly")),
-                    ("backup-policy".to_owned(), "weekly".to_owned()),
-                ],
+                tags: vec![("Name".to_owned(), format!("{name}-weekly")), ("backup-policy".to_owned(), "weekly".to_owned())],
                 shared_with: Vec::new(),
             });
         }

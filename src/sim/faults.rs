@@ -16,7 +16,8 @@ pub(super) enum Effect {
     Reset,
 }
 
-/// A misbehaviour of one operation, such as `s3:GetObject`; `*` stands for all.
+/// A misbehaviour of one operation, such as `s3:GetObject`; `s3:*` stands for all of a service and
+/// `*` for all of all.
 ///
 /// It is narrowed down by [`on`](Fault::on), [`in_region`](Fault::in_region),
 /// [`after`](Fault::after) and [`times`](Fault::times).
@@ -84,22 +85,12 @@ impl Fault {
     }
 
     fn new(action: &str, effect: Effect) -> Self {
-        Self {
-            action: action.to_owned(),
-            effect,
-            target: None,
-            region: None,
-            skip: 0,
-            remaining: None,
-        }
+        Self { action: action.to_owned(), effect, target: None, region: None, skip: 0, remaining: None }
     }
 
     fn matches(&self, action: &str, target: &str, region: &str) -> bool {
-        (self.action == "*" || self.action == action)
-            && self
-                .target
-                .as_deref()
-                .is_none_or(|part| target.contains(part))
+        self.action.strip_suffix('*').map_or(self.action == action, |beginning| action.starts_with(beginning))
+            && self.target.as_deref().is_none_or(|part| target.contains(part))
             && self.region.as_deref().is_none_or(|wanted| wanted == region)
             && self.remaining != Some(0)
     }
@@ -120,19 +111,12 @@ struct Plan {
 impl Faults {
     /// Adds a fault to those in force; of several that match, the first added strikes.
     pub fn add(&self, fault: Fault) {
-        self.plan
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .faults
-            .push(fault);
+        self.plan.lock().unwrap_or_else(PoisonError::into_inner).faults.push(fault);
     }
 
     /// Lets every answer take this much longer.
     pub fn set_latency(&self, latency: Duration) {
-        self.plan
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .latency = latency;
+        self.plan.lock().unwrap_or_else(PoisonError::into_inner).latency = latency;
     }
 
     /// Lets everything work again.
@@ -141,30 +125,17 @@ impl Faults {
     }
 
     pub(super) fn latency(&self) -> Duration {
-        self.plan
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .latency
+        self.plan.lock().unwrap_or_else(PoisonError::into_inner).latency
     }
 
     /// What is to go wrong with a request, counting it.
-    pub(super) fn strike(
-        &self,
-        service: &str,
-        operation: &str,
-        target: &str,
-        region: &str,
-    ) -> Option<Effect> {
+    pub(super) fn strike(&self, service: &str, operation: &str, target: &str, region: &str) -> Option<Effect> {
         let mut plan = self.plan.lock().unwrap_or_else(PoisonError::into_inner);
         if plan.faults.is_empty() {
             return None;
         }
         let action = format!("{service}:{operation}");
-        for fault in plan
-            .faults
-            .iter_mut()
-            .filter(|fault| fault.matches(&action, target, region))
-        {
+        for fault in plan.faults.iter_mut().filter(|fault| fault.matches(&action, target, region)) {
             if fault.skip > 0 {
                 fault.skip -= 1;
                 continue;
@@ -185,21 +156,12 @@ mod tests {
     #[test]
     fn a_fault_strikes_only_what_it_names_and_only_so_often() {
         let faults = Faults::default();
-        faults.add(
-            Fault::throttle("s3:GetObject")
-                .on("/logs/")
-                .in_region("us-east-1")
-                .after(1)
-                .times(2),
-        );
-        let strike =
-            |operation, target, region| faults.strike("s3", operation, target, region).is_some();
+        faults.add(Fault::throttle("s3:GetObject").on("/logs/").in_region("us-east-1").after(1).times(2));
+        let strike = |operation, target, region| faults.strike("s3", operation, target, region).is_some();
         assert!(!strike("HeadObject", "b/logs/1", "us-east-1"));
         assert!(!strike("GetObject", "b/other", "us-east-1"));
         assert!(!strike("GetObject", "b/logs/1", "us-west-2"));
-        let struck: Vec<bool> = (0..4)
-            .map(|_| strike("GetObject", "b/logs/1", "us-east-1"))
-            .collect();
+        let struck: Vec<bool> = (0..4).map(|_| strike("GetObject", "b/logs/1", "us-east-1")).collect();
         assert_eq!(struck, [false, true, true, false]);
     }
 }

@@ -8,7 +8,8 @@ use super::scenario::Scenario;
 use super::story::{EXFILTRATION_ADDRESS, INTRUDER_ADDRESS, OFFICE_ADDRESS, intrusion_start};
 use super::{ACCOUNT_ID, FLOW_BUCKET, gzip};
 
-const DEFAULT_FIELDS: &str = "version account-id interface-id srcaddr dstaddr srcport dstport protocol packets bytes start end action log-status";
+const DEFAULT_FIELDS: &str =
+    "version account-id interface-id srcaddr dstaddr srcport dstport protocol packets bytes start end action log-status";
 const CUSTOM_FIELDS: &str = "version account-id vpc-id subnet-id instance-id interface-id srcaddr dstaddr srcport dstport protocol tcp-flags packets bytes start end flow-direction action log-status";
 
 /// A flow log.
@@ -29,20 +30,12 @@ pub(super) struct FlowLog {
 impl FlowLog {
     /// `LogFormat`, as the API shows it.
     pub(super) fn format(&self) -> String {
-        self.fields
-            .split(' ')
-            .map(|field| format!("${{{field}}}"))
-            .collect::<Vec<_>>()
-            .join(" ")
+        self.fields.split(' ').map(|field| format!("${{{field}}}")).collect::<Vec<_>>().join(" ")
     }
 
     /// `LogDestination`.
     pub(super) fn destination(&self) -> String {
-        let folder = if self.folder.is_empty() {
-            String::new()
-        } else {
-            format!("/{}", self.folder)
-        };
+        let folder = if self.folder.is_empty() { String::new() } else { format!("/{}", self.folder) };
         format!("arn:aws:s3:::{FLOW_BUCKET}{folder}")
     }
 
@@ -54,15 +47,10 @@ impl FlowLog {
                 slot.format("year=%Y/month=%m/day=%d/hour=%H")
             )
         } else {
-            format!(
-                "{ACCOUNT_ID}/vpcflowlogs/{region}/{}",
-                slot.format("%Y/%m/%d")
-            )
+            format!("{ACCOUNT_ID}/vpcflowlogs/{region}/{}", slot.format("%Y/%m/%d"))
         };
         let stamp = slot.format("%Y%m%dT%H%MZ");
-        format!(
-            "{folder}AWSLogs/{place}/{ACCOUNT_ID}_vpcflowlogs_{region}_{id}_{stamp}_{suffix}.log.gz"
-        )
+        format!("{folder}AWSLogs/{place}/{ACCOUNT_ID}_vpcflowlogs_{region}_{id}_{stamp}_{suffix}.log.gz")
     }
 }
 
@@ -104,8 +92,7 @@ pub(super) fn deliver(scenario: &Scenario, logs: &[FlowLog], objects: &Objects) 
         let step = Duration::minutes(if log.hive { 10 } else { 5 });
         let mut number = 0_u32;
         while slot < scenario.end {
-            let delivered =
-                slot + Duration::minutes(5) + Duration::seconds(i64::from(chance.between(40, 280)));
+            let delivered = slot + Duration::minutes(5) + Duration::seconds(i64::from(chance.between(40, 280)));
             let body = flows(scenario, log, slot, number, &interfaces, &mut chance);
             let key = log.key(slot, &chance.hex(8));
             if delivered <= scenario.end {
@@ -166,25 +153,12 @@ fn flows(
         let outside = match port {
             22 => OFFICE_ADDRESS,
             5432 => "10.0.2.15",
-            _ => chance.pick(&[
-                "198.51.100.40",
-                "198.51.100.61",
-                "198.51.100.97",
-                "203.0.113.5",
-                "203.0.113.140",
-            ]),
+            _ => chance.pick(&["198.51.100.40", "198.51.100.61", "198.51.100.97", "203.0.113.5", "203.0.113.140"]),
         };
         let packets = chance.between(1, 400);
         let outgoing = verdict == Verdict::Accept && chance.below(2) == 0;
-        let (inner, outer) = (
-            ("10.0.1.10", port),
-            (outside, chance.between(32_768, 60_999)),
-        );
-        let (from, to) = if outgoing {
-            (inner, outer)
-        } else {
-            (outer, inner)
-        };
+        let (inner, outer) = (("10.0.1.10", port), (outside, chance.between(32_768, 60_999)));
+        let (from, to) = if outgoing { (inner, outer) } else { (outer, inner) };
         let bytes = u64::from(packets) * u64::from(chance.between(52, 1_400));
         lines.push(line(
             log,
@@ -214,30 +188,14 @@ fn flows(
         let (start, end) = (slot.timestamp(), slot.timestamp() + 59);
         lines.push(line(
             log,
-            &Flow {
-                interface,
-                from: ("-", 0),
-                to: ("-", 0),
-                packets: 0,
-                bytes: 0,
-                start,
-                end,
-                outgoing: false,
-                verdict,
-            },
+            &Flow { interface, from: ("-", 0), to: ("-", 0), packets: 0, bytes: 0, start, end, outgoing: false, verdict },
         ));
     }
     lines.join("\n") + "\n"
 }
 
 /// The scan before, and the large uploads during, the theft.
-fn intruder_flow(
-    scenario: &Scenario,
-    log: &FlowLog,
-    slot: DateTime<Utc>,
-    web: &str,
-    chance: &mut Chance,
-) -> Vec<String> {
+fn intruder_flow(scenario: &Scenario, log: &FlowLog, slot: DateTime<Utc>, web: &str, chance: &mut Chance) -> Vec<String> {
     let into = (slot - intrusion_start(scenario)).num_minutes();
     let mut lines = Vec::new();
     if (-20..0).contains(&into) {
@@ -300,27 +258,13 @@ fn line(log: &FlowLog, flow: &Flow<'_>) -> String {
             "dstaddr" => flow.to.0.to_owned(),
             "dstport" => flow.to.1.to_string(),
             "protocol" => "6".to_owned(),
-            "tcp-flags" => if flow.verdict == Verdict::Reject {
-                "2"
-            } else {
-                "19"
-            }
-            .to_owned(),
+            "tcp-flags" => if flow.verdict == Verdict::Reject { "2" } else { "19" }.to_owned(),
             "packets" => flow.packets.to_string(),
             "bytes" => flow.bytes.to_string(),
             "flow-direction" => if flow.outgoing { "egress" } else { "ingress" }.to_owned(),
-            "action" => if flow.verdict == Verdict::Reject {
-                "REJECT"
-            } else {
-                "ACCEPT"
-            }
-            .to_owned(),
+            "action" => if flow.verdict == Verdict::Reject { "REJECT" } else { "ACCEPT" }.to_owned(),
             _ => "-".to_owned(),
         }
     };
-    log.fields
-        .split(' ')
-        .map(value)
-        .collect::<Vec<_>>()
-        .join(" ")
+    log.fields.split(' ').map(value).collect::<Vec<_>>().join(" ")
 }

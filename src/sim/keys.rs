@@ -58,10 +58,7 @@ impl Keys {
                 wanted.push((region, rotation - VALIDITY));
                 wanted.push((region, rotation));
             } else {
-                wanted.push((
-                    region,
-                    scenario.start() - Duration::seconds(777_777 + 43_210 * number),
-                ));
+                wanted.push((region, scenario.start() - Duration::seconds(777_777 + 43_210 * number)));
             }
         }
         let made: Vec<(String, RegionKey)> = thread::scope(|scope| {
@@ -73,10 +70,7 @@ impl Keys {
                     scope.spawn(move || (region.clone(), generate_key(scenario.seed, &label, from)))
                 })
                 .collect();
-            running
-                .into_iter()
-                .filter_map(|thread| thread.join().ok())
-                .collect()
+            running.into_iter().filter_map(|thread| thread.join().ok()).collect()
         });
         let mut regions: BTreeMap<String, Vec<RegionKey>> = BTreeMap::new();
         for (region, key) in made {
@@ -86,10 +80,7 @@ impl Keys {
     }
 
     pub(super) fn of_region(&self, region: &str) -> &[RegionKey] {
-        self.regions
-            .get(region)
-            .map(Vec::as_slice)
-            .unwrap_or_default()
+        self.regions.get(region).map(Vec::as_slice).unwrap_or_default()
     }
 
     /// The key a region signs with at an instant.
@@ -99,19 +90,13 @@ impl Keys {
     }
 
     pub(super) fn by_fingerprint(&self, region: &str, fingerprint: &str) -> Option<&RegionKey> {
-        self.of_region(region)
-            .iter()
-            .find(|key| key.fingerprint == fingerprint)
+        self.of_region(region).iter().find(|key| key.fingerprint == fingerprint)
     }
 }
 
 fn generate_key(seed: u64, label: &str, valid_from: DateTime<Utc>) -> RegionKey {
     let private = private_key(seed, label);
-    let public_der = private
-        .to_public_key()
-        .to_pkcs1_der()
-        .map(|der| der.as_bytes().to_vec())
-        .unwrap_or_default();
+    let public_der = private.to_public_key().to_pkcs1_der().map(|der| der.as_bytes().to_vec()).unwrap_or_default();
     RegionKey {
         fingerprint: hex::encode(Md5::digest(&public_der)),
         public_der,
@@ -126,18 +111,11 @@ fn generate_key(seed: u64, label: &str, valid_from: DateTime<Utc>) -> RegionKey 
 fn private_key(seed: u64, label: &str) -> RsaPrivateKey {
     static FOUND: Mutex<BTreeMap<(u64, String), RsaPrivateKey>> = Mutex::new(BTreeMap::new());
     let name = (seed, label.to_owned());
-    if let Some(known) = FOUND
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .get(&name)
-    {
+    if let Some(known) = FOUND.lock().unwrap_or_else(PoisonError::into_inner).get(&name) {
         return known.clone();
     }
     let private = find_primes(seed, label);
-    FOUND
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .insert(name, private.clone());
+    FOUND.lock().unwrap_or_else(PoisonError::into_inner).insert(name, private.clone());
     private
 }
 

@@ -56,10 +56,7 @@ impl Upload {
     /// An upload of bytes and nothing else.
     #[must_use]
     pub fn new(body: impl Into<Bytes>) -> Self {
-        Self {
-            body: body.into(),
-            ..Self::default()
-        }
+        Self { body: body.into(), ..Self::default() }
     }
 
     /// An upload that repeats what a stored object says about itself, with other bytes.
@@ -112,10 +109,7 @@ impl Objects {
     #[must_use]
     pub fn keys(&self, bucket: &str, prefix: &str) -> Vec<String> {
         let buckets = self.read();
-        buckets
-            .get(bucket)
-            .map(|bucket| bucket.current_keys(prefix))
-            .unwrap_or_default()
+        buckets.get(bucket).map(|bucket| bucket.current_keys(prefix)).unwrap_or_default()
     }
 
     /// The current version of an object, unless it is deleted.
@@ -129,9 +123,7 @@ impl Objects {
     pub fn versions(&self, bucket: &str, key: &str) -> Vec<StoredObject> {
         let buckets = self.read();
         let versions = buckets.get(bucket).and_then(|bucket| bucket.versions(key));
-        versions
-            .map(|versions| versions.iter().rev().cloned().collect())
-            .unwrap_or_default()
+        versions.map(|versions| versions.iter().rev().cloned().collect()).unwrap_or_default()
     }
 
     /// Stores an object as a client would: a new version where versions are kept. Returns the
@@ -149,9 +141,7 @@ impl Objects {
     /// Edits the current version in place, without a trace. Says whether there was one.
     pub fn change(&self, bucket: &str, key: &str, edit: impl FnOnce(&mut StoredObject)) -> bool {
         let mut buckets = self.write();
-        let object = buckets
-            .get_mut(bucket)
-            .and_then(|bucket| bucket.current_mut(key));
+        let object = buckets.get_mut(bucket).and_then(|bucket| bucket.current_mut(key));
         object.map(edit).is_some()
     }
 
@@ -169,9 +159,7 @@ impl Objects {
 
     /// Removes all versions of an object, as if it had never been. Says whether there was one.
     pub fn erase(&self, bucket: &str, key: &str) -> bool {
-        self.write()
-            .get_mut(bucket)
-            .is_some_and(|bucket| bucket.erase(key))
+        self.write().get_mut(bucket).is_some_and(|bucket| bucket.erase(key))
     }
 
     pub(super) fn read(&self) -> RwLockReadGuard<'_, BTreeMap<String, Bucket>> {
@@ -197,18 +185,10 @@ mod tests {
     #[test]
     fn a_second_put_keeps_the_first_version() {
         let objects = objects();
-        let first = objects
-            .put_new_version("versioned", "k", Upload::new("one"))
-            .unwrap();
-        let second = objects
-            .put_new_version("versioned", "k", Upload::new("two"))
-            .unwrap();
+        let first = objects.put_new_version("versioned", "k", Upload::new("one")).unwrap();
+        let second = objects.put_new_version("versioned", "k", Upload::new("two")).unwrap();
         assert_ne!(first, second);
-        let bodies: Vec<_> = objects
-            .versions("versioned", "k")
-            .into_iter()
-            .map(|version| version.body)
-            .collect();
+        let bodies: Vec<_> = objects.versions("versioned", "k").into_iter().map(|version| version.body).collect();
         assert_eq!(bodies, ["two", "one"]);
     }
 
@@ -228,11 +208,7 @@ mod tests {
         assert!(objects.delete("versioned", "k"));
         assert_eq!(objects.get("versioned", "k"), None);
         assert!(objects.keys("versioned", "").is_empty());
-        let markers: Vec<_> = objects
-            .versions("versioned", "k")
-            .iter()
-            .map(|version| version.delete_marker)
-            .collect();
+        let markers: Vec<_> = objects.versions("versioned", "k").iter().map(|version| version.delete_marker).collect();
         assert_eq!(markers, [true, false]);
     }
 
@@ -243,10 +219,7 @@ mod tests {
         let before = objects.get("versioned", "k").unwrap();
         assert!(objects.put("versioned", "k", "two"));
         let after = objects.get("versioned", "k").unwrap();
-        assert_eq!(
-            (after.version_id, after.last_modified),
-            (before.version_id, before.last_modified)
-        );
+        assert_eq!((after.version_id, after.last_modified), (before.version_id, before.last_modified));
         assert_ne!(after.etag, before.etag);
         assert_eq!(objects.versions("versioned", "k").len(), 1);
     }

@@ -19,13 +19,7 @@ pub(super) struct Actor {
 
 impl Actor {
     /// An IAM user with a long-term access key.
-    pub(super) fn user(
-        name: &str,
-        user_id: &str,
-        access_key: &str,
-        address: &str,
-        agent: &str,
-    ) -> Self {
+    pub(super) fn user(name: &str, user_id: &str, access_key: &str, address: &str, agent: &str) -> Self {
         let identity = json!({
             "type": "IAMUser",
             "principalId": user_id,
@@ -124,17 +118,8 @@ impl Deed {
         }
     }
 
-    pub(super) fn write(
-        source: &'static str,
-        name: &'static str,
-        request: Value,
-        response: Value,
-    ) -> Self {
-        Self {
-            read_only: false,
-            response,
-            ..Self::read(source, name, request)
-        }
+    pub(super) fn write(source: &'static str, name: &'static str, request: Value, response: Value) -> Self {
+        Self { read_only: false, response, ..Self::read(source, name, request) }
     }
 
     pub(super) fn on(mut self, resource: impl Into<String>, kind: &'static str) -> Self {
@@ -161,24 +146,12 @@ pub(super) struct Event {
 }
 
 impl Event {
-    pub(super) fn new(
-        chance: &mut Chance,
-        time: DateTime<Utc>,
-        region: &str,
-        actor: &Actor,
-        deed: Deed,
-    ) -> Self {
+    pub(super) fn new(chance: &mut Chance, time: DateTime<Utc>, region: &str, actor: &Actor, deed: Deed) -> Self {
         let id = chance.uuid();
         let by_service = actor.access_key.is_none();
-        let host = format!(
-            "{}.{region}.amazonaws.com",
-            deed.source.trim_end_matches(".amazonaws.com")
-        );
+        let host = format!("{}.{region}.amazonaws.com", deed.source.trim_end_matches(".amazonaws.com"));
         let (error_code, error_message) = deed.error.unzip();
-        let resources = deed
-            .resources
-            .iter()
-            .map(|(arn, kind)| json!({"accountId": ACCOUNT_ID, "type": kind, "ARN": arn}));
+        let resources = deed.resources.iter().map(|(arn, kind)| json!({"accountId": ACCOUNT_ID, "type": kind, "ARN": arn}));
         let resources: Vec<Value> = resources.collect();
         let record = Record {
             event_version: "1.11",
@@ -201,11 +174,7 @@ impl Event {
             event_type: deed.kind,
             management_event: !deed.data_event,
             recipient_account_id: ACCOUNT_ID,
-            event_category: if deed.data_event {
-                "Data"
-            } else {
-                "Management"
-            },
+            event_category: if deed.data_event { "Data" } else { "Management" },
             tls_details: (!by_service).then(|| {
                 json!({
                     "tlsVersion": "TLSv1.3",
@@ -223,11 +192,7 @@ impl Event {
             access_key: actor.access_key.clone(),
             read_only: deed.read_only,
             management: !deed.data_event,
-            resources: deed
-                .resources
-                .into_iter()
-                .map(|(arn, kind)| (kind.to_owned(), arn))
-                .collect(),
+            resources: deed.resources.into_iter().map(|(arn, kind)| (kind.to_owned(), arn)).collect(),
             record: serde_json::to_string(&record).unwrap_or_default(),
             id,
         }

@@ -35,16 +35,10 @@ pub(super) struct RequestLog {
 
 impl RequestLog {
     pub(super) fn add(&self, request: Request) {
-        self.entries
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(request);
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner).push(request);
     }
 
     pub(super) fn all(&self) -> Vec<Request> {
-        self.entries
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }

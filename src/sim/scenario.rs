@@ -19,8 +19,10 @@ pub struct Scenario {
     pub events_per_hour: u32,
     /// Whether an intruder visits.
     pub intrusion: bool,
-    /// Whether somebody stops the trail, which a responder starts again some two hours later.
+    /// Whether somebody stops the trail.
     pub stop_logging: bool,
+    /// Whether a responder starts a stopped trail again, some two hours later.
+    pub restart_logging: bool,
 }
 
 impl Scenario {
@@ -31,12 +33,11 @@ impl Scenario {
             seed: 2026,
             end: full_hour(end),
             hours: 24,
-            regions: ["us-east-1", "eu-central-1", "us-west-2"]
-                .map(String::from)
-                .to_vec(),
+            regions: ["us-east-1", "eu-central-1", "us-west-2"].map(String::from).to_vec(),
             events_per_hour: 130,
             intrusion: true,
             stop_logging: true,
+            restart_logging: true,
         }
     }
 
@@ -75,16 +76,13 @@ impl Scenario {
     pub(super) fn outage(&self) -> (DateTime<Utc>, DateTime<Utc>) {
         let hour = (self.hours.saturating_mul(17) / 24).min(self.hours.saturating_sub(4));
         let hour = self.start() + Duration::hours(i64::from(hour));
-        (
-            hour + Duration::seconds(23 * 60 + 48),
-            hour + Duration::hours(2) + DIGEST_OFFSET,
-        )
+        (hour + Duration::seconds(23 * 60 + 48), hour + Duration::hours(2) + DIGEST_OFFSET)
     }
 
     /// Whether the trail was recording at an instant.
     pub(super) fn logging_at(&self, instant: DateTime<Utc>) -> bool {
         let (stopped, started) = self.outage();
-        !self.stop_logging || instant <= stopped || instant >= started
+        !self.stop_logging || instant <= stopped || (self.restart_logging && instant >= started)
     }
 }
 
@@ -92,9 +90,7 @@ impl Scenario {
 const DIGEST_OFFSET: Duration = Duration::seconds(41 * 60 + 21);
 
 fn full_hour(instant: DateTime<Utc>) -> DateTime<Utc> {
-    instant
-        .duration_trunc(Duration::hours(1))
-        .unwrap_or(instant)
+    instant.duration_trunc(Duration::hours(1)).unwrap_or(instant)
 }
 
 #[cfg(test)]
@@ -104,10 +100,7 @@ mod tests {
     #[test]
     fn a_scenario_ends_at_a_full_hour() {
         let end = "2026-03-02T12:34:56Z".parse().unwrap();
-        assert_eq!(
-            Scenario::incident(end).end.to_rfc3339(),
-            "2026-03-02T12:00:00+00:00"
-        );
+        assert_eq!(Scenario::incident(end).end.to_rfc3339(), "2026-03-02T12:00:00+00:00");
     }
 
     #[test]

@@ -30,10 +30,7 @@ pub struct Credentials {
 
 impl fmt::Debug for Credentials {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_struct("Credentials")
-            .field("access_key_id", &self.access_key_id)
-            .finish_non_exhaustive()
+        formatter.debug_struct("Credentials").field("access_key_id", &self.access_key_id).finish_non_exhaustive()
     }
 }
 
@@ -54,44 +51,27 @@ impl Server {
         let listener = TcpListener::bind(("127.0.0.1", 0))?;
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(2)
-            .enable_all()
-            .build()?;
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
         let credentials = Credentials {
             access_key_id: "AKIAIOSFODNN7EXAMPLE".to_owned(),
             secret_access_key: "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY".to_owned(),
         };
         let (requests, faults) = (RequestLog::default(), Faults::default());
-        let dispatcher = Dispatcher::new(
-            account,
-            credentials.clone(),
-            faults.clone(),
-            requests.clone(),
-        );
+        let dispatcher = Dispatcher::new(account, credentials.clone(), faults.clone(), requests.clone());
         let (stop, stopped) = oneshot::channel();
-        let thread = std::thread::Builder::new()
-            .name("simulated-aws".to_owned())
-            .spawn(move || {
-                runtime.block_on(async {
-                    let Ok(listener) = tokio::net::TcpListener::from_std(listener) else {
-                        return;
-                    };
-                    tokio::select! {
-                        () = accept(listener, Arc::new(dispatcher)) => (),
-                        _ = stopped => (),
-                    }
-                });
-                runtime.shutdown_background();
-            })?;
-        Ok(Self {
-            address,
-            credentials,
-            requests,
-            faults,
-            stop: Some(stop),
-            thread: Some(thread),
-        })
+        let thread = std::thread::Builder::new().name("simulated-aws".to_owned()).spawn(move || {
+            runtime.block_on(async {
+                let Ok(listener) = tokio::net::TcpListener::from_std(listener) else {
+                    return;
+                };
+                tokio::select! {
+                    () = accept(listener, Arc::new(dispatcher)) => (),
+                    _ = stopped => (),
+                }
+            });
+            runtime.shutdown_background();
+        })?;
+        Ok(Self { address, credentials, requests, faults, stop: Some(stop), thread: Some(thread) })
     }
 
     /// The URL of all services: `http://127.0.0.1:PORT`.
@@ -145,11 +125,7 @@ async fn accept(listener: tokio::net::TcpListener, dispatcher: Arc<Dispatcher>) 
                 async move { dispatcher.answer(request).await }
             });
             // A connection that breaks is the client's to notice.
-            drop(
-                http1::Builder::new()
-                    .serve_connection(TokioIo::new(stream), service)
-                    .await,
-            );
+            drop(http1::Builder::new().serve_connection(TokioIo::new(stream), service).await);
         });
     }
 }

@@ -12,8 +12,7 @@ pub(super) use form::Form;
 use http::StatusCode;
 
 /// Who asks: the only principal the account knows.
-pub(super) const CALLER_ARN: &str =
-    "arn:aws:sts::111122223333:assumed-role/incident-response/responder";
+pub(super) const CALLER_ARN: &str = "arn:aws:sts::111122223333:assumed-role/incident-response/responder";
 
 /// An answer of one of the services other than S3.
 #[derive(Debug)]
@@ -33,11 +32,7 @@ pub(super) struct Refusal {
 
 impl Refusal {
     pub(super) fn new(status: StatusCode, code: &str, message: impl Into<String>) -> Self {
-        Self {
-            status,
-            code: code.to_owned(),
-            message: message.into(),
-        }
+        Self { status, code: code.to_owned(), message: message.into() }
     }
 }
 
@@ -78,16 +73,12 @@ impl Protocol {
             "User: {CALLER_ARN} is not authorized to perform: {action} because no identity-based policy allows the {action} action"
         );
         let (status, code, message) = match (self, objection) {
-            (Self::CloudTrail, Objection::Unsigned) => (
-                StatusCode::BAD_REQUEST,
-                "MissingAuthenticationTokenException",
-                "Missing Authentication Token".to_owned(),
-            ),
-            (_, Objection::Unsigned) => (
-                StatusCode::FORBIDDEN,
-                "MissingAuthenticationToken",
-                "Request is missing Authentication Token".to_owned(),
-            ),
+            (Self::CloudTrail, Objection::Unsigned) => {
+                (StatusCode::BAD_REQUEST, "MissingAuthenticationTokenException", "Missing Authentication Token".to_owned())
+            }
+            (_, Objection::Unsigned) => {
+                (StatusCode::FORBIDDEN, "MissingAuthenticationToken", "Request is missing Authentication Token".to_owned())
+            }
             (Self::CloudTrail, Objection::UnknownKey) => (
                 StatusCode::BAD_REQUEST,
                 "UnrecognizedClientException",
@@ -103,30 +94,20 @@ impl Protocol {
                 "InvalidClientTokenId",
                 "The security token included in the request is invalid.".to_owned(),
             ),
-            (Self::CloudTrail, Objection::Denied) => {
-                (StatusCode::BAD_REQUEST, "AccessDeniedException", denied)
-            }
+            (Self::CloudTrail, Objection::Denied) => (StatusCode::BAD_REQUEST, "AccessDeniedException", denied),
             (Self::Ec2, Objection::Denied) => (
                 StatusCode::FORBIDDEN,
                 "UnauthorizedOperation",
                 format!("You are not authorized to perform this operation. {denied}"),
             ),
             (Self::Sts, Objection::Denied) => (StatusCode::FORBIDDEN, "AccessDenied", denied),
-            (Self::CloudTrail, Objection::Throttled) => (
-                StatusCode::BAD_REQUEST,
-                "ThrottlingException",
-                "Rate exceeded".to_owned(),
-            ),
-            (Self::Ec2, Objection::Throttled) => (
-                StatusCode::SERVICE_UNAVAILABLE,
-                "RequestLimitExceeded",
-                "Request limit exceeded.".to_owned(),
-            ),
-            (Self::Sts, Objection::Throttled) => (
-                StatusCode::BAD_REQUEST,
-                "Throttling",
-                "Rate exceeded".to_owned(),
-            ),
+            (Self::CloudTrail, Objection::Throttled) => {
+                (StatusCode::BAD_REQUEST, "ThrottlingException", "Rate exceeded".to_owned())
+            }
+            (Self::Ec2, Objection::Throttled) => {
+                (StatusCode::SERVICE_UNAVAILABLE, "RequestLimitExceeded", "Request limit exceeded.".to_owned())
+            }
+            (Self::Sts, Objection::Throttled) => (StatusCode::BAD_REQUEST, "Throttling", "Rate exceeded".to_owned()),
         };
         Refusal::new(status, code, message)
     }
@@ -134,9 +115,7 @@ impl Protocol {
     /// Puts a refusal into this service's shape.
     pub(super) fn refuse(self, refusal: &Refusal, request_id: &str) -> Answer {
         let body = match self {
-            Self::CloudTrail => {
-                serde_json::json!({"__type": refusal.code, "message": refusal.message}).to_string()
-            }
+            Self::CloudTrail => serde_json::json!({"__type": refusal.code, "message": refusal.message}).to_string(),
             Self::Ec2 => xml::document(|xml| {
                 xml.element("Response", |xml| {
                     xml.element("Errors", |xml| {
@@ -159,11 +138,7 @@ impl Protocol {
                 });
             }),
         };
-        Answer {
-            status: refusal.status,
-            content_type: self.content_type(),
-            body,
-        }
+        Answer { status: refusal.status, content_type: self.content_type(), body }
     }
 
     pub(super) fn content_type(self) -> &'static str {

@@ -19,11 +19,7 @@ pub(super) const EXFILTRATION_ADDRESS: &str = "198.51.100.23";
 
 /// Tells the whole story, in order of time; the intruder's doings leave their mark on the disks.
 pub(super) fn tell(scenario: &Scenario, disks: &mut Disks) -> Vec<Event> {
-    let mut script = Script {
-        scenario,
-        chance: Chance::new(scenario.seed, "story"),
-        events: Vec::new(),
-    };
+    let mut script = Script { scenario, chance: Chance::new(scenario.seed, "story"), events: Vec::new() };
     background::play(&mut script, disks);
     if scenario.intrusion {
         intrusion::play(&mut script, disks);
@@ -33,9 +29,7 @@ pub(super) fn tell(scenario: &Scenario, disks: &mut Disks) -> Vec<Event> {
     }
     let mut events = script.events;
     events.retain(|event| event.time >= scenario.start() && event.time < scenario.end);
-    events.sort_by(|left, right| {
-        (left.time, &left.region, &left.id).cmp(&(right.time, &right.region, &right.id))
-    });
+    events.sort_by(|left, right| (left.time, &left.region, &left.id).cmp(&(right.time, &right.region, &right.id)));
     events
 }
 
@@ -53,13 +47,7 @@ struct Script<'a> {
 }
 
 impl Script<'_> {
-    fn happens(
-        &mut self,
-        time: DateTime<Utc>,
-        region: &str,
-        actor: &Actor,
-        deed: super::record::Deed,
-    ) {
+    fn happens(&mut self, time: DateTime<Utc>, region: &str, actor: &Actor, deed: super::record::Deed) {
         let event = Event::new(&mut self.chance, time, region, actor, deed);
         self.events.push(event);
     }

@@ -25,12 +25,7 @@ pub(super) struct LastDelivery {
 }
 
 /// Delivers everything the trail recorded, up to the scenario's end.
-pub(super) fn deliver(
-    scenario: &Scenario,
-    events: &[Event],
-    keys: &Keys,
-    objects: &Objects,
-) -> BTreeMap<String, LastDelivery> {
+pub(super) fn deliver(scenario: &Scenario, events: &[Event], keys: &Keys, objects: &Objects) -> BTreeMap<String, LastDelivery> {
     let deliver_region = |region: &String| {
         let mut chance = Chance::new(scenario.seed, &format!("delivery {region}"));
         let logs = deliver_logs(scenario, region, events, &mut chance, objects);
@@ -49,33 +44,17 @@ struct Log {
     newest: DateTime<Utc>,
 }
 
-fn deliver_logs(
-    scenario: &Scenario,
-    region: &str,
-    events: &[Event],
-    chance: &mut Chance,
-    objects: &Objects,
-) -> Vec<Log> {
+fn deliver_logs(scenario: &Scenario, region: &str, events: &[Event], chance: &mut Chance, objects: &Objects) -> Vec<Log> {
     let mut slots: BTreeMap<DateTime<Utc>, Vec<&Event>> = BTreeMap::new();
-    for event in events
-        .iter()
-        .filter(|event| event.region == region && scenario.logging_at(event.time))
-    {
+    for event in events.iter().filter(|event| event.region == region && scenario.logging_at(event.time)) {
         // Most events wait a few minutes for their file, some nearly ten.
         let wait = chance.below(270).min(chance.below(270));
-        slots
-            .entry(next_slot(event.time + Duration::seconds(i64::from(wait))))
-            .or_default()
-            .push(event);
+        slots.entry(next_slot(event.time + Duration::seconds(i64::from(wait)))).or_default().push(event);
     }
     let mut logs = Vec::new();
     for (slot, events) in slots {
         // A busy slot sometimes takes two files.
-        let split = if events.len() > 6 && chance.below(8) == 0 {
-            events.len() / 2
-        } else {
-            events.len()
-        };
+        let split = if events.len() > 6 && chance.below(8) == 0 { events.len() / 2 } else { events.len() };
         let (first, second) = events.split_at(split);
         for part in [first, second].into_iter().filter(|part| !part.is_empty()) {
             if let Some(log) = deliver_log(scenario, region, slot, part, chance, objects) {
@@ -118,17 +97,8 @@ fn deliver_log(
         newest_event_time: timestamp(newest),
         oldest_event_time: timestamp(oldest),
     };
-    objects.put_new_version(
-        TRAIL_BUCKET,
-        &key,
-        json_upload(document.as_bytes(), delivered),
-    );
-    Some(Log {
-        delivered,
-        entry,
-        oldest,
-        newest,
-    })
+    objects.put_new_version(TRAIL_BUCKET, &key, json_upload(document.as_bytes(), delivered));
+    Some(Log { delivered, entry, oldest, newest })
 }
 
 /// Writes a region's digests and returns when the last one was delivered.
@@ -147,16 +117,14 @@ fn deliver_digests(
     while end + DIGEST_DELAY <= scenario.end {
         let start = end - Duration::hours(1);
         // After the final digest, which takes what was still under way, there is silence.
-        if scenario.stop_logging && start > stopped && end < started {
+        let silent = start > stopped && (end < started || !scenario.restart_logging);
+        if scenario.stop_logging && silent {
             previous = None;
             end += Duration::hours(1);
             continue;
         }
         let delivered = end + DIGEST_DELAY + Duration::seconds(i64::from(chance.below(72)));
-        let covered: Vec<&Log> = logs
-            .iter()
-            .filter(|log| start < log.delivered && log.delivered <= end)
-            .collect();
+        let covered: Vec<&Log> = logs.iter().filter(|log| start < log.delivered && log.delivered <= end).collect();
         let Some(key) = keys.at(region, delivered) else {
             return last_delivery;
         };
@@ -175,25 +143,15 @@ fn deliver_digests(
             previous_digest_s3_object: previous.as_ref().map(|previous| previous.object.as_str()),
             previous_digest_hash_value: previous.as_ref().map(|previous| previous.hash.as_str()),
             previous_digest_hash_algorithm: previous.as_ref().map(|_| "SHA-256"),
-            previous_digest_signature: previous
-                .as_ref()
-                .map(|previous| previous.signature.as_str()),
+            previous_digest_signature: previous.as_ref().map(|previous| previous.signature.as_str()),
             log_files: covered.iter().map(|log| &log.entry).collect(),
         };
         let document = serde_json::to_vec(&digest).unwrap_or_default();
         let Some(signature) = data_to_sign(&document).map(|data| key.sign(&data)) else {
             return last_delivery;
         };
-        objects.put_new_version(
-            TRAIL_BUCKET,
-            &object,
-            digest_upload(&document, &signature, Some(delivered)),
-        );
-        previous = Some(Previous {
-            hash: sha256(&document),
-            object,
-            signature,
-        });
+        objects.put_new_version(TRAIL_BUCKET, &object, digest_upload(&document, &signature, Some(delivered)));
+        previous = Some(Previous { hash: sha256(&document), object, signature });
         last_delivery = Some(delivered);
         end += Duration::hours(1);
     }
@@ -223,28 +181,18 @@ pub(super) fn data_to_sign(document: &[u8]) -> Option<Vec<u8>> {
         Value::Null => "null",
         signature => signature.as_str()?,
     };
-    let (end, bucket, object) = (
-        text("digestEndTime")?,
-        text("digestS3Bucket")?,
-        text("digestS3Object")?,
-    );
+    let (end, bucket, object) = (text("digestEndTime")?, text("digestS3Bucket")?, text("digestS3Object")?);
     Some(format!("{end}\n{bucket}/{object}\n{}\n{previous}", sha256(document)).into_bytes())
 }
 
 /// A digest as CloudTrail stores it: compressed, with its signature as metadata.
 pub(super) fn digest_upload(document: &[u8], signature: &str, at: Option<DateTime<Utc>>) -> Upload {
-    let metadata = [
-        ("signature", signature),
-        ("signature-algorithm", "SHA256withRSA"),
-    ];
+    let metadata = [("signature", signature), ("signature-algorithm", "SHA256withRSA")];
     Upload {
         body: gzip(document).into(),
         content_type: Some("application/json".to_owned()),
         content_encoding: Some("gzip".to_owned()),
-        metadata: metadata
-            .into_iter()
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
-            .collect(),
+        metadata: metadata.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
         storage_class: None,
         at,
     }
@@ -267,13 +215,7 @@ fn sha256(bytes: &[u8]) -> String {
 /// The five-minute slot at or after an instant.
 pub(super) fn next_slot(instant: DateTime<Utc>) -> DateTime<Utc> {
     let slot = Duration::minutes(5);
-    instant.duration_trunc(slot).map_or(instant, |begun| {
-        if begun == instant {
-            begun
-        } else {
-            begun + slot
-        }
-    })
+    instant.duration_trunc(slot).map_or(instant, |begun| if begun == instant { begun } else { begun + slot })
 }
 
 /// A digest, its fields in CloudTrail's order.

@@ -31,17 +31,11 @@ pub(in super::super) struct Deletion {
 
 impl Bucket {
     pub(in super::super) fn current(&self, key: &str) -> Option<&StoredObject> {
-        self.entries
-            .get(key)?
-            .last()
-            .filter(|version| !version.delete_marker)
+        self.entries.get(key)?.last().filter(|version| !version.delete_marker)
     }
 
     pub(super) fn current_mut(&mut self, key: &str) -> Option<&mut StoredObject> {
-        self.entries
-            .get_mut(key)?
-            .last_mut()
-            .filter(|version| !version.delete_marker)
+        self.entries.get_mut(key)?.last_mut().filter(|version| !version.delete_marker)
     }
 
     pub(in super::super) fn versions(&self, key: &str) -> Option<&[StoredObject]> {
@@ -52,11 +46,7 @@ impl Bucket {
         self.entries
             .range(prefix.to_owned()..)
             .take_while(|(key, _)| key.starts_with(prefix))
-            .filter(|(_, versions)| {
-                versions
-                    .last()
-                    .is_some_and(|version| !version.delete_marker)
-            })
+            .filter(|(_, versions)| versions.last().is_some_and(|version| !version.delete_marker))
             .map(|(key, _)| key.clone())
             .collect()
     }
@@ -69,13 +59,9 @@ impl Bucket {
             last_modified: upload.at.unwrap_or_else(Utc::now),
             etag: etag(&upload.body),
             body: upload.body,
-            content_type: upload
-                .content_type
-                .unwrap_or_else(|| "binary/octet-stream".to_owned()),
+            content_type: upload.content_type.unwrap_or_else(|| "binary/octet-stream".to_owned()),
             content_encoding: upload.content_encoding,
-            storage_class: upload
-                .storage_class
-                .unwrap_or_else(|| "STANDARD".to_owned()),
+            storage_class: upload.storage_class.unwrap_or_else(|| "STANDARD".to_owned()),
             metadata: upload.metadata,
             delete_marker: false,
         };
@@ -84,34 +70,21 @@ impl Bucket {
     }
 
     /// Deletes one version outright, or the object as a whole in the way of the bucket.
-    pub(in super::super) fn delete(
-        &mut self,
-        name: &str,
-        key: &str,
-        version_id: Option<&str>,
-    ) -> Deletion {
+    pub(in super::super) fn delete(&mut self, name: &str, key: &str, version_id: Option<&str>) -> Deletion {
         if let Some(version_id) = version_id {
             let mut marker = false;
             if let Some(versions) = self.entries.get_mut(key) {
-                marker = versions
-                    .iter()
-                    .any(|version| version.version_id == version_id && version.delete_marker);
+                marker = versions.iter().any(|version| version.version_id == version_id && version.delete_marker);
                 versions.retain(|version| version.version_id != version_id);
                 if versions.is_empty() {
                     self.entries.remove(key);
                 }
             }
-            return Deletion {
-                version_id: Some(version_id.to_owned()),
-                marker,
-            };
+            return Deletion { version_id: Some(version_id.to_owned()), marker };
         }
         if !self.versioned {
             self.entries.remove(key);
-            return Deletion {
-                version_id: None,
-                marker: false,
-            };
+            return Deletion { version_id: None, marker: false };
         }
         let version_id = self.next_version_id(name, key);
         let marker = StoredObject {
@@ -126,10 +99,7 @@ impl Bucket {
             delete_marker: true,
         };
         self.push(key, marker);
-        Deletion {
-            version_id: Some(version_id),
-            marker: true,
-        }
+        Deletion { version_id: Some(version_id), marker: true }
     }
 
     pub(super) fn erase(&mut self, key: &str) -> bool {
@@ -156,12 +126,7 @@ impl Bucket {
             .chain_update(key)
             .chain_update(self.writes.to_be_bytes())
             .finalize();
-        URL_SAFE_NO_PAD
-            .encode(digest)
-            .replace('-', ".")
-            .chars()
-            .take(32)
-            .collect()
+        URL_SAFE_NO_PAD.encode(digest).replace('-', ".").chars().take(32).collect()
     }
 }
 

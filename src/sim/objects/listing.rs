@@ -65,12 +65,7 @@ impl Bucket {
             VersionStart::Keys(start),
             limit,
             |key, versions, _| {
-                versions
-                    .last()
-                    .filter(|version| !version.delete_marker)
-                    .map(|version| (key, version))
-                    .into_iter()
-                    .collect()
+                versions.last().filter(|version| !version.delete_marker).map(|version| (key, version)).into_iter().collect()
             },
             |(key, _)| Cut::Key((*key).to_owned()),
         )
@@ -91,21 +86,13 @@ impl Bucket {
             limit,
             |key, versions, after| {
                 let newest = versions.len().saturating_sub(1);
-                let listed =
-                    versions
-                        .iter()
-                        .enumerate()
-                        .rev()
-                        .map(|(index, version)| ListedVersion {
-                            key,
-                            version,
-                            latest: index == newest,
-                        });
+                let listed = versions.iter().enumerate().rev().map(|(index, version)| ListedVersion {
+                    key,
+                    version,
+                    latest: index == newest,
+                });
                 match after {
-                    Some(after) => listed
-                        .skip_while(|listed| listed.version.version_id != after)
-                        .skip(1)
-                        .collect(),
+                    Some(after) => listed.skip_while(|listed| listed.version.version_id != after).skip(1).collect(),
                     None => listed.collect(),
                 }
             },
@@ -124,17 +111,11 @@ impl Bucket {
         entries_of: impl Fn(&'a str, &'a [StoredObject], Option<&str>) -> Vec<T>,
         cut_after: impl Fn(&T) -> Cut,
     ) -> Page<T> {
-        let mut page = Page {
-            entries: Vec::new(),
-            common_prefixes: Vec::new(),
-            more_after: None,
-        };
+        let mut page = Page { entries: Vec::new(), common_prefixes: Vec::new(), more_after: None };
         let mut last = None;
         let mut position = match start {
             VersionStart::Keys(Start::First) => Bound::Included(prefix.to_owned()),
-            VersionStart::Keys(Start::AfterKey(key)) if key < prefix => {
-                Bound::Included(prefix.to_owned())
-            }
+            VersionStart::Keys(Start::AfterKey(key)) if key < prefix => Bound::Included(prefix.to_owned()),
             VersionStart::Keys(Start::AfterKey(key)) => Bound::Excluded(key.to_owned()),
             VersionStart::Keys(Start::AfterPrefix(passed)) => Bound::Excluded(end_of(passed)),
             VersionStart::AfterVersion(key, _) => Bound::Included(key.to_owned()),
@@ -198,22 +179,14 @@ mod tests {
     use super::*;
 
     fn bucket(keys: &[&str]) -> Bucket {
-        let mut bucket = Bucket {
-            versioned: true,
-            ..Bucket::default()
-        };
+        let mut bucket = Bucket { versioned: true, ..Bucket::default() };
         for key in keys {
             bucket.put("b", key, Upload::new("x"));
         }
         bucket
     }
 
-    fn all_pages(
-        bucket: &Bucket,
-        prefix: &str,
-        delimiter: Option<&str>,
-        limit: usize,
-    ) -> (Vec<String>, usize) {
+    fn all_pages(bucket: &Bucket, prefix: &str, delimiter: Option<&str>, limit: usize) -> (Vec<String>, usize) {
         let (mut seen, mut pages, mut cut) = (Vec::new(), 0, None);
         loop {
             let start = match &cut {
@@ -251,10 +224,7 @@ mod tests {
             seen.sort();
             assert_eq!(seen, ["a", "b/", "d", "e/", "other"]);
         }
-        assert_eq!(
-            all_pages(&bucket, "b/", Some("/"), 10).0,
-            ["b/1", "b/2", "b/c/"]
-        );
+        assert_eq!(all_pages(&bucket, "b/", Some("/"), 10).0, ["b/1", "b/2", "b/c/"]);
     }
 
     #[test]
@@ -263,15 +233,9 @@ mod tests {
         bucket.delete("bucket", "a", None);
         assert_eq!(all_pages(&bucket, "", None, 10).0, ["b"]);
         let versions = bucket.list_versions("", None, VersionStart::Keys(Start::First), 10);
-        let listed: Vec<_> = versions
-            .entries
-            .iter()
-            .map(|listed| (listed.key, listed.version.delete_marker, listed.latest))
-            .collect();
-        assert_eq!(
-            listed,
-            [("a", true, true), ("a", false, false), ("b", false, true)]
-        );
+        let listed: Vec<_> =
+            versions.entries.iter().map(|listed| (listed.key, listed.version.delete_marker, listed.latest)).collect();
+        assert_eq!(listed, [("a", true, true), ("a", false, false), ("b", false, true)]);
     }
 
     #[test]
@@ -285,23 +249,13 @@ mod tests {
                 _ => VersionStart::Keys(Start::First),
             };
             let page = bucket.list_versions("", None, start, 2);
-            seen.extend(
-                page.entries
-                    .iter()
-                    .map(|listed| (listed.key.to_owned(), listed.latest)),
-            );
+            seen.extend(page.entries.iter().map(|listed| (listed.key.to_owned(), listed.latest)));
             match page.more_after {
                 Some(after) => cut = Some(after),
                 None => break,
             }
         }
-        let expected = [
-            ("a", true),
-            ("a", false),
-            ("a", false),
-            ("b", true),
-            ("b", false),
-        ];
+        let expected = [("a", true), ("a", false), ("a", false), ("b", true), ("b", false)];
         assert_eq!(seen, expected.map(|(key, latest)| (key.to_owned(), latest)));
     }
 }

@@ -40,27 +40,12 @@ pub(super) struct Dispatcher {
 pub(super) struct Closed;
 
 impl Dispatcher {
-    pub(super) fn new(
-        account: Account,
-        credentials: Credentials,
-        faults: Faults,
-        requests: RequestLog,
-    ) -> Self {
+    pub(super) fn new(account: Account, credentials: Credentials, faults: Faults, requests: RequestLog) -> Self {
         let s3 = s3::service(account.objects(), &credentials, &faults);
-        Self {
-            account,
-            credentials,
-            faults,
-            requests,
-            s3,
-            count: AtomicU64::new(0),
-        }
+        Self { account, credentials, faults, requests, s3, count: AtomicU64::new(0) }
     }
 
-    pub(super) async fn answer(
-        &self,
-        request: http::Request<Incoming>,
-    ) -> Result<Response<Body>, Closed> {
+    pub(super) async fn answer(&self, request: http::Request<Incoming>) -> Result<Response<Body>, Closed> {
         let latency = self.faults.latency();
         if !latency.is_zero() {
             tokio::time::sleep(latency).await;
@@ -72,11 +57,7 @@ impl Dispatcher {
         }
     }
 
-    async fn answer_s3(
-        &self,
-        request: http::Request<Incoming>,
-        scope: Option<Scope>,
-    ) -> Result<Response<Body>, Closed> {
+    async fn answer_s3(&self, request: http::Request<Incoming>, scope: Option<Scope>) -> Result<Response<Body>, Closed> {
         let region = scope.map(|scope| scope.region).unwrap_or_default();
         let method = request.method().to_string();
         let head = request.method() == http::Method::HEAD;
@@ -85,14 +66,7 @@ impl Dispatcher {
         request.extensions_mut().insert(trace.clone());
         let answered = self.s3.call(request).await;
         let (operation, target, effect) = trace.outcome();
-        let mut note = Request {
-            service: "s3".to_owned(),
-            operation,
-            region,
-            target,
-            method,
-            status: 0,
-        };
+        let mut note = Request { service: "s3".to_owned(), operation, region, target, method, status: 0 };
         let (Ok(response), false) = (answered, effect == Some(Effect::Reset)) else {
             self.requests.add(note);
             return Err(Closed);
@@ -103,9 +77,7 @@ impl Dispatcher {
         let extended = STANDARD.encode(Sha256::digest(&id).repeat(2).get(..57).unwrap_or_default());
         let mut response = match effect {
             Some(Effect::Cut(after)) => cut(response, after).await,
-            _ if !head
-                && (response.status().is_client_error() || response.status().is_server_error()) =>
-            {
+            _ if !head && (response.status().is_client_error() || response.status().is_server_error()) => {
                 name_request(response, &id, &extended).await
             }
             _ => response,
@@ -122,47 +94,24 @@ impl Dispatcher {
         protocol: Protocol,
         scope: Option<Scope>,
     ) -> Result<Response<Body>, Closed> {
-        let region = scope
-            .as_ref()
-            .map(|scope| scope.region.clone())
-            .unwrap_or_default();
+        let region = scope.as_ref().map(|scope| scope.region.clone()).unwrap_or_default();
         let method = request.method().to_string();
-        let target = request
-            .headers()
-            .get("x-amz-target")
-            .and_then(|target| target.to_str().ok())
-            .map(str::to_owned);
-        let body = request
-            .into_body()
-            .collect()
-            .await
-            .map_err(|_| Closed)?
-            .to_bytes();
+        let target = request.headers().get("x-amz-target").and_then(|target| target.to_str().ok()).map(str::to_owned);
+        let body = request.into_body().collect().await.map_err(|_| Closed)?.to_bytes();
         let form = match protocol {
             Protocol::CloudTrail => Form::default(),
             Protocol::Ec2 | Protocol::Sts => Form::parse(&String::from_utf8_lossy(&body)),
         };
         let operation = match protocol {
-            Protocol::CloudTrail => target
-                .as_deref()
-                .and_then(|target| target.rsplit('.').next())
-                .unwrap_or_default(),
+            Protocol::CloudTrail => target.as_deref().and_then(|target| target.rsplit('.').next()).unwrap_or_default(),
             Protocol::Ec2 | Protocol::Sts => form.get("Action").unwrap_or_default(),
         }
         .to_owned();
-        let effect = self
-            .faults
-            .strike(protocol.service(), &operation, "", &region);
-        let id = format!(
-            "{}-{:012x}",
-            "00000000-0000-4000-8000",
-            self.count.fetch_add(1, Ordering::Relaxed)
-        );
+        let effect = self.faults.strike(protocol.service(), &operation, "", &region);
+        let id = format!("{}-{:012x}", "00000000-0000-4000-8000", self.count.fetch_add(1, Ordering::Relaxed));
         let objection = match (&scope, effect) {
             (None, _) => Some(Objection::Unsigned),
-            (Some(scope), _) if scope.access_key != self.credentials.access_key_id => {
-                Some(Objection::UnknownKey)
-            }
+            (Some(scope), _) if scope.access_key != self.credentials.access_key_id => Some(Objection::UnknownKey),
             (_, Some(Effect::Deny)) => Some(Objection::Denied),
             (_, Some(Effect::Throttle)) => Some(Objection::Throttled),
             _ => None,
@@ -172,14 +121,8 @@ impl Dispatcher {
             None => self.ask(protocol, &region, &operation, &form, &body, &id),
         };
         let answer = answer.unwrap_or_else(|refusal| protocol.refuse(&refusal, &id));
-        let mut note = Request {
-            service: protocol.service().to_owned(),
-            operation,
-            region,
-            target: String::new(),
-            method,
-            status: 0,
-        };
+        let mut note =
+            Request { service: protocol.service().to_owned(), operation, region, target: String::new(), method, status: 0 };
         if effect == Some(Effect::Reset) {
             self.requests.add(note);
             return Err(Closed);
@@ -188,9 +131,7 @@ impl Dispatcher {
         self.requests.add(note);
         let mut response = Response::new(Body::from(answer.body));
         *response.status_mut() = answer.status;
-        response
-            .headers_mut()
-            .insert(CONTENT_TYPE, HeaderValue::from_static(answer.content_type));
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(answer.content_type));
         if let Some(Effect::Cut(after)) = effect {
             response = cut(response, after).await;
         }
@@ -208,26 +149,16 @@ impl Dispatcher {
         id: &str,
     ) -> Result<Answer, Refusal> {
         let body = match protocol {
-            Protocol::CloudTrail => {
-                cloudtrail::answer(&self.account, region, operation, body)?.to_string()
-            }
+            Protocol::CloudTrail => cloudtrail::answer(&self.account, region, operation, body)?.to_string(),
             Protocol::Ec2 => ec2::answer(&self.account, region, operation, form, id)?,
             Protocol::Sts => sts::answer(operation, id)?,
         };
-        Ok(Answer {
-            status: StatusCode::OK,
-            content_type: protocol.content_type(),
-            body,
-        })
+        Ok(Answer { status: StatusCode::OK, content_type: protocol.content_type(), body })
     }
 
     fn request_id(&self) -> String {
         let number = self.count.fetch_add(1, Ordering::Relaxed);
-        hex::encode_upper(
-            Sha256::digest(number.to_be_bytes())
-                .get(..8)
-                .unwrap_or_default(),
-        )
+        hex::encode_upper(Sha256::digest(number.to_be_bytes()).get(..8).unwrap_or_default())
     }
 }
 
@@ -242,59 +173,34 @@ fn protocol(request: &http::Request<Incoming>, scope: Option<&Scope>) -> Option<
         };
     }
     // Nobody signed: the form of the request has to tell.
-    let header = |name: HeaderName| {
-        request
-            .headers()
-            .get(name)
-            .and_then(|value| value.to_str().ok())
-    };
-    if header(HeaderName::from_static("x-amz-target"))
-        .is_some_and(|target| target.contains("CloudTrail_20131101"))
-    {
+    let header = |name: HeaderName| request.headers().get(name).and_then(|value| value.to_str().ok());
+    if header(HeaderName::from_static("x-amz-target")).is_some_and(|target| target.contains("CloudTrail_20131101")) {
         return Some(Protocol::CloudTrail);
     }
-    header(CONTENT_TYPE)
-        .is_some_and(|kind| kind.starts_with("application/x-www-form-urlencoded"))
-        .then_some(Protocol::Ec2)
+    header(CONTENT_TYPE).is_some_and(|kind| kind.starts_with("application/x-www-form-urlencoded")).then_some(Protocol::Ec2)
 }
 
 /// Announces the whole body and sends only its beginning.
 async fn cut(response: Response<Body>, after: usize) -> Response<Body> {
     let (mut parts, body) = response.into_parts();
-    let whole = body
-        .collect()
-        .await
-        .map(http_body_util::Collected::to_bytes)
-        .unwrap_or_default();
+    let whole = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
     if whole.len() <= after {
         return Response::from_parts(parts, Body::from(whole));
     }
-    parts
-        .headers
-        .insert(CONTENT_LENGTH, HeaderValue::from(whole.len()));
+    parts.headers.insert(CONTENT_LENGTH, HeaderValue::from(whole.len()));
     let beginning = stream::once(ready(Ok(Frame::data(whole.slice(..after)))));
     // What was sent so far leaves only while the body has nothing more to say.
     let end = stream::once(async {
         tokio::task::yield_now().await;
-        Err(io::Error::new(
-            io::ErrorKind::ConnectionAborted,
-            "the body was cut",
-        ))
+        Err(io::Error::new(io::ErrorKind::ConnectionAborted, "the body was cut"))
     });
-    Response::from_parts(
-        parts,
-        Body::http_body_unsync(StreamBody::new(stream::StreamExt::chain(beginning, end))),
-    )
+    Response::from_parts(parts, Body::http_body_unsync(StreamBody::new(stream::StreamExt::chain(beginning, end))))
 }
 
 /// Writes into an S3 error which request it answers.
 async fn name_request(response: Response<Body>, id: &str, extended: &str) -> Response<Body> {
     let (mut parts, body) = response.into_parts();
-    let body = body
-        .collect()
-        .await
-        .map(http_body_util::Collected::to_bytes)
-        .unwrap_or_default();
+    let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
     let text = String::from_utf8_lossy(&body);
     let Some(text) = text.strip_suffix("</Error>") else {
         return Response::from_parts(parts, Body::from(body.clone()));
@@ -306,8 +212,6 @@ async fn name_request(response: Response<Body>, id: &str, extended: &str) -> Res
 
 fn add_header(response: &mut Response<Body>, name: &'static str, value: &str) {
     if let Ok(value) = HeaderValue::from_str(value) {
-        response
-            .headers_mut()
-            .insert(HeaderName::from_static(name), value);
+        response.headers_mut().insert(HeaderName::from_static(name), value);
     }
 }

@@ -2,6 +2,8 @@
 
 mod history;
 
+use std::sync::atomic::Ordering;
+
 use chrono::{DateTime, Utc};
 use http::StatusCode;
 use serde_json::{Map, Value, json};
@@ -14,32 +16,15 @@ use super::super::scenario::Scenario;
 use super::super::{ACCOUNT_ID, Account, DATA_BUCKET, State, TRAIL_BUCKET, TRAIL_NAME};
 use super::Refusal;
 
-pub(in super::super) fn answer(
-    account: &Account,
-    region: &str,
-    operation: &str,
-    body: &[u8],
-) -> Result<Value, Refusal> {
-    let request: Value = if body.is_empty() {
-        json!({})
-    } else {
-        serde_json::from_slice(body).unwrap_or(Value::Null)
-    };
+pub(in super::super) fn answer(account: &Account, region: &str, operation: &str, body: &[u8]) -> Result<Value, Refusal> {
+    let request: Value = if body.is_empty() { json!({}) } else { serde_json::from_slice(body).unwrap_or(Value::Null) };
     if !request.is_object() {
-        return Err(refusal(
-            "SerializationException",
-            "The request is not a JSON object",
-        ));
+        return Err(refusal("SerializationException", "The request is not a JSON object"));
     }
-    let call = Call {
-        account,
-        state: account.state(),
-        region,
-        request: &request,
-    };
+    let call = Call { account, state: account.state(), region, request: &request };
     match operation {
         "DescribeTrails" => Ok(call.describe_trails()),
-        "ListTrails" => Ok(json!({"Trails": [{"TrailARN": account.trail_arn(), "Name": TRAIL_NAME, "HomeRegion": call.home()}]})),
+        "ListTrails" => Ok(call.list_trails()),
         "GetTrail" => call.named_trail("Name").map(|()| json!({"Trail": call.trail()})),
         "GetTrailStatus" => call.named_trail("Name").map(|()| call.status()),
         "GetEventSelectors" => call.named_trail("TrailName").map(|()| call.selectors()),
@@ -80,18 +65,13 @@ impl Call<'_> {
     /// A trail goes by its name at home and by its ARN everywhere.
     fn named_trail(&self, field: &str) -> Result<(), Refusal> {
         let Some(name) = self.request.get(field).and_then(Value::as_str) else {
-            return Err(refusal(
-                "InvalidTrailNameException",
-                "Trail name cannot be blank!",
-            ));
+            return Err(refusal("InvalidTrailNameException", "Trail name cannot be blank!"));
         };
-        if name == self.account.trail_arn() || (name == TRAIL_NAME && self.region == self.home()) {
+        let known = name == self.account.trail_arn() || (name == TRAIL_NAME && self.region == self.home());
+        if known && self.trail_exists() {
             return Ok(());
         }
-        Err(refusal(
-            "TrailNotFoundException",
-            format!("Unknown trail: {name} for the user: {ACCOUNT_ID}"),
-        ))
+        Err(refusal("TrailNotFoundException", format!("Unknown trail: {name} for the user: {ACCOUNT_ID}")))
     }
 
     fn trail(&self) -> Value {
@@ -109,69 +89,49 @@ impl Call<'_> {
         })
     }
 
+    fn trail_exists(&self) -> bool {
+        !self.state.trail_deleted.load(Ordering::Relaxed)
+    }
+
+    fn list_trails(&self) -> Value {
+        let trail = json!({"TrailARN": self.account.trail_arn(), "Name": TRAIL_NAME, "HomeRegion": self.home()});
+        json!({"Trails": if self.trail_exists() { vec![trail] } else { Vec::new() }})
+    }
+
     fn describe_trails(&self) -> Value {
-        let shadows = self
-            .request
-            .get("includeShadowTrails")
-            .and_then(Value::as_bool)
-            .unwrap_or(true);
+        let shadows = self.request.get("includeShadowTrails").and_then(Value::as_bool).unwrap_or(true);
         let at_home = self.region == self.home();
         let arn = self.account.trail_arn();
-        let named = self
-            .request
-            .get("trailNameList")
-            .and_then(Value::as_array)
-            .filter(|names| !names.is_empty());
+        let named = self.request.get("trailNameList").and_then(Value::as_array).filter(|names| !names.is_empty());
         let wanted = named.is_none_or(|names| {
-            names
-                .iter()
-                .filter_map(Value::as_str)
-                .any(|name| name == arn || (name == TRAIL_NAME && at_home))
+            names.iter().filter_map(Value::as_str).any(|name| name == arn || (name == TRAIL_NAME && at_home))
         });
         // A trail asked for by its ARN is shown whatever the shadow flag says.
-        let shown = wanted && (at_home || shadows || named.is_some());
+        let shown = self.trail_exists() && wanted && (at_home || shadows || named.is_some());
         json!({"trailList": if shown { vec![self.trail()] } else { Vec::new() }})
     }
 
     fn status(&self) -> Value {
         let scenario = self.scenario();
-        let delivery = self
-            .state
-            .deliveries
-            .get(self.region)
-            .copied()
-            .unwrap_or_default();
+        let delivery = self.state.deliveries.get(self.region).copied().unwrap_or_default();
         let (stopped, restarted) = scenario.outage();
         let enabled = scenario.first_digest_end() - chrono::Duration::days(200);
-        let started = if scenario.stop_logging {
-            restarted
-        } else {
-            enabled
-        };
+        let restart = scenario.stop_logging && scenario.restart_logging;
+        let started = if restart { restarted } else { enabled };
         let mut status = Map::new();
         let mut set = |name: &str, value: Value| status.insert(name.to_owned(), value);
-        set("IsLogging", json!(true));
+        set("IsLogging", json!(!scenario.stop_logging || restart));
         if let Some(delivered) = delivery.log {
             set("LatestDeliveryTime", seconds(delivered));
             set("LatestDeliveryAttemptTime", json!(timestamp(delivered)));
-            set(
-                "LatestDeliveryAttemptSucceeded",
-                json!(timestamp(delivered)),
-            );
+            set("LatestDeliveryAttemptSucceeded", json!(timestamp(delivered)));
         }
         set("StartLoggingTime", seconds(started));
         set("TimeLoggingStarted", json!(timestamp(started)));
         if scenario.stop_logging {
             set("StopLoggingTime", seconds(stopped));
         }
-        set(
-            "TimeLoggingStopped",
-            json!(if scenario.stop_logging {
-                timestamp(stopped)
-            } else {
-                String::new()
-            }),
-        );
+        set("TimeLoggingStopped", json!(if scenario.stop_logging { timestamp(stopped) } else { String::new() }));
         if let Some(delivered) = delivery.digest {
             set("LatestDigestDeliveryTime", seconds(delivered));
         }
@@ -193,18 +153,10 @@ impl Call<'_> {
     }
 
     fn tags(&self) -> Value {
-        let asked = self
-            .request
-            .get("ResourceIdList")
-            .and_then(Value::as_array)
-            .cloned()
-            .unwrap_or_default();
-        let tagged = asked
-            .into_iter()
-            .filter(|arn| arn.as_str() == Some(&self.account.trail_arn()));
-        let tags: Vec<Value> = tagged
-            .map(|arn| json!({"ResourceId": arn, "TagsList": [{"Key": "owner", "Value": "security"}]}))
-            .collect();
+        let asked = self.request.get("ResourceIdList").and_then(Value::as_array).cloned().unwrap_or_default();
+        let tagged = asked.into_iter().filter(|arn| arn.as_str() == Some(&self.account.trail_arn()));
+        let tags: Vec<Value> =
+            tagged.map(|arn| json!({"ResourceId": arn, "TagsList": [{"Key": "owner", "Value": "security"}]})).collect();
         json!({"ResourceTagList": tags})
     }
 
@@ -212,11 +164,7 @@ impl Call<'_> {
         let now = self.scenario().end;
         let start = time(self.request, "StartTime").unwrap_or(now);
         let end = time(self.request, "EndTime").unwrap_or(now);
-        let valid = self
-            .account
-            .keys(self.region)
-            .iter()
-            .filter(|key| key.valid_from <= end && key.valid_until >= start);
+        let valid = self.account.keys(self.region).iter().filter(|key| key.valid_from <= end && key.valid_until >= start);
         let keys: Vec<Value> = valid
             .map(|key| {
                 json!({
@@ -242,10 +190,7 @@ fn time(request: &Value, field: &str) -> Option<DateTime<Utc>> {
         return DateTime::from_timestamp(whole, 0);
     }
     // The fraction of a second decides nothing here.
-    let (whole, _) = value
-        .as_f64()
-        .map(|seconds| format!("{seconds:.3}"))?
-        .split_once('.')
-        .map(|(whole, rest)| (whole.to_owned(), rest.to_owned()))?;
+    let text = format!("{:.3}", value.as_f64()?);
+    let (whole, _fraction) = text.split_once('.')?;
     DateTime::from_timestamp(whole.parse().ok()?, 0)
 }

@@ -2,7 +2,7 @@
 
 use http::StatusCode;
 
-use super::super::disks::{Snapshot, Volume, disk_key};
+use super::super::disks::{Disks, Snapshot, Volume, disk_key};
 use super::super::record::timestamp;
 use super::super::{ACCOUNT_ID, Account};
 use super::xml::{self, Xml};
@@ -17,11 +17,8 @@ pub(in super::super) fn answer(
     form: &Form,
     request_id: &str,
 ) -> Result<String, Refusal> {
-    let call = Call {
-        account,
-        region,
-        form,
-    };
+    let disks = account.state().disks();
+    let call = Call { account, disks: &disks, region, form };
     let write: Box<dyn Fn(&mut Xml) + '_> = match operation {
         "DescribeRegions" => call.regions(),
         "DescribeFlowLogs" => call.flow_logs()?,
@@ -30,13 +27,13 @@ pub(in super::super) fn answer(
         "DescribeVolumes" => call.volumes()?,
         _ => {
             let message = format!("The action {operation} is not valid for this web service.");
-            return Err(Refusal::new(
-                StatusCode::BAD_REQUEST,
-                "InvalidAction",
-                message,
-            ));
+            return Err(Refusal::new(StatusCode::BAD_REQUEST, "InvalidAction", message));
         }
     };
+    if form.flag("DryRun") == Some(true) {
+        let message = "Request would have succeeded, but DryRun flag is set.";
+        return Err(Refusal::new(StatusCode::PRECONDITION_FAILED, "DryRunOperation", message));
+    }
     Ok(xml::document(|xml| {
         xml.element_in(&format!("{operation}Response"), NAMESPACE, |xml| {
             xml.text("requestId", request_id);
@@ -52,6 +49,7 @@ fn invalid(code: &str, message: impl Into<String>) -> Refusal {
 /// One request on its way.
 struct Call<'a> {
     account: &'a Account,
+    disks: &'a Disks,
     region: &'a str,
     form: &'a Form,
 }
@@ -60,22 +58,12 @@ type Written<'a> = Box<dyn Fn(&mut Xml) + 'a>;
 
 impl<'a> Call<'a> {
     fn regions(&self) -> Written<'a> {
-        let mut regions: Vec<(String, &str)> = self
-            .account
-            .scenario()
-            .regions
-            .iter()
-            .map(|name| (name.clone(), "opt-in-not-required"))
-            .collect();
+        let mut regions: Vec<(String, &str)> =
+            self.account.scenario().regions.iter().map(|name| (name.clone(), "opt-in-not-required")).collect();
         if self.form.flag("AllRegions") == Some(true) {
             regions.push(("af-south-1".to_owned(), "not-opted-in"));
         }
-        let asked: Vec<String> = self
-            .form
-            .list("RegionName")
-            .into_iter()
-            .map(str::to_owned)
-            .collect();
+        let asked: Vec<String> = self.form.list("RegionName").into_iter().map(str::to_owned).collect();
         regions.retain(|(name, _)| asked.is_empty() || asked.contains(name));
         Box::new(move |xml| {
             xml.element("regionInfo", |xml| {
@@ -92,34 +80,19 @@ impl<'a> Call<'a> {
 
     fn flow_logs(&self) -> Result<Written<'a>, Refusal> {
         let asked = self.form.list("FlowLogId");
-        let logs: Vec<_> = self
-            .account
-            .state()
-            .flow_logs
-            .iter()
-            .filter(|log| log.region == self.region)
-            .collect();
-        if let Some(unknown) = asked
-            .iter()
-            .find(|id| logs.iter().all(|log| log.id != **id))
-        {
-            return Err(invalid(
-                "InvalidFlowLogId.NotFound",
-                format!("The flow log ID '{unknown}' does not exist"),
-            ));
+        let logs: Vec<_> = self.account.state().flow_logs.iter().filter(|log| log.region == self.region).collect();
+        if let Some(unknown) = asked.iter().find(|id| logs.iter().all(|log| log.id != **id)) {
+            return Err(invalid("InvalidFlowLogId.NotFound", format!("The flow log ID '{unknown}' does not exist")));
         }
         let filters = self.form.filters();
-        let shown = logs
-            .into_iter()
-            .filter(|log| asked.is_empty() || asked.contains(&log.id.as_str()))
-            .filter(|log| {
-                filters.iter().all(|(name, values)| match *name {
-                    "resource-id" => values.contains(&log.resource.as_str()),
-                    "flow-log-id" => values.contains(&log.id.as_str()),
-                    "log-destination-type" => values.contains(&"s3"),
-                    _ => true,
-                })
-            });
+        let shown = logs.into_iter().filter(|log| asked.is_empty() || asked.contains(&log.id.as_str())).filter(|log| {
+            filters.iter().all(|(name, values)| match *name {
+                "resource-id" => values.contains(&log.resource.as_str()),
+                "flow-log-id" => values.contains(&log.id.as_str()),
+                "log-destination-type" => values.contains(&"s3"),
+                _ => true,
+            })
+        });
         let (page, token) = self.page(shown.collect(), 1)?;
         Ok(Box::new(move |xml| {
             xml.element("flowLogSet", |xml| {
@@ -152,30 +125,12 @@ impl<'a> Call<'a> {
         let asked = self.form.list("SnapshotId");
         let mut owners = self.form.list("Owner");
         owners.extend(self.form.list("OwnerId"));
-        let ours = owners.is_empty()
-            || owners
-                .iter()
-                .any(|owner| *owner == "self" || *owner == ACCOUNT_ID);
-        let here: Vec<&Snapshot> = self
-            .account
-            .state()
-            .disks
-            .snapshots
-            .iter()
-            .filter(|snapshot| snapshot.region == self.region)
-            .collect();
-        if let Some(unknown) = asked
-            .iter()
-            .find(|id| here.iter().all(|snapshot| snapshot.id != **id))
-        {
-            return Err(invalid(
-                "InvalidSnapshot.NotFound",
-                format!("The snapshot '{unknown}' does not exist."),
-            ));
+        let ours = owners.is_empty() || owners.iter().any(|owner| *owner == "self" || *owner == ACCOUNT_ID);
+        let here: Vec<&Snapshot> = self.disks.snapshots.iter().filter(|snapshot| snapshot.region == self.region).collect();
+        if let Some(unknown) = asked.iter().find(|id| here.iter().all(|snapshot| snapshot.id != **id)) {
+            return Err(invalid("InvalidSnapshot.NotFound", format!("The snapshot '{unknown}' does not exist.")));
         }
-        let shown = here
-            .into_iter()
-            .filter(|snapshot| ours && (asked.is_empty() || asked.contains(&snapshot.id.as_str())));
+        let shown = here.into_iter().filter(|snapshot| ours && (asked.is_empty() || asked.contains(&snapshot.id.as_str())));
         let (page, token) = self.page(shown.collect(), 5)?;
         Ok(Box::new(move |xml| {
             xml.element("snapshotSet", |xml| {
@@ -188,21 +143,12 @@ impl<'a> Call<'a> {
     }
 
     fn snapshot_attribute(&self) -> Result<Written<'a>, Refusal> {
-        let (Some(id), Some(attribute)) = (self.form.get("SnapshotId"), self.form.get("Attribute"))
-        else {
-            return Err(invalid(
-                "MissingParameter",
-                "The request must contain the parameters SnapshotId and Attribute",
-            ));
+        let (Some(id), Some(attribute)) = (self.form.get("SnapshotId"), self.form.get("Attribute")) else {
+            return Err(invalid("MissingParameter", "The request must contain the parameters SnapshotId and Attribute"));
         };
-        let mut snapshots = self.account.state().disks.snapshots.iter();
-        let Some(snapshot) =
-            snapshots.find(|snapshot| snapshot.region == self.region && snapshot.id == id)
-        else {
-            return Err(invalid(
-                "InvalidSnapshot.NotFound",
-                format!("The snapshot '{id}' does not exist."),
-            ));
+        let mut snapshots = self.disks.snapshots.iter();
+        let Some(snapshot) = snapshots.find(|snapshot| snapshot.region == self.region && snapshot.id == id) else {
+            return Err(invalid("InvalidSnapshot.NotFound", format!("The snapshot '{id}' does not exist.")));
         };
         let permissions = match attribute {
             "createVolumePermission" => true,
@@ -230,26 +176,11 @@ impl<'a> Call<'a> {
 
     fn volumes(&self) -> Result<Written<'a>, Refusal> {
         let asked = self.form.list("VolumeId");
-        let here: Vec<&Volume> = self
-            .account
-            .state()
-            .disks
-            .volumes
-            .iter()
-            .filter(|volume| volume.region == self.region)
-            .collect();
-        if let Some(unknown) = asked
-            .iter()
-            .find(|id| here.iter().all(|volume| volume.id != **id))
-        {
-            return Err(invalid(
-                "InvalidVolume.NotFound",
-                format!("The volume '{unknown}' does not exist."),
-            ));
+        let here: Vec<&Volume> = self.disks.volumes.iter().filter(|volume| volume.region == self.region).collect();
+        if let Some(unknown) = asked.iter().find(|id| here.iter().all(|volume| volume.id != **id)) {
+            return Err(invalid("InvalidVolume.NotFound", format!("The volume '{unknown}' does not exist.")));
         }
-        let shown = here
-            .into_iter()
-            .filter(|volume| asked.is_empty() || asked.contains(&volume.id.as_str()));
+        let shown = here.into_iter().filter(|volume| asked.is_empty() || asked.contains(&volume.id.as_str()));
         let (page, token) = self.page(shown.collect(), 5)?;
         Ok(Box::new(move |xml| {
             xml.element("volumeSet", |xml| {
@@ -262,11 +193,7 @@ impl<'a> Call<'a> {
     }
 
     /// Cuts a page out of a list, and names where the next one begins.
-    fn page<T>(
-        &self,
-        list: Vec<&'a T>,
-        least: usize,
-    ) -> Result<(Vec<&'a T>, Option<String>), Refusal> {
+    fn page<T>(&self, list: Vec<&'a T>, least: usize) -> Result<(Vec<&'a T>, Option<String>), Refusal> {
         let skip = match self.form.get("NextToken") {
             None => 0,
             Some(token) => token
@@ -277,7 +204,12 @@ impl<'a> Call<'a> {
         let limit = match self.form.get("MaxResults") {
             None => usize::MAX,
             Some(limit) => limit.parse().ok().filter(|limit| (least..=1000).contains(limit)).ok_or_else(|| {
-                invalid("InvalidParameterValue", format!("Value ( {limit} ) for parameter maxResults is invalid. Expecting a value between {least} and 1000."))
+                invalid(
+                    "InvalidParameterValue",
+                    format!(
+                        "Value ( {limit} ) for parameter maxResults is invalid. Expecting a value between {least} and 1000."
+                    ),
+                )
             })?,
         };
         let end = skip.saturating_add(limit);
@@ -291,10 +223,7 @@ fn write_snapshot(xml: &mut Xml, snapshot: &Snapshot) {
     xml.text("volumeId", &snapshot.volume);
     xml.text("status", "completed");
     xml.text("startTime", &timestamp(snapshot.started));
-    xml.text(
-        "completionTime",
-        &timestamp(snapshot.started + chrono::Duration::minutes(11)),
-    );
+    xml.text("completionTime", &timestamp(snapshot.started + chrono::Duration::minutes(11)));
     xml.text("progress", "100%");
     xml.text("ownerId", ACCOUNT_ID);
     xml.value("volumeSize", snapshot.size);
@@ -304,14 +233,7 @@ fn write_snapshot(xml: &mut Xml, snapshot: &Snapshot) {
     if snapshot.encrypted {
         xml.text("kmsKeyId", &disk_key(&snapshot.region));
     }
-    xml.text(
-        "storageTier",
-        if snapshot.archived {
-            "archive"
-        } else {
-            "standard"
-        },
-    );
+    xml.text("storageTier", if snapshot.archived { "archive" } else { "standard" });
     tags(xml, &snapshot.tags);
 }
 
@@ -320,14 +242,7 @@ fn write_volume(xml: &mut Xml, volume: &Volume) {
     xml.value("size", volume.size);
     xml.text("snapshotId", volume.snapshot.as_deref().unwrap_or_default());
     xml.text("availabilityZone", &format!("{}a", volume.region));
-    xml.text(
-        "status",
-        if volume.instance.is_some() {
-            "in-use"
-        } else {
-            "available"
-        },
-    );
+    xml.text("status", if volume.instance.is_some() { "in-use" } else { "available" });
     xml.text("createTime", &timestamp(volume.created));
     xml.element("attachmentSet", |xml| {
         if let Some(instance) = &volume.instance {

@@ -12,11 +12,7 @@ impl Form {
     pub(in super::super) fn parse(body: &str) -> Self {
         let pairs = body.split('&').filter(|pair| !pair.is_empty());
         let fields = pairs.map(|pair| pair.split_once('=').unwrap_or((pair, "")));
-        Self {
-            fields: fields
-                .map(|(name, value)| (decode(name), decode(value)))
-                .collect(),
-        }
+        Self { fields: fields.map(|(name, value)| (decode(name), decode(value))).collect() }
     }
 
     pub(in super::super) fn get(&self, name: &str) -> Option<&str> {
@@ -25,9 +21,7 @@ impl Form {
 
     /// The members of a list: `Name.1`, `Name.2`, …
     pub(super) fn list(&self, name: &str) -> Vec<&str> {
-        (1..)
-            .map_while(|number: u32| self.get(&format!("{name}.{number}")))
-            .collect()
+        (1..).map_while(|number: u32| self.get(&format!("{name}.{number}"))).collect()
     }
 
     pub(super) fn flag(&self, name: &str) -> Option<bool> {
@@ -37,9 +31,7 @@ impl Form {
     /// The request's filters: names with their accepted values.
     pub(super) fn filters(&self) -> Vec<(&str, Vec<&str>)> {
         let name = |number: u32| self.get(&format!("Filter.{number}.Name"));
-        (1..)
-            .map_while(|number| Some((name(number)?, self.list(&format!("Filter.{number}.Value")))))
-            .collect()
+        (1..).map_while(|number| Some((name(number)?, self.list(&format!("Filter.{number}.Value"))))).collect()
     }
 }
 
@@ -65,8 +57,7 @@ mod tests {
 
     #[test]
     fn fields_are_decoded_and_lists_keep_their_order() {
-        let form =
-            Form::parse("Action=A&Name.1=a%2Fb&Name.2=c+d&Filter.1.Name=n&Filter.1.Value.1=v");
+        let form = Form::parse("Action=A&Name.1=a%2Fb&Name.2=c+d&Filter.1.Name=n&Filter.1.Value.1=v");
         assert_eq!(form.list("Name"), ["a/b", "c d"]);
         assert_eq!(form.filters(), [("n", vec!["v"])]);
     }

@@ -8,7 +8,19 @@ mod writing;
 
 use futures::future::{BoxFuture, ready};
 use s3s::auth::SimpleAuth;
-use s3s::dto::*;
+use s3s::dto::{
+    DeleteObjectInput, DeleteObjectOutput, GetBucketAclInput, GetBucketAclOutput, GetBucketEncryptionInput,
+    GetBucketEncryptionOutput, GetBucketLifecycleConfigurationInput, GetBucketLifecycleConfigurationOutput,
+    GetBucketLocationInput, GetBucketLocationOutput, GetBucketLoggingInput, GetBucketLoggingOutput,
+    GetBucketNotificationConfigurationInput, GetBucketNotificationConfigurationOutput, GetBucketOwnershipControlsInput,
+    GetBucketOwnershipControlsOutput, GetBucketPolicyInput, GetBucketPolicyOutput, GetBucketPolicyStatusInput,
+    GetBucketPolicyStatusOutput, GetBucketReplicationInput, GetBucketReplicationOutput, GetBucketTaggingInput,
+    GetBucketTaggingOutput, GetBucketVersioningInput, GetBucketVersioningOutput, GetObjectInput,
+    GetObjectLockConfigurationInput, GetObjectLockConfigurationOutput, GetObjectOutput, GetPublicAccessBlockInput,
+    GetPublicAccessBlockOutput, HeadBucketInput, HeadBucketOutput, HeadObjectInput, HeadObjectOutput, ListBucketsInput,
+    ListBucketsOutput, ListObjectVersionsInput, ListObjectVersionsOutput, ListObjectsInput, ListObjectsOutput,
+    ListObjectsV2Input, ListObjectsV2Output, Owner, PutObjectInput, PutObjectOutput,
+};
 use s3s::service::{S3Service, S3ServiceBuilder};
 use s3s::{S3, S3Error, S3ErrorCode, S3Request, S3Response, S3Result};
 
@@ -28,31 +40,18 @@ struct Storage {
 }
 
 /// Makes the service that answers S3 requests.
-pub(in super::super) fn service(
-    objects: &Objects,
-    credentials: &Credentials,
-    faults: &Faults,
-) -> S3Service {
-    let mut builder = S3ServiceBuilder::new(Storage {
-        objects: objects.clone(),
-    });
+pub(in super::super) fn service(objects: &Objects, credentials: &Credentials, faults: &Faults) -> S3Service {
+    let mut builder = S3ServiceBuilder::new(Storage { objects: objects.clone() });
     builder.set_auth(access::KnownKey(SimpleAuth::from_single(
         credentials.access_key_id.clone(),
         credentials.secret_access_key.clone(),
     )));
-    builder.set_access(access::Gate {
-        faults: faults.clone(),
-    });
+    builder.set_access(access::Gate { faults: faults.clone() });
     builder.build()
 }
 
 impl Storage {
-    fn in_bucket<T>(
-        &self,
-        name: &str,
-        owner: Option<&str>,
-        answer: impl FnOnce(&Bucket) -> S3Result<T>,
-    ) -> S3Result<T> {
+    fn in_bucket<T>(&self, name: &str, owner: Option<&str>, answer: impl FnOnce(&Bucket) -> S3Result<T>) -> S3Result<T> {
         let buckets = self.objects.read();
         let bucket = buckets.get(name).ok_or_else(no_such_bucket)?;
         check_owner(owner)?;
@@ -61,28 +60,19 @@ impl Storage {
 }
 
 fn no_such_bucket() -> S3Error {
-    S3Error::with_message(
-        S3ErrorCode::NoSuchBucket,
-        "The specified bucket does not exist",
-    )
+    S3Error::with_message(S3ErrorCode::NoSuchBucket, "The specified bucket does not exist")
 }
 
 /// Every bucket is ours; whoever expects another owner is turned away.
 fn check_owner(expected: Option<&str>) -> S3Result<()> {
     match expected {
-        Some(owner) if owner != ACCOUNT_ID => Err(S3Error::with_message(
-            S3ErrorCode::AccessDenied,
-            "Access Denied",
-        )),
+        Some(owner) if owner != ACCOUNT_ID => Err(S3Error::with_message(S3ErrorCode::AccessDenied, "Access Denied")),
         _ => Ok(()),
     }
 }
 
 fn owner() -> Owner {
-    Owner {
-        display_name: None,
-        id: Some(OWNER_ID.to_owned()),
-    }
+    Owner { display_name: None, id: Some(OWNER_ID.to_owned()) }
 }
 
 /// Declares which operations there are: each is an inherent method of [`Storage`] of the same name

@@ -10,11 +10,7 @@ pub(super) const NAMESPACE: &str = "https://sts.amazonaws.com/doc/2011-06-15/";
 pub(in super::super) fn answer(operation: &str, request_id: &str) -> Result<String, Refusal> {
     if operation != "GetCallerIdentity" {
         let message = format!("Could not find operation {operation} for version 2011-06-15");
-        return Err(Refusal::new(
-            StatusCode::BAD_REQUEST,
-            "InvalidAction",
-            message,
-        ));
+        return Err(Refusal::new(StatusCode::BAD_REQUEST, "InvalidAction", message));
     }
     Ok(xml::document(|xml| {
         xml.element_in("GetCallerIdentityResponse", NAMESPACE, |xml| {

@@ -8,9 +8,7 @@ pub(super) struct Xml {
 
 /// Writes a document.
 pub(super) fn document(write: impl FnOnce(&mut Xml)) -> String {
-    let mut xml = Xml {
-        text: "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n".to_owned(),
-    };
+    let mut xml = Xml { text: "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n".to_owned() };
     write(&mut xml);
     xml.text
 }
@@ -24,12 +22,7 @@ impl Xml {
     }
 
     /// An element with children and a default namespace.
-    pub(super) fn element_in(
-        &mut self,
-        name: &str,
-        namespace: &str,
-        children: impl FnOnce(&mut Self),
-    ) {
+    pub(super) fn element_in(&mut self, name: &str, namespace: &str, children: impl FnOnce(&mut Self)) {
         self.tag("<", name, " xmlns=\"");
         self.text.push_str(namespace);
         self.text.push_str("\">");

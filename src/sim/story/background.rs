@@ -8,11 +8,10 @@ use super::super::record::{Actor, Deed, timestamp};
 use super::super::{ACCOUNT_ID, DATA_BUCKET};
 use super::{OFFICE_ADDRESS, Script};
 
-const PYTHON_AGENT: &str =
-    "Boto3/1.43.11 md/Botocore#1.43.11 ua/2.1 os/linux#6.12 md/arch#x86_64 lang/python#3.13.2";
-const CONSOLE_AGENT: &str =
-    "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0";
-const CLI_AGENT: &str = "aws-cli/2.31.4 md/awscrt#0.27.6 ua/2.1 os/linux#6.12 md/arch#x86_64 lang/python#3.13.2 cfg/retry-mode#standard";
+const PYTHON_AGENT: &str = "Boto3/1.43.11 md/Botocore#1.43.11 ua/2.1 os/linux#6.12 md/arch#x86_64 lang/python#3.13.2";
+const CONSOLE_AGENT: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0";
+const CLI_AGENT: &str =
+    "aws-cli/2.31.4 md/awscrt#0.27.6 ua/2.1 os/linux#6.12 md/arch#x86_64 lang/python#3.13.2 cfg/retry-mode#standard";
 
 pub(super) fn play(script: &mut Script<'_>, disks: &Disks) {
     let scenario = script.scenario;
@@ -29,18 +28,12 @@ pub(super) fn play(script: &mut Script<'_>, disks: &Disks) {
             .filter(|volume| &volume.region == region)
             .filter_map(|volume| volume.instance.as_deref())
             .collect();
-        let volumes: Vec<&str> = disks
-            .volumes
-            .iter()
-            .filter(|volume| &volume.region == region)
-            .map(|volume| volume.id.as_str())
-            .collect();
+        let volumes: Vec<&str> =
+            disks.volumes.iter().filter(|volume| &volume.region == region).map(|volume| volume.id.as_str()).collect();
         for hour in 0..scenario.hours {
             let begins = scenario.start() + Duration::hours(i64::from(hour));
             let usual = (scenario.events_per_hour / divisor).max(1);
-            let count = script
-                .chance
-                .between(usual.saturating_sub(usual / 6), usual + usual / 6);
+            let count = script.chance.between(usual.saturating_sub(usual / 6), usual + usual / 6);
             for _ in 0..count {
                 let time = begins + Duration::seconds(i64::from(script.chance.below(3600)));
                 happening(script, time, region, &instances, &volumes);
@@ -49,13 +42,7 @@ pub(super) fn play(script: &mut Script<'_>, disks: &Disks) {
     }
 }
 
-fn happening(
-    script: &mut Script<'_>,
-    time: DateTime<Utc>,
-    region: &str,
-    instances: &[&str],
-    volumes: &[&str],
-) {
+fn happening(script: &mut Script<'_>, time: DateTime<Utc>, region: &str, instances: &[&str], volumes: &[&str]) {
     let home = region == script.scenario.home_region();
     let instance = script.chance.pick(instances).to_owned();
     let volume = script.chance.pick(volumes).to_owned();
@@ -105,11 +92,7 @@ fn happening(
         ),
         74..=79 => (
             administrator(script),
-            Deed::read(
-                "cloudwatch.amazonaws.com",
-                "DescribeAlarms",
-                json!({"alarmTypes": ["MetricAlarm"], "maxRecords": 100}),
-            ),
+            Deed::read("cloudwatch.amazonaws.com", "DescribeAlarms", json!({"alarmTypes": ["MetricAlarm"], "maxRecords": 100})),
         ),
         80..=84 => (application(script, time, &instance), log_stream(&instance)),
         85..=88 => (
@@ -120,21 +103,12 @@ fn happening(
                 json!({"securityGroupSet": {}, "securityGroupIdSet": {}, "filterSet": {}}),
             ),
         ),
-        89..=91 => (
-            continuous_integration(script, time),
-            tag_instance(&instance),
-        ),
+        89..=91 => (continuous_integration(script, time), tag_instance(&instance)),
         92..=93 if home => console_login(script),
-        94..=95 if home => (
-            administrator(script),
-            Deed::read("iam.amazonaws.com", "ListUsers", json!({"maxItems": 100})),
-        ),
+        94..=95 if home => (administrator(script), Deed::read("iam.amazonaws.com", "ListUsers", json!({"maxItems": 100}))),
         96..=97 if home => (application(script, time, &instance), read_report(script)),
         98 => (administrator(script), denied(region, &instance)),
-        _ => (
-            continuous_integration(script, time),
-            Deed::read("sts.amazonaws.com", "GetCallerIdentity", Value::Null),
-        ),
+        _ => (continuous_integration(script, time), Deed::read("sts.amazonaws.com", "GetCallerIdentity", Value::Null)),
     };
     script.happens(time, region, &actor, deed);
 }
@@ -142,42 +116,18 @@ fn happening(
 fn continuous_integration(script: &mut Script<'_>, time: DateTime<Utc>) -> Actor {
     let session = format!("build-{}", script.chance.between(1000, 1999));
     let since = time - Duration::seconds(i64::from(script.chance.between(10, 900)));
-    Actor::session(
-        "ci-deploy",
-        "AROAIOSFODNN7CIDEPLOY",
-        &session,
-        "ASIAIOSFODNN7EXAMPLE",
-        "192.0.2.200",
-        PYTHON_AGENT,
-        since,
-    )
+    Actor::session("ci-deploy", "AROAIOSFODNN7CIDEPLOY", &session, "ASIAIOSFODNN7EXAMPLE", "192.0.2.200", PYTHON_AGENT, since)
 }
 
 fn application(script: &mut Script<'_>, time: DateTime<Utc>, instance: &str) -> Actor {
-    let address = script
-        .chance
-        .pick(&["198.51.100.11", "198.51.100.12", "198.51.100.14"]);
+    let address = script.chance.pick(&["198.51.100.11", "198.51.100.12", "198.51.100.14"]);
     let since = time - Duration::seconds(i64::from(script.chance.between(60, 20_000)));
-    Actor::session(
-        "web-app",
-        "AROAIOSFODNN7WEBAPPXX",
-        instance,
-        "ASIAI44QH8DHBEXAMPLE",
-        address,
-        PYTHON_AGENT,
-        since,
-    )
+    Actor::session("web-app", "AROAIOSFODNN7WEBAPPXX", instance, "ASIAI44QH8DHBEXAMPLE", address, PYTHON_AGENT, since)
 }
 
 fn administrator(script: &mut Script<'_>) -> Actor {
     let address = script.chance.pick(&[OFFICE_ADDRESS, "192.0.2.11"]);
-    Actor::user(
-        "ops-admin",
-        "AIDACKCEVSQ6C2EXAMPLE",
-        "AKIAI44QH8DHBEXAMPLE",
-        address,
-        CLI_AGENT,
-    )
+    Actor::user("ops-admin", "AIDACKCEVSQ6C2EXAMPLE", "AKIAI44QH8DHBEXAMPLE", address, CLI_AGENT)
 }
 
 fn decrypt(region: &str) -> Deed {
@@ -200,13 +150,7 @@ fn assumed_role(script: &mut Script<'_>, time: DateTime<Utc>) -> (Actor, Deed) {
             "arn": format!("arn:aws:sts::{ACCOUNT_ID}:assumed-role/ci-deploy/{session}"),
         },
     });
-    let runner = Actor::user(
-        "ci-runner",
-        "AIDAIOSFODNN7CIRUNNER",
-        "AKIAIOSFODNN7CIEXAMP",
-        "192.0.2.200",
-        PYTHON_AGENT,
-    );
+    let runner = Actor::user("ci-runner", "AIDAIOSFODNN7CIRUNNER", "AKIAIOSFODNN7CIEXAMP", "192.0.2.200", PYTHON_AGENT);
     (runner, deed.on(role, "AWS::IAM::Role"))
 }
 
@@ -224,37 +168,22 @@ fn tag_instance(instance: &str) -> Deed {
         "resourcesSet": {"items": [{"resourceId": instance}]},
         "tagSet": {"items": [{"key": "last-deployed-by", "value": "ci-deploy"}]},
     });
-    Deed::write(
-        "ec2.amazonaws.com",
-        "CreateTags",
-        request,
-        json!({"_return": true}),
-    )
-    .on(instance, "AWS::EC2::Instance")
+    Deed::write("ec2.amazonaws.com", "CreateTags", request, json!({"_return": true})).on(instance, "AWS::EC2::Instance")
 }
 
 fn console_login(script: &mut Script<'_>) -> (Actor, Deed) {
     let mut actor = administrator(script);
     actor.agent = CONSOLE_AGENT.to_owned();
-    let mut deed = Deed::write(
-        "signin.amazonaws.com",
-        "ConsoleLogin",
-        Value::Null,
-        json!({"ConsoleLogin": "Success"}),
-    );
-    deed.additional = Some(
-        json!({"LoginTo": "https://console.aws.amazon.com/console/home", "MobileVersion": "No", "MFAUsed": "Yes"}),
-    );
+    let mut deed = Deed::write("signin.amazonaws.com", "ConsoleLogin", Value::Null, json!({"ConsoleLogin": "Success"}));
+    deed.additional =
+        Some(json!({"LoginTo": "https://console.aws.amazon.com/console/home", "MobileVersion": "No", "MFAUsed": "Yes"}));
     deed.kind = "AwsConsoleSignIn";
     (actor, deed)
 }
 
 /// A data event: the web application reads a report.
 fn read_report(script: &mut Script<'_>) -> Deed {
-    let key = format!(
-        "reports/2026/summary-{:03}.csv",
-        script.chance.between(1, 200)
-    );
+    let key = format!("reports/2026/summary-{:03}.csv", script.chance.between(1, 200));
     get_object(&key, script.chance.between(2_000, 60_000))
 }
 
@@ -273,11 +202,8 @@ pub(super) fn get_object(key: &str, bytes: u32) -> Deed {
         "bytesTransferredOut": bytes,
     }));
     deed.data_event = true;
-    deed.on(
-        format!("arn:aws:s3:::{DATA_BUCKET}/{key}"),
-        "AWS::S3::Object",
-    )
-    .on(format!("arn:aws:s3:::{DATA_BUCKET}"), "AWS::S3::Bucket")
+    deed.on(format!("arn:aws:s3:::{DATA_BUCKET}/{key}"), "AWS::S3::Object")
+        .on(format!("arn:aws:s3:::{DATA_BUCKET}"), "AWS::S3::Bucket")
 }
 
 fn denied(region: &str, instance: &str) -> Deed {

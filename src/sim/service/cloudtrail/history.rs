@@ -14,16 +14,16 @@ pub(super) fn look_up(state: &State, region: &str, request: &Value) -> Result<Va
     let limit = match request.get("MaxResults").and_then(Value::as_u64) {
         None => PAGE,
         Some(limit) => usize::try_from(limit).ok().filter(|limit| (1..=PAGE).contains(limit)).ok_or_else(|| {
-            refusal("InvalidMaxResultsException", format!("A maximum results value of {limit} is invalid. Specify a value between 1 and 50."))
+            refusal(
+                "InvalidMaxResultsException",
+                format!("A maximum results value of {limit} is invalid. Specify a value between 1 and 50."),
+            )
         })?,
     };
     let start = time(request, "StartTime").unwrap_or(DateTime::UNIX_EPOCH);
     let end = time(request, "EndTime").unwrap_or(state.scenario.end);
     if start > end {
-        return Err(refusal(
-            "InvalidTimeRangeException",
-            "Start time is later than end time",
-        ));
+        return Err(refusal("InvalidTimeRangeException", "Start time is later than end time"));
     }
     let query = fingerprint(region, request);
     let skip = match request.get("NextToken").and_then(Value::as_str) {
@@ -32,30 +32,20 @@ pub(super) fn look_up(state: &State, region: &str, request: &Value) -> Result<Va
             .split_once('.')
             .filter(|(asked, _)| *asked == query)
             .and_then(|(_, position)| position.parse().ok())
-            .ok_or_else(|| {
-                refusal(
-                    "InvalidNextTokenException",
-                    "The specified next token is invalid",
-                )
-            })?,
+            .ok_or_else(|| refusal("InvalidNextTokenException", "The specified next token is invalid"))?,
     };
     let matching = state.events.iter().rev().filter(|event| {
         event.management
             && event.region == region
             && (start..=end).contains(&event.time)
-            && attribute
-                .as_ref()
-                .is_none_or(|attribute| attribute.matches(event))
+            && attribute.as_ref().is_none_or(|attribute| attribute.matches(event))
     });
     let mut page: Vec<&Event> = matching.skip(skip).take(limit.saturating_add(1)).collect();
     let more = page.len() > limit;
     page.truncate(limit);
     let mut answer = json!({"Events": page.into_iter().map(shown).collect::<Vec<_>>()});
     if let (true, Some(answer)) = (more, answer.as_object_mut()) {
-        answer.insert(
-            "NextToken".to_owned(),
-            json!(format!("{query}.{}", skip.saturating_add(limit))),
-        );
+        answer.insert("NextToken".to_owned(), json!(format!("{query}.{}", skip.saturating_add(limit))));
     }
     Ok(answer)
 }
@@ -83,32 +73,16 @@ fn attribute(request: &Value) -> Result<Option<Attribute>, Refusal> {
     };
     let invalid = |message: &str| refusal("InvalidLookupAttributesException", message);
     if attributes.len() > 1 {
-        return Err(invalid(
-            "You can specify only one attribute in a lookup request.",
-        ));
+        return Err(invalid("You can specify only one attribute in a lookup request."));
     }
     let Some(attribute) = attributes.first() else {
         return Ok(None);
     };
-    let text = |name: &str| {
-        attribute
-            .get(name)
-            .and_then(Value::as_str)
-            .map(str::to_owned)
-    };
+    let text = |name: &str| attribute.get(name).and_then(Value::as_str).map(str::to_owned);
     let (Some(key), Some(value)) = (text("AttributeKey"), text("AttributeValue")) else {
         return Err(invalid("An attribute needs a key and a value."));
     };
-    let known = [
-        "EventId",
-        "EventName",
-        "ReadOnly",
-        "Username",
-        "ResourceType",
-        "ResourceName",
-        "EventSource",
-        "AccessKeyId",
-    ];
+    let known = ["EventId", "EventName", "ReadOnly", "Username", "ResourceType", "ResourceName", "EventSource", "AccessKeyId"];
     if !known.contains(&key.as_str()) {
         return Err(invalid("Unknown attribute key."));
     }
@@ -132,11 +106,8 @@ impl Attribute {
 }
 
 fn shown(event: &Event) -> Value {
-    let resources: Vec<Value> = event
-        .resources
-        .iter()
-        .map(|(kind, name)| json!({"ResourceType": kind, "ResourceName": name}))
-        .collect();
+    let resources: Vec<Value> =
+        event.resources.iter().map(|(kind, name)| json!({"ResourceType": kind, "ResourceName": name})).collect();
     let mut shown = json!({
         "EventId": event.id,
         "EventName": event.name,

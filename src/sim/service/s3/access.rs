@@ -16,10 +16,7 @@ use super::super::CALLER_ARN;
 pub(super) struct KnownKey(pub(super) SimpleAuth);
 
 impl S3Auth for KnownKey {
-    fn get_secret_key<'auth, 'key, 'answer>(
-        &'auth self,
-        access_key: &'key str,
-    ) -> BoxFuture<'answer, S3Result<SecretKey>>
+    fn get_secret_key<'auth, 'key, 'answer>(&'auth self, access_key: &'key str) -> BoxFuture<'answer, S3Result<SecretKey>>
     where
         'auth: 'answer,
         'key: 'answer,
@@ -51,13 +48,8 @@ struct Found {
 
 impl Trace {
     pub(in super::super::super) fn of_region(region: &str) -> Self {
-        let found = Found {
-            region: region.to_owned(),
-            ..Found::default()
-        };
-        Self {
-            found: Arc::new(Mutex::new(found)),
-        }
+        let found = Found { region: region.to_owned(), ..Found::default() };
+        Self { found: Arc::new(Mutex::new(found)) }
     }
 
     /// Operation, target, and what is left to go wrong.
@@ -82,20 +74,13 @@ impl Gate {
             S3Path::Object { bucket, key } => format!("{bucket}/{key}"),
         };
         let signed = context.credentials().is_some();
-        let trace = context
-            .extensions_mut()
-            .get::<Trace>()
-            .cloned()
-            .unwrap_or_default();
+        let trace = context.extensions_mut().get::<Trace>().cloned().unwrap_or_default();
         let mut found = trace.found.lock().unwrap_or_else(PoisonError::into_inner);
         found.effect = self.faults.strike("s3", &operation, &target, &found.region);
         found.operation.clone_from(&operation);
         found.target.clone_from(&target);
         if !signed {
-            return Err(S3Error::with_message(
-                S3ErrorCode::AccessDenied,
-                "Access Denied",
-            ));
+            return Err(S3Error::with_message(S3ErrorCode::AccessDenied, "Access Denied"));
         }
         match found.effect {
             Some(Effect::Deny) => Err(S3Error::with_message(
@@ -104,10 +89,7 @@ impl Gate {
                     "User: {CALLER_ARN} is not authorized to perform: s3:{operation} on resource: \"arn:aws:s3:::{target}\" because no identity-based policy allows the s3:{operation} action"
                 ),
             )),
-            Some(Effect::Throttle) => Err(S3Error::with_message(
-                S3ErrorCode::SlowDown,
-                "Please reduce your request rate.",
-            )),
+            Some(Effect::Throttle) => Err(S3Error::with_message(S3ErrorCode::SlowDown, "Please reduce your request rate.")),
             _ => Ok(()),
         }
     }

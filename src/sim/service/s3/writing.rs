@@ -2,7 +2,7 @@
 
 use bytes::BytesMut;
 use futures::StreamExt as _;
-use s3s::dto::*;
+use s3s::dto::{DeleteObjectInput, DeleteObjectOutput, ETag, PutObjectInput, PutObjectOutput};
 use s3s::{S3Error, S3ErrorCode, S3Result};
 
 use super::super::super::objects::Upload;
@@ -14,17 +14,14 @@ impl Storage {
         let mut body = BytesMut::new();
         if let Some(mut stream) = input.body {
             while let Some(chunk) = stream.next().await {
-                let chunk = chunk
-                    .map_err(|source| S3Error::with_source(S3ErrorCode::IncompleteBody, source))?;
+                let chunk = chunk.map_err(|source| S3Error::with_source(S3ErrorCode::IncompleteBody, source))?;
                 body.extend_from_slice(&chunk);
             }
         }
         let upload = Upload {
             body: body.freeze(),
             content_type: input.content_type,
-            content_encoding: input
-                .content_encoding
-                .filter(|encoding| encoding != "aws-chunked"),
+            content_encoding: input.content_encoding.filter(|encoding| encoding != "aws-chunked"),
             metadata: input.metadata.unwrap_or_default().into_iter().collect(),
             storage_class: input.storage_class.map(|class| class.as_str().to_owned()),
             at: None,
@@ -32,14 +29,8 @@ impl Storage {
         let mut buckets = self.objects.write();
         let bucket = buckets.get_mut(&input.bucket).ok_or_else(no_such_bucket)?;
         let version_id = bucket.put(&input.bucket, &input.key, upload);
-        let etag = bucket
-            .current(&input.key)
-            .map(|object| ETag::Strong(object.etag.clone()));
-        Ok(PutObjectOutput {
-            e_tag: etag,
-            version_id: bucket.versioned.then_some(version_id),
-            ..PutObjectOutput::default()
-        })
+        let etag = bucket.current(&input.key).map(|object| ETag::Strong(object.etag.clone()));
+        Ok(PutObjectOutput { e_tag: etag, version_id: bucket.versioned.then_some(version_id), ..PutObjectOutput::default() })
     }
 
     pub(super) fn delete_object(&self, input: &DeleteObjectInput) -> S3Result<DeleteObjectOutput> {
