@@ -133,6 +133,7 @@ impl Account {
 
     /// Signs a digest document and stores it, compressed, as a new version of the object it names:
     /// a forgery that only the rest of the chain gives away. Returns its signature.
+    #[must_use]
     pub fn publish_digest(&self, region: &str, document: &[u8]) -> Option<String> {
         let signature = self.sign_digest(region, document)?;
         let digest: Value = serde_json::from_slice(document).ok()?;

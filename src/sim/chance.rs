@@ -44,8 +44,9 @@ impl Chance {
     }
 
     pub(super) fn uuid(&mut self) -> String {
-        let (a, b, c, d, e) = (self.hex(8), self.hex(4), self.hex(3), self.hex(3), self.hex(12));
-        format!("{a}-{b}-4{c}-9{d}-{e}")
+        let digits = self.hex(30);
+        let part = |range: std::ops::Range<usize>| digits.get(range).unwrap_or_default();
+        format!("{}-{}-4{}-9{}-{}", part(0..8), part(8..12), part(12..15), part(15..18), part(18..30))
     }
 
     fn text(&mut self, length: usize, alphabet: &[u8]) -> String {

@@ -93,7 +93,7 @@ impl Objects {
     pub fn create_bucket(&self, name: &str, region: &str, versioned: bool, created: DateTime<Utc>) {
         let mut buckets = self.write();
         let bucket = buckets.entry(name.to_owned()).or_default();
-        bucket.region = region.to_owned();
+        region.clone_into(&mut bucket.region);
         bucket.versioned = versioned;
         bucket.created = created;
     }
@@ -134,11 +134,13 @@ impl Objects {
 
     /// Changes the bytes of the current version and nothing else but its `ETag`. Says whether
     /// there was one.
+    #[must_use]
     pub fn put(&self, bucket: &str, key: &str, body: impl Into<Bytes>) -> bool {
         self.change(bucket, key, |object| object.replace_body(body.into()))
     }
 
     /// Edits the current version in place, without a trace. Says whether there was one.
+    #[must_use]
     pub fn change(&self, bucket: &str, key: &str, edit: impl FnOnce(&mut StoredObject)) -> bool {
         let mut buckets = self.write();
         let object = buckets.get_mut(bucket).and_then(|bucket| bucket.current_mut(key));
@@ -147,6 +149,7 @@ impl Objects {
 
     /// Deletes as a client would: a delete marker where versions are kept. Says whether there was
     /// an object.
+    #[must_use]
     pub fn delete(&self, bucket: &str, key: &str) -> bool {
         let mut buckets = self.write();
         let Some(found) = buckets.get_mut(bucket) else {
@@ -158,6 +161,7 @@ impl Objects {
     }
 
     /// Removes all versions of an object, as if it had never been. Says whether there was one.
+    #[must_use]
     pub fn erase(&self, bucket: &str, key: &str) -> bool {
         self.write().get_mut(bucket).is_some_and(|bucket| bucket.erase(key))
     }

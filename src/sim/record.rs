@@ -96,7 +96,7 @@ pub(super) struct Deed {
     pub(super) response: Value,
     pub(super) error: Option<(&'static str, String)>,
     pub(super) additional: Option<Value>,
-    /// ARN and CloudFormation type of what it is done to.
+    /// ARN and type of what it is done to.
     pub(super) resources: Vec<(String, &'static str)>,
     pub(super) kind: &'static str,
     pub(super) data_event: bool,

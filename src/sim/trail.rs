@@ -129,7 +129,7 @@ fn deliver_digests(
             return last_delivery;
         };
         let object = digest_object(region, scenario.home_region(), end);
-        let digest = Digest {
+        let digest = Document {
             aws_account_id: ACCOUNT_ID,
             digest_start_time: timestamp(start),
             digest_end_time: timestamp(end),
@@ -221,7 +221,7 @@ pub(super) fn next_slot(instant: DateTime<Utc>) -> DateTime<Utc> {
 /// A digest, its fields in CloudTrail's order.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Digest<'a> {
+struct Document<'a> {
     aws_account_id: &'a str,
     digest_start_time: String,
     digest_end_time: String,

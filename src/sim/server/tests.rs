@@ -108,7 +108,7 @@ async fn conditions_ranges_and_archives_are_answered_as_s3_does() {
     assert_eq!(part.body.collect().await.unwrap().into_bytes(), "234");
     let error = get().if_match("\"0\"").send().await.unwrap_err();
     assert_eq!(error.code(), Some("PreconditionFailed"));
-    account.objects().change(FLOW_BUCKET, "note", |object| object.storage_class = "GLACIER".to_owned());
+    assert!(account.objects().change(FLOW_BUCKET, "note", |object| object.storage_class = "GLACIER".to_owned()));
     assert_eq!(get().send().await.unwrap_err().code(), Some("InvalidObjectState"));
     let error = client.get_object().bucket("no-such-bucket-here").key("k").send().await.unwrap_err();
     assert_eq!(error.code(), Some("NoSuchBucket"));

@@ -173,7 +173,7 @@ fn tag_instance(instance: &str) -> Deed {
 
 fn console_login(script: &mut Script<'_>) -> (Actor, Deed) {
     let mut actor = administrator(script);
-    actor.agent = CONSOLE_AGENT.to_owned();
+    CONSOLE_AGENT.clone_into(&mut actor.agent);
     let mut deed = Deed::write("signin.amazonaws.com", "ConsoleLogin", Value::Null, json!({"ConsoleLogin": "Success"}));
     deed.additional =
         Some(json!({"LoginTo": "https://console.aws.amazon.com/console/home", "MobileVersion": "No", "MFAUsed": "Yes"}));
