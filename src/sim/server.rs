@@ -2,6 +2,7 @@
 
 mod dispatch;
 mod scope;
+mod signature;
 
 use std::fmt;
 use std::io;

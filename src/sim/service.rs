@@ -14,6 +14,8 @@ use http::StatusCode;
 /// Who asks: the only principal the account knows.
 pub(super) const CALLER_ARN: &str = "arn:aws:sts::111122223333:assumed-role/incident-response/responder";
 
+const WRONG_SIGNATURE: &str = "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key and signing method. Consult the service documentation for details.";
+
 /// An answer of one of the services other than S3.
 #[derive(Debug)]
 pub(super) struct Answer {
@@ -43,6 +45,8 @@ pub(super) enum Objection {
     Unsigned,
     /// Its access key is not one of ours.
     UnknownKey,
+    /// Its signature was made with another secret.
+    WrongSignature,
     /// It is refused by fault injection.
     Denied,
     /// It is throttled by fault injection.
@@ -84,7 +88,7 @@ impl Protocol {
                 "UnrecognizedClientException",
                 "The security token included in the request is invalid.".to_owned(),
             ),
-            (Self::Ec2, Objection::UnknownKey) => (
+            (Self::Ec2, Objection::UnknownKey | Objection::WrongSignature) => (
                 StatusCode::UNAUTHORIZED,
                 "AuthFailure",
                 "AWS was not able to validate the provided access credentials".to_owned(),
@@ -94,6 +98,12 @@ impl Protocol {
                 "InvalidClientTokenId",
                 "The security token included in the request is invalid.".to_owned(),
             ),
+            (Self::CloudTrail, Objection::WrongSignature) => {
+                (StatusCode::BAD_REQUEST, "InvalidSignatureException", WRONG_SIGNATURE.to_owned())
+            }
+            (Self::Sts, Objection::WrongSignature) => {
+                (StatusCode::FORBIDDEN, "SignatureDoesNotMatch", WRONG_SIGNATURE.to_owned())
+            }
             (Self::CloudTrail, Objection::Denied) => (StatusCode::BAD_REQUEST, "AccessDeniedException", denied),
             (Self::Ec2, Objection::Denied) => (
                 StatusCode::FORBIDDEN,

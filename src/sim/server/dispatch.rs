@@ -22,6 +22,7 @@ use super::super::requests::{Request, RequestLog};
 use super::super::service::{Answer, Form, Objection, Protocol, Refusal, cloudtrail, ec2, s3, sts};
 use super::Credentials;
 use super::scope::Scope;
+use super::signature::is_signed_with;
 
 /// Answers requests, writes them down, and lets faults strike.
 #[derive(Debug)]
@@ -97,7 +98,8 @@ impl Dispatcher {
         let region = scope.as_ref().map(|scope| scope.region.clone()).unwrap_or_default();
         let method = request.method().to_string();
         let target = request.headers().get("x-amz-target").and_then(|target| target.to_str().ok()).map(str::to_owned);
-        let body = request.into_body().collect().await.map_err(|_| Closed)?.to_bytes();
+        let (parts, body) = request.into_parts();
+        let body = body.collect().await.map_err(|_| Closed)?.to_bytes();
         let form = match protocol {
             Protocol::CloudTrail => Form::default(),
             Protocol::Ec2 | Protocol::Sts => Form::parse(&String::from_utf8_lossy(&body)),
@@ -112,6 +114,9 @@ impl Dispatcher {
         let objection = match (&scope, effect) {
             (None, _) => Some(Objection::Unsigned),
             (Some(scope), _) if scope.access_key != self.credentials.access_key_id => Some(Objection::UnknownKey),
+            (Some(_), _) if !is_signed_with(&self.credentials.secret_access_key, &parts, &body) => {
+                Some(Objection::WrongSignature)
+            }
             (_, Some(Effect::Deny)) => Some(Objection::Denied),
             (_, Some(Effect::Throttle)) => Some(Objection::Throttled),
             _ => None,

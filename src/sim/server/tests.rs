@@ -183,10 +183,16 @@ async fn an_unknown_key_is_refused_in_each_services_words() {
 }
 
 #[tokio::test]
-async fn a_wrong_secret_does_not_open_a_bucket() {
+async fn a_wrong_secret_opens_nothing() {
     let (_, server) = server();
-    let forger = Key::new(server.credentials().access_key_id.clone(), "wrong", None, None, "test");
-    let error = s3(&server, forger).list_buckets().send().await.unwrap_err();
+    let forger = || Key::new(server.credentials().access_key_id.clone(), "wrong", None, None, "test");
+    let error = s3(&server, forger()).list_buckets().send().await.unwrap_err();
+    assert_eq!(error.code(), Some("SignatureDoesNotMatch"));
+    let error = client!(aws_sdk_ec2, server, forger(), "us-east-1").describe_regions().send().await.unwrap_err();
+    assert_eq!(error.code(), Some("AuthFailure"));
+    let error = client!(aws_sdk_cloudtrail, server, forger(), "us-east-1").describe_trails().send().await.unwrap_err();
+    assert_eq!(error.code(), Some("InvalidSignatureException"));
+    let error = client!(aws_sdk_sts, server, forger(), "us-east-1").get_caller_identity().send().await.unwrap_err();
     assert_eq!(error.code(), Some("SignatureDoesNotMatch"));
 }
 
