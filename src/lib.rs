@@ -9,4 +9,6 @@
 pub mod case;
 pub mod cloudtrail;
 pub mod model;
+#[cfg(feature = "demo")]
+pub mod sim;
 pub mod verify;
