@@ -12,7 +12,7 @@ use super::ledger::read_ledger;
 use super::{CaseError, CaseFiles, LEDGER};
 
 /// What a case holds, by its ledger alone; nothing is hashed for it.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Summary {
     /// A row for each source, account and region.
     pub rows: Vec<SummaryRow>,
@@ -72,7 +72,17 @@ type Place = (String, Option<AccountId>, Option<Region>);
 
 /// Reads the ledger of a case and sums it up.
 pub fn summarize(files: &dyn CaseFiles) -> Result<Summary, CaseError> {
-    let mut summary = Summary::default();
+    let mut summary = Summary {
+        rows: Vec::new(),
+        artifacts: 0,
+        bytes: 0,
+        gaps: Vec::new(),
+        runs: Vec::new(),
+        seals: Vec::new(),
+        packages: Vec::new(),
+        ledger_lines: 0,
+        ledger_root: Sha256Hash::ZERO,
+    };
     let mut rows: BTreeMap<Place, SummaryRow> = BTreeMap::new();
     let path = files.describe(LEDGER);
     let reader = BufReader::new(files.open(LEDGER)?);
