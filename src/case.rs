@@ -10,12 +10,14 @@ pub mod ledger;
 pub mod merkle;
 mod staging;
 pub mod strict_json;
+mod tag_file;
 mod writer;
 
 pub use error::CaseError;
 pub use files::{CaseFiles, CaseFolder, Found, read_bounded};
 pub use identity::{CaseIdentity, FORMAT_VERSION, Scope};
 pub use staging::{Staged, StagedFile, Staging};
+pub use tag_file::TagFile;
 pub use writer::{CaseWriter, Committed, Pending};
 
 use crate::model::Sha256Hash;

@@ -9,3 +9,5 @@
 pub mod case;
 pub mod cloudtrail;
 pub mod model;
+pub mod package;
+pub mod seal;
