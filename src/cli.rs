@@ -2,9 +2,15 @@
 //!
 //! Results go to standard output, progress and diagnostics to standard error.
 
+#[cfg(feature = "acquire")]
 mod arguments;
+#[cfg(feature = "demo")]
+mod demo;
 mod failure;
 mod output;
+mod package;
+mod progress;
+mod seal;
 mod status;
 mod table;
 mod tool;
@@ -81,8 +87,12 @@ struct OutputArguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    #[cfg(feature = "demo")]
+    Demo(demo::DemoArguments),
     Status(status::StatusArguments),
     Verify(verify::VerifyArguments),
+    Seal(seal::SealArguments),
+    Package(package::PackageArguments),
 }
 
 /// Runs the command line of this process.
@@ -91,8 +101,12 @@ pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let output = Output::new(&arguments.output);
     let outcome = match arguments.command {
+        #[cfg(feature = "demo")]
+        Command::Demo(arguments) => demo::run(&arguments, &output),
         Command::Status(arguments) => status::run(&arguments, &output),
         Command::Verify(arguments) => verify::run(&arguments, &output),
+        Command::Seal(arguments) => seal::run(&arguments, &output),
+        Command::Package(arguments) => package::run(&arguments, &output),
     };
     match outcome {
         Ok(exit) => exit.into(),

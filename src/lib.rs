@@ -7,8 +7,11 @@
 //! Without the feature `acquire` the crate is a verifier: no AWS, TLS or asynchronous code in it.
 
 pub mod case;
+pub mod cli;
 pub mod cloudtrail;
 pub mod model;
+pub mod package;
+pub mod seal;
 #[cfg(feature = "demo")]
 pub mod sim;
 pub mod verify;

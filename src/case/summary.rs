@@ -138,12 +138,9 @@ impl Summary {
                 *row(rows, &gap.source, gap.account, gap.region.as_ref()).gaps.entry(gap.reason).or_default() += 1;
                 self.gaps.push(gap.clone());
             }
-            Event::CollectionStarted(started) => self.runs.push(Run {
-                run: started.run,
-                started: at,
-                finished: None,
-                caller: started.caller.arn.clone(),
-            }),
+            Event::CollectionStarted(started) => {
+                self.runs.push(Run { run: started.run, started: at, finished: None, caller: started.caller.arn.clone() })
+            }
             Event::CollectionFinished(finished) => {
                 if let Some(run) = self.runs.iter_mut().find(|run| run.run == finished.run) {
                     run.finished = Some(at);

@@ -74,7 +74,8 @@ fn gap(what: &str) -> Event {
 fn entries(root: &Path) -> Vec<Event> {
     let mut events = Vec::new();
     let reader = std::io::BufReader::new(fs::File::open(root.join(LEDGER)).unwrap());
-    let state = crate::case::ledger::read_ledger(reader, &root.join(LEDGER), &mut |line| events.push(line.entry.event.clone())).unwrap();
+    let state = crate::case::ledger::read_ledger(reader, &root.join(LEDGER), &mut |line| events.push(line.entry.event.clone()))
+        .unwrap();
     assert_eq!(state.problems, []);
     assert_eq!(state.torn_tail, None);
     events

@@ -89,7 +89,9 @@ impl ScopeArguments {
     /// The window, which must have a start.
     pub(super) fn window(&self, now: Timestamp) -> Result<Window, CliError> {
         let Some(start) = &self.start else {
-            return Err(CliError::usage("the window has no start").next("Add --start, for example --start -48h or --start 2026-03-01"));
+            return Err(
+                CliError::usage("the window has no start").next("Add --start, for example --start -48h or --start 2026-03-01")
+            );
         };
         Ok(Window::parse(start, self.end.as_deref(), now)?)
     }
@@ -152,8 +154,9 @@ impl CaseArguments {
         let text = |value: &Option<String>| value.clone().unwrap_or_default();
         let case_number = text(&self.case_number);
         if case_number.trim().is_empty() {
-            return Err(CliError::usage("a new case needs its number")
-                .next("Add --case-number, the number under which your organization files the case, and --examiner, your name."));
+            return Err(CliError::usage("a new case needs its number").next(
+                "Add --case-number, the number under which your organization files the case, and --examiner, your name.",
+            ));
         }
         Ok(CaseIdentity {
             format_version: FORMAT_VERSION,
@@ -172,7 +175,12 @@ impl CaseArguments {
 }
 
 /// Refuses arguments that would change what an existing case is about: they were asked once and are kept.
-pub(super) fn refuse_changes(identity: &CaseIdentity, scope: &ScopeArguments, case: &CaseArguments, now: Timestamp) -> Result<(), CliError> {
+pub(super) fn refuse_changes(
+    identity: &CaseIdentity,
+    scope: &ScopeArguments,
+    case: &CaseArguments,
+    now: Timestamp,
+) -> Result<(), CliError> {
     if !case.differs_from(identity) && !scope.differs_from(identity, now)? {
         return Ok(());
     }
@@ -218,7 +226,14 @@ mod tests {
 
     #[test]
     fn another_number_person_window_or_scope_is_refused() {
-        for again in ["--case-number IR-2", "--examiner B", "--start 2026-03-01", "--end 2026-03-02", "--region us-west-2", "--source ebs"] {
+        for again in [
+            "--case-number IR-2",
+            "--examiner B",
+            "--start 2026-03-01",
+            "--end 2026-03-02",
+            "--region us-west-2",
+            "--source ebs",
+        ] {
             assert!(refused(again), "{again}");
         }
     }

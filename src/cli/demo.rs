@@ -70,8 +70,18 @@ pub(super) fn run(arguments: &DemoArguments, output: &Output) -> Result<Exit, Cl
     story.tell(
         "Collect it into a write-once case folder.",
         &[
-            "collect", &case_text, "--start", &start, "--end", &stop, "--case-number", CASE,
-            "--examiner", "Demo Examiner", "--organization", "Example Corp",
+            "collect",
+            &case_text,
+            "--start",
+            &start,
+            "--end",
+            &stop,
+            "--case-number",
+            CASE,
+            "--examiner",
+            "Demo Examiner",
+            "--organization",
+            "Example Corp",
         ],
         &[],
     )?;
@@ -158,8 +168,10 @@ fn quoted(argument: &str) -> String {
 
 #[expect(clippy::disallowed_methods, reason = "the demonstration's own folder is no case")]
 fn create_folder(folder: &Path) -> Result<(), CliError> {
-    std::fs::create_dir_all(folder)
-        .map_err(|error| CliError::new(Exit::Failed, &error).next(format!("Choose a folder that can be made instead of {} with -o.", folder.display())))
+    std::fs::create_dir_all(folder).map_err(|error| {
+        CliError::new(Exit::Failed, &error)
+            .next(format!("Choose a folder that can be made instead of {} with -o.", folder.display()))
+    })
 }
 
 /// What a recipient would have got by another channel: the signer's name and public key.

@@ -73,17 +73,21 @@ impl From<CaseError> for CliError {
         let base = |exit| Self::new(exit, &error);
         match &error {
             CaseError::Io { source, .. } => {
-                let full = matches!(
-                    source.kind(),
-                    std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded
-                );
-                let next = if full { "Make room on the disk, then run the same command again." } else { "Mend the cause, then run the same command again." };
-                base(Exit::Failed).meaning("Everything the ledger names is safe; what was under way is fetched again.").next(next)
+                let full = matches!(source.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded);
+                let next = if full {
+                    "Make room on the disk, then run the same command again."
+                } else {
+                    "Mend the cause, then run the same command again."
+                };
+                base(Exit::Failed)
+                    .meaning("Everything the ledger names is safe; what was under way is fetched again.")
+                    .next(next)
             }
             CaseError::NotACase { .. } => base(Exit::Usage)
                 .meaning("Nothing was written: evidence is never mixed with other files.")
                 .next("Name a folder that does not exist yet, or an empty one."),
-            CaseError::NoCase { .. } => base(Exit::Usage).next("Name the folder that collect wrote (it holds custody/case.toml), or a package ending in .zip."),
+            CaseError::NoCase { .. } => base(Exit::Usage)
+                .next("Name the folder that collect wrote (it holds custody/case.toml), or a package ending in .zip."),
             CaseError::Sealed { .. } => base(Exit::Usage)
                 .meaning("A sealed case takes no more evidence: its seal covers exactly what it holds.")
                 .next("Collect into a new folder, under the same case number if it belongs to the same matter."),
@@ -99,9 +103,9 @@ impl From<CaseError> for CliError {
             CaseError::AlreadyWritten { .. } => base(Exit::Integrity)
                 .meaning("What is there was kept: a case never replaces a file.")
                 .next("Run `caselock verify` on the folder."),
-            CaseError::Poisoned => base(Exit::Failed)
-                .meaning("Everything the ledger names is safe.")
-                .next("Run the same command again."),
+            CaseError::Poisoned => {
+                base(Exit::Failed).meaning("Everything the ledger names is safe.").next("Run the same command again.")
+            }
         }
     }
 }

@@ -151,7 +151,10 @@ mod tests {
 
     #[test]
     fn sizes_and_counts_read_well() {
-        assert_eq!(["0 B", "1023 B", "1.0 KiB", "1.5 MiB"], [bytes(0), bytes(1023), bytes(1024), bytes(1_600_000)].each_ref().map(String::as_str));
+        assert_eq!(
+            ["0 B", "1023 B", "1.0 KiB", "1.5 MiB"],
+            [bytes(0), bytes(1023), bytes(1024), bytes(1_600_000)].each_ref().map(String::as_str)
+        );
         assert_eq!((counted(1, "log"), counted(1_234_567, "log")), ("1 log".to_owned(), "1,234,567 logs".to_owned()));
     }
 }

@@ -47,7 +47,9 @@ pub(super) fn run(arguments: &SealArguments, output: &Output) -> std::result::Re
     let folder = CaseFolder::open(&arguments.case)?;
     let passphrase = std::env::var("CASELOCK_KEY_PASSPHRASE").ok();
     let mut key = SigningKey::load(&arguments.signing_key, passphrase.as_deref()).map_err(|error| {
-        CliError::new(Exit::Usage, &error).meaning("The case is unchanged.").next("Give an SSH private key with --signing-key; ssh-keygen -t ed25519 makes one.")
+        CliError::new(Exit::Usage, &error)
+            .meaning("The case is unchanged.")
+            .next("Give an SSH private key with --signing-key; ssh-keygen -t ed25519 makes one.")
     })?;
     if let Some(principal) = &arguments.principal {
         key = key.with_principal(principal).map_err(|error| CliError::new(Exit::Usage, &error))?;
@@ -60,9 +62,12 @@ pub(super) fn run(arguments: &SealArguments, output: &Output) -> std::result::Re
     if report.case_failures > 0 {
         let failures = report.findings.iter().filter(|finding| finding.severity == Severity::Failure);
         let named: Vec<String> = failures.take(3).map(|finding| format!("{} {}", finding.kind, finding.object)).collect();
-        return Err(CliError { exit: Exit::Integrity, ..CliError::failed(format!("the case itself is damaged: {}", named.join("; "))) }
-            .meaning("Nothing was sealed: a seal over damaged evidence would only hide the damage.")
-            .next("Run `caselock verify` for the whole picture, and compare the folder with a copy."));
+        return Err(CliError {
+            exit: Exit::Integrity,
+            ..CliError::failed(format!("the case itself is damaged: {}", named.join("; ")))
+        }
+        .meaning("Nothing was sealed: a seal over damaged evidence would only hide the damage.")
+        .next("Run `caselock verify` for the whole picture, and compare the folder with a copy."));
     }
     let tool = this_tool();
     writer.append(Event::VerificationRecorded(VerificationRecorded {
@@ -83,7 +88,11 @@ pub(super) fn run(arguments: &SealArguments, output: &Output) -> std::result::Re
         let statement = &sealed.statement;
         let case = arguments.case.display();
         [
-            Output::bold(&format!("Sealed: {} artifacts, {}", thousands(statement.artifacts.count), bytes(statement.artifacts.bytes))),
+            Output::bold(&format!(
+                "Sealed: {} artifacts, {}",
+                thousands(statement.artifacts.count),
+                bytes(statement.artifacts.bytes)
+            )),
             format!("Seal     {} (SHA-256 {})", sealed.path, sealed.sha256),
             format!("Ledger   {} lines, root {}", statement.ledger.lines, statement.ledger.root),
             format!("Signer   {} {}", statement.signer.principal, statement.signer.fingerprint),
@@ -103,5 +112,7 @@ fn explain(error: SealError) -> CliError {
             .meaning("Nothing was sealed: a seal over damaged evidence would only hide the damage.")
             .next("Run `caselock verify` for the whole picture.");
     }
-    CliError::new(Exit::Failed, &error).meaning("The evidence is unchanged.").next("Mend the cause, then seal again; an attempt that was cut off is simply made again.")
+    CliError::new(Exit::Failed, &error)
+        .meaning("The evidence is unchanged.")
+        .next("Mend the cause, then seal again; an attempt that was cut off is simply made again.")
 }

@@ -89,7 +89,8 @@ pub(super) fn gap_line(gap: &Gap) -> String {
 /// The table source × account × region.
 pub(super) fn rows_table(rows: &[SummaryRow]) -> String {
     let rows = rows.iter().map(|row| {
-        let gaps: Vec<String> = row.gaps.iter().map(|(reason, count): (&GapReason, &u64)| format!("{count} {}", reason.as_str())).collect();
+        let gaps: Vec<String> =
+            row.gaps.iter().map(|(reason, count): (&GapReason, &u64)| format!("{count} {}", reason.as_str())).collect();
         vec![
             row.source.clone(),
             row.account.map_or_else(|| "-".to_owned(), |account| account.to_string()),

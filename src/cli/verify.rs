@@ -38,7 +38,11 @@ pub(super) fn run(arguments: &VerifyArguments, output: &Output) -> Result<Exit, 
 }
 
 /// Verifies, showing how far it has come.
-pub(super) fn verify_with_progress(files: &dyn CaseFiles, allowed: Option<&AllowedSigners>, output: &Output) -> Result<Report, CliError> {
+pub(super) fn verify_with_progress(
+    files: &dyn CaseFiles,
+    allowed: Option<&AllowedSigners>,
+    output: &Output,
+) -> Result<Report, CliError> {
     let bar = super::progress::bar(output, "verifying");
     let done = AtomicU64::new(0);
     let progress = |files: u64, size: u64| {
@@ -88,7 +92,10 @@ pub(super) fn text(report: &Report, verbose: bool) -> String {
         bytes(artifacts.bytes)
     ));
     let chain = if report.ledger.valid { "every line follows from the one before" } else { "BROKEN" };
-    lines.push(format!("Ledger         {}, {chain}", if report.ledger.entries == 1 { "1 entry".to_owned() } else { format!("{} entries", thousands(report.ledger.entries)) }));
+    lines.push(format!(
+        "Ledger         {}, {chain}",
+        if report.ledger.entries == 1 { "1 entry".to_owned() } else { format!("{} entries", thousands(report.ledger.entries)) }
+    ));
     lines.push(format!("               root {}", report.ledger.root));
     lines.extend(seal_lines(&report.seals));
     lines.extend(trail_lines(report));
@@ -106,7 +113,9 @@ fn sentence(report: &Report) -> String {
     };
     let (proven, open) = (hours(|status| status == HourStatus::Verified), hours(|status| status != HourStatus::Verified));
     match report.verdict {
-        Verdict::Pass => "PASS: every stored byte is as acquired, and AWS's signatures prove every hour of the window.".to_owned(),
+        Verdict::Pass => {
+            "PASS: every stored byte is as acquired, and AWS's signatures prove every hour of the window.".to_owned()
+        }
         Verdict::Fail => format!(
             "FAIL: {} of tampering, loss or damage. Do not rely on this evidence before each is explained.",
             counted(u64::try_from(failures).unwrap_or(u64::MAX), "sign")
@@ -155,11 +164,7 @@ fn trail_lines(report: &Report) -> Vec<String> {
     }
     let rows = report.cloudtrail.iter().map(|trail| trail_row(trail)).collect();
     let mut lines = vec![String::new()];
-    lines.push(table(
-        &["Trail", "Account", "Region", "Hours proven", "Digests", "Logs", "Not proven"],
-        &[3, 4, 5],
-        rows,
-    ));
+    lines.push(table(&["Trail", "Account", "Region", "Hours proven", "Digests", "Logs", "Not proven"], &[3, 4, 5], rows));
     if let Some(window) = &report.window {
         lines.push(String::new());
         lines.push(format!("Hour by hour, {window} (UTC)"));
@@ -174,7 +179,10 @@ fn trail_lines(report: &Report) -> Vec<String> {
             }
             lines.push(format!("  {:width$}  {picture}", trail.region.as_str()));
         }
-        lines.push(format!("  {:width$}  # proven  o logging off  . pending  ? no proof  ! missing, changed or forged  x unreadable", ""));
+        lines.push(format!(
+            "  {:width$}  # proven  o logging off  . pending  ? no proof  ! missing, changed or forged  x unreadable",
+            ""
+        ));
     }
     lines
 }

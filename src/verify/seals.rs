@@ -59,7 +59,10 @@ pub(super) fn check(
         if !seals.iter().any(|seal| seal.path == *path) {
             let last = sealed.last().is_some_and(|(lines, _)| *lines == state.lines);
             let (severity, detail) = if last {
-                (Severity::Gap, "The ledger's last line announces it: sealing was interrupted, or the seal was taken away. Seal again.")
+                (
+                    Severity::Gap,
+                    "The ledger's last line announces it: sealing was interrupted, or the seal was taken away. Seal again.",
+                )
             } else {
                 (Severity::Failure, "The ledger says that the case was sealed with it, and it is not there.")
             };
@@ -133,7 +136,8 @@ fn check_seal(
         if signer.fingerprint != statement.signer.fingerprint || signer.public_key != statement.signer.public_key {
             fail("seal-signer-mismatch", "It was signed with another key than the one it names.");
         }
-        report.trusted = allowed.map(|allowed| report.signature == SignatureState::Valid && allowed.is_allowed(signer, statement.sealed_at));
+        report.trusted =
+            allowed.map(|allowed| report.signature == SignatureState::Valid && allowed.is_allowed(signer, statement.sealed_at));
     }
     if statement.number != seal.number {
         fail("seal-number-mismatch", "It is not the seal that its name says.");
@@ -155,8 +159,15 @@ fn check_seal(
 }
 
 /// The manifests against the seal, and the files that the tag manifest lists.
-fn check_bag(files: &dyn CaseFiles, seal: &SealFile, statement: &SealStatement, checked: &Checked, findings: &mut Vec<Finding>) {
-    let hash = |path: &str| files.open(path).ok().and_then(|file| HashingReader::new(file).finish().ok()).map(|(sha256, _)| sha256);
+fn check_bag(
+    files: &dyn CaseFiles,
+    seal: &SealFile,
+    statement: &SealStatement,
+    checked: &Checked,
+    findings: &mut Vec<Finding>,
+) {
+    let hash =
+        |path: &str| files.open(path).ok().and_then(|file| HashingReader::new(file).finish().ok()).map(|(sha256, _)| sha256);
     let mut fail = |kind: &str, object: &str, detail: &str| {
         findings.push(Finding::new(Severity::Failure, kind, &object, detail));
     };
@@ -168,7 +179,7 @@ fn check_bag(files: &dyn CaseFiles, seal: &SealFile, statement: &SealStatement, 
         }
     }
     if let Ok(list) = files.open(TAG_MANIFEST) {
-        let mut reader = ManifestReader::new(BufReader::new(list), Lists::TagFiles);
+        let mut reader = ManifestReader::new(BufReader::new(list), Lists::Tags);
         loop {
             match reader.next_line() {
                 Ok(Some(line)) => match hash(&line.path) {
