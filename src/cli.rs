@@ -4,11 +4,17 @@
 
 #[cfg(feature = "acquire")]
 mod arguments;
+#[cfg(feature = "acquire")]
+mod aws;
+#[cfg(feature = "acquire")]
+mod collect;
 #[cfg(feature = "demo")]
 mod demo;
 mod failure;
 mod output;
 mod package;
+#[cfg(feature = "acquire")]
+mod plan;
 mod progress;
 mod seal;
 mod status;
@@ -89,6 +95,10 @@ struct OutputArguments {
 enum Command {
     #[cfg(feature = "demo")]
     Demo(demo::DemoArguments),
+    #[cfg(feature = "acquire")]
+    Plan(plan::PlanArguments),
+    #[cfg(feature = "acquire")]
+    Collect(Box<collect::CollectArguments>),
     Status(status::StatusArguments),
     Verify(verify::VerifyArguments),
     Seal(seal::SealArguments),
@@ -103,6 +113,10 @@ pub fn main() -> ExitCode {
     let outcome = match arguments.command {
         #[cfg(feature = "demo")]
         Command::Demo(arguments) => demo::run(&arguments, &output),
+        #[cfg(feature = "acquire")]
+        Command::Plan(arguments) => plan::run(&arguments, &output),
+        #[cfg(feature = "acquire")]
+        Command::Collect(arguments) => collect::run(&arguments, &output),
         Command::Status(arguments) => status::run(&arguments, &output),
         Command::Verify(arguments) => verify::run(&arguments, &output),
         Command::Seal(arguments) => seal::run(&arguments, &output),

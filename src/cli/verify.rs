@@ -105,7 +105,7 @@ pub(super) fn text(report: &Report, verbose: bool) -> String {
     lines.join("\n")
 }
 
-fn sentence(report: &Report) -> String {
+pub(super) fn sentence(report: &Report) -> String {
     let failures = report.findings.iter().filter(|finding| finding.severity == Severity::Failure).count();
     let hours = |wanted: fn(HourStatus) -> bool| -> u64 {
         let rows = report.cloudtrail.iter().flat_map(|trail| &trail.hours);
