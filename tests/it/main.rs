@@ -1,1 +1,6 @@
 //! Integration tests.
+
+mod package;
+mod peers;
+mod sample;
+mod seal;
