@@ -23,7 +23,11 @@ pub(super) fn block_on<F: Future>(future: F) -> Result<F::Output, CliError> {
 }
 
 /// Opens a session.
-pub(super) async fn connect(arguments: &ConnectionArguments, scope: &Scope, case_number: Option<String>) -> Result<Session, CliError> {
+pub(super) async fn connect(
+    arguments: &ConnectionArguments,
+    scope: &Scope,
+    case_number: Option<String>,
+) -> Result<Session, CliError> {
     let connection = Connection {
         profile: arguments.profile.clone(),
         role_arn: arguments.role_arn.clone(),
@@ -57,14 +61,16 @@ impl From<AcquireError> for CliError {
                         "Renew the credentials (for SSO: `aws sso login`), then run the same command again."
                     }
                     AwsError::AssumeRole { .. } => "Check --role-arn, --external-id and the role's trust policy.",
-                    AwsError::Unreachable { .. } | AwsError::Unidentified(_) => "Check the network, a proxy, and --endpoint-url or AWS_ENDPOINT_URL.",
+                    AwsError::Unreachable { .. } | AwsError::Unidentified(_) => {
+                        "Check the network, a proxy, and --endpoint-url or AWS_ENDPOINT_URL."
+                    }
                 };
-                return Self::new(Exit::Failed, aws).meaning("AWS was not asked for any evidence; nothing was collected in this run.").next(next);
+                return Self::new(Exit::Failed, aws)
+                    .meaning("AWS was not asked for any evidence; nothing was collected in this run.")
+                    .next(next);
             }
             AcquireError::UnknownSource { .. } => return Self::new(Exit::Usage, &error),
-            AcquireError::Halted(Halt::Credentials(_)) => {
-                (error, format!("Renew the credentials, then {AGAIN}"))
-            }
+            AcquireError::Halted(Halt::Credentials(_)) => (error, format!("Renew the credentials, then {AGAIN}")),
             AcquireError::Halted(Halt::Unreachable(_)) => (error, format!("Check the network, then {AGAIN}")),
             AcquireError::Halted(_) => (error, format!("To complete it, {AGAIN}")),
         };

@@ -24,8 +24,10 @@ use super::{CliError, Exit};
 /// Everything is stored byte for byte as AWS served it, hashed, and recorded in the ledger with its provenance. Whatever is empty, denied,
 /// failed or out of scope is recorded too. AWS is only read from, never changed. Ctrl-C stops in order.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example: caselock collect IR-2026-014 --case-number IR-2026-014 --examiner 'A. Examiner' --start -48h\n         \
-    caselock collect IR-2026-014        (goes on with the case)")]
+#[command(
+    after_help = "Example: caselock collect IR-2026-014 --case-number IR-2026-014 --examiner 'A. Examiner' --start -48h\n         \
+    caselock collect IR-2026-014        (goes on with the case)"
+)]
 pub(super) struct CollectArguments {
     /// The case folder: a new or empty one, or a case to go on with.
     folder: PathBuf,
@@ -215,7 +217,11 @@ fn text(collected: &Collected<'_>, verbose: bool) -> String {
             gaps.join(", "),
         ]
     });
-    lines.push(table(&["Source", "Account", "Region", "Found", "Stored", "Answers", "Bytes", "Gaps"], &[3, 4, 5, 6], rows.collect()));
+    lines.push(table(
+        &["Source", "Account", "Region", "Found", "Stored", "Answers", "Bytes", "Gaps"],
+        &[3, 4, 5, 6],
+        rows.collect(),
+    ));
     let gaps: Vec<&Gap> = outcome.gaps.iter().filter(|gap| verbose || gap.reason.is_incompleteness()).collect();
     if !gaps.is_empty() {
         lines.push(String::new());
