@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use crate::acquire::{CollectOutcome, Progress, RunContext, Stop, StopSwitch, collect};
 use crate::case::event::Gap;
+use crate::case::summary::{SummaryRow, summarize};
 use crate::case::{CaseFolder, CaseWriter, read_identity};
 use crate::model::{Sha256Hash, Timestamp, printable};
 use crate::verify::Report;
@@ -13,8 +14,7 @@ use super::arguments::{CaseArguments, ConnectionArguments, ScopeArguments, refus
 use super::aws::{block_on, connect, request};
 use super::output::{Output, bytes, counted, thousands};
 use super::progress::{Bar, bar};
-use super::status::gap_line;
-use super::table::table;
+use super::status::{gap_line, rows_table};
 use super::tool::this_tool;
 use super::verify::{sentence, verify_with_progress};
 use super::{CliError, Exit};
@@ -43,6 +43,8 @@ pub(super) struct CollectArguments {
 struct Collected<'a> {
     case: String,
     outcome: &'a CollectOutcome,
+    /// Everything the case holds now, this run and earlier ones.
+    case_rows: Vec<SummaryRow>,
     ledger_lines: u64,
     ledger_root: Sha256Hash,
     verification: &'a Report,
@@ -90,6 +92,7 @@ pub(super) fn run(arguments: &CollectArguments, output: &Output) -> Result<Exit,
     let collected = Collected {
         case: arguments.folder.display().to_string(),
         outcome: &outcome,
+        case_rows: summarize(&folder)?.rows,
         ledger_lines: report.ledger.entries,
         ledger_root: report.ledger.root,
         verification: &report,
@@ -204,24 +207,7 @@ fn text(collected: &Collected<'_>, verbose: bool) -> String {
         ));
     }
     lines.push(String::new());
-    let rows = outcome.rows.iter().map(|row| {
-        let gaps: Vec<String> = row.gaps.iter().map(|(reason, count)| format!("{count} {}", reason.as_str())).collect();
-        vec![
-            row.source.clone(),
-            row.account.map_or_else(|| "-".to_owned(), |account| account.to_string()),
-            row.region.as_ref().map_or_else(|| "-".to_owned(), ToString::to_string),
-            thousands(row.found),
-            thousands(row.stored + row.already_stored),
-            thousands(row.answers),
-            bytes(row.stored_bytes),
-            gaps.join(", "),
-        ]
-    });
-    lines.push(table(
-        &["Source", "Account", "Region", "Found", "Stored", "Answers", "Bytes", "Gaps"],
-        &[3, 4, 5, 6],
-        rows.collect(),
-    ));
+    lines.push(rows_table(&collected.case_rows));
     let gaps: Vec<&Gap> = outcome.gaps.iter().filter(|gap| verbose || gap.reason.is_incompleteness()).collect();
     if !gaps.is_empty() {
         lines.push(String::new());

@@ -1,6 +1,7 @@
 //! The whole story on the built-in simulated account. The commands that run are the real ones, each in a process of its own; only the
 //! endpoint is not AWS's.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -234,11 +235,13 @@ fn summary(verified: &Value, status: &Value, case: &str, package: &str) -> Strin
             thousands(hours)
         ),
     ];
-    let gaps: Vec<&Value> =
-        findings.iter().filter(|finding| finding.get("severity").and_then(Value::as_str) == Some("gap")).collect();
-    match gaps.first().and_then(|gap| gap.get("detail")).and_then(Value::as_str) {
-        Some(detail) => lines.push(format!("  Not proven  {detail} ({} such findings)", gaps.len())),
-        None => lines.push("  Not proven  nothing".to_owned()),
+    let gaps = findings.iter().filter(|finding| finding.get("severity").and_then(Value::as_str) == Some("gap"));
+    let reasons: BTreeSet<&str> = gaps.filter_map(|gap| gap.get("detail").and_then(Value::as_str)).collect();
+    for reason in &reasons {
+        lines.push(format!("  Not proven  {reason}"));
+    }
+    if reasons.is_empty() {
+        lines.push("  Not proven  nothing".to_owned());
     }
     lines.extend([
         format!("  Case        {case}"),

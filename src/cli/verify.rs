@@ -27,7 +27,7 @@ pub(super) struct VerifyArguments {
 }
 
 /// How many findings of a kind are shown unless everything is.
-const SHOWN: usize = 10;
+const SHOWN: usize = 3;
 
 pub(super) fn run(arguments: &VerifyArguments, output: &Output) -> Result<Exit, CliError> {
     let files = open(&arguments.case)?;
