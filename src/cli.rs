@@ -96,7 +96,7 @@ enum Command {
     #[cfg(feature = "demo")]
     Demo(demo::DemoArguments),
     #[cfg(feature = "acquire")]
-    Plan(plan::PlanArguments),
+    Plan(Box<plan::PlanArguments>),
     #[cfg(feature = "acquire")]
     Collect(Box<collect::CollectArguments>),
     Status(status::StatusArguments),

@@ -199,17 +199,9 @@ fn ledger_findings(state: &LedgerState, acts: &Acts) -> Vec<Finding> {
 fn gap_finding(gap: &Gap) -> Finding {
     let place = [gap.account.map(|account| account.to_string()), gap.region.as_ref().map(ToString::to_string)];
     let place: Vec<String> = place.into_iter().flatten().collect();
-    let mut detail = format!("It was in scope and could not be had: {}", gap.reason.as_str());
-    if let Some(code) = &gap.error_code {
-        detail.push_str(&format!(" ({code})"));
-    }
-    if !place.is_empty() {
-        detail.push_str(&format!(", in {}", place.join(" ")));
-    }
-    detail.push('.');
-    if let Some(more) = &gap.detail {
-        detail.push(' ');
-        detail.push_str(more);
-    }
+    let code = gap.error_code.as_ref().map(|code| format!(" ({code})")).unwrap_or_default();
+    let place = if place.is_empty() { String::new() } else { format!(", in {}", place.join(" ")) };
+    let more = gap.detail.as_ref().map(|detail| format!(" {detail}")).unwrap_or_default();
+    let detail = format!("It was in scope and could not be had: {}{code}{place}.{more}", gap.reason.as_str());
     Finding::new(Severity::Gap, &format!("gap-{}", gap.reason.as_str()), &format!("{}: {}", gap.source, gap.what), &detail)
 }

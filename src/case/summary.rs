@@ -139,7 +139,7 @@ impl Summary {
                 self.gaps.push(gap.clone());
             }
             Event::CollectionStarted(started) => {
-                self.runs.push(Run { run: started.run, started: at, finished: None, caller: started.caller.arn.clone() })
+                self.runs.push(Run { run: started.run, started: at, finished: None, caller: started.caller.arn.clone() });
             }
             Event::CollectionFinished(finished) => {
                 if let Some(run) = self.runs.iter_mut().find(|run| run.run == finished.run) {

@@ -53,27 +53,23 @@ struct Collected<'a> {
 pub(super) fn run(arguments: &CollectArguments, output: &Output) -> Result<Exit, CliError> {
     let now = Timestamp::new(chrono::Utc::now());
     let existing = existing_case(arguments, now)?;
-    let (window, scope, number) = match &existing {
-        Some(identity) => (identity.window, identity.scope.clone(), identity.case_number.clone()),
-        None => {
-            let identity = arguments.case.identity(&arguments.scope, now)?;
-            (identity.window, identity.scope.clone(), identity.case_number)
-        }
-    };
-    output.note(&format!("Case {}, window {window} (UTC)", printable(&number)));
+    let resumes = existing.is_some();
+    let identity = existing.map_or_else(|| arguments.case.identity(&arguments.scope, now), Ok)?;
+    let (window, scope, number) = (identity.window, &identity.scope, &identity.case_number);
+    output.note(&format!("Case {}, window {window} (UTC)", printable(number)));
     let tool = this_tool();
     let bars = Arc::new(Bars { found: bar(output, "found"), stored: bar(output, "stored"), output: output.clone() });
     let outcome = block_on(async {
         // Credentials first: a folder is made only when there is something to put into it.
-        let session = connect(&arguments.connection, &scope, Some(number.clone())).await?;
-        let case = if existing.is_some() {
+        let session = connect(&arguments.connection, scope, Some(number.clone())).await?;
+        let case = if resumes {
             CaseWriter::open(&arguments.folder)?
         } else {
-            CaseWriter::create(&arguments.folder, &arguments.case.identity(&arguments.scope, now)?, &tool)?
+            CaseWriter::create(&arguments.folder, &identity, &tool)?
         };
         let (switch, stop) = Stop::pair();
         tokio::spawn(stop_on_interrupt(switch, output.clone()));
-        let request = request(&arguments.connection, window, &scope);
+        let request = request(&arguments.connection, window, scope);
         let progress: Arc<dyn Progress> = bars.clone();
         Ok::<CollectOutcome, CliError>(collect(&session, case, &request, &context(&tool), progress, stop).await?)
     });

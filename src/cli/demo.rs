@@ -12,7 +12,7 @@ use crate::model::{Timestamp, Window};
 use crate::seal::SigningKey;
 use crate::sim::{Account, Scenario, Server};
 
-use super::output::{Output, bytes, thousands};
+use super::output::{Output, bytes, thousands, wrapped};
 use super::{CliError, Exit};
 
 /// The number of the demonstration's case.
@@ -221,12 +221,15 @@ fn summary(verified: &Value, status: &Value, case: &str, package: &str) -> Strin
         String::new(),
         Output::bold("What happened"),
         format!(
-            "  Taken       {} artifacts, {}: CloudTrail logs and digests, trail configuration, public keys, VPC flow logs, EBS snapshots",
+            "  Taken       {} artifacts, {}: CloudTrail logs and digests, the trail's\n              \
+             configuration and AWS's public keys, VPC flow logs, EBS snapshot metadata",
             thousands(number(status, "/artifacts")),
             bytes(number(status, "/bytes"))
         ),
         format!(
-            "  Proven      {} of {} stored files unchanged; {} digests and {} logs carry AWS's own signature; {} of {} hours × regions have no hole",
+            "  Proven      {} of {} stored files are unchanged;\n              \
+             {} digests and {} logs carry AWS's own signature;\n              \
+             {} of {} hours (× regions) have no hole",
             thousands(number(verified, "/artifacts/valid")),
             thousands(number(verified, "/artifacts/total")),
             thousands(sum("/digests/verified")),
@@ -238,7 +241,8 @@ fn summary(verified: &Value, status: &Value, case: &str, package: &str) -> Strin
     let gaps = findings.iter().filter(|finding| finding.get("severity").and_then(Value::as_str) == Some("gap"));
     let reasons: BTreeSet<&str> = gaps.filter_map(|gap| gap.get("detail").and_then(Value::as_str)).collect();
     for reason in &reasons {
-        lines.push(format!("  Not proven  {reason}"));
+        let text = wrapped(reason, "              ");
+        lines.push(format!("  Not proven  {}", text.trim_start()));
     }
     if reasons.is_empty() {
         lines.push("  Not proven  nothing".to_owned());
@@ -249,9 +253,12 @@ fn summary(verified: &Value, status: &Value, case: &str, package: &str) -> Strin
         String::new(),
         Output::bold("What to try next"),
         format!("  caselock status {case}"),
-        format!("  printf x >> {case}/README.txt, then caselock verify {case}     (it names the file, exit code 3)"),
-        format!("  unzip {package}, then follow VERIFY.txt: sha256sum, ssh-keygen and BagIt validators need no caselock"),
-        "  caselock demo --serve     (point the aws CLI at the same account)".to_owned(),
+        format!("  chmod u+w {case}/README.txt; printf x >> {case}/README.txt; caselock verify {case}"),
+        "      (the verdict is now FAIL, and it names the file)".to_owned(),
+        format!("  unzip {package}, and follow its VERIFY.txt"),
+        "      (sha256sum, ssh-keygen and a BagIt validator check it all without caselock)".to_owned(),
+        "  caselock demo --serve".to_owned(),
+        "      (keeps the simulated account up, for the aws CLI or another tool)".to_owned(),
     ]);
     lines.join("\n")
 }

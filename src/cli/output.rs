@@ -9,6 +9,7 @@ use super::{Exit, OutputArguments};
 
 /// Where text goes, and how much of it.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own on the command line")]
 pub(super) struct Output {
     json: bool,
     quiet: bool,
@@ -110,6 +111,12 @@ impl Output {
     }
 }
 
+/// Text broken to the width of the terminal, every line after `indent`.
+pub(super) fn wrapped(text: &str, indent: &str) -> String {
+    let width = textwrap::termwidth().clamp(60, 120);
+    textwrap::fill(text, textwrap::Options::new(width).initial_indent(indent).subsequent_indent(indent).break_words(false))
+}
+
 /// A number with its unit, as people read sizes.
 pub(super) fn bytes(count: u64) -> String {
     const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
@@ -137,7 +144,7 @@ pub(super) fn thousands(count: u64) -> String {
     let digits = count.to_string();
     let mut text = String::new();
     for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at) % 3 == 0 {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);

@@ -13,7 +13,7 @@ const LINE_EVERY: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub(super) struct Bar {
     what: String,
-    bar: Option<ProgressBar>,
+    line: Option<ProgressBar>,
     plain: bool,
     counts: Mutex<Counts>,
 }
@@ -28,7 +28,7 @@ struct Counts {
 /// Begins a phase.
 pub(super) fn bar(output: &Output, what: &str) -> Bar {
     let on_terminal = output.shows_progress() && Output::is_terminal();
-    let bar = on_terminal.then(|| {
+    let line = on_terminal.then(|| {
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(10));
         if let Ok(style) = ProgressStyle::with_template("{spinner} {prefix}  {msg}  {elapsed}") {
             bar.set_style(style);
@@ -39,7 +39,7 @@ pub(super) fn bar(output: &Output, what: &str) -> Bar {
     });
     Bar {
         what: what.to_owned(),
-        bar,
+        line,
         plain: output.shows_progress() && !on_terminal,
         counts: Mutex::new(Counts { files: 0, bytes: 0, last_line: Instant::now() }),
     }
@@ -51,7 +51,7 @@ impl Bar {
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         counts.files += files;
         counts.bytes += size;
-        if let Some(bar) = &self.bar {
+        if let Some(bar) = &self.line {
             bar.set_message(format!("{} files, {}", thousands(counts.files), bytes(counts.bytes)));
         } else if self.plain && counts.last_line.elapsed() >= LINE_EVERY {
             counts.last_line = Instant::now();
@@ -61,7 +61,7 @@ impl Bar {
 
     /// Ends the phase, leaving nothing behind.
     pub(super) fn finish(self) {
-        if let Some(bar) = self.bar {
+        if let Some(bar) = self.line {
             bar.finish_and_clear();
         }
     }

@@ -77,7 +77,7 @@ pub(super) fn run(arguments: &SealArguments, output: &Output) -> std::result::Re
         tool: tool.clone(),
     }))?;
     let now = Timestamp::new(chrono::Utc::now());
-    let sealed = seal_case(&mut writer, &key, now, &tool, &arguments.notes).map_err(explain)?;
+    let sealed = seal_case(&mut writer, &key, now, &tool, &arguments.notes).map_err(|error| explain(&error))?;
     let result = Result {
         seal: &sealed.path,
         sha256: sealed.sha256.to_string(),
@@ -106,13 +106,13 @@ pub(super) fn run(arguments: &SealArguments, output: &Output) -> std::result::Re
     Ok(Exit::Done)
 }
 
-fn explain(error: SealError) -> CliError {
+fn explain(error: &SealError) -> CliError {
     if error.is_integrity_failure() {
-        return CliError::new(Exit::Integrity, &error)
+        return CliError::new(Exit::Integrity, error)
             .meaning("Nothing was sealed: a seal over damaged evidence would only hide the damage.")
             .next("Run `caselock verify` for the whole picture.");
     }
-    CliError::new(Exit::Failed, &error)
+    CliError::new(Exit::Failed, error)
         .meaning("The evidence is unchanged.")
         .next("Mend the cause, then seal again; an attempt that was cut off is simply made again.")
 }

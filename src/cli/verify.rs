@@ -8,7 +8,7 @@ use crate::package::PackageFiles;
 use crate::seal::AllowedSigners;
 use crate::verify::{Options, Report, SealReport, SignatureState, TrailReport, Verdict, verify};
 
-use super::output::{Output, bytes, counted, thousands};
+use super::output::{Output, bytes, counted, thousands, wrapped};
 use super::table::table;
 use super::{CliError, Exit};
 
@@ -21,7 +21,7 @@ use super::{CliError, Exit};
 pub(super) struct VerifyArguments {
     /// The case folder, or the package.
     case: PathBuf,
-    /// Who is trusted to seal, in OpenSSH's allowed_signers format.
+    /// Who is trusted to seal, in OpenSSH's format of `allowed_signers`.
     #[arg(long, value_name = "FILE")]
     allowed_signers: Option<PathBuf>,
 }
@@ -83,7 +83,7 @@ pub(super) fn exit_of(verdict: Verdict) -> Exit {
 
 /// The report as text: the verdict in one sentence first, then what was proven, then findings by weight.
 pub(super) fn text(report: &Report, verbose: bool) -> String {
-    let mut lines = vec![Output::bold(&sentence(report)), String::new()];
+    let mut lines = vec![Output::bold(&wrapped(&sentence(report), "")), String::new()];
     let artifacts = &report.artifacts;
     lines.push(format!(
         "Stored files   {} of {} unchanged since they were acquired ({})",
@@ -162,7 +162,7 @@ fn trail_lines(report: &Report) -> Vec<String> {
     if report.cloudtrail.is_empty() {
         return vec!["CloudTrail     no digests, nothing to prove".to_owned()];
     }
-    let rows = report.cloudtrail.iter().map(|trail| trail_row(trail)).collect();
+    let rows = report.cloudtrail.iter().map(trail_row).collect();
     let mut lines = vec![String::new()];
     lines.push(table(&["Trail", "Account", "Region", "Hours proven", "Digests", "Logs", "Not proven"], &[3, 4, 5], rows));
     if let Some(window) = &report.window {
@@ -239,7 +239,7 @@ fn finding_lines(findings: &[Finding], severity: Severity, verbose: bool) -> Vec
         let shown = if verbose { same } else { same.min(SHOWN) };
         for finding in chosen.iter().skip(at).take(shown) {
             lines.push(format!("  {}  {}", finding.kind, finding.object));
-            lines.push(format!("      {}", finding.detail));
+            lines.push(wrapped(&finding.detail, "      "));
         }
         if shown < same {
             lines.push(format!("  {}  and {} more (--verbose shows all)", first.kind, same - shown));

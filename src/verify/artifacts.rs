@@ -78,7 +78,7 @@ pub(super) fn check(
         (state, parts)
     });
     let state = state?;
-    let mut whole = Checked { twice, recorded, ..Checked::default() };
+    let mut whole = Checked { recorded, twice, ..Checked::default() };
     for part in parts {
         whole.merge(part?);
     }
