@@ -43,7 +43,8 @@ fn field(label: &str, value: &str) -> String {
         if at > 0 && line.chars().count() + 1 + word.chars().count() > WIDTH {
             text.push_str(&line);
             text.push('\n');
-            line = " ".to_owned();
+            line.clear();
+            line.push(' ');
         }
         line.push(' ');
         line.push_str(&word);
