@@ -10,8 +10,12 @@ pub mod ledger;
 pub mod merkle;
 mod staging;
 pub mod strict_json;
+pub mod summary;
 mod tag_file;
 mod writer;
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests plant what a crash or a hand would")]
+mod writer_tests;
 
 pub use error::CaseError;
 pub use files::{CaseFiles, CaseFolder, Found, read_bounded};

@@ -6,8 +6,16 @@
 //!
 //! Without the feature `acquire` the crate is a verifier: no AWS, TLS or asynchronous code in it.
 
+#[cfg(feature = "acquire")]
+pub mod acquire;
+#[cfg(feature = "acquire")]
+pub mod aws;
 pub mod case;
+pub mod cli;
 pub mod cloudtrail;
 pub mod model;
 pub mod package;
 pub mod seal;
+#[cfg(feature = "demo")]
+pub mod sim;
+pub mod verify;

@@ -235,6 +235,11 @@ impl CaseWriter {
         self.ledger.append(vec![event], now())?.pop().ok_or(CaseError::Poisoned)
     }
 
+    /// Records several events in one durable append.
+    pub fn append_all(&mut self, events: Vec<Event>) -> Result<Vec<Receipt>, CaseError> {
+        if events.is_empty() { Ok(Vec::new()) } else { self.ledger.append(events, now()) }
+    }
+
     /// Writes a file of the case that is not evidence (a tag file, a seal) under `path`, once. The same bytes again are fine.
     pub fn write_tag_file(&mut self, path: &str, bytes: &[u8]) -> Result<(), CaseError> {
         let full_path = self.root.join(path);

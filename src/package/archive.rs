@@ -96,14 +96,13 @@ impl Archive {
         if self.batch.as_ref().is_some_and(|batch| batch.members >= BATCH_MEMBERS || batch.bytes >= BATCH_BYTES) {
             self.end_batch()?;
         }
-        let batch = match &mut self.batch {
-            Some(batch) => batch,
-            None => {
-                self.file.seek(SeekFrom::Start(self.end)).doing("write", &self.path)?;
-                let file = self.file.try_clone().doing("write", &self.path)?;
-                let zip = ZipWriter::new(BufWriter::with_capacity(BUFFER, file));
-                self.batch.insert(Batch { zip, members: 0, bytes: 0 })
-            }
+        let batch = if let Some(batch) = &mut self.batch {
+            batch
+        } else {
+            self.file.seek(SeekFrom::Start(self.end)).doing("write", &self.path)?;
+            let file = self.file.try_clone().doing("write", &self.path)?;
+            let zip = ZipWriter::new(BufWriter::with_capacity(BUFFER, file));
+            self.batch.insert(Batch { zip, members: 0, bytes: 0 })
         };
         let options = SimpleFileOptions::default()
             .compression_method(CompressionMethod::Stored)

@@ -43,8 +43,7 @@ fn field(label: &str, value: &str) -> String {
         if at > 0 && line.chars().count() + 1 + word.chars().count() > WIDTH {
             text.push_str(&line);
             text.push('\n');
-            line.clear();
-            line.push(' ');
+            " ".clone_into(&mut line);
         }
         line.push(' ');
         line.push_str(&word);

@@ -193,7 +193,7 @@ fn zip_by_python(path: &Path, body: &str) {
          \x20   info.extra, info.comment = extra, comment\n\
          \x20   z.writestr(info, content)\n\
          with zipfile.ZipFile(sys.argv[1], 'w') as z:\n{}",
-        body.lines().map(|line| format!("    {line}\n")).collect::<String>()
+        body.lines().map(|line| format!("    {line}")).collect::<Vec<_>>().join("\n")
     );
     let output = Command::new("python3").arg("-c").arg(&program).arg(path).output().unwrap();
     assert!(output.status.success(), "{program}\n{}", String::from_utf8_lossy(&output.stderr));

@@ -1,0 +1,71 @@
+//! What a log bucket says about itself: where it lies, who may read and change it, what becomes of old objects.
+
+use crate::aws::{BucketRegion, Call, FailureKind, Halt, region_of_bucket};
+use crate::case::event::GapReason;
+use crate::model::{AccountId, Region};
+
+use super::errand::Errand;
+use super::tally::RowKey;
+
+/// Asks one question about a bucket and keeps the answer. What is not configured is an answer, not a gap.
+macro_rules! ask {
+    ($errand:ident, $row:ident, $account:ident, $region:ident, $bucket:ident, $client:ident, $operation:literal, $method:ident) => {{
+        let call = Call::new($row.source, "s3", $operation, $account, $region).with("Bucket", $bucket);
+        let answer = $errand
+            .recorder
+            .call(&call, 1, |_| true, |tap| $client.$method().bucket($bucket).customize().interceptor(tap).send())
+            .await?;
+        if let Err(failure) = answer
+            && !matches!(failure.kind, FailureKind::NotFound | FailureKind::NotEnabled)
+        {
+            $errand.failed(&$row, &format!("{} of bucket {}", $operation, $bucket), &failure).await?;
+        }
+    }};
+}
+
+/// Finds the region of a bucket and keeps its configuration. `None` when the bucket is gone, which is a gap by then.
+pub(crate) async fn describe(
+    errand: &Errand,
+    source: &'static str,
+    account: AccountId,
+    bucket: &str,
+) -> Result<Option<Region>, Halt> {
+    let row = RowKey { source, account: Some(account), region: None };
+    let region = match region_of_bucket(&errand.recorder, source, account, bucket).await? {
+        BucketRegion::Known(region) => region,
+        BucketRegion::Gone(failure) => {
+            let mut gap = super::errand::gap_of(&row, &format!("bucket {bucket}"), &failure);
+            gap.reason = GapReason::Failed;
+            gap.detail =
+                Some("the bucket does not exist (any more), so nothing that was delivered to it can be collected".to_owned());
+            errand.intake.gap(gap).await?;
+            return Ok(None);
+        }
+        BucketRegion::Unknown(failure) => {
+            errand.failed(&row, &format!("GetBucketLocation of bucket {bucket}"), &failure).await?;
+            errand.session().region().clone()
+        }
+    };
+    let row = RowKey { region: Some(region.clone()), ..row };
+    let (client, region_of_bucket) = (errand.session().s3(&region), &region);
+    ask!(errand, row, account, region_of_bucket, bucket, client, "GetBucketVersioning", get_bucket_versioning);
+    ask!(errand, row, account, region_of_bucket, bucket, client, "GetBucketPolicy", get_bucket_policy);
+    ask!(errand, row, account, region_of_bucket, bucket, client, "GetBucketAcl", get_bucket_acl);
+    ask!(errand, row, account, region_of_bucket, bucket, client, "GetPublicAccessBlock", get_public_access_block);
+    ask!(errand, row, account, region_of_bucket, bucket, client, "GetBucketOwnershipControls", get_bucket_ownership_controls);
+    ask!(errand, row, account, region_of_bucket, bucket, client, "GetBucketEncryption", get_bucket_encryption);
+    ask!(errand, row, account, region_of_bucket, bucket, client, "GetBucketLogging", get_bucket_logging);
+    ask!(
+        errand,
+        row,
+        account,
+        region_of_bucket,
+        bucket,
+        client,
+        "GetBucketLifecycleConfiguration",
+        get_bucket_lifecycle_configuration
+    );
+    ask!(errand, row, account, region_of_bucket, bucket, client, "GetBucketReplication", get_bucket_replication);
+    ask!(errand, row, account, region_of_bucket, bucket, client, "GetObjectLockConfiguration", get_object_lock_configuration);
+    Ok(Some(region))
+}

@@ -1,0 +1,173 @@
+use std::sync::Arc;
+
+use serde::Serialize;
+use tokio::task::JoinSet;
+
+use crate::aws::{Answers, Halt, KeepPage, Recorder, Session};
+use crate::case::CaseWriter;
+use crate::case::event::{Caller, ClockOffset, CollectionFinished, CollectionInterrupted, CollectionStarted, Event, Gap, Tool};
+use crate::model::{Region, Timestamp, Window};
+
+use super::errand::Errand;
+use super::pipeline::{Ended, Intake, Owner};
+use super::plan::gather;
+use super::progress::Progress;
+use super::stop::Stop;
+use super::tally::{Row, Totals};
+use super::{AcquireError, Request, chosen_sources, regions};
+
+/// What the ledger says of the program and the machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunContext {
+    /// The program.
+    pub tool: Tool,
+    /// The machine's name.
+    pub host: String,
+    /// The operating system and its release.
+    pub system: String,
+    /// The user of the operating system.
+    pub os_user: String,
+    /// The command line, secrets removed.
+    pub command_line: Vec<String>,
+}
+
+/// What a collection came to.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct CollectOutcome {
+    /// The run of this case.
+    pub run: u32,
+    /// Who AWS says is asking.
+    pub caller: Caller,
+    /// The time asked about.
+    pub window: Window,
+    /// The regions that the scope came to.
+    pub regions: Vec<Region>,
+    /// What came of it, by source, account and region.
+    pub rows: Vec<Row>,
+    /// The sum of the rows.
+    pub totals: Totals,
+    /// What is missing, and why: the first thousands; the ledger has all.
+    pub gaps: Vec<Gap>,
+    /// Whether everything in scope is stored.
+    pub complete: bool,
+    /// Why the run was stopped before its end, if it was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub interrupted: Option<String>,
+    /// How the clocks compare.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clock: Option<ClockOffset>,
+    /// Requests that the run took.
+    pub requests: u64,
+}
+
+/// Collects what is asked for into a case, going on where an earlier run ended.
+///
+/// Dropping the future loses only what was not committed yet, as a crash would. On the stop signal, and when AWS ends the run, what
+/// is staged is committed and the interruption recorded.
+pub async fn collect(
+    session: &Session,
+    mut case: CaseWriter,
+    request: &Request,
+    context: &RunContext,
+    progress: Arc<dyn Progress>,
+    mut stop: Stop,
+) -> Result<CollectOutcome, AcquireError> {
+    let sources = chosen_sources(&request.scope)?;
+    let run = case.begin_run()?;
+    let now = Timestamp::new(chrono::Utc::now());
+    let answers = Answers::of_case(&case, now)?;
+    let (staging, folder) = (case.staging(), case.files()?);
+    let (intake, inbox) = Intake::new(Some(staging.clone()));
+    let keeper: Arc<dyn KeepPage> = Arc::new(intake.clone());
+    let recorder = Recorder::keeping(session, keeper, answers);
+    // What these two calls bring waits in the intake: the ledger first says that a run has started.
+    let regions = tokio::select! {
+        regions = regions::identify(&recorder, request, &intake) => regions.map_err(AcquireError::Halted)?,
+        () = stop.requested() => return Err(AcquireError::Halted(Halt::Stopped)),
+    };
+    case.append(Event::CollectionStarted(Box::new(started(session, request, context, run, &regions))))?;
+
+    let mut owner = JoinSet::new();
+    owner.spawn(Owner::new(Some(case), Arc::clone(&progress)).run(inbox));
+    let errand =
+        Errand::new(recorder, request.clone(), regions.clone(), now, intake.clone(), progress, Some((staging, folder)));
+    let errand = Arc::new(errand);
+    let gathered = tokio::select! {
+        gathered = gather(&sources, &errand) => gathered,
+        () = stop.requested() => Err(Halt::Stopped),
+    };
+    intake.close().await;
+    let Ended { case, tally, error } = match owner.join_next().await {
+        Some(Ok(ended)) => ended,
+        _ => return Err(AcquireError::Halted(Halt::TaskLost)),
+    };
+    if let Some(error) = error {
+        return Err(AcquireError::Case(error));
+    }
+    let Some(mut case) = case else { return Err(AcquireError::Halted(Halt::TaskLost)) };
+
+    let totals = tally.totals();
+    let mut interrupted = None;
+    match gathered {
+        Ok(()) => {
+            case.append(Event::CollectionFinished(CollectionFinished {
+                run,
+                artifacts: totals.stored + totals.answers,
+                bytes: tally.all_bytes,
+                already_stored: totals.already_stored,
+                gaps: totals.incompleteness(),
+                clock: session.clock(),
+            }))?;
+        }
+        Err(halt) => {
+            let cause = chain(&halt);
+            let discarded = Vec::new();
+            case.append(Event::CollectionInterrupted(CollectionInterrupted { run, discarded, cause: Some(cause.clone()) }))?;
+            match halt {
+                Halt::Stopped => interrupted = Some(cause),
+                Halt::Case(error) => return Err(AcquireError::Case(*error)),
+                halt => return Err(AcquireError::Halted(halt)),
+            }
+        }
+    }
+    Ok(CollectOutcome {
+        run,
+        caller: session.caller().clone(),
+        window: request.window,
+        regions,
+        rows: tally.rows(),
+        complete: interrupted.is_none() && totals.incompleteness() == 0,
+        totals,
+        gaps: tally.gaps,
+        interrupted,
+        clock: session.clock(),
+        requests: session.requests(),
+    })
+}
+
+fn started(session: &Session, request: &Request, context: &RunContext, run: u32, regions: &[Region]) -> CollectionStarted {
+    CollectionStarted {
+        run,
+        tool: context.tool.clone(),
+        host: context.host.clone(),
+        system: context.system.clone(),
+        os_user: context.os_user.clone(),
+        command_line: context.command_line.clone(),
+        caller: session.caller().clone(),
+        endpoint_url: session.endpoint_url().map(str::to_owned),
+        window: request.window,
+        scope: request.scope.clone(),
+        regions: regions.to_vec(),
+        clock: session.clock(),
+    }
+}
+
+/// An error and its causes in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let (mut text, mut next) = (error.to_string(), error.source());
+    while let Some(error) = next {
+        text = format!("{text}: {error}");
+        next = error.source();
+    }
+    text
+}

@@ -1,0 +1,211 @@
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+use crate::aws::{Failure, FailureKind, Halt, ObjectFetcher, Recorder, Session, Wanted};
+use crate::case::event::{Caller, Gap, GapReason};
+use crate::case::{CaseFolder, Staging, read_bounded};
+use crate::model::{AccountId, PayloadPath, Region, Timestamp, Window};
+
+use super::pipeline::Intake;
+use super::progress::Progress;
+use super::tally::RowKey;
+use super::{DEFAULT_CONCURRENCY, Request};
+
+/// Largest stored object that is read again.
+const READ_BACK_LIMIT: u64 = 64 * 1024 * 1024;
+/// Discoveries that a source makes at once.
+const DISCOVERIES: usize = 8;
+
+/// One acquisition on its way: what every source needs, and the only way for it to bring anything in.
+#[derive(Debug)]
+pub struct Errand {
+    pub(crate) recorder: Recorder,
+    pub(crate) request: Request,
+    /// The enabled regions in scope.
+    pub(crate) regions: Vec<Region>,
+    /// When the run began: the end of what it can know of.
+    pub(crate) now: Timestamp,
+    pub(crate) intake: Intake,
+    pub(crate) progress: Arc<dyn Progress>,
+    collecting: Option<Collecting>,
+    slots: Arc<Semaphore>,
+    /// Bounds what is discovered at once.
+    discoveries: Arc<Semaphore>,
+}
+
+/// What only a collection has.
+#[derive(Debug)]
+struct Collecting {
+    fetcher: ObjectFetcher,
+    root: PathBuf,
+    folder: CaseFolder,
+}
+
+/// What reads an object's bytes as they come in.
+pub(crate) type OnBody = Arc<dyn Fn(&[u8]) + Send + Sync>;
+
+impl Errand {
+    pub(crate) fn new(
+        recorder: Recorder,
+        request: Request,
+        regions: Vec<Region>,
+        now: Timestamp,
+        intake: Intake,
+        progress: Arc<dyn Progress>,
+        case: Option<(Staging, CaseFolder)>,
+    ) -> Self {
+        let slots = if request.concurrency == 0 { DEFAULT_CONCURRENCY } else { request.concurrency };
+        let collecting = case.map(|(staging, folder)| Collecting {
+            fetcher: ObjectFetcher::new(recorder.session(), staging),
+            root: folder.root().to_owned(),
+            folder,
+        });
+        Self {
+            recorder,
+            request,
+            regions,
+            now,
+            intake,
+            progress,
+            collecting,
+            slots: Arc::new(Semaphore::new(slots)),
+            discoveries: Arc::new(Semaphore::new(DISCOVERIES)),
+        }
+    }
+
+    /// The conversation with AWS.
+    #[must_use]
+    pub fn session(&self) -> &Session {
+        self.recorder.session()
+    }
+
+    /// Who is asking.
+    pub(crate) fn caller(&self) -> &Caller {
+        self.session().caller()
+    }
+
+    pub(crate) fn window(&self) -> Window {
+        self.request.window
+    }
+
+    /// Whether an account is in scope.
+    pub(crate) fn wants_account(&self, account: AccountId) -> bool {
+        let accounts = &self.request.scope.accounts;
+        accounts.is_empty() || accounts.contains(&account)
+    }
+
+    /// Whether a region is in scope, whether or not the account has it enabled.
+    pub(crate) fn wants_region(&self, region: &Region) -> bool {
+        let regions = &self.request.scope.regions;
+        regions.is_empty() || regions.contains(region)
+    }
+
+    /// A permit for one discovery.
+    pub(crate) async fn discovery(&self) -> Result<tokio::sync::OwnedSemaphorePermit, Halt> {
+        Arc::clone(&self.discoveries).acquire_owned().await.map_err(|_| Halt::Closed)
+    }
+
+    /// Records something in scope that is not there.
+    pub(crate) async fn gap(&self, row: &RowKey, what: &str, reason: GapReason, detail: Option<&str>) -> Result<(), Halt> {
+        self.intake.gap(gap(row, what, reason, detail)).await
+    }
+
+    /// Records a request that failed, and what that means.
+    pub(crate) async fn failed(&self, row: &RowKey, what: &str, failure: &Failure) -> Result<(), Halt> {
+        self.intake.gap(gap_of(row, what, failure)).await
+    }
+
+    /// Fetches an object in a task of its own, as soon as there is room for one more.
+    pub(crate) async fn want(
+        self: &Arc<Self>,
+        tasks: &mut JoinSet<Result<(), Halt>>,
+        bucket_region: &Region,
+        wanted: Wanted,
+        on_body: Option<OnBody>,
+    ) -> Result<(), Halt> {
+        if self.collecting.is_none() {
+            return Ok(());
+        }
+        while let Some(done) = tasks.try_join_next() {
+            done.map_err(|_| Halt::TaskLost)??;
+        }
+        let slot = Arc::clone(&self.slots).acquire_owned().await.map_err(|_| Halt::Closed)?;
+        let (errand, bucket_region) = (Arc::clone(self), bucket_region.clone());
+        tasks.spawn(async move {
+            let done = errand.fetch(&bucket_region, wanted, on_body).await;
+            drop(slot);
+            done
+        });
+        Ok(())
+    }
+
+    async fn fetch(&self, bucket_region: &Region, wanted: Wanted, on_body: Option<OnBody>) -> Result<(), Halt> {
+        let Some(collecting) = &self.collecting else { return Ok(()) };
+        let row = RowKey { source: wanted.source, account: wanted.account, region: wanted.region.clone() };
+        let path = PayloadPath::for_object(&wanted.location);
+        if let Ok(stored) = collecting.root.join(path.as_str()).symlink_metadata() {
+            if wanted.size.is_some_and(|listed| listed != stored.len()) {
+                let detail = "the object that the bucket holds now is not the one that was stored; that one was kept";
+                let what = wanted.location.to_string();
+                return self.gap(&row, &what, GapReason::ChangedDuringAcquisition, Some(detail)).await;
+            }
+            if let Some(on_body) = on_body {
+                let folder = collecting.folder.clone();
+                let read = tokio::task::spawn_blocking(move || read_bounded(&folder, path.as_str(), READ_BACK_LIMIT));
+                // Bytes that cannot be read back are for verification to report.
+                if let Ok(Ok(body)) = read.await {
+                    on_body(&body);
+                }
+            }
+            return self.intake.already_stored(&row, stored.len()).await;
+        }
+        match collecting.fetcher.fetch(bucket_region, &wanted).await? {
+            Ok(mut fetched) => {
+                if let (Some(on_body), Some(body)) = (on_body, fetched.body.take()) {
+                    on_body(&body);
+                }
+                self.intake.object(&row, fetched).await
+            }
+            Err(failure) => self.failed(&row, &wanted.location.to_string(), &failure).await,
+        }
+    }
+}
+
+/// Waits for all tasks; the first that ends the run ends them all.
+pub(crate) async fn join_all(tasks: &mut JoinSet<Result<(), Halt>>) -> Result<(), Halt> {
+    while let Some(done) = tasks.join_next().await {
+        done.map_err(|_| Halt::TaskLost)??;
+    }
+    Ok(())
+}
+
+pub(crate) fn gap(row: &RowKey, what: &str, reason: GapReason, detail: Option<&str>) -> Gap {
+    Gap {
+        source: row.source.to_owned(),
+        account: row.account,
+        region: row.region.clone(),
+        what: what.to_owned(),
+        reason,
+        error_code: None,
+        detail: detail.map(str::to_owned),
+        request_id: None,
+    }
+}
+
+pub(crate) fn gap_of(row: &RowKey, what: &str, failure: &Failure) -> Gap {
+    let reason = match failure.kind {
+        FailureKind::Denied | FailureKind::Credentials => GapReason::Denied,
+        FailureKind::NotEnabled => GapReason::NotEnabled,
+        FailureKind::Archived => GapReason::Archived,
+        FailureKind::Changed => GapReason::ChangedDuringAcquisition,
+        FailureKind::NotFound | FailureKind::Throttled | FailureKind::Network | FailureKind::Other => GapReason::Failed,
+    };
+    Gap {
+        error_code: failure.code.clone(),
+        request_id: failure.request_id.clone(),
+        ..gap(row, what, reason, Some(failure.message.as_str()).filter(|message| !message.is_empty()))
+    }
+}

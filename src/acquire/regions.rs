@@ -1,0 +1,62 @@
+use crate::aws::{Call, Halt, Recorder};
+use crate::case::event::GapReason;
+use crate::model::Region;
+
+use super::Request;
+use super::errand::{gap, gap_of};
+use super::pipeline::Intake;
+use super::tally::RowKey;
+
+/// The name under which the ledger files what concerns no single source.
+pub(crate) const SOURCE: &str = "session";
+
+/// Records who is asking, and finds the regions that the scope comes to.
+pub(crate) async fn identify(recorder: &Recorder, request: &Request, intake: &Intake) -> Result<Vec<Region>, Halt> {
+    let session = recorder.session();
+    let (account, home) = (session.caller().account, session.region().clone());
+    let row = RowKey { source: SOURCE, account: Some(account), region: None };
+    let (sts, ec2) = (session.sts(), session.ec2(&home));
+    let who = Call::new(SOURCE, "sts", "GetCallerIdentity", account, &home);
+    let answer = recorder.call(&who, 1, |_| true, |tap| sts.get_caller_identity().customize().interceptor(tap).send()).await?;
+    if let Err(failure) = answer {
+        intake.gap(gap_of(&row, "GetCallerIdentity", &failure)).await?;
+    }
+    let call = Call::new(SOURCE, "ec2", "DescribeRegions", account, &home).with("AllRegions", "false");
+    let answer = recorder
+        .call(&call, 1, |_| true, |tap| ec2.describe_regions().all_regions(false).customize().interceptor(tap).send())
+        .await?;
+    let asked = &request.scope.regions;
+    let enabled: Vec<Region> = match answer {
+        Ok(output) => {
+            let names = output.regions().iter().filter_map(|region| region.region_name());
+            names.filter_map(|name| name.parse().ok()).collect()
+        }
+        Err(failure) => {
+            let mut gap = gap_of(&row, "DescribeRegions", &failure);
+            let instead = if asked.is_empty() {
+                format!("only {home} was asked")
+            } else {
+                "the regions asked for were taken as enabled".to_owned()
+            };
+            gap.detail = Some(format!("{}; {instead}", gap.detail.unwrap_or_default()));
+            intake.gap(gap).await?;
+            if asked.is_empty() { vec![home] } else { asked.clone() }
+        }
+    };
+    let mut regions: Vec<Region> =
+        enabled.iter().filter(|region| asked.is_empty() || asked.contains(region)).cloned().collect();
+    regions.sort();
+    regions.dedup();
+    for region in asked.iter().filter(|region| !enabled.contains(region)) {
+        let row = RowKey { region: Some(region.clone()), ..row.clone() };
+        let detail = "the region is not enabled for this account";
+        intake.gap(gap(&row, "the region", GapReason::NotEnabled, Some(detail))).await?;
+    }
+    let mut skipped: Vec<&str> = enabled.iter().filter(|region| !regions.contains(region)).map(Region::as_str).collect();
+    if !skipped.is_empty() {
+        skipped.sort_unstable();
+        let detail = format!("left out of scope: {}", skipped.join(", "));
+        intake.gap(gap(&row, "other regions", GapReason::Skipped, Some(&detail))).await?;
+    }
+    Ok(regions)
+}

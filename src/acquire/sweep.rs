@@ -1,0 +1,176 @@
+//! Lists a prefix page by page, and fetches of it what is in scope while the listing goes on.
+
+use std::sync::Arc;
+
+use tokio::task::JoinSet;
+
+use crate::aws::{Failure, FailureKind, Halt, ListQuery, ListedObject, Wanted, list_page};
+use crate::case::event::{GapReason, Listing};
+use crate::model::{S3Location, printable};
+
+use super::errand::{Errand, OnBody, join_all};
+use super::tally::RowKey;
+
+/// Names of objects that are not what they lie among, as far as a gap names them.
+const STRANGERS_NAMED: usize = 5;
+
+/// What to sweep, and what for.
+#[derive(Clone)]
+pub(crate) struct Sweep {
+    pub(crate) row: RowKey,
+    pub(crate) query: ListQuery,
+    /// The first key that is of no interest any more.
+    pub(crate) stop_before: String,
+    /// How keys are chosen, in words.
+    pub(crate) rule: String,
+    /// What is looked for, in words.
+    pub(crate) what: String,
+    pub(crate) on_body: Option<OnBody>,
+}
+
+/// Chooses objects out of a listing, in the order of their keys.
+pub(crate) trait Choose: Send {
+    /// Shows the next object; gives back those that are now known to be in scope.
+    fn choose(&mut self, object: ListedObject) -> Chosen;
+
+    /// Ends the listing.
+    fn finish(&mut self) -> Vec<ListedObject> {
+        Vec::new()
+    }
+}
+
+/// What became of a listed object.
+pub(crate) enum Chosen {
+    /// These are in scope.
+    InScope(Vec<ListedObject>),
+    /// Its name is not one of those that belong here.
+    Stranger(String),
+}
+
+/// What a sweep came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Swept {
+    pub(crate) listed: u64,
+    pub(crate) in_scope: u64,
+    bytes: u64,
+    pages: u32,
+    /// Whether the listing came to its end.
+    pub(crate) whole: bool,
+}
+
+/// Sweeps a prefix. Everything in scope has been fetched, or has become a gap, when this returns.
+pub(crate) async fn sweep(errand: &Arc<Errand>, sweep: &Sweep, choose: &mut dyn Choose) -> Result<Swept, Halt> {
+    let mut swept = Swept::default();
+    let mut tasks = JoinSet::new();
+    let (mut strangers, mut stranger_count) = (Vec::new(), 0_u64);
+    let mut token: Option<String> = None;
+    let failure = loop {
+        let page = match list_page(&errand.recorder, &sweep.query, swept.pages + 1, token.as_deref()).await? {
+            Ok(page) => page,
+            Err(failure) => break Some(failure),
+        };
+        swept.pages += 1;
+        let mut beyond = false;
+        let (mut objects, mut bytes) = (0, 0);
+        let mut chosen = Vec::new();
+        for object in page.objects {
+            if object.key.as_str() >= sweep.stop_before.as_str() {
+                beyond = true;
+                break;
+            }
+            swept.listed += 1;
+            match choose.choose(object) {
+                Chosen::InScope(these) => chosen.extend(these),
+                Chosen::Stranger(name) => {
+                    stranger_count += 1;
+                    if strangers.len() < STRANGERS_NAMED {
+                        strangers.push(printable(&name.chars().take(200).collect::<String>()));
+                    }
+                }
+            }
+        }
+        let last = beyond || page.next.is_none();
+        if last {
+            chosen.extend(choose.finish());
+        }
+        for object in &chosen {
+            objects += 1;
+            bytes += object.size;
+        }
+        swept.in_scope += objects;
+        swept.bytes += bytes;
+        errand.intake.found(&sweep.row, objects, bytes).await?;
+        for object in chosen {
+            let wanted = Wanted {
+                source: sweep.row.source,
+                account: sweep.row.account,
+                region: sweep.row.region.clone(),
+                location: S3Location::new(sweep.query.bucket.clone(), object.key),
+                size: Some(object.size),
+                etag: object.etag,
+                read_back: sweep.on_body.is_some(),
+            };
+            errand.want(&mut tasks, &sweep.query.region, wanted, sweep.on_body.clone()).await?;
+        }
+        if last {
+            swept.whole = true;
+            break None;
+        }
+        if page.next == token {
+            break Some(Failure::found(
+                FailureKind::Other,
+                "the listing repeats itself: the same continuation token came twice",
+            ));
+        }
+        token = page.next;
+    };
+    join_all(&mut tasks).await?;
+    if let Some(failure) = &failure {
+        let what = format!("{} under s3://{}/{}", sweep.what, sweep.query.bucket, sweep.query.prefix);
+        errand.failed(&sweep.row, &what, failure).await?;
+    }
+    if stranger_count > 0 {
+        let what =
+            format!("{stranger_count} objects among {} under s3://{}/{}", sweep.what, sweep.query.bucket, sweep.query.prefix);
+        let detail = format!("their names are not those of {}, so they were not fetched: {}", sweep.what, strangers.join(", "));
+        errand.gap(&sweep.row, &what, GapReason::Skipped, Some(&detail)).await?;
+    }
+    errand
+        .intake
+        .listing(Listing {
+            source: sweep.row.source.to_owned(),
+            account: sweep.row.account,
+            region: sweep.row.region.clone(),
+            bucket: sweep.query.bucket.clone(),
+            prefix: sweep.query.prefix.clone(),
+            start_after: sweep.query.start_after.clone(),
+            listed: swept.listed,
+            in_scope: swept.in_scope,
+            bytes: swept.bytes,
+            pages: swept.pages,
+            rule: sweep.rule.clone(),
+        })
+        .await?;
+    Ok(swept)
+}
+
+/// The folders directly below a prefix, all pages of them.
+pub(crate) async fn folders_below(errand: &Errand, query: &ListQuery) -> Result<Result<Vec<String>, Failure>, Halt> {
+    let (mut folders, mut token, mut number): (Vec<String>, Option<String>, u32) = (Vec::new(), None, 1);
+    loop {
+        let page = match list_page(&errand.recorder, query, number, token.as_deref()).await? {
+            Ok(page) => page,
+            Err(failure) => return Ok(Err(failure)),
+        };
+        let names = page.folders.iter().filter_map(|folder| folder.strip_prefix(&query.prefix)?.strip_suffix('/'));
+        folders.extend(names.map(str::to_owned));
+        if page.next.is_none() {
+            return Ok(Ok(folders));
+        }
+        if page.next == token {
+            let what = "the listing repeats itself: the same continuation token came twice";
+            return Ok(Err(Failure::found(FailureKind::Other, what)));
+        }
+        (token, number) = (page.next, number + 1);
+    }
+}

@@ -1,0 +1,55 @@
+//! Talking to AWS: sessions, who is asking, the clock, raw answers, listing and streaming objects.
+//!
+//! Raw first: what AWS sent is evidence, and the SDK's view of it only decides the next request. Nothing here can change
+//! anything at the source: the HTTP client refuses every request that is not a read.
+
+mod clock;
+mod content;
+mod exchange;
+mod failure;
+mod fetch;
+mod objects;
+mod record;
+mod session;
+mod wire;
+
+pub use clock::ClockSamples;
+pub use exchange::ExchangeTap;
+pub use failure::{Failure, FailureKind};
+pub use fetch::{Fetched, ObjectFetcher, Wanted};
+pub(crate) use objects::timestamp;
+pub use objects::{BucketRegion, ListPage, ListQuery, ListedObject, list_page, region_of_bucket};
+pub use record::{Answers, Call, KeepPage, Page, Recorder};
+pub use session::{AwsError, Connection, Session};
+
+use crate::case::CaseError;
+
+/// Why a run cannot go on. What was committed so far stays; running again resumes.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Halt {
+    /// The credentials are wrong or have expired.
+    #[error("AWS does not accept the credentials any more")]
+    Credentials(#[source] Failure),
+    /// Request after request found no way to AWS.
+    #[error("AWS cannot be reached")]
+    Unreachable(#[source] Failure),
+    /// The case cannot be written.
+    #[error("the case cannot be written")]
+    Case(#[source] Box<CaseError>),
+    /// Somebody asked the run to stop.
+    #[error("the run was asked to stop")]
+    Stopped,
+    /// The owner of the case has stopped taking evidence; it knows why.
+    #[error("the case takes no more evidence")]
+    Closed,
+    /// A task of the run ended in a way that it never should.
+    #[error("a task of the collection was lost")]
+    TaskLost,
+}
+
+impl From<CaseError> for Halt {
+    fn from(error: CaseError) -> Self {
+        Self::Case(Box::new(error))
+    }
+}

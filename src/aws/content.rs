@@ -1,0 +1,122 @@
+use std::io::{self, Write};
+
+use flate2::write::GzDecoder;
+
+use crate::model::{Sha256Hash, Sha256Hasher};
+
+/// Most that an object is inflated to.
+const LARGEST: u64 = 8 * 1024 * 1024 * 1024;
+/// What may come out for each byte that goes in, and on top of it.
+const RATIO: u64 = 300;
+const ALLOWANCE: u64 = 4 * 1024 * 1024;
+
+/// Hashes what an object unpacks to, as its bytes come: only where it is one whole gzip member and nothing after it.
+///
+/// CloudTrail's own hashes are over the uncompressed content. A bomb, a damaged member or anything after it leaves no hash.
+#[derive(Debug)]
+pub(crate) struct ContentHasher {
+    decoder: Option<GzDecoder<Sink>>,
+}
+
+#[derive(Debug, Default)]
+struct Sink {
+    hasher: Sha256Hasher,
+    taken: u64,
+    given: u64,
+}
+
+impl Write for Sink {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.given = self.given.saturating_add(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
+        if self.given > LARGEST.min(self.taken.saturating_mul(RATIO).saturating_add(ALLOWANCE)) {
+            return Err(io::Error::other("it unpacks to more than any log does"));
+        }
+        self.hasher.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl ContentHasher {
+    pub(crate) fn new() -> Self {
+        Self { decoder: Some(GzDecoder::new(Sink::default())) }
+    }
+
+    pub(crate) fn update(&mut self, bytes: &[u8]) {
+        let Some(decoder) = &mut self.decoder else { return };
+        let sink = decoder.get_mut();
+        sink.taken = sink.taken.saturating_add(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
+        // Bytes after the member are not taken, which `write_all` reports.
+        if decoder.write_all(bytes).is_err() {
+            self.decoder = None;
+        }
+    }
+
+    pub(crate) fn finish(self) -> Option<Sha256Hash> {
+        let sink = self.decoder?.finish().ok()?;
+        (sink.taken > 0).then(|| sink.hasher.finish())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use flate2::Compression;
+    use flate2::write::GzEncoder;
+
+    use super::*;
+
+    fn packed(content: &[u8]) -> Vec<u8> {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+        encoder.write_all(content).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    fn hash(bytes: &[u8], piece: usize) -> Option<Sha256Hash> {
+        let mut hasher = ContentHasher::new();
+        for piece in bytes.chunks(piece) {
+            hasher.update(piece);
+        }
+        hasher.finish()
+    }
+
+    #[test]
+    fn one_whole_member_is_hashed_however_it_arrives() {
+        let content = b"{\"Records\":[]}".repeat(1000);
+        for piece in [1, 7, 1 << 20] {
+            assert_eq!(hash(&packed(&content), piece), Some(Sha256Hash::of(&content)), "{piece}");
+        }
+    }
+
+    #[test]
+    fn anything_else_leaves_no_hash() {
+        let whole = packed(b"{\"Records\":[]}");
+        let mut two = whole.clone();
+        two.extend_from_slice(&whole);
+        let mut trailing = whole.clone();
+        trailing.push(0);
+        let mut damaged = whole.clone();
+        let place = damaged.len() - 6;
+        damaged[place] ^= 1;
+        for (what, bytes) in [
+            ("nothing", &b""[..]),
+            ("plain text", b"{\"Records\":[]}"),
+            ("cut in the data", &whole[..whole.len() - 10]),
+            ("cut in the trailer", &whole[..whole.len() - 2]),
+            ("two members", &two),
+            ("a byte too many", &trailing),
+            ("a wrong checksum", &damaged),
+        ] {
+            for piece in [1, 1 << 20] {
+                assert_eq!(hash(bytes, piece), None, "{what} in pieces of {piece}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_bomb_is_given_up() {
+        assert_eq!(hash(&packed(&vec![0; 64 << 20]), 4096), None);
+    }
+}

@@ -1,0 +1,148 @@
+use std::sync::{Arc, Mutex, PoisonError};
+
+use aws_smithy_runtime_api::box_error::BoxError;
+use aws_smithy_runtime_api::client::interceptors::context::{
+    BeforeTransmitInterceptorContextRef, FinalizerInterceptorContextRef,
+};
+use aws_smithy_runtime_api::client::interceptors::{Intercept, dyn_dispatch_hint};
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_types::config_bag::ConfigBag;
+use chrono::{DateTime, Utc};
+
+use crate::case::event::Exchange;
+use crate::model::Timestamp;
+
+use super::clock::{ClockSamples, parse_http_date};
+
+/// Keeps what AWS really answered to one operation, attempt by attempt; nothing of the request but its host.
+///
+/// The body of a streaming answer is not kept here: it stays with whoever reads the stream.
+#[derive(Clone, Debug, Default)]
+pub struct ExchangeTap {
+    attempts: Arc<Mutex<Vec<Attempt>>>,
+}
+
+/// One attempt.
+#[derive(Clone, Debug)]
+pub(crate) struct Attempt {
+    pub(crate) host: Option<String>,
+    pub(crate) sent: DateTime<Utc>,
+    pub(crate) received: Option<DateTime<Utc>>,
+    pub(crate) status: Option<u16>,
+    pub(crate) request_id: Option<String>,
+    pub(crate) extended_request_id: Option<String>,
+    pub(crate) date: Option<DateTime<Utc>>,
+    pub(crate) bucket_region: Option<String>,
+    pub(crate) body: Option<Vec<u8>>,
+}
+
+impl ExchangeTap {
+    /// What the ledger says of the exchange: its last attempt, and how many there were.
+    #[must_use]
+    pub fn exchange(&self) -> Exchange {
+        self.with(|attempts| {
+            let count = u32::try_from(attempts.len()).unwrap_or(u32::MAX);
+            attempts.last().map_or_else(Exchange::default, |last| Exchange {
+                request_id: last.request_id.clone(),
+                extended_request_id: last.extended_request_id.clone(),
+                date: last.date.map(Timestamp::new),
+                host: last.host.clone(),
+                attempts: count,
+            })
+        })
+    }
+
+    /// The last attempt's status and whole body, where an answer came.
+    pub(crate) fn take_answer(&self) -> Option<(u16, Vec<u8>)> {
+        self.with(|attempts| {
+            let last = attempts.last_mut()?;
+            Some((last.status?, last.body.take()?))
+        })
+    }
+
+    /// The region that S3 says a bucket lies in, which it says even when it refuses.
+    pub(crate) fn bucket_region(&self) -> Option<String> {
+        self.with(|attempts| attempts.iter().rev().find_map(|attempt| attempt.bucket_region.clone()))
+    }
+
+    /// How many attempts there were, and what they say about the clock.
+    pub(crate) fn sample_clock(&self, samples: &mut ClockSamples) -> u64 {
+        self.with(|attempts| {
+            for attempt in attempts.iter() {
+                if let (Some(received), Some(date)) = (attempt.received, attempt.date) {
+                    samples.add(attempt.sent, received, date);
+                }
+            }
+            u64::try_from(attempts.len()).unwrap_or(u64::MAX)
+        })
+    }
+
+    fn with<T>(&self, act: impl FnOnce(&mut Vec<Attempt>) -> T) -> T {
+        act(&mut self.attempts.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+#[dyn_dispatch_hint]
+impl Intercept for ExchangeTap {
+    fn name(&self) -> &'static str {
+        "ExchangeTap"
+    }
+
+    fn read_before_transmit(
+        &self,
+        context: &BeforeTransmitInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let host = context.request().uri().parse::<http::Uri>().ok().and_then(|uri| uri.authority().map(ToString::to_string));
+        self.with(|attempts| {
+            attempts.push(Attempt {
+                host,
+                sent: Utc::now(),
+                received: None,
+                status: None,
+                request_id: None,
+                extended_request_id: None,
+                date: None,
+                bucket_region: None,
+                body: None,
+            });
+        });
+        Ok(())
+    }
+
+    fn read_after_transmit(
+        &self,
+        _: &aws_smithy_runtime_api::client::interceptors::context::BeforeDeserializationInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        self.with(|attempts| {
+            if let Some(last) = attempts.last_mut() {
+                last.received = Some(Utc::now());
+            }
+        });
+        Ok(())
+    }
+
+    fn read_after_attempt(
+        &self,
+        context: &FinalizerInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let Some(response) = context.response() else { return Ok(()) };
+        let header = |name: &str| response.headers().get(name).map(|value| value.chars().take(200).collect::<String>());
+        self.with(|attempts| {
+            if let Some(last) = attempts.last_mut() {
+                last.status = Some(response.status().as_u16());
+                last.request_id = header("x-amzn-requestid").or_else(|| header("x-amz-request-id"));
+                last.extended_request_id = header("x-amz-id-2");
+                last.date = header("date").as_deref().and_then(parse_http_date);
+                last.bucket_region = header("x-amz-bucket-region");
+                last.body = response.body().bytes().map(<[u8]>::to_vec);
+            }
+        });
+        Ok(())
+    }
+}

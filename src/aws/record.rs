@@ -1,0 +1,316 @@
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use chrono::TimeDelta;
+
+use crate::case::event::{Event, Exchange, Origin, ResponseOrigin};
+use crate::case::{CaseError, CaseFolder, CaseWriter, read_bounded};
+use crate::model::{AccountId, PayloadPath, Region, Sha256Hash, Timestamp};
+
+use super::Halt;
+use super::exchange::ExchangeTap;
+use super::failure::{Failure, FailureKind};
+use super::session::Session;
+use super::wire::{STORED_ANSWER, StoredAnswer};
+
+/// Largest stored answer that is read back.
+const ANSWER_LIMIT: u64 = 64 * 1024 * 1024;
+/// How long the answers of a run that did not end are taken up again.
+const UNFINISHED_FOR: TimeDelta = TimeDelta::days(7);
+/// How long the answers of a run that came to its end are.
+const FINISHED_FOR: TimeDelta = TimeDelta::hours(1);
+
+/// One question to AWS, as the ledger names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Call {
+    /// The evidence source that asks.
+    pub source: &'static str,
+    /// The service, as in IAM policies.
+    pub service: &'static str,
+    /// The account asked about.
+    pub account: AccountId,
+    /// The region asked.
+    pub region: Region,
+    /// The operation.
+    pub operation: &'static str,
+    /// What is asked, without tokens and secrets.
+    pub parameters: BTreeMap<String, String>,
+    /// Parameters that only say "until now", so that a later run's question is the same one.
+    pub moving: &'static [&'static str],
+}
+
+impl Call {
+    /// A question without parameters.
+    #[must_use]
+    pub fn new(
+        source: &'static str,
+        service: &'static str,
+        operation: &'static str,
+        account: AccountId,
+        region: &Region,
+    ) -> Self {
+        let (parameters, moving): (_, &'static [&'static str]) = (BTreeMap::new(), &[]);
+        Self { source, service, account, region: region.clone(), operation, parameters, moving }
+    }
+
+    /// The same with one more parameter.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.parameters.insert(name.to_owned(), value.into());
+        self
+    }
+
+    /// The same with a parameter that only says "until now".
+    #[must_use]
+    pub fn with_moving(mut self, name: &'static str, names: &'static [&'static str], value: impl Into<String>) -> Self {
+        self.moving = names;
+        self.with(name, value)
+    }
+
+    fn identity(&self) -> Sha256Hash {
+        identity(self.service, self.account, &self.region, self.operation, &self.parameters, self.moving)
+    }
+}
+
+fn identity(
+    service: &str,
+    account: AccountId,
+    region: &Region,
+    operation: &str,
+    parameters: &BTreeMap<String, String>,
+    moving: &[&str],
+) -> Sha256Hash {
+    let mut text = format!("{service}\n{account}\n{region}\n{operation}\n");
+    for (name, value) in parameters.iter().filter(|(name, _)| !moving.contains(&name.as_str())) {
+        text.push_str(&format!("{}:{name}={}:{value}\n", name.len(), value.len()));
+    }
+    Sha256Hash::of(text.as_bytes())
+}
+
+/// One raw answer, to be kept as an artifact.
+#[derive(Debug)]
+pub struct Page {
+    /// Where it belongs.
+    pub path: PayloadPath,
+    /// Its bytes, as AWS sent them.
+    pub body: Vec<u8>,
+    /// What the ledger says of it.
+    pub origin: ResponseOrigin,
+}
+
+/// Takes raw answers into the case.
+pub trait KeepPage: Send + Sync + fmt::Debug {
+    /// Keeps one.
+    fn keep(&self, page: Page) -> Pin<Box<dyn Future<Output = Result<(), Halt>> + Send + '_>>;
+}
+
+/// The answers that a case holds already, so that a resumed run need not ask again.
+#[derive(Debug, Default)]
+pub struct Answers {
+    folder: Option<CaseFolder>,
+    pages: HashMap<Sha256Hash, Vec<StoredPage>>,
+    numbers: HashMap<String, u32>,
+}
+
+#[derive(Clone, Debug)]
+struct StoredPage {
+    path: PayloadPath,
+    sha256: Sha256Hash,
+    status: u16,
+    at: Timestamp,
+    finished_runs: u32,
+}
+
+/// Parameters that only say "until now", by operation.
+const MOVING: [(&str, &[&str]); 1] = [("ListPublicKeys", &["EndTime"])];
+
+impl Answers {
+    /// Reads from the ledger which answers the case holds, and how far their numbers have come.
+    ///
+    /// Answers of a run that did not end are good for a week, those of a finished run for an hour: a later run looks afresh.
+    pub fn of_case(case: &CaseWriter, now: Timestamp) -> Result<Self, CaseError> {
+        let mut answers = Self { folder: Some(case.files()?), ..Self::default() };
+        let mut finished_runs = 0;
+        case.read_ledger(&mut |line| match &line.entry.event {
+            Event::CollectionFinished(_) => finished_runs += 1,
+            Event::ArtifactAcquired(artifact) => {
+                let Origin::ApiResponse(origin) = &artifact.source else { return };
+                let number = answers.numbers.entry(folder_of(artifact.path.as_str()).to_owned()).or_default();
+                *number = (*number).max(number_of(artifact.path.as_str()));
+                let moving = MOVING.iter().find(|(name, _)| *name == origin.operation).map_or(&[][..], |(_, names)| names);
+                let key =
+                    identity(&origin.service, origin.account, &origin.region, &origin.operation, &origin.parameters, moving);
+                let pages = answers.pages.entry(key).or_default();
+                let place = usize::try_from(origin.page).unwrap_or(usize::MAX).saturating_sub(1);
+                // A later answer to the same question replaces what was known from its page on.
+                pages.truncate(place);
+                if pages.len() == place {
+                    pages.push(StoredPage {
+                        path: artifact.path.clone(),
+                        sha256: artifact.sha256,
+                        status: origin.status,
+                        at: line.entry.at,
+                        finished_runs,
+                    });
+                }
+            }
+            _ => {}
+        })?;
+        for pages in answers.pages.values_mut() {
+            let stale = pages.iter().position(|page| {
+                let age = now.instant().signed_duration_since(page.at.instant());
+                age >= if page.finished_runs == finished_runs { UNFINISHED_FOR } else { FINISHED_FOR }
+            });
+            // Pages follow from each other: one that is too old takes those after it along.
+            pages.truncate(stale.unwrap_or(usize::MAX));
+        }
+        Ok(answers)
+    }
+
+    /// A stored page's status and bytes, if they are still the ones that the ledger names.
+    async fn page(&self, call: &Call, page: u32) -> Option<StoredAnswer> {
+        let place = usize::try_from(page).ok()?.checked_sub(1)?;
+        let stored = self.pages.get(&call.identity())?.get(place)?.clone();
+        let folder = self.folder.clone()?;
+        tokio::task::spawn_blocking(move || {
+            let body = read_bounded(&folder, stored.path.as_str(), ANSWER_LIMIT).ok()?;
+            (Sha256Hash::of(&body) == stored.sha256).then_some(StoredAnswer { status: stored.status, body })
+        })
+        .await
+        .ok()
+        .flatten()
+    }
+}
+
+fn folder_of(path: &str) -> &str {
+    path.rsplit_once('/').map_or("", |(folder, _)| folder)
+}
+
+fn number_of(path: &str) -> u32 {
+    let name = path.rsplit_once('/').map_or(path, |(_, name)| name);
+    name.split('.').next().and_then(|number| number.parse().ok()).unwrap_or(0)
+}
+
+/// Asks AWS, and keeps every answer byte for byte before anything is concluded from it.
+#[derive(Clone, Debug)]
+pub struct Recorder {
+    inner: Arc<RecorderState>,
+}
+
+#[derive(Debug)]
+struct RecorderState {
+    session: Session,
+    keeper: Option<Arc<dyn KeepPage>>,
+    answers: Answers,
+    numbers: Mutex<HashMap<String, u32>>,
+}
+
+impl Recorder {
+    /// A recorder that keeps nothing: for plans.
+    #[must_use]
+    pub fn absent(session: &Session) -> Self {
+        Self::with(session, None, Answers::default())
+    }
+
+    /// A recorder that keeps every answer, and does not ask again what `answers` holds.
+    #[must_use]
+    pub fn keeping(session: &Session, keeper: Arc<dyn KeepPage>, answers: Answers) -> Self {
+        Self::with(session, Some(keeper), answers)
+    }
+
+    fn with(session: &Session, keeper: Option<Arc<dyn KeepPage>>, mut answers: Answers) -> Self {
+        let numbers = Mutex::new(std::mem::take(&mut answers.numbers));
+        Self { inner: Arc::new(RecorderState { session: session.clone(), keeper, answers, numbers }) }
+    }
+
+    /// The session that is recorded.
+    #[must_use]
+    pub fn session(&self) -> &Session {
+        &self.inner.session
+    }
+
+    /// Asks for one page of an answer.
+    ///
+    /// `send` performs the operation with the tap as its interceptor; `last` says whether the page is the answer's end. A refusal is
+    /// an answer too: its body is kept, and it comes back as the inner error.
+    pub async fn call<O, E, F>(
+        &self,
+        call: &Call,
+        page: u32,
+        last: impl Fn(&O) -> bool,
+        send: impl Fn(ExchangeTap) -> F,
+    ) -> Result<Result<O, Failure>, Halt>
+    where
+        F: Future<Output = Result<O, SdkError<E, HttpResponse>>>,
+        E: ProvideErrorMetadata + std::error::Error + 'static,
+    {
+        if let Some(stored) = self.inner.answers.page(call, page).await {
+            match STORED_ANSWER.scope(stored, send(ExchangeTap::default())).await {
+                Ok(output) => return Ok(Ok(output)),
+                Err(error) => {
+                    let failure = Failure::of(&error);
+                    // What was missing a moment ago may be permitted now; what did not exist is an answer for good.
+                    if matches!(failure.kind, FailureKind::NotFound | FailureKind::NotEnabled) {
+                        return Ok(Err(failure));
+                    }
+                }
+            }
+        }
+        let tap = ExchangeTap::default();
+        let outcome = send(tap.clone()).await;
+        self.inner.session.note(&tap);
+        let ends = outcome.as_ref().map_or(true, last);
+        if let Some((status, body)) = tap.take_answer()
+            && !body.is_empty()
+        {
+            self.keep(call, page, ends, status, body, tap.exchange()).await?;
+        }
+        match outcome {
+            Ok(output) => {
+                self.inner.session.answered();
+                Ok(Ok(output))
+            }
+            Err(error) => Ok(Err(self.inner.session.judge(Failure::of(&error)).await?)),
+        }
+    }
+
+    async fn keep(
+        &self,
+        call: &Call,
+        page: u32,
+        last: bool,
+        status: u16,
+        body: Vec<u8>,
+        exchange: Exchange,
+    ) -> Result<(), Halt> {
+        let Some(keeper) = &self.inner.keeper else { return Ok(()) };
+        let extension = if body.trim_ascii_start().first() == Some(&b'<') { "xml" } else { "json" };
+        let path =
+            |number| PayloadPath::for_api_page(call.service, call.account, &call.region, call.operation, number, extension);
+        let number = {
+            let mut numbers = self.inner.numbers.lock().unwrap_or_else(PoisonError::into_inner);
+            let number = numbers.entry(folder_of(path(0).as_str()).to_owned()).or_default();
+            *number += 1;
+            *number
+        };
+        let origin = ResponseOrigin {
+            source: call.source.to_owned(),
+            service: call.service.to_owned(),
+            account: call.account,
+            region: call.region.clone(),
+            operation: call.operation.to_owned(),
+            parameters: call.parameters.clone(),
+            page,
+            last,
+            status,
+            exchange,
+        };
+        keeper.keep(Page { path: path(number), body, origin }).await
+    }
+}
