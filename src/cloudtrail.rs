@@ -1,1 +1,17 @@
-//! What CloudTrail's files mean.
+//! What CloudTrail's files mean: the names of logs and digests, digests and their chains, keys, coverage. No input or output.
+//!
+//! The semantics are those of the user guide's "Validating CloudTrail log file integrity", read strictly: whatever a digest does
+//! not prove is reported.
+
+pub mod chain;
+pub mod coverage;
+mod digest;
+pub mod gzip;
+mod keys;
+mod names;
+mod trail_events;
+
+pub use digest::{Digest, DigestProblem, ListedLog, Previous};
+pub use keys::{KeyRing, KeysProblem, PublicKey, SignatureProblem};
+pub use names::{DigestName, LogFolder, LogName};
+pub use trail_events::{TrailEvent, find_trail_events};

@@ -13,3 +13,6 @@ pub mod aws;
 pub mod case;
 pub mod cloudtrail;
 pub mod model;
+#[cfg(feature = "demo")]
+pub mod sim;
+pub mod verify;

@@ -2,6 +2,7 @@
 
 mod account;
 mod arn;
+mod finding;
 mod hash;
 mod location;
 mod payload_path;
@@ -11,6 +12,7 @@ mod window;
 
 pub use account::{AccountId, ParseAccountIdError};
 pub use arn::{ParseTrailArnError, TrailArn};
+pub use finding::{Finding, Severity};
 pub use hash::{HashingReader, ParseSha256HashError, Sha256Hash, Sha256Hasher};
 pub use location::S3Location;
 pub use payload_path::{ParsePayloadPathError, PayloadPath};

@@ -1,0 +1,242 @@
+use std::str::FromStr;
+
+use chrono::{NaiveDateTime, NaiveTime};
+
+use crate::model::{AccountId, Region, Timestamp};
+
+/// The kinds of log that CloudTrail delivers, each under a folder of its own (user guide, "Finding your CloudTrail log files").
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum LogFolder {
+    /// Management and data events.
+    CloudTrail,
+    /// Insights events.
+    Insight,
+    /// Network activity events.
+    NetworkActivity,
+    /// Aggregated data events.
+    Aggregated,
+}
+
+impl LogFolder {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::CloudTrail, Self::Insight, Self::NetworkActivity, Self::Aggregated];
+
+    /// The folder's name.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::CloudTrail => "CloudTrail",
+            Self::Insight => "CloudTrail-Insight",
+            Self::NetworkActivity => "CloudTrail-NetworkActivity",
+            Self::Aggregated => "CloudTrail-Aggregated",
+        }
+    }
+}
+
+/// The key of a log file, taken apart.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct LogName {
+    /// What stands before `AWSLogs/`, its slash included; empty where there is none.
+    pub prefix: String,
+    /// The organization's id, where the trail is one of an organization.
+    pub organization: Option<String>,
+    /// Whose events they are.
+    pub account: AccountId,
+    /// Which kind.
+    pub folder: LogFolder,
+    /// Where they were recorded.
+    pub region: Region,
+    /// The slot of delivery, to the minute.
+    pub minute: Timestamp,
+}
+
+/// The key of a digest file, taken apart.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct DigestName {
+    /// What stands before `AWSLogs/`, its slash included; empty where there is none.
+    pub prefix: String,
+    /// The organization's id, where the trail is one of an organization.
+    pub organization: Option<String>,
+    /// Whose logs it lists.
+    pub account: AccountId,
+    /// Where they were recorded: the region whose key signs.
+    pub region: Region,
+    /// The trail's name.
+    pub trail: String,
+    /// The trail's home region.
+    pub home_region: Region,
+    /// The end of its interval.
+    pub end: Timestamp,
+    /// Whether it lists logs that the regular digest left out.
+    pub backfill: bool,
+}
+
+/// A key of either kind up to its file name.
+struct Folders<'a> {
+    prefix: &'a str,
+    organization: Option<&'a str>,
+    account: AccountId,
+    kind: &'a str,
+    region: Region,
+    date: [&'a str; 3],
+    file: &'a str,
+}
+
+impl<'a> Folders<'a> {
+    /// `[prefix/]AWSLogs/[o-xxx/]ACCOUNT/KIND/REGION/YYYY/MM/DD/FILE`.
+    fn parse(key: &'a str) -> Option<Self> {
+        let mut parts = key.rsplit('/');
+        let file = parts.next()?;
+        let (day, month, year) = (parts.next()?, parts.next()?, parts.next()?);
+        let (region, kind, account) = (parts.next()?, parts.next()?, parts.next()?);
+        let mut folder = parts.next()?;
+        let organization = if folder.starts_with("o-") { Some(std::mem::replace(&mut folder, parts.next()?)) } else { None };
+        if folder != "AWSLogs" {
+            return None;
+        }
+        let rest: usize = [file, day, month, year, region, kind, account, folder]
+            .iter()
+            .chain(&organization)
+            .map(|part| part.len() + 1)
+            .sum();
+        let prefix = key.get(..(key.len() + 1).checked_sub(rest)?)?;
+        Some(Self {
+            prefix,
+            organization,
+            account: account.parse().ok()?,
+            kind,
+            region: region.parse().ok()?,
+            date: [year, month, day],
+            file,
+        })
+    }
+
+    /// The instant in a file name, if its date is that of the folders.
+    fn instant(&self, stamp: &str, format: &str) -> Option<Timestamp> {
+        let instant = NaiveDateTime::parse_from_str(stamp, format).ok()?;
+        // Only the canonical spelling: `chrono` would also take fewer digits.
+        let canonical = instant.format(format).to_string() == stamp;
+        let dated = instant.format("%Y/%m/%d").to_string() == self.date.join("/");
+        (canonical && dated && instant.time() >= NaiveTime::MIN).then(|| Timestamp::new(instant.and_utc()))
+    }
+}
+
+impl FromStr for LogName {
+    type Err = ();
+
+    /// Accepts exactly the keys that CloudTrail writes; everything else is no log.
+    fn from_str(key: &str) -> Result<Self, ()> {
+        Self::parse(key).ok_or(())
+    }
+}
+
+impl LogName {
+    fn parse(key: &str) -> Option<Self> {
+        let folders = Folders::parse(key)?;
+        let folder = LogFolder::ALL.into_iter().find(|folder| folder.as_str() == folders.kind)?;
+        let head = format!("{}_{}_{}_", folders.account, folders.kind, folders.region);
+        let rest = folders.file.strip_prefix(&head)?.strip_suffix(".json.gz")?;
+        let (stamp, unique) = rest.split_once('_')?;
+        if unique.len() != 16 || !unique.bytes().all(|b| b.is_ascii_alphanumeric()) {
+            return None;
+        }
+        let minute = folders.instant(stamp, "%Y%m%dT%H%MZ")?;
+        Some(Self {
+            prefix: folders.prefix.to_owned(),
+            organization: folders.organization.map(str::to_owned),
+            account: folders.account,
+            folder,
+            region: folders.region,
+            minute,
+        })
+    }
+}
+
+impl FromStr for DigestName {
+    type Err = ();
+
+    /// Accepts exactly the keys that CloudTrail writes. A trail's name may hold underscores, so the name is read from both ends.
+    fn from_str(key: &str) -> Result<Self, ()> {
+        Self::parse(key).ok_or(())
+    }
+}
+
+impl DigestName {
+    fn parse(key: &str) -> Option<Self> {
+        let folders = Folders::parse(key)?;
+        if folders.kind != "CloudTrail-Digest" {
+            return None;
+        }
+        let head = format!("{}_CloudTrail-Digest_{}_", folders.account, folders.region);
+        let rest = folders.file.strip_prefix(&head)?.strip_suffix(".json.gz")?;
+        let (rest, backfill) = rest.strip_suffix("_backfill").map_or((rest, false), |rest| (rest, true));
+        let (rest, stamp) = rest.rsplit_once('_')?;
+        let (trail, home_region) = rest.rsplit_once('_')?;
+        if trail.is_empty() {
+            return None;
+        }
+        let end = folders.instant(stamp, "%Y%m%dT%H%M%SZ")?;
+        Some(Self {
+            prefix: folders.prefix.to_owned(),
+            organization: folders.organization.map(str::to_owned),
+            account: folders.account,
+            region: folders.region,
+            trail: trail.to_owned(),
+            home_region: home_region.parse().ok()?,
+            end,
+            backfill,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LOG: &str = "AWSLogs/111122223333/CloudTrail/us-east-1/2026/03/01/111122223333_CloudTrail_us-east-1_20260301T0935Z_AbCdEfGh12345678.json.gz";
+    const DIGEST: &str = "audit/AWSLogs/o-abc123/111122223333/CloudTrail-Digest/eu-central-1/2026/03/01/111122223333_CloudTrail-Digest_eu-central-1_foo_us-east-1_bar_us-east-1_20260301T094121Z.json.gz";
+
+    #[test]
+    fn a_log_is_taken_apart() {
+        let name: LogName = LOG.parse().unwrap();
+        assert_eq!(
+            (name.prefix.as_str(), name.folder, name.minute.to_string().as_str()),
+            ("", LogFolder::CloudTrail, "2026-03-01T09:35:00Z")
+        );
+    }
+
+    #[test]
+    fn a_trail_whose_name_looks_like_another_is_told_apart() {
+        let name: DigestName = DIGEST.parse().unwrap();
+        assert_eq!((name.trail.as_str(), name.home_region.as_str()), ("foo_us-east-1_bar", "us-east-1"));
+        assert_eq!((name.prefix.as_str(), name.organization.as_deref(), name.backfill), ("audit/", Some("o-abc123"), false));
+    }
+
+    #[test]
+    fn a_backfill_digest_is_known_by_its_end_alone() {
+        let backfill: DigestName = DIGEST.replace("Z.json.gz", "Z_backfill.json.gz").parse().unwrap();
+        assert!(backfill.backfill);
+        let named_so: DigestName = DIGEST.replace("foo", "foo_backfill").parse().unwrap();
+        assert!(!named_so.backfill);
+    }
+
+    #[test]
+    fn keys_that_only_resemble_are_no_logs_and_no_digests() {
+        for key in [
+            LOG.replace("20260301T", "20260302T"),
+            LOG.replace("AbCdEfGh12345678", "AbCdEfGh1234567"),
+            LOG.replace("_AbCd", "_AbCd_"),
+            LOG.replace(".json.gz", ".json"),
+            LOG.replace("CloudTrail/", "CloudTrail-Digest/"),
+            LOG.replace("T0935Z", "T935Z"),
+            LOG.replace("T0935Z", "T2535Z"),
+            LOG.replace("AWSLogs", "awslogs"),
+            LOG.replace("us-east-1/2026", "us-west-2/2026"),
+        ] {
+            assert!(key.parse::<LogName>().is_err(), "{key}");
+        }
+        for key in [LOG.to_owned(), DIGEST.replace("_foo_us-east-1_bar", ""), DIGEST.replace("094121Z", "0941Z")] {
+            assert!(key.parse::<DigestName>().is_err(), "{key}");
+        }
+    }
+}

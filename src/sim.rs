@@ -1,0 +1,213 @@
+//! A simulated AWS account on loopback, for the demonstration and for tests.
+//!
+//! It is an implementation of what AWS does that shares no code with the rest of caselock: what
+//! caselock reads and verifies, this part invents, signs and serves. [`Account::simulate`] makes
+//! up an account's history from a [`Scenario`]; [`Server::start`] serves it to real AWS clients.
+//! [`Account::objects`] tampers with it, [`Server::faults`] makes it misbehave.
+
+mod chance;
+mod disks;
+mod faults;
+mod flow;
+mod keys;
+mod objects;
+mod record;
+mod requests;
+mod scenario;
+mod server;
+mod service;
+mod story;
+mod trail;
+
+use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+
+use chrono::{DateTime, Duration, Utc};
+use flate2::{Compression, GzBuilder};
+use serde_json::{Value, json};
+
+pub use faults::{Fault, Faults};
+pub use keys::RegionKey;
+pub use objects::{Objects, StoredObject, Upload};
+pub use requests::Request;
+pub use scenario::Scenario;
+pub use server::{Credentials, Server};
+
+/// The account's number.
+pub const ACCOUNT_ID: &str = "111122223333";
+/// The account that is given what it should not have.
+pub const FOREIGN_ACCOUNT_ID: &str = "444455556666";
+/// The trail's name.
+pub const TRAIL_NAME: &str = "management-events";
+/// Where the trail delivers to.
+pub const TRAIL_BUCKET: &str = "example-corp-cloudtrail";
+/// Where the flow logs deliver to.
+pub const FLOW_BUCKET: &str = "example-corp-flow-logs";
+/// The bucket whose data events the trail records.
+pub const DATA_BUCKET: &str = "example-corp-customer-data";
+
+/// A simulated account; clones share it.
+#[derive(Debug, Clone)]
+pub struct Account {
+    state: Arc<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    scenario: Scenario,
+    objects: Objects,
+    keys: keys::Keys,
+    events: Vec<record::Event>,
+    deliveries: BTreeMap<String, trail::LastDelivery>,
+    disks: RwLock<disks::Disks>,
+    flow_logs: Vec<flow::FlowLog>,
+    trail_deleted: AtomicBool,
+}
+
+impl State {
+    fn disks(&self) -> RwLockReadGuard<'_, disks::Disks> {
+        self.disks.read().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Account {
+    /// Invents an account's history. Equal scenarios give equal accounts.
+    #[must_use]
+    pub fn simulate(scenario: &Scenario) -> Self {
+        let objects = Objects::default();
+        create_buckets(scenario, &objects);
+        let keys = keys::Keys::generate(scenario);
+        let mut disks = disks::Disks::new(scenario);
+        let events = story::tell(scenario, &mut disks);
+        let deliveries = trail::deliver(scenario, &events, &keys, &objects);
+        let flow_logs = flow::flow_logs(scenario);
+        flow::deliver(scenario, &flow_logs, &objects);
+        let state = State {
+            scenario: scenario.clone(),
+            objects,
+            keys,
+            events,
+            deliveries,
+            disks: RwLock::new(disks),
+            flow_logs,
+            trail_deleted: AtomicBool::new(false),
+        };
+        Self { state: Arc::new(state) }
+    }
+
+    /// The buckets, to look at and to tamper with.
+    #[must_use]
+    pub fn objects(&self) -> &Objects {
+        &self.state.objects
+    }
+
+    /// What was simulated.
+    #[must_use]
+    pub fn scenario(&self) -> &Scenario {
+        &self.state.scenario
+    }
+
+    /// The trail's ARN.
+    #[must_use]
+    pub fn trail_arn(&self) -> String {
+        format!("arn:aws:cloudtrail:{}:{ACCOUNT_ID}:trail/{TRAIL_NAME}", self.scenario().home_region())
+    }
+
+    /// The keys a region has signed with, oldest first.
+    #[must_use]
+    pub fn keys(&self, region: &str) -> &[RegionKey] {
+        self.state.keys.of_region(region)
+    }
+
+    /// Signs a digest document with the region's real key that the document names, as CloudTrail
+    /// would. Nothing when the document is no digest or names no key of the region.
+    #[must_use]
+    pub fn sign_digest(&self, region: &str, document: &[u8]) -> Option<String> {
+        let digest: Value = serde_json::from_slice(document).ok()?;
+        let fingerprint = digest.get("digestPublicKeyFingerprint")?.as_str()?;
+        let key = self.state.keys.by_fingerprint(region, fingerprint)?;
+        Some(key.sign(&trail::data_to_sign(document)?))
+    }
+
+    /// Signs a digest document and stores it, compressed, as a new version of the object it names:
+    /// a forgery that only the rest of the chain gives away. Returns its signature.
+    #[must_use]
+    pub fn publish_digest(&self, region: &str, document: &[u8]) -> Option<String> {
+        let signature = self.sign_digest(region, document)?;
+        let digest: Value = serde_json::from_slice(document).ok()?;
+        let (bucket, object) = (digest.get("digestS3Bucket")?.as_str()?, digest.get("digestS3Object")?.as_str()?);
+        let upload = trail::digest_upload(document, &signature, None);
+        self.objects().put_new_version(bucket, object, upload)?;
+        Some(signature)
+    }
+
+    /// Deletes the trail: CloudTrail no longer knows it, its files stay where they are.
+    pub fn delete_trail(&self) {
+        self.state.trail_deleted.store(true, Ordering::Relaxed);
+    }
+
+    /// Makes a new snapshot of a region's first volume, and returns its id; nothing without one.
+    pub fn create_snapshot(&self, region: &str) -> Option<String> {
+        let mut disks = self.state.disks.write().unwrap_or_else(PoisonError::into_inner);
+        disks.copy_first(region, self.scenario().end)
+    }
+
+    fn state(&self) -> &State {
+        &self.state
+    }
+}
+
+fn create_buckets(scenario: &Scenario, objects: &Objects) {
+    let home = scenario.home_region();
+    let created = scenario.start() - Duration::days(400);
+    objects.create_bucket(TRAIL_BUCKET, home, true, created);
+    objects.create_bucket(FLOW_BUCKET, home, false, created + Duration::days(30));
+    objects.create_bucket(DATA_BUCKET, home, false, created + Duration::days(31));
+    for (bucket, writer) in [(TRAIL_BUCKET, "cloudtrail.amazonaws.com"), (FLOW_BUCKET, "delivery.logs.amazonaws.com")] {
+        objects.set_policy(bucket, Some(delivery_policy(bucket, writer)));
+    }
+    store_reports(objects, created + Duration::days(90));
+}
+
+fn delivery_policy(bucket: &str, writer: &str) -> String {
+    json!({
+        "Version": "2012-10-17",
+        "Statement": [
+            {"Sid": "AclCheck", "Effect": "Allow", "Principal": {"Service": writer}, "Action": "s3:GetBucketAcl", "Resource": format!("arn:aws:s3:::{bucket}")},
+            {
+                "Sid": "Write",
+                "Effect": "Allow",
+                "Principal": {"Service": writer},
+                "Action": "s3:PutObject",
+                "Resource": format!("arn:aws:s3:::{bucket}/*"),
+                "Condition": {"StringEquals": {"s3:x-amz-acl": "bucket-owner-full-control"}},
+            },
+        ],
+    })
+    .to_string()
+}
+
+fn store_reports(objects: &Objects, at: DateTime<Utc>) {
+    for number in 1..=5 {
+        let key = format!("reports/2026/summary-{number:03}.csv");
+        let upload = Upload {
+            at: Some(at),
+            content_type: Some("text/csv".to_owned()),
+            ..Upload::new(format!("region,total\nall,{}\n", number * 1_000))
+        };
+        objects.put_new_version(DATA_BUCKET, &key, upload);
+    }
+}
+
+/// Compresses as AWS does: one member, without name or time.
+#[expect(clippy::expect_used, reason = "writing to memory cannot fail")]
+fn gzip(content: &[u8]) -> Vec<u8> {
+    let mut encoder = GzBuilder::new().mtime(0).write(Vec::new(), Compression::default());
+    encoder.write_all(content).expect("memory takes all bytes");
+    encoder.finish().expect("memory takes all bytes")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,167 @@
+//! Misbehaviour on request.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// What goes wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Effect {
+    /// The caller is not allowed to.
+    Deny,
+    /// The service asks for patience.
+    Throttle,
+    /// The body ends after this many bytes although more were announced.
+    Cut(usize),
+    /// The connection ends without an answer.
+    Reset,
+}
+
+/// A misbehaviour of one operation, such as `s3:GetObject`; `s3:*` stands for all of a service and
+/// `*` for all of all.
+///
+/// It is narrowed down by [`on`](Fault::on), [`in_region`](Fault::in_region),
+/// [`after`](Fault::after) and [`times`](Fault::times).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    action: String,
+    effect: Effect,
+    target: Option<String>,
+    region: Option<String>,
+    skip: u32,
+    remaining: Option<u32>,
+}
+
+impl Fault {
+    /// Denies access, in the service's own way.
+    #[must_use]
+    pub fn deny(action: &str) -> Self {
+        Self::new(action, Effect::Deny)
+    }
+
+    /// Answers with the service's own request for fewer requests.
+    #[must_use]
+    pub fn throttle(action: &str) -> Self {
+        Self::new(action, Effect::Throttle)
+    }
+
+    /// Ends the body after some bytes, although the headers announce all of them.
+    #[must_use]
+    pub fn cut(action: &str, after_bytes: usize) -> Self {
+        Self::new(action, Effect::Cut(after_bytes))
+    }
+
+    /// Closes the connection instead of answering.
+    #[must_use]
+    pub fn reset(action: &str) -> Self {
+        Self::new(action, Effect::Reset)
+    }
+
+    /// Only where the target, `bucket/key`, contains this.
+    #[must_use]
+    pub fn on(mut self, target_part: &str) -> Self {
+        self.target = Some(target_part.to_owned());
+        self
+    }
+
+    /// Only for requests signed for this region.
+    #[must_use]
+    pub fn in_region(mut self, region: &str) -> Self {
+        self.region = Some(region.to_owned());
+        self
+    }
+
+    /// Only after this many matching requests went well.
+    #[must_use]
+    pub fn after(mut self, requests: u32) -> Self {
+        self.skip = requests;
+        self
+    }
+
+    /// Only so many times.
+    #[must_use]
+    pub fn times(mut self, times: u32) -> Self {
+        self.remaining = Some(times);
+        self
+    }
+
+    fn new(action: &str, effect: Effect) -> Self {
+        Self { action: action.to_owned(), effect, target: None, region: None, skip: 0, remaining: None }
+    }
+
+    fn matches(&self, action: &str, target: &str, region: &str) -> bool {
+        self.action.strip_suffix('*').map_or(self.action == action, |beginning| action.starts_with(beginning))
+            && self.target.as_deref().is_none_or(|part| target.contains(part))
+            && self.region.as_deref().is_none_or(|wanted| wanted == region)
+            && self.remaining != Some(0)
+    }
+}
+
+/// The faults of a server; clones share them.
+#[derive(Debug, Clone, Default)]
+pub struct Faults {
+    plan: Arc<Mutex<Plan>>,
+}
+
+#[derive(Debug, Default)]
+struct Plan {
+    faults: Vec<Fault>,
+    latency: Duration,
+}
+
+impl Faults {
+    /// Adds a fault to those in force; of several that match, the first added strikes.
+    pub fn add(&self, fault: Fault) {
+        self.plan.lock().unwrap_or_else(PoisonError::into_inner).faults.push(fault);
+    }
+
+    /// Lets every answer take this much longer.
+    pub fn set_latency(&self, latency: Duration) {
+        self.plan.lock().unwrap_or_else(PoisonError::into_inner).latency = latency;
+    }
+
+    /// Lets everything work again.
+    pub fn clear(&self) {
+        *self.plan.lock().unwrap_or_else(PoisonError::into_inner) = Plan::default();
+    }
+
+    pub(super) fn latency(&self) -> Duration {
+        self.plan.lock().unwrap_or_else(PoisonError::into_inner).latency
+    }
+
+    /// What is to go wrong with a request, counting it.
+    pub(super) fn strike(&self, service: &str, operation: &str, target: &str, region: &str) -> Option<Effect> {
+        let mut plan = self.plan.lock().unwrap_or_else(PoisonError::into_inner);
+        if plan.faults.is_empty() {
+            return None;
+        }
+        let action = format!("{service}:{operation}");
+        for fault in plan.faults.iter_mut().filter(|fault| fault.matches(&action, target, region)) {
+            if fault.skip > 0 {
+                fault.skip -= 1;
+                continue;
+            }
+            if let Some(remaining) = &mut fault.remaining {
+                *remaining = remaining.saturating_sub(1);
+            }
+            return Some(fault.effect);
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fault_strikes_only_what_it_names_and_only_so_often() {
+        let faults = Faults::default();
+        faults.add(Fault::throttle("s3:GetObject").on("/logs/").in_region("us-east-1").after(1).times(2));
+        let strike = |operation, target, region| faults.strike("s3", operation, target, region).is_some();
+        assert!(!strike("HeadObject", "b/logs/1", "us-east-1"));
+        assert!(!strike("GetObject", "b/other", "us-east-1"));
+        assert!(!strike("GetObject", "b/logs/1", "us-west-2"));
+        let struck: Vec<bool> = (0..4).map(|_| strike("GetObject", "b/logs/1", "us-east-1")).collect();
+        assert_eq!(struck, [false, true, true, false]);
+    }
+}

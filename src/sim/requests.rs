@@ -1,0 +1,44 @@
+//! A record of every request the server answered.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// A request, as the server understood it, and how it was answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request {
+    /// `s3`, `cloudtrail`, `ec2` or `sts`; empty when it could not be told.
+    pub service: String,
+    /// The API operation, such as `ListObjectsV2`; empty when it could not be told.
+    pub operation: String,
+    /// The region the request was signed for.
+    pub region: String,
+    /// For S3 `bucket` or `bucket/key`; empty elsewhere.
+    pub target: String,
+    /// The HTTP method.
+    pub method: String,
+    /// The HTTP status of the answer; 0 when the connection was cut instead.
+    pub status: u16,
+}
+
+impl Request {
+    /// Service and operation: `s3:GetObject`.
+    #[must_use]
+    pub fn action(&self) -> String {
+        format!("{}:{}", self.service, self.operation)
+    }
+}
+
+/// The growing record; clones share it.
+#[derive(Debug, Clone, Default)]
+pub(super) struct RequestLog {
+    entries: Arc<Mutex<Vec<Request>>>,
+}
+
+impl RequestLog {
+    pub(super) fn add(&self, request: Request) {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner).push(request);
+    }
+
+    pub(super) fn all(&self) -> Vec<Request> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}

@@ -1,0 +1,222 @@
+//! From a request to the service it is meant for, and back.
+
+use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use futures::future::ready;
+use futures::stream;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use http::{HeaderName, HeaderValue, Response, StatusCode};
+use http_body_util::{BodyExt as _, StreamBody};
+use hyper::body::{Frame, Incoming};
+use s3s::Body;
+use s3s::service::S3Service;
+use sha2::{Digest as _, Sha256};
+
+use super::super::Account;
+use super::super::faults::{Effect, Faults};
+use super::super::requests::{Request, RequestLog};
+use super::super::service::{Answer, Form, Objection, Protocol, Refusal, cloudtrail, ec2, s3, sts};
+use super::Credentials;
+use super::scope::Scope;
+use super::signature::is_signed_with;
+
+/// Answers requests, writes them down, and lets faults strike.
+#[derive(Debug)]
+pub(super) struct Dispatcher {
+    account: Account,
+    credentials: Credentials,
+    faults: Faults,
+    requests: RequestLog,
+    s3: S3Service,
+    count: AtomicU64,
+}
+
+/// The connection is to be closed without an answer.
+#[derive(Debug, thiserror::Error)]
+#[error("the simulated service closed the connection")]
+pub(super) struct Closed;
+
+impl Dispatcher {
+    pub(super) fn new(account: Account, credentials: Credentials, faults: Faults, requests: RequestLog) -> Self {
+        let s3 = s3::service(account.objects(), &credentials, &faults);
+        Self { account, credentials, faults, requests, s3, count: AtomicU64::new(0) }
+    }
+
+    pub(super) async fn answer(&self, request: http::Request<Incoming>) -> Result<Response<Body>, Closed> {
+        let latency = self.faults.latency();
+        if !latency.is_zero() {
+            tokio::time::sleep(latency).await;
+        }
+        let scope = Scope::of(request.headers());
+        match protocol(&request, scope.as_ref()) {
+            None => self.answer_s3(request, scope).await,
+            Some(protocol) => self.answer_api(request, protocol, scope).await,
+        }
+    }
+
+    async fn answer_s3(&self, request: http::Request<Incoming>, scope: Option<Scope>) -> Result<Response<Body>, Closed> {
+        let region = scope.map(|scope| scope.region).unwrap_or_default();
+        let method = request.method().to_string();
+        let head = request.method() == http::Method::HEAD;
+        let trace = s3::Trace::of_region(&region);
+        let mut request = request.map(Body::from);
+        request.extensions_mut().insert(trace.clone());
+        let answered = self.s3.call(request).await;
+        let (operation, target, effect) = trace.outcome();
+        let mut note = Request { service: "s3".to_owned(), operation, region, target, method, status: 0 };
+        let (Ok(response), false) = (answered, effect == Some(Effect::Reset)) else {
+            self.requests.add(note);
+            return Err(Closed);
+        };
+        note.status = response.status().as_u16();
+        self.requests.add(note);
+        let id = self.request_id();
+        let extended = STANDARD.encode(Sha256::digest(&id).repeat(2).get(..57).unwrap_or_default());
+        let mut response = match effect {
+            Some(Effect::Cut(after)) => cut(response, after).await,
+            _ if !head && (response.status().is_client_error() || response.status().is_server_error()) => {
+                name_request(response, &id, &extended).await
+            }
+            _ => response,
+        };
+        add_header(&mut response, "x-amz-request-id", &id);
+        add_header(&mut response, "x-amz-id-2", &extended);
+        add_header(&mut response, "server", "AmazonS3");
+        Ok(response)
+    }
+
+    async fn answer_api(
+        &self,
+        request: http::Request<Incoming>,
+        protocol: Protocol,
+        scope: Option<Scope>,
+    ) -> Result<Response<Body>, Closed> {
+        let region = scope.as_ref().map(|scope| scope.region.clone()).unwrap_or_default();
+        let method = request.method().to_string();
+        let target = request.headers().get("x-amz-target").and_then(|target| target.to_str().ok()).map(str::to_owned);
+        let (parts, body) = request.into_parts();
+        let body = body.collect().await.map_err(|_| Closed)?.to_bytes();
+        let form = match protocol {
+            Protocol::CloudTrail => Form::default(),
+            Protocol::Ec2 | Protocol::Sts => Form::parse(&String::from_utf8_lossy(&body)),
+        };
+        let operation = match protocol {
+            Protocol::CloudTrail => target.as_deref().and_then(|target| target.rsplit('.').next()).unwrap_or_default(),
+            Protocol::Ec2 | Protocol::Sts => form.get("Action").unwrap_or_default(),
+        }
+        .to_owned();
+        let effect = self.faults.strike(protocol.service(), &operation, "", &region);
+        let id = format!("{}-{:012x}", "00000000-0000-4000-8000", self.count.fetch_add(1, Ordering::Relaxed));
+        let objection = match (&scope, effect) {
+            (None, _) => Some(Objection::Unsigned),
+            (Some(scope), _) if scope.access_key != self.credentials.access_key_id => Some(Objection::UnknownKey),
+            (Some(_), _) if !is_signed_with(&self.credentials.secret_access_key, &parts, &body) => {
+                Some(Objection::WrongSignature)
+            }
+            (_, Some(Effect::Deny)) => Some(Objection::Denied),
+            (_, Some(Effect::Throttle)) => Some(Objection::Throttled),
+            _ => None,
+        };
+        let answer = match objection {
+            Some(objection) => Err(protocol.object(objection, &operation)),
+            None => self.ask(protocol, &region, &operation, &form, &body, &id),
+        };
+        let answer = answer.unwrap_or_else(|refusal| protocol.refuse(&refusal, &id));
+        let mut note =
+            Request { service: protocol.service().to_owned(), operation, region, target: String::new(), method, status: 0 };
+        if effect == Some(Effect::Reset) {
+            self.requests.add(note);
+            return Err(Closed);
+        }
+        note.status = answer.status.as_u16();
+        self.requests.add(note);
+        let mut response = Response::new(Body::from(answer.body));
+        *response.status_mut() = answer.status;
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(answer.content_type));
+        if let Some(Effect::Cut(after)) = effect {
+            response = cut(response, after).await;
+        }
+        add_header(&mut response, "x-amzn-requestid", &id);
+        Ok(response)
+    }
+
+    fn ask(
+        &self,
+        protocol: Protocol,
+        region: &str,
+        operation: &str,
+        form: &Form,
+        body: &[u8],
+        id: &str,
+    ) -> Result<Answer, Refusal> {
+        let body = match protocol {
+            Protocol::CloudTrail => cloudtrail::answer(&self.account, region, operation, body)?.to_string(),
+            Protocol::Ec2 => ec2::answer(&self.account, region, operation, form, id)?,
+            Protocol::Sts => sts::answer(operation, id)?,
+        };
+        Ok(Answer { status: StatusCode::OK, content_type: protocol.content_type(), body })
+    }
+
+    fn request_id(&self) -> String {
+        let number = self.count.fetch_add(1, Ordering::Relaxed);
+        hex::encode_upper(Sha256::digest(number.to_be_bytes()).get(..8).unwrap_or_default())
+    }
+}
+
+/// The service a request is meant for; S3 has no protocol of ours.
+fn protocol(request: &http::Request<Incoming>, scope: Option<&Scope>) -> Option<Protocol> {
+    if let Some(scope) = scope {
+        return match scope.service.as_str() {
+            "cloudtrail" => Some(Protocol::CloudTrail),
+            "ec2" => Some(Protocol::Ec2),
+            "sts" => Some(Protocol::Sts),
+            _ => None,
+        };
+    }
+    // Nobody signed: the form of the request has to tell.
+    let header = |name: HeaderName| request.headers().get(name).and_then(|value| value.to_str().ok());
+    if header(HeaderName::from_static("x-amz-target")).is_some_and(|target| target.contains("CloudTrail_20131101")) {
+        return Some(Protocol::CloudTrail);
+    }
+    header(CONTENT_TYPE).is_some_and(|kind| kind.starts_with("application/x-www-form-urlencoded")).then_some(Protocol::Ec2)
+}
+
+/// Announces the whole body and sends only its beginning.
+async fn cut(response: Response<Body>, after: usize) -> Response<Body> {
+    let (mut parts, body) = response.into_parts();
+    let whole = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
+    if whole.len() <= after {
+        return Response::from_parts(parts, Body::from(whole));
+    }
+    parts.headers.insert(CONTENT_LENGTH, HeaderValue::from(whole.len()));
+    let beginning = stream::once(ready(Ok(Frame::data(whole.slice(..after)))));
+    // What was sent so far leaves only while the body has nothing more to say.
+    let end = stream::once(async {
+        tokio::task::yield_now().await;
+        Err(io::Error::new(io::ErrorKind::ConnectionAborted, "the body was cut"))
+    });
+    Response::from_parts(parts, Body::http_body_unsync(StreamBody::new(stream::StreamExt::chain(beginning, end))))
+}
+
+/// Writes into an S3 error which request it answers.
+async fn name_request(response: Response<Body>, id: &str, extended: &str) -> Response<Body> {
+    let (mut parts, body) = response.into_parts();
+    let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
+    let text = String::from_utf8_lossy(&body);
+    let Some(text) = text.strip_suffix("</Error>") else {
+        return Response::from_parts(parts, Body::from(body.clone()));
+    };
+    let text = format!("{text}<RequestId>{id}</RequestId><HostId>{extended}</HostId></Error>");
+    parts.headers.remove(CONTENT_LENGTH);
+    Response::from_parts(parts, Body::from(Bytes::from(text)))
+}
+
+fn add_header(response: &mut Response<Body>, name: &'static str, value: &str) {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        response.headers_mut().insert(HeaderName::from_static(name), value);
+    }
+}

@@ -1,0 +1,206 @@
+//! Everything that can be checked about a case, offline, from its folder or its package. No network, no writes.
+
+mod artifacts;
+mod cloudtrail;
+mod report;
+mod seals;
+
+use std::collections::BTreeMap;
+use std::io::BufReader;
+use std::num::NonZeroUsize;
+
+use crate::case::event::{Event, Gap};
+use crate::case::ledger::{LedgerState, read_ledger};
+use crate::case::{CASE_TOML, CaseError, CaseFiles, CaseIdentity, LEDGER, read_bounded};
+use crate::model::{Finding, Severity, Sha256Hash, Timestamp};
+
+pub use report::{
+    ArtifactReport, DigestCounts, GapReport, LedgerReport, LogCounts, Report, SealReport, SignatureState, TrailReport, Verdict,
+};
+
+/// How to verify.
+pub struct Options<'a> {
+    /// OpenSSH `allowed_signers` text naming who is trusted to seal; none means that nobody was vouched for.
+    pub allowed_signers: Option<&'a str>,
+    /// How many files are read side by side.
+    pub threads: NonZeroUsize,
+    /// Called as artifacts are done, with how many and how many bytes.
+    pub progress: &'a (dyn Fn(u64, u64) + Sync),
+}
+
+impl std::fmt::Debug for Options<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Options").field("threads", &self.threads).finish_non_exhaustive()
+    }
+}
+
+impl Default for Options<'_> {
+    fn default() -> Self {
+        let threads = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+        Self { allowed_signers: None, threads, progress: &|_, _| {} }
+    }
+}
+
+/// What the ledger says besides its artifacts.
+#[derive(Debug, Default)]
+struct Acts {
+    opened: Option<Sha256Hash>,
+    gaps: Vec<Gap>,
+    runs_open: bool,
+    runs: u32,
+    regions: Vec<crate::model::Region>,
+    collected_until: Option<Timestamp>,
+    /// Size and root of the ledger at each `case.sealed`, by the seal's file.
+    sealed: BTreeMap<String, (u64, Sha256Hash)>,
+    unknown: u64,
+}
+
+/// Verifies the case in `files`.
+///
+/// Only a case that cannot be read at all is an error; everything that is wrong with it is in the report.
+pub fn verify(files: &dyn CaseFiles, options: &Options<'_>) -> Result<Report, CaseError> {
+    let mut findings = Vec::new();
+    let identity = read_identity(files, &mut findings)?;
+    let ledger_path = files.describe(LEDGER);
+    let mut acts = Acts::default();
+    let (state, checked) = artifacts::check(files, options, |feed| {
+        let reader = BufReader::with_capacity(256 * 1024, files.open(LEDGER)?);
+        read_ledger(reader, &ledger_path, &mut |line| match &line.entry.event {
+            Event::ArtifactAcquired(artifact) => feed(artifact),
+            other => acts.take(other, line.entry.at, line.tree.size(), line.tree.root()),
+        })
+    })?;
+    findings.extend(ledger_findings(&state, &acts));
+    if acts.opened.is_none_or(|recorded| Some(recorded) != hash_of(files, CASE_TOML)) {
+        let detail = "It is not the file whose hash the first line of the ledger holds.";
+        findings.push(Finding::new(Severity::Failure, "case-file-modified", &CASE_TOML, detail));
+    }
+    let seals = seals::check(files, &acts.sealed, &state, options.allowed_signers, &mut findings)?;
+    findings.extend(checked.findings(acts.runs_open, !seals.is_empty()));
+    let trails = match &identity {
+        Some(identity) => cloudtrail::check(&checked, identity, &acts, &mut findings),
+        None => Vec::new(),
+    };
+    for gap in acts.gaps.iter().filter(|gap| gap.reason.is_incompleteness()) {
+        findings.push(gap_finding(gap));
+    }
+    findings.sort();
+    findings.dedup();
+    let ledger = LedgerReport { entries: state.entries, root: state.tree.root(), valid: state.problems.is_empty() };
+    Ok(Report {
+        verdict: verdict(&findings),
+        case_number: identity.map(|identity| identity.case_number),
+        artifacts: checked.report,
+        ledger,
+        seals,
+        cloudtrail: trails,
+        findings,
+        gaps: acts.gaps.iter().map(GapReport::from).collect(),
+    })
+}
+
+fn verdict(findings: &[Finding]) -> Verdict {
+    match findings.iter().map(|finding| finding.severity).min() {
+        Some(Severity::Failure) => Verdict::Fail,
+        Some(Severity::Gap) => Verdict::Incomplete,
+        Some(Severity::Notice) | None => Verdict::Pass,
+    }
+}
+
+/// The identity, or a finding: a damaged `case.toml` must not keep the rest from being checked.
+fn read_identity(files: &dyn CaseFiles, findings: &mut Vec<Finding>) -> Result<Option<CaseIdentity>, CaseError> {
+    match crate::case::read_identity(files) {
+        Ok(identity) => Ok(Some(identity)),
+        Err(CaseError::Malformed { problem, .. }) => {
+            findings.push(Finding::new(
+                Severity::Failure,
+                "case-file-malformed",
+                &CASE_TOML,
+                &format!("It does not read: {problem}."),
+            ));
+            Ok(None)
+        }
+        Err(other) => Err(other),
+    }
+}
+
+fn hash_of(files: &dyn CaseFiles, path: &str) -> Option<Sha256Hash> {
+    read_bounded(files, path, 64 * 1024 * 1024).ok().map(|bytes| Sha256Hash::of(&bytes))
+}
+
+impl Acts {
+    fn take(&mut self, event: &Event, at: Timestamp, lines: u64, root: Sha256Hash) {
+        match event {
+            Event::CaseOpened(opened) => self.opened = Some(opened.case_toml_sha256),
+            Event::CollectionStarted(started) => {
+                self.runs = self.runs.max(started.run);
+                self.runs_open = true;
+                self.regions.clone_from(&started.regions);
+                self.collected_until = Some(at);
+            }
+            Event::CollectionFinished(_) => {
+                self.runs_open = false;
+                self.collected_until = Some(at);
+            }
+            Event::CollectionInterrupted(_) => self.runs_open = false,
+            Event::GapRecorded(gap) => self.gaps.push(gap.clone()),
+            Event::CaseSealed(sealed) => {
+                self.sealed.insert(sealed.seal.clone(), (lines, root));
+            }
+            Event::Unknown => self.unknown += 1,
+            Event::ArtifactAcquired(_)
+            | Event::ListingRecorded(_)
+            | Event::LedgerRecovered(_)
+            | Event::VerificationRecorded(_)
+            | Event::PackageCreated(_) => {}
+        }
+    }
+}
+
+fn ledger_findings(state: &LedgerState, acts: &Acts) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for problem in &state.problems {
+        let detail = format!("Line {} does not hold: {}.", problem.line, problem.problem);
+        findings.push(Finding::new(Severity::Failure, "ledger-broken", &LEDGER, &detail));
+    }
+    if state.entries == 0 {
+        findings.push(Finding::new(Severity::Failure, "ledger-empty", &LEDGER, "It has no entries."));
+    }
+    if let Some(tail) = &state.torn_tail {
+        let detail = format!(
+            "Its last line was cut short after {} bytes, as a crash does; the next run of collect will account for it.",
+            tail.bytes
+        );
+        findings.push(Finding::new(Severity::Gap, "ledger-torn", &LEDGER, &detail));
+    }
+    if acts.runs == 0 {
+        let detail = "No collection was ever started, so there is nothing to prove.";
+        findings.push(Finding::new(Severity::Gap, "nothing-collected", &LEDGER, detail));
+    } else if acts.runs_open {
+        let detail = "The last collection did not come to its end. Run collect again to complete it.";
+        findings.push(Finding::new(Severity::Gap, "collection-unfinished", &LEDGER, detail));
+    }
+    if acts.unknown > 0 {
+        let detail = format!("{} lines are of a kind that a later caselock writes; their hashes were checked.", acts.unknown);
+        findings.push(Finding::new(Severity::Notice, "ledger-unknown-events", &LEDGER, &detail));
+    }
+    findings
+}
+
+fn gap_finding(gap: &Gap) -> Finding {
+    let place = [gap.account.map(|account| account.to_string()), gap.region.as_ref().map(ToString::to_string)];
+    let place: Vec<String> = place.into_iter().flatten().collect();
+    let mut detail = format!("It was in scope and could not be had: {}", gap.reason.as_str());
+    if let Some(code) = &gap.error_code {
+        detail.push_str(&format!(" ({code})"));
+    }
+    if !place.is_empty() {
+        detail.push_str(&format!(", in {}", place.join(" ")));
+    }
+    detail.push('.');
+    if let Some(more) = &gap.detail {
+        detail.push(' ');
+        detail.push_str(more);
+    }
+    Finding::new(Severity::Gap, &format!("gap-{}", gap.reason.as_str()), &format!("{}: {}", gap.source, gap.what), &detail)
+}

@@ -1,0 +1,230 @@
+//! Reads every artifact once: its custody hash, its gzip member, its content's hash and what CloudTrail says in it, together.
+
+use std::collections::{HashMap, HashSet};
+use std::io::Read as _;
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::{Mutex, PoisonError};
+
+use crate::case::event::{Artifact, ObjectOrigin, Origin, ResponseOrigin};
+use crate::case::ledger::LedgerState;
+use crate::case::{CaseError, CaseFiles, Found};
+use crate::cloudtrail::chain::StoredDigest;
+use crate::cloudtrail::gzip::{self, GzipProblem};
+use crate::cloudtrail::{Digest, DigestName, LogName, TrailEvent, find_trail_events};
+use crate::model::{Finding, HashingReader, S3Location, Severity, Sha256Hash};
+
+use super::{ArtifactReport, Options};
+
+/// Artifacts up to this size are read into memory; CloudTrail's files are far below, and larger ones are only hashed.
+const IN_MEMORY: u64 = 128 * 1024 * 1024;
+/// Contents up to this size are searched for trail events.
+const SEARCHED: usize = 256 * 1024 * 1024;
+/// Responses up to this size are kept to be read.
+const RESPONSE: u64 = 32 * 1024 * 1024;
+
+/// What one log file comes to.
+#[derive(Clone, Debug)]
+pub(super) struct StoredLog {
+    pub(super) location: S3Location,
+    pub(super) name: LogName,
+    pub(super) content: Result<Sha256Hash, GzipProblem>,
+}
+
+/// A body that a later step reads.
+#[derive(Clone, Debug)]
+pub(super) struct StoredResponse {
+    pub(super) origin: ResponseOrigin,
+    pub(super) body: Vec<u8>,
+}
+
+/// Everything that one pass over the artifacts gives.
+#[derive(Debug, Default)]
+pub(super) struct Checked {
+    pub(super) report: ArtifactReport,
+    pub(super) digests: Vec<StoredDigest>,
+    pub(super) logs: HashMap<S3Location, StoredLog>,
+    /// Events that change what a trail delivers, with the log that holds them.
+    pub(super) events: Vec<(S3Location, TrailEvent)>,
+    pub(super) responses: Vec<StoredResponse>,
+    foreign: Vec<(String, &'static str)>,
+    twice: Vec<String>,
+}
+
+/// Checks all artifacts that `feed` shows, on several threads, while the ledger is still being read.
+pub(super) fn check(
+    files: &dyn CaseFiles,
+    options: &Options<'_>,
+    read: impl FnOnce(&mut dyn FnMut(&Artifact)) -> Result<LedgerState, CaseError>,
+) -> Result<(LedgerState, Checked), CaseError> {
+    let (sender, receiver) = sync_channel::<Box<Artifact>>(1024);
+    let receiver = Mutex::new(receiver);
+    let mut named = HashSet::new();
+    let mut twice = Vec::new();
+    let mut total = 0;
+    let (state, parts) = std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..options.threads.get()).map(|_| scope.spawn(|| work(files, options, &receiver))).collect();
+        let state = read(&mut |artifact| {
+            total += 1;
+            if !named.insert(Sha256Hash::of(artifact.path.as_str().as_bytes())) {
+                twice.push(artifact.path.to_string());
+            }
+            // It fails only when every worker has ended, which they do only after an error.
+            let _sent = sender.send(Box::new(artifact.clone()));
+        });
+        drop(sender);
+        let parts: Vec<Result<Checked, CaseError>> = workers.into_iter().filter_map(|worker| worker.join().ok()).collect();
+        (state, parts)
+    });
+    let state = state?;
+    let mut whole = Checked { twice, ..Checked::default() };
+    for part in parts {
+        whole.merge(part?);
+    }
+    whole.report.total = total;
+    files.walk(&mut |found| match found {
+        Found::File { path, .. } if path.starts_with("data/") => {
+            if !named.contains(&Sha256Hash::of(path.as_bytes())) {
+                whole.report.unlisted.push(path.to_owned());
+            }
+        }
+        Found::File { .. } => {}
+        Found::Foreign { path, what } => whole.foreign.push((path.to_owned(), what)),
+    })?;
+    whole.report.modified.sort();
+    whole.report.missing.sort();
+    Ok((state, whole))
+}
+
+fn work(files: &dyn CaseFiles, options: &Options<'_>, jobs: &Mutex<Receiver<Box<Artifact>>>) -> Result<Checked, CaseError> {
+    let mut checked = Checked::default();
+    loop {
+        let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let Ok(artifact) = job else { return Ok(checked) };
+        let bytes = artifact.size;
+        checked.take(files, *artifact);
+        (options.progress)(1, bytes);
+    }
+}
+
+impl Checked {
+    fn merge(&mut self, other: Self) {
+        self.report.valid += other.report.valid;
+        self.report.bytes += other.report.bytes;
+        self.report.modified.extend(other.report.modified);
+        self.report.missing.extend(other.report.missing);
+        self.digests.extend(other.digests);
+        self.logs.extend(other.logs);
+        self.events.extend(other.events);
+        self.responses.extend(other.responses);
+    }
+
+    fn take(&mut self, files: &dyn CaseFiles, artifact: Artifact) {
+        let path = artifact.path.as_str();
+        let Ok(mut reader) = files.open(path) else {
+            self.report.missing.push(path.to_owned());
+            return;
+        };
+        let mut bytes = Vec::new();
+        let limit = IN_MEMORY.min(artifact.size.saturating_add(1));
+        let read = reader.by_ref().take(limit).read_to_end(&mut bytes);
+        let hashed = match read {
+            Ok(_) if artifact.size < IN_MEMORY => {
+                let longer = u64::try_from(bytes.len()).unwrap_or(u64::MAX) > artifact.size;
+                let size = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+                if longer { Ok((Sha256Hash::ZERO, size)) } else { Ok((Sha256Hash::of(&bytes), size)) }
+            }
+            Ok(_) => HashingReader::new(bytes.as_slice().chain(reader)).finish(),
+            Err(error) => Err(error),
+        };
+        match hashed {
+            Ok((sha256, size)) => {
+                self.report.bytes += size;
+                if sha256 == artifact.sha256 && size == artifact.size {
+                    self.report.valid += 1;
+                } else {
+                    self.report.modified.push(path.to_owned());
+                }
+            }
+            // There, but its bytes cannot be read back: not what was stored.
+            Err(_) => self.report.modified.push(path.to_owned()),
+        }
+        match artifact.source {
+            Origin::S3Object(origin) => self.take_object(*origin, &bytes),
+            Origin::ApiResponse(origin) if origin.service == "cloudtrail" && artifact.size <= RESPONSE => {
+                self.responses.push(StoredResponse { origin: *origin, body: bytes });
+            }
+            Origin::ApiResponse(_) => {}
+        }
+    }
+
+    fn take_object(&mut self, origin: ObjectOrigin, bytes: &[u8]) {
+        let location = S3Location::new(origin.bucket, origin.key);
+        if let Ok(name) = location.key.parse::<LogName>() {
+            let mut content = Vec::new();
+            let outcome = gzip::read_member(bytes, &gzip::Limits::default(), &mut |piece| {
+                if content.len() + piece.len() <= SEARCHED {
+                    content.extend_from_slice(piece);
+                }
+            });
+            self.events.extend(find_trail_events(&content).into_iter().map(|event| (location.clone(), event)));
+            let content = outcome.map(|(sha256, _)| sha256);
+            self.logs.insert(location.clone(), StoredLog { location, name, content });
+        } else if let Ok(name) = location.key.parse::<DigestName>() {
+            let mut content = Vec::new();
+            let outcome = gzip::read_member(bytes, &gzip::Limits::default(), &mut |piece| content.extend_from_slice(piece));
+            let content = match outcome {
+                Ok((sha256, _)) => Digest::parse(&content)
+                    .map(|digest| (digest, sha256))
+                    .map_err(|problem| ("digest-malformed", format!("Its content is no digest: {problem}."))),
+                Err(problem) => Err(("digest-malformed-gzip", format!("It is not one whole gzip member: {problem}."))),
+            };
+            let mut metadata = origin.metadata;
+            let generated = metadata.get("backfill-generation-timestamp").and_then(|text| text.parse().ok());
+            self.digests.push(StoredDigest {
+                location,
+                name,
+                content,
+                signature: metadata.remove("signature"),
+                signature_algorithm: metadata.remove("signature-algorithm"),
+                generated,
+                last_modified: origin.last_modified,
+            });
+        }
+    }
+
+    /// What is wrong with the files themselves.
+    ///
+    /// Files that no line names are what a crash leaves while a run is unfinished; the next run discards them.
+    pub(super) fn findings(&self, run_unfinished: bool, sealed: bool) -> Vec<Finding> {
+        let mut findings = Vec::new();
+        let mut fail = |kind: &str, path: &String, detail: &str| {
+            findings.push(Finding::new(Severity::Failure, kind, path, detail));
+        };
+        for path in &self.report.modified {
+            fail(
+                "artifact-modified",
+                path,
+                "Its bytes are not those that were acquired: they differ from the ledger's SHA-256.",
+            );
+        }
+        for path in &self.report.missing {
+            fail("artifact-missing", path, "The ledger says that it was stored, and it is not there.");
+        }
+        for path in &self.twice {
+            fail("artifact-twice", path, "The ledger says twice that it was stored.");
+        }
+        for (path, what) in &self.foreign {
+            fail("foreign-file", path, &format!("It is {what}; a case holds regular files only."));
+        }
+        for path in &self.report.unlisted {
+            if run_unfinished && !sealed {
+                let detail = "No line of the ledger names it; the interrupted run left it, and the next one discards it.";
+                findings.push(Finding::new(Severity::Gap, "artifact-unrecorded", path, detail));
+            } else {
+                let detail = "No line of the ledger names it: it was put there by something other than caselock.";
+                findings.push(Finding::new(Severity::Failure, "artifact-unlisted", path, detail));
+            }
+        }
+        findings
+    }
+}

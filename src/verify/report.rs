@@ -1,0 +1,198 @@
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::case::event::{Gap, GapReason};
+use crate::cloudtrail::coverage::{HourRange, HourStatus};
+use crate::model::{AccountId, Finding, Region, Sha256Hash, Timestamp};
+
+/// What verification comes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// Everything in scope is there and proven.
+    Pass,
+    /// Something was changed, removed or forged.
+    Fail,
+    /// What is there holds, but not everything can be proven.
+    Incomplete,
+}
+
+impl Verdict {
+    /// The word in reports.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pass => "pass",
+            Self::Fail => "fail",
+            Self::Incomplete => "incomplete",
+        }
+    }
+}
+
+/// The whole result of `caselock verify`, as `--json` prints it.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    /// What it comes to.
+    pub verdict: Verdict,
+    /// Which case, if its identity could be read.
+    pub case_number: Option<String>,
+    /// The stored files.
+    pub artifacts: ArtifactReport,
+    /// The ledger.
+    pub ledger: LedgerReport,
+    /// The seals, oldest first.
+    pub seals: Vec<SealReport>,
+    /// CloudTrail, a row for each trail, account and region.
+    pub cloudtrail: Vec<TrailReport>,
+    /// What is wrong or notable, the weightiest first.
+    pub findings: Vec<Finding>,
+    /// Everything the collection recorded as not had.
+    pub gaps: Vec<GapReport>,
+}
+
+/// The stored files against the ledger.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct ArtifactReport {
+    /// Artifacts in the ledger.
+    pub total: u64,
+    /// Of these, unchanged.
+    pub valid: u64,
+    /// Bytes read.
+    pub bytes: u64,
+    /// Paths whose bytes are not those recorded.
+    pub modified: Vec<String>,
+    /// Paths with no file.
+    pub missing: Vec<String>,
+    /// Files under `data/` that no line of the ledger names.
+    pub unlisted: Vec<String>,
+}
+
+/// The ledger's chain.
+#[derive(Clone, Debug, Serialize)]
+pub struct LedgerReport {
+    /// Entries.
+    pub entries: u64,
+    /// The Merkle root over all its lines.
+    pub root: Sha256Hash,
+    /// Whether every line follows from the one before.
+    pub valid: bool,
+}
+
+/// Whether a signature or time-stamp holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SignatureState {
+    /// It holds.
+    Valid,
+    /// It does not.
+    Invalid,
+    /// There is none.
+    Absent,
+    /// It is of a kind that is not checked in process; `ssh-keygen` or `openssl` can.
+    Unchecked,
+}
+
+/// One seal.
+#[derive(Clone, Debug, Serialize)]
+pub struct SealReport {
+    /// Its file, from the case folder.
+    pub file: String,
+    /// Its SSH signature.
+    pub signature: SignatureState,
+    /// Whose key signed it: the fingerprint, as `ssh-keygen -l` prints it.
+    pub signer: Option<String>,
+    /// Whether somebody vouched for that key; none when nobody was asked.
+    pub trusted: Option<bool>,
+    /// Its time-stamp.
+    pub timestamp: SignatureState,
+    /// When the signer says it was sealed.
+    pub time: Option<Timestamp>,
+    /// How many lines of the ledger it covers.
+    pub ledger_size: Option<u64>,
+}
+
+/// The digests of one chain.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct DigestCounts {
+    /// Verified.
+    pub verified: u64,
+    /// There, but not what AWS signed.
+    pub invalid: u64,
+    /// Named and not there.
+    pub missing: u64,
+    /// Named, and could not be fetched.
+    pub unreadable: u64,
+}
+
+/// The logs of one trail, account and region.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct LogCounts {
+    /// As a verified digest says.
+    pub verified: u64,
+    /// With other content.
+    pub modified: u64,
+    /// Listed and not there.
+    pub missing: u64,
+    /// Not one whole gzip member.
+    pub malformed: u64,
+    /// There, and in no digest.
+    pub uncovered: u64,
+    /// There, and too fresh for a digest.
+    pub pending: u64,
+    /// Listed, and could not be fetched.
+    pub unreadable: u64,
+}
+
+/// One trail in one account and region.
+#[derive(Clone, Debug, Serialize)]
+pub struct TrailReport {
+    /// The trail.
+    pub trail_arn: String,
+    /// Whose events.
+    pub account: AccountId,
+    /// Where they were recorded.
+    pub region: Region,
+    /// Where the trail was created.
+    pub home_region: Region,
+    /// Its digests.
+    pub digests: DigestCounts,
+    /// Its backfill digests.
+    pub backfill: DigestCounts,
+    /// Its logs.
+    pub logs: LogCounts,
+    /// How many hours of the window have each status.
+    pub hours: BTreeMap<HourStatus, u64>,
+    /// The hours that are not verified.
+    pub uncovered_hours: Vec<HourRange>,
+}
+
+/// One gap, as the collection recorded it.
+#[derive(Clone, Debug, Serialize)]
+pub struct GapReport {
+    /// The evidence source.
+    pub source: String,
+    /// The account, where known.
+    pub account: Option<AccountId>,
+    /// The region, where there is one.
+    pub region: Option<Region>,
+    /// What is not there.
+    pub what: String,
+    /// Why.
+    pub reason: GapReason,
+    /// What else is known.
+    pub detail: Option<String>,
+}
+
+impl From<&Gap> for GapReport {
+    fn from(gap: &Gap) -> Self {
+        Self {
+            source: gap.source.clone(),
+            account: gap.account,
+            region: gap.region.clone(),
+            what: crate::model::printable(&gap.what),
+            reason: gap.reason,
+            detail: gap.detail.as_deref().map(crate::model::printable),
+        }
+    }
+}
