@@ -88,7 +88,8 @@ fn identity(
 ) -> Sha256Hash {
     let mut text = format!("{service}\n{account}\n{region}\n{operation}\n");
     for (name, value) in parameters.iter().filter(|(name, _)| !moving.contains(&name.as_str())) {
-        text.push_str(&format!("{}:{name}={}:{value}\n", name.len(), value.len()));
+        // Lengths, so that no two lists of parameters read alike.
+        text.extend([name, value].map(|part| format!("{}:{part}\n", part.len())));
     }
     Sha256Hash::of(text.as_bytes())
 }
