@@ -518,3 +518,48 @@ async fn archived_objects_and_strangers_are_named() {
     let skipped = outcome.gaps.iter().find(|gap| gap.reason == GapReason::Skipped).unwrap();
     assert!(skipped.detail.as_ref().unwrap().contains("notes.txt"), "{skipped:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn thousands_of_objects_come_page_by_page_and_none_is_lost_or_doubled() {
+    let stage = Stage::new();
+    for number in 0..2_300 {
+        let name = format!("{ACCOUNT_ID}_CloudTrail_us-east-1_20260302T0305Z_{number:016}.json.gz");
+        let key = format!("AWSLogs/{ACCOUNT_ID}/CloudTrail/us-east-1/2026/03/02/{name}");
+        let body = gzipped(format!("{{\"Records\":[{number}]}}").as_bytes());
+        stage.account.objects().put_new_version(TRAIL_BUCKET, &key, crate::sim::Upload::new(body)).unwrap();
+    }
+    let mut request = stage.request();
+    request.scope.sources = vec!["cloudtrail".to_owned()];
+    let outcome = stage.collect(&request).await;
+    assert!(outcome.complete, "{:#?}", outcome.gaps);
+    assert!(outcome.totals.stored > 2_300 && outcome.totals.stored == outcome.totals.found);
+    assert_eq!(stage.objects().len(), usize::try_from(outcome.totals.stored).unwrap());
+    let listings = stage.events().into_iter().filter_map(|event| match event {
+        Event::ListingRecorded(listing) => Some(listing),
+        _ => None,
+    });
+    assert!(listings.map(|listing| listing.pages).max().unwrap() >= 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_large_object_is_streamed_and_survives_a_cut() {
+    let stage = Stage::new();
+    // Bytes that do not compress, so that the object stays large.
+    let mut state = 1_u64;
+    let noise: Vec<u8> = std::iter::repeat_with(|| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        state.to_be_bytes()[0]
+    })
+    .take(3 << 20)
+    .collect();
+    let name = format!("{ACCOUNT_ID}_CloudTrail_us-east-1_20260302T0305Z_LARGELARGELARGEX.json.gz");
+    let key = format!("AWSLogs/{ACCOUNT_ID}/CloudTrail/us-east-1/2026/03/02/{name}");
+    stage.account.objects().put_new_version(TRAIL_BUCKET, &key, crate::sim::Upload::new(gzipped(&noise))).unwrap();
+    stage.server.faults().add(Fault::cut("s3:GetObject", 2 << 20).on("LARGELARGE").times(2));
+    let outcome = stage.collect(&stage.request()).await;
+    assert!(outcome.complete, "{:#?}", outcome.gaps);
+    let artifact = stage.artifacts().into_iter().find(|artifact| artifact.path == path_of(&key)).unwrap();
+    assert_eq!(artifact.content_sha256, Some(Sha256Hash::of(&noise)));
+    let Origin::S3Object(origin) = artifact.source else { panic!("an object") };
+    assert_eq!((origin.exchange.attempts, origin.aws_digest), (3, Agreement::Match));
+}
