@@ -10,12 +10,18 @@ pub mod ledger;
 pub mod merkle;
 mod staging;
 pub mod strict_json;
+pub mod summary;
+mod tag_file;
 mod writer;
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests plant what a crash or a hand would")]
+mod writer_tests;
 
 pub use error::CaseError;
 pub use files::{CaseFiles, CaseFolder, Found, read_bounded};
 pub use identity::{CaseIdentity, FORMAT_VERSION, Scope};
 pub use staging::{Staged, StagedFile, Staging};
+pub use tag_file::TagFile;
 pub use writer::{CaseWriter, Committed, Pending};
 
 use crate::model::Sha256Hash;

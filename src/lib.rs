@@ -11,8 +11,11 @@ pub mod acquire;
 #[cfg(feature = "acquire")]
 pub mod aws;
 pub mod case;
+pub mod cli;
 pub mod cloudtrail;
 pub mod model;
+pub mod package;
+pub mod seal;
 #[cfg(feature = "demo")]
 pub mod sim;
 pub mod verify;

@@ -1,2 +1,5 @@
-//! The command line.
-fn main() {}
+//! The command line of caselock.
+
+fn main() -> std::process::ExitCode {
+    caselock::cli::main()
+}

@@ -13,6 +13,7 @@ use crate::case::event::{Event, Gap};
 use crate::case::ledger::{LedgerState, read_ledger};
 use crate::case::{CASE_TOML, CaseError, CaseFiles, CaseIdentity, LEDGER, read_bounded};
 use crate::model::{Finding, Severity, Sha256Hash, Timestamp};
+use crate::seal::AllowedSigners;
 
 pub use report::{
     ArtifactReport, DigestCounts, GapReport, LedgerReport, LogCounts, Report, SealReport, SignatureState, TrailReport, Verdict,
@@ -20,8 +21,8 @@ pub use report::{
 
 /// How to verify.
 pub struct Options<'a> {
-    /// OpenSSH `allowed_signers` text naming who is trusted to seal; none means that nobody was vouched for.
-    pub allowed_signers: Option<&'a str>,
+    /// Who is trusted to seal; none means that nobody was vouched for.
+    pub allowed_signers: Option<&'a AllowedSigners>,
     /// How many files are read side by side.
     pub threads: NonZeroUsize,
     /// Called as artifacts are done, with how many and how many bytes.
@@ -50,8 +51,9 @@ struct Acts {
     runs: u32,
     regions: Vec<crate::model::Region>,
     collected_until: Option<Timestamp>,
-    /// Size and root of the ledger at each `case.sealed`, by the seal's file.
-    sealed: BTreeMap<String, (u64, Sha256Hash)>,
+    case_number: Option<String>,
+    /// Size and root of the ledger at each `case.sealed`, by the seal's file; an attempt that was cut off leaves one more.
+    sealed: BTreeMap<String, Vec<(u64, Sha256Hash)>>,
     unknown: u64,
 }
 
@@ -75,8 +77,10 @@ pub fn verify(files: &dyn CaseFiles, options: &Options<'_>) -> Result<Report, Ca
         let detail = "It is not the file whose hash the first line of the ledger holds.";
         findings.push(Finding::new(Severity::Failure, "case-file-modified", &CASE_TOML, detail));
     }
-    let seals = seals::check(files, &acts.sealed, &state, options.allowed_signers, &mut findings)?;
+    let seals = seals::check(files, &acts, &state, &checked, options.allowed_signers, &mut findings)?;
     findings.extend(checked.findings(acts.runs_open, !seals.is_empty()));
+    // Up to here everything is about the case itself; from here on, about what happened in AWS.
+    let damage = findings.iter().filter(|finding| finding.severity == Severity::Failure).count();
     let trails = match &identity {
         Some(identity) => cloudtrail::check(&checked, identity, &acts, &mut findings),
         None => Vec::new(),
@@ -89,6 +93,7 @@ pub fn verify(files: &dyn CaseFiles, options: &Options<'_>) -> Result<Report, Ca
     let ledger = LedgerReport { entries: state.entries, root: state.tree.root(), valid: state.problems.is_empty() };
     Ok(Report {
         verdict: verdict(&findings),
+        window: identity.as_ref().map(|identity| identity.window),
         case_number: identity.map(|identity| identity.case_number),
         artifacts: checked.report,
         ledger,
@@ -96,6 +101,7 @@ pub fn verify(files: &dyn CaseFiles, options: &Options<'_>) -> Result<Report, Ca
         cloudtrail: trails,
         findings,
         gaps: acts.gaps.iter().map(GapReport::from).collect(),
+        case_failures: u64::try_from(damage).unwrap_or(u64::MAX),
     })
 }
 
@@ -131,7 +137,10 @@ fn hash_of(files: &dyn CaseFiles, path: &str) -> Option<Sha256Hash> {
 impl Acts {
     fn take(&mut self, event: &Event, at: Timestamp, lines: u64, root: Sha256Hash) {
         match event {
-            Event::CaseOpened(opened) => self.opened = Some(opened.case_toml_sha256),
+            Event::CaseOpened(opened) => {
+                self.opened = Some(opened.case_toml_sha256);
+                self.case_number = Some(opened.case_number.clone());
+            }
             Event::CollectionStarted(started) => {
                 self.runs = self.runs.max(started.run);
                 self.runs_open = true;
@@ -145,7 +154,7 @@ impl Acts {
             Event::CollectionInterrupted(_) => self.runs_open = false,
             Event::GapRecorded(gap) => self.gaps.push(gap.clone()),
             Event::CaseSealed(sealed) => {
-                self.sealed.insert(sealed.seal.clone(), (lines, root));
+                self.sealed.entry(sealed.seal.clone()).or_default().push((lines, root));
             }
             Event::Unknown => self.unknown += 1,
             Event::ArtifactAcquired(_)
@@ -190,17 +199,9 @@ fn ledger_findings(state: &LedgerState, acts: &Acts) -> Vec<Finding> {
 fn gap_finding(gap: &Gap) -> Finding {
     let place = [gap.account.map(|account| account.to_string()), gap.region.as_ref().map(ToString::to_string)];
     let place: Vec<String> = place.into_iter().flatten().collect();
-    let mut detail = format!("It was in scope and could not be had: {}", gap.reason.as_str());
-    if let Some(code) = &gap.error_code {
-        detail.push_str(&format!(" ({code})"));
-    }
-    if !place.is_empty() {
-        detail.push_str(&format!(", in {}", place.join(" ")));
-    }
-    detail.push('.');
-    if let Some(more) = &gap.detail {
-        detail.push(' ');
-        detail.push_str(more);
-    }
+    let code = gap.error_code.as_ref().map(|code| format!(" ({code})")).unwrap_or_default();
+    let place = if place.is_empty() { String::new() } else { format!(", in {}", place.join(" ")) };
+    let more = gap.detail.as_ref().map(|detail| format!(" {detail}")).unwrap_or_default();
+    let detail = format!("It was in scope and could not be had: {}{code}{place}.{more}", gap.reason.as_str());
     Finding::new(Severity::Gap, &format!("gap-{}", gap.reason.as_str()), &format!("{}: {}", gap.source, gap.what), &detail)
 }

@@ -9,7 +9,7 @@ use super::error::IoContext;
 
 /// The files of a case, for those who only read.
 pub trait CaseFiles: Sync + std::fmt::Debug {
-    /// Shows every file once, in the order of its path's bytes folder by folder; paths have `/` and start below the case.
+    /// Shows every file once, in the order of its path's bytes; paths have `/` and start below the case.
     fn walk(&self, visit: &mut dyn FnMut(Found<'_>)) -> Result<(), CaseError>;
 
     /// Opens a regular file by its path below the case. No link is followed.
@@ -70,6 +70,11 @@ impl CaseFolder {
         &self.root
     }
 
+    /// Shows every file below one folder of the case, as [`CaseFiles::walk`] does.
+    pub fn walk_below(&self, folder: &str, visit: &mut dyn FnMut(Found<'_>)) -> Result<(), CaseError> {
+        self.walk_folder(folder, visit)
+    }
+
     fn walk_folder(&self, below: &str, visit: &mut dyn FnMut(Found<'_>)) -> Result<(), CaseError> {
         let folder = if below.is_empty() { self.root.clone() } else { self.root.join(below) };
         let mut entries = Vec::new();
@@ -77,7 +82,14 @@ impl CaseFolder {
             let entry = entry.doing("list", &folder)?;
             entries.push((entry.file_name(), entry.file_type().doing("look at", &entry.path())?, entry));
         }
-        entries.sort_by(|a, b| a.0.cmp(&b.0));
+        // A folder sorts as if its name ended with the `/` that follows it in every path below, so that paths come in byte order.
+        entries.sort_by_cached_key(|(name, kind, _)| {
+            let mut name = name.as_encoded_bytes().to_vec();
+            if kind.is_dir() {
+                name.push(b'/');
+            }
+            name
+        });
         for (name, kind, entry) in entries {
             let lossy = name.to_string_lossy();
             let path = if below.is_empty() { lossy.clone().into_owned() } else { format!("{below}/{lossy}") };

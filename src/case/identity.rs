@@ -72,16 +72,18 @@ pub struct Scope {
     pub prefix: Option<String>,
 }
 
+/// All that is read of a file before its format is known.
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Version {
+    format_version: u32,
+}
+
 impl CaseIdentity {
     /// Reads `case.toml`.
     pub fn parse(text: &str, path: &Path) -> Result<Self, CaseError> {
         let malformed = |problem: String| CaseError::Malformed { path: path.to_owned(), problem };
         // The version first: a later format may well have other fields.
-        #[derive(Deserialize)]
-        #[serde(rename_all = "kebab-case")]
-        struct Version {
-            format_version: u32,
-        }
         let version: Version = toml::from_str(text).map_err(|error| malformed(error.message().to_owned()))?;
         if version.format_version != FORMAT_VERSION {
             return Err(malformed(format!(

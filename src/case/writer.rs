@@ -18,6 +18,7 @@ use super::identity::{CASE_TOML_LIMIT, CaseIdentity};
 use super::ledger::{LedgerWriter, read_ledger};
 use super::merkle::MerkleTree;
 use super::staging::{Named, Staged, Staging};
+use super::tag_file::TagFile;
 use super::{CASE_TOML, CaseError, LEDGER, Receipt};
 
 const README: &str = include_str!("../../case-template/README.txt");
@@ -247,6 +248,13 @@ impl CaseWriter {
         }
         write_once(&full_path, bytes)?;
         full_path.parent().map_or(Ok(()), sync_folder)
+    }
+
+    /// Begins a tag file that is written piece by piece; it has its name once [`TagFile::finish`] returns.
+    ///
+    /// What an interrupted attempt to seal left under that name is replaced, but never a file that a signed seal covers.
+    pub fn begin_tag_file(&mut self, path: &str) -> Result<TagFile, CaseError> {
+        TagFile::begin(&self.root, path)
     }
 
     /// Takes away every permission to write under `data/`. Gives the number of folders changed.

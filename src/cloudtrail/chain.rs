@@ -186,10 +186,10 @@ fn check_digest(
     }
     // From here on only what takes nothing from the proof.
     if let Some(key) = keys.get(&stored.name.region, &digest.key_fingerprint)
-        && !key.is_valid_at(stored.generated.unwrap_or(digest.end))
+        && !key.is_valid_at(stored.generated.or(stored.last_modified).unwrap_or(digest.end))
     {
         let detail = format!(
-            "It is signed with key {}, valid {} to {}, outside of which it lies.",
+            "It is signed with key {}, valid {} to {}, and was signed outside of that.",
             key.fingerprint, key.valid_from, key.valid_until
         );
         findings.push(Finding::new(Severity::Notice, "key-outside-validity", &stored.location, &detail));

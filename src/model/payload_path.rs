@@ -129,7 +129,8 @@ fn escaped(raw: &str) -> String {
     for (at, byte) in raw.bytes().enumerate() {
         let portable = byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'=' | b'+' | b'@' | b',' | b'-');
         let last_dot = byte == b'.' && at + 1 == raw.len();
-        if portable && !only_dots && !last_dot && !(reserved && at == 0) {
+        let first_of_reserved = reserved && at == 0;
+        if portable && !only_dots && !last_dot && !first_of_reserved {
             safe.push(char::from(byte));
         } else if write!(safe, "~{byte:02X}").is_err() {
             return safe;

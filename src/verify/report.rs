@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::case::event::{Gap, GapReason};
 use crate::cloudtrail::coverage::{HourRange, HourStatus};
-use crate::model::{AccountId, Finding, Region, Sha256Hash, Timestamp};
+use crate::model::{AccountId, Finding, Region, Severity, Sha256Hash, Timestamp, Window};
 
 /// What verification comes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -37,6 +37,8 @@ pub struct Report {
     pub verdict: Verdict,
     /// Which case, if its identity could be read.
     pub case_number: Option<String>,
+    /// The window it asks about.
+    pub window: Option<Window>,
     /// The stored files.
     pub artifacts: ArtifactReport,
     /// The ledger.
@@ -49,6 +51,18 @@ pub struct Report {
     pub findings: Vec<Finding>,
     /// Everything the collection recorded as not had.
     pub gaps: Vec<GapReport>,
+    /// How many failures are about the case itself, not about what happened in AWS.
+    #[serde(skip)]
+    pub case_failures: u64,
+}
+
+impl Report {
+    /// How many findings are failures.
+    #[must_use]
+    pub fn failures(&self) -> u64 {
+        let failures = self.findings.iter().filter(|finding| finding.severity == Severity::Failure).count();
+        u64::try_from(failures).unwrap_or(u64::MAX)
+    }
 }
 
 /// The stored files against the ledger.

@@ -1,14 +1,226 @@
-use super::report::SealReport;
+//! The seals: each signature, and everything a seal says against the ledger, the manifests and the files they list.
+
+use std::io::BufReader;
+
 use crate::case::ledger::LedgerState;
-use crate::case::{CaseError, CaseFiles};
-use crate::model::{Finding, Sha256Hash};
-use std::collections::BTreeMap;
+use crate::case::{CaseError, CaseFiles, Found, LEDGER};
+use crate::model::{Finding, HashingReader, Severity, Sha256Hash};
+use crate::seal::manifest::{Lists, ManifestReader};
+use crate::seal::{
+    AllowedSigners, MANIFEST, SealFile, SealNumbers, SealStatement, SignatureProblem, Signer, TAG_FILES, TAG_MANIFEST,
+    verify_signature,
+};
+
+use super::Acts;
+use super::artifacts::Checked;
+use super::report::{SealReport, SignatureState};
+
+/// Checks every seal of the case, and the bag that they cover.
 pub(super) fn check(
-    _files: &dyn CaseFiles,
-    _sealed: &BTreeMap<String, (u64, Sha256Hash)>,
-    _state: &LedgerState,
-    _allowed: Option<&str>,
-    _findings: &mut Vec<Finding>,
+    files: &dyn CaseFiles,
+    acts: &Acts,
+    state: &LedgerState,
+    checked: &Checked,
+    allowed: Option<&AllowedSigners>,
+    findings: &mut Vec<Finding>,
 ) -> Result<Vec<SealReport>, CaseError> {
-    Ok(Vec::new())
+    let mut numbers = SealNumbers::default();
+    let mut strangers = Vec::new();
+    files.walk(&mut |found| {
+        if let Found::File { path, .. } = found {
+            numbers.observe(path);
+            let known = TAG_FILES.contains(&path) || path == TAG_MANIFEST || path == LEDGER;
+            if !known && !["data/", "reports/", "custody/seals/"].iter().any(|folder| path.starts_with(folder)) {
+                strangers.push(path.to_owned());
+            }
+        }
+    })?;
+    for path in strangers {
+        let detail = "It is no part of a case: no ledger, manifest or seal covers it.";
+        findings.push(Finding::new(Severity::Notice, "file-not-covered", &path, detail));
+    }
+    let seals = numbers.read(files)?;
+    let mut reports = Vec::with_capacity(seals.len());
+    let mut previous = None;
+    for (at, seal) in seals.iter().enumerate() {
+        let expected = u32::try_from(at + 1).unwrap_or(u32::MAX);
+        if seal.number != expected {
+            let detail = format!("Seal number {expected} should stand here: a seal was taken away.");
+            findings.push(Finding::new(Severity::Failure, "seal-missing", &seal.path, &detail));
+        }
+        let (report, statement) = check_seal(seal, acts, previous, allowed, findings);
+        if let Some(statement) = statement {
+            check_bag(files, seal, &statement, checked, findings);
+        }
+        previous = seal.statement.as_deref().map(Sha256Hash::of);
+        reports.push(report);
+    }
+    for (path, sealed) in &acts.sealed {
+        if !seals.iter().any(|seal| seal.path == *path) {
+            let last = sealed.last().is_some_and(|(lines, _)| *lines == state.lines);
+            let (severity, detail) = if last {
+                (
+                    Severity::Gap,
+                    "The ledger's last line announces it: sealing was interrupted, or the seal was taken away. Seal again.",
+                )
+            } else {
+                (Severity::Failure, "The ledger says that the case was sealed with it, and it is not there.")
+            };
+            findings.push(Finding::new(severity, "seal-missing", path, detail));
+        }
+    }
+    if allowed.is_some() && !reports.is_empty() && reports.iter().all(|report| report.trusted != Some(true)) {
+        let detail = "None of the keys that sealed this case is among the allowed signers you gave.";
+        findings.push(Finding::new(Severity::Failure, "seal-untrusted", &"custody/seals", detail));
+    } else if allowed.is_none() && !reports.is_empty() {
+        let detail = "Nobody vouched for the key that sealed the case. The signature proves that whoever holds the key signed \
+                      exactly this; compare its fingerprint with what the signer tells you, or give --allowed-signers.";
+        findings.push(Finding::new(Severity::Notice, "seal-signer-unknown", &"custody/seals", detail));
+    }
+    Ok(reports)
+}
+
+fn check_seal(
+    seal: &SealFile,
+    acts: &Acts,
+    previous: Option<Sha256Hash>,
+    allowed: Option<&AllowedSigners>,
+    findings: &mut Vec<Finding>,
+) -> (SealReport, Option<SealStatement>) {
+    let mut fail = |kind: &str, detail: &str| findings.push(Finding::new(Severity::Failure, kind, &seal.path, detail));
+    let mut report = SealReport {
+        file: seal.path.clone(),
+        signature: SignatureState::Absent,
+        signer: None,
+        trusted: None,
+        timestamp: if seal.timestamp.is_some() { SignatureState::Unchecked } else { SignatureState::Absent },
+        time: None,
+        ledger_size: None,
+    };
+    let Some(bytes) = &seal.statement else {
+        fail("seal-missing", "Its signature is there, the seal itself is not.");
+        return (report, None);
+    };
+    let statement = match SealStatement::parse(bytes) {
+        Ok(statement) => Some(statement),
+        Err(problem) => {
+            fail("seal-malformed", &format!("It cannot be read: {problem}."));
+            None
+        }
+    };
+    let outcome = seal.signature.as_deref().map(|signature| verify_signature(bytes, signature));
+    let signer: Option<Signer> = match outcome {
+        None => {
+            fail("seal-unsigned", "It has no signature: sealing was interrupted, or the signature was taken away.");
+            None
+        }
+        Some(Ok(signer)) => {
+            report.signature = SignatureState::Valid;
+            Some(signer)
+        }
+        Some(Err(SignatureProblem::NotChecked { signer, .. })) => {
+            report.signature = SignatureState::Unchecked;
+            signer.map(|signer| *signer)
+        }
+        Some(Err(problem)) => {
+            report.signature = SignatureState::Invalid;
+            fail("seal-signature-invalid", &format!("Its signature does not hold: {problem}."));
+            None
+        }
+    };
+    report.signer = signer.as_ref().map(|signer| signer.fingerprint.clone());
+    let Some(statement) = statement else { return (report, None) };
+    report.time = Some(statement.sealed_at);
+    report.ledger_size = Some(statement.ledger.lines);
+    if let Some(signer) = &signer {
+        if signer.fingerprint != statement.signer.fingerprint || signer.public_key != statement.signer.public_key {
+            fail("seal-signer-mismatch", "It was signed with another key than the one it names.");
+        }
+        report.trusted =
+            allowed.map(|allowed| report.signature == SignatureState::Valid && allowed.is_allowed(signer, statement.sealed_at));
+    }
+    if statement.number != seal.number {
+        fail("seal-number-mismatch", "It is not the seal that its name says.");
+    }
+    if statement.previous_seal_sha256 != previous {
+        fail("seal-chain-broken", "It does not name the seal before it: one of the two was exchanged or taken away.");
+    }
+    if acts.case_number.as_ref().is_some_and(|number| *number != statement.case_number) {
+        fail("seal-case-mismatch", "It is the seal of another case.");
+    }
+    let head = (statement.ledger.lines, statement.ledger.root);
+    if !acts.sealed.get(&seal.path).is_some_and(|lines| lines.contains(&head)) {
+        fail(
+            "seal-ledger-mismatch",
+            "The ledger is not the one that was sealed: its lines up to the seal give another Merkle root.",
+        );
+    }
+    (report, Some(statement))
+}
+
+/// The manifests against the seal, and the files that the tag manifest lists.
+fn check_bag(
+    files: &dyn CaseFiles,
+    seal: &SealFile,
+    statement: &SealStatement,
+    checked: &Checked,
+    findings: &mut Vec<Finding>,
+) {
+    let hash =
+        |path: &str| files.open(path).ok().and_then(|file| HashingReader::new(file).finish().ok()).map(|(sha256, _)| sha256);
+    let mut fail = |kind: &str, object: &str, detail: &str| {
+        findings.push(Finding::new(Severity::Failure, kind, &object, detail));
+    };
+    for (path, sealed) in [(MANIFEST, statement.manifest_sha256), (TAG_MANIFEST, statement.tagmanifest_sha256)] {
+        match hash(path) {
+            None => fail("tag-file-missing", path, "The seal covers it, and it is not there."),
+            Some(found) if found != sealed => fail("tag-file-modified", path, "It is not the one that was sealed."),
+            Some(_) => {}
+        }
+    }
+    if let Ok(list) = files.open(TAG_MANIFEST) {
+        let mut reader = ManifestReader::new(BufReader::new(list), Lists::Tags);
+        loop {
+            match reader.next_line() {
+                Ok(Some(line)) => match hash(&line.path) {
+                    None => fail("tag-file-missing", &line.path, "The tag manifest lists it, and it is not there."),
+                    Some(found) if found != line.sha256 => {
+                        fail("tag-file-modified", &line.path, "Its bytes are not those that were sealed.");
+                    }
+                    Some(_) => {}
+                },
+                Ok(None) => break,
+                Err(problem) => {
+                    fail("manifest-malformed", TAG_MANIFEST, &format!("It cannot be read: {problem}."));
+                    break;
+                }
+            }
+        }
+    }
+    if let Ok(list) = files.open(MANIFEST) {
+        let mut reader = ManifestReader::new(BufReader::new(list), Lists::Payload);
+        let mut lines = 0;
+        loop {
+            match reader.next_line() {
+                Ok(Some(line)) => {
+                    lines += 1;
+                    if checked.recorded(&line.path) != Some(line.sha256) {
+                        fail("manifest-mismatch", &line.path, "The manifest and the ledger disagree on it.");
+                    }
+                }
+                Ok(None) => break,
+                Err(problem) => {
+                    fail("manifest-malformed", MANIFEST, &format!("It cannot be read: {problem}."));
+                    return;
+                }
+            }
+        }
+        if lines != statement.artifacts.count || lines != checked.report.total {
+            let detail = format!(
+                "It counts {} artifacts; the manifest lists {lines} and the ledger {}.",
+                statement.artifacts.count, checked.report.total
+            );
+            fail("manifest-mismatch", &seal.path, &detail);
+        }
+    }
 }

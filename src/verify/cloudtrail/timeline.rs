@@ -178,7 +178,12 @@ impl TrailTime {
             }
             return;
         };
+        let fresh = self.collected_until.is_none_or(|at| at < from.plus_seconds(FRESH));
         if from >= needed_until {
+            // The window is covered; logs behind it may still wait for their digest.
+            if fresh {
+                self.timeline.add(from, from.plus_seconds(86_400), HourStatus::Pending);
+            }
             return;
         }
         let delivered = digest.and_then(|digest| digest.stored.last_modified);
@@ -200,8 +205,8 @@ impl TrailTime {
             self.timeline.add(from.max(stopped), needed_until, HourStatus::LoggingOff);
             let detail = format!("The trail was switched off {stopped} and is off still. Nothing is recorded since.");
             findings.push(Finding::new(Severity::Gap, "logging-off", &self.object, &detail));
-        } else if self.collected_until.is_none_or(|at| at < from.plus_seconds(FRESH)) {
-            self.timeline.add(from, needed_until, HourStatus::Pending);
+        } else if fresh {
+            self.timeline.add(from, needed_until.max(from.plus_seconds(86_400)), HourStatus::Pending);
             let detail = format!(
                 "The newest digest ends {from}; the next was not due when the evidence was collected. Collect again later \
                  into a new case to prove the rest."

@@ -47,7 +47,7 @@ struct Described {
 #[serde(rename_all = "PascalCase")]
 struct DescribedTrail {
     #[serde(rename = "TrailARN")]
-    trail_arn: TrailArn,
+    arn: TrailArn,
     #[serde(default)]
     is_multi_region_trail: bool,
     #[serde(default)]
@@ -84,7 +84,7 @@ impl Trails {
                 "DescribeTrails" => parse::<Described>(response).map(|described| {
                     for trail in described.trails {
                         let (multi_region, validated) = (trail.is_multi_region_trail, trail.log_file_validation_enabled);
-                        let arn = trail.trail_arn;
+                        let arn = trail.arn;
                         all.trails.insert(arn.clone(), Trail { arn, multi_region, validated });
                     }
                 }),

@@ -1,0 +1,160 @@
+//! What a ledger says was collected, as a table: source by account by region.
+
+use std::collections::BTreeMap;
+use std::io::BufReader;
+
+use serde::Serialize;
+
+use crate::model::{AccountId, Region, Sha256Hash, Timestamp};
+
+use super::event::{Event, Gap, GapReason, Origin};
+use super::ledger::read_ledger;
+use super::{CaseError, CaseFiles, LEDGER};
+
+/// What a case holds, by its ledger alone; nothing is hashed for it.
+#[derive(Clone, Debug, Serialize)]
+pub struct Summary {
+    /// A row for each source, account and region.
+    pub rows: Vec<SummaryRow>,
+    /// Artifacts in all.
+    pub artifacts: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Every gap that was recorded.
+    pub gaps: Vec<Gap>,
+    /// Every run of `collect`.
+    pub runs: Vec<Run>,
+    /// The seals that the ledger announces.
+    pub seals: Vec<String>,
+    /// The packages that were written.
+    pub packages: Vec<String>,
+    /// Lines of the ledger.
+    pub ledger_lines: u64,
+    /// The Merkle root over them.
+    pub ledger_root: Sha256Hash,
+}
+
+/// One source in one account and region.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct SummaryRow {
+    /// The evidence source.
+    pub source: String,
+    /// The account, where the evidence is of one.
+    pub account: Option<AccountId>,
+    /// The region, where the evidence is of one.
+    pub region: Option<Region>,
+    /// Objects that listings found in scope.
+    pub found: u64,
+    /// Objects stored.
+    pub objects: u64,
+    /// Answers of APIs stored.
+    pub responses: u64,
+    /// Bytes of both.
+    pub bytes: u64,
+    /// How many gaps there are, by reason.
+    pub gaps: BTreeMap<GapReason, u64>,
+}
+
+/// One run of `collect`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Run {
+    /// Counted from 1.
+    pub run: u32,
+    /// When it began.
+    pub started: Timestamp,
+    /// When it came to its end.
+    pub finished: Option<Timestamp>,
+    /// Who AWS said was asking.
+    pub caller: String,
+}
+
+type Place = (String, Option<AccountId>, Option<Region>);
+
+/// Reads the ledger of a case and sums it up.
+pub fn summarize(files: &dyn CaseFiles) -> Result<Summary, CaseError> {
+    let mut summary = Summary {
+        rows: Vec::new(),
+        artifacts: 0,
+        bytes: 0,
+        gaps: Vec::new(),
+        runs: Vec::new(),
+        seals: Vec::new(),
+        packages: Vec::new(),
+        ledger_lines: 0,
+        ledger_root: Sha256Hash::ZERO,
+    };
+    let mut rows: BTreeMap<Place, SummaryRow> = BTreeMap::new();
+    let path = files.describe(LEDGER);
+    let reader = BufReader::new(files.open(LEDGER)?);
+    let state = read_ledger(reader, &path, &mut |line| summary.take(&line.entry.event, line.entry.at, &mut rows))?;
+    summary.rows = rows.into_values().collect();
+    summary.ledger_lines = state.lines;
+    summary.ledger_root = state.tree.root();
+    Ok(summary)
+}
+
+fn row<'a>(
+    rows: &'a mut BTreeMap<Place, SummaryRow>,
+    source: &str,
+    account: Option<AccountId>,
+    region: Option<&Region>,
+) -> &'a mut SummaryRow {
+    rows.entry((source.to_owned(), account, region.cloned())).or_insert_with(|| SummaryRow {
+        source: source.to_owned(),
+        account,
+        region: region.cloned(),
+        found: 0,
+        objects: 0,
+        responses: 0,
+        bytes: 0,
+        gaps: BTreeMap::new(),
+    })
+}
+
+impl Summary {
+    fn take(&mut self, event: &Event, at: Timestamp, rows: &mut BTreeMap<Place, SummaryRow>) {
+        match event {
+            Event::ListingRecorded(listing) => {
+                row(rows, &listing.source, listing.account, listing.region.as_ref()).found += listing.in_scope;
+            }
+            Event::ArtifactAcquired(artifact) => {
+                let row = match &artifact.source {
+                    Origin::S3Object(origin) => {
+                        let row = row(rows, &origin.source, origin.account, origin.region.as_ref());
+                        row.objects += 1;
+                        row
+                    }
+                    Origin::ApiResponse(origin) => {
+                        let row = row(rows, &origin.source, Some(origin.account), Some(&origin.region));
+                        row.responses += 1;
+                        row
+                    }
+                };
+                row.bytes += artifact.size;
+                self.artifacts += 1;
+                self.bytes += artifact.size;
+            }
+            Event::GapRecorded(gap) => {
+                *row(rows, &gap.source, gap.account, gap.region.as_ref()).gaps.entry(gap.reason).or_default() += 1;
+                self.gaps.push(gap.clone());
+            }
+            Event::CollectionStarted(started) => {
+                self.runs.push(Run { run: started.run, started: at, finished: None, caller: started.caller.arn.clone() });
+            }
+            Event::CollectionFinished(finished) => {
+                if let Some(run) = self.runs.iter_mut().find(|run| run.run == finished.run) {
+                    run.finished = Some(at);
+                }
+            }
+            Event::CaseSealed(sealed) => self.seals.push(sealed.seal.clone()),
+            Event::PackageCreated(package) => self.packages.push(package.file.clone()),
+            _ => {}
+        }
+    }
+
+    /// Whether the last run came to its end.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        self.runs.last().is_some_and(|run| run.finished.is_some())
+    }
+}

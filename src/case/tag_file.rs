@@ -1,0 +1,134 @@
+//! Tag files written piece by piece: a manifest of a million artifacts does not belong in memory.
+#![expect(clippy::disallowed_methods, reason = "this module is where the case is written")]
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufWriter, Write};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use crate::model::{HashingReader, Sha256Hash, Sha256Hasher};
+
+use super::CaseError;
+use super::error::IoContext;
+
+/// A file of the case that is not evidence, while it is being written.
+#[derive(Debug)]
+pub struct TagFile {
+    file: BufWriter<File>,
+    hasher: Sha256Hasher,
+    part: PathBuf,
+    path: PathBuf,
+    covered: bool,
+}
+
+impl TagFile {
+    pub(crate) fn begin(root: &Path, path: &str) -> Result<Self, CaseError> {
+        let full_path = root.join(path);
+        if let Some(folder) = full_path.parent() {
+            fs::create_dir_all(folder).doing("create the folder", folder)?;
+        }
+        let part = root.join(format!("{path}.part"));
+        match fs::remove_file(&part) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error).doing("replace the unfinished", &part),
+            _ => {}
+        }
+        let file = OpenOptions::new().write(true).create_new(true).mode(0o444).open(&part).doing("create", &part)?;
+        Ok(Self {
+            file: BufWriter::with_capacity(256 * 1024, file),
+            hasher: Sha256Hasher::default(),
+            part,
+            path: full_path,
+            covered: is_covered(root, path),
+        })
+    }
+
+    /// Makes the file durable and gives it its name. Gives its SHA-256.
+    ///
+    /// The same bytes again are fine. Other bytes are replaced only as long as no signed seal covers them.
+    pub fn finish(mut self) -> Result<Sha256Hash, CaseError> {
+        self.file.flush().doing("write", &self.part)?;
+        self.file.get_ref().sync_all().doing("flush", &self.part)?;
+        let sha256 = std::mem::take(&mut self.hasher).finish();
+        if self.covered {
+            match File::open(&self.path) {
+                Ok(there) => {
+                    let (there, _) = HashingReader::new(there).finish().doing("read", &self.path)?;
+                    if there != sha256 {
+                        return Err(CaseError::AlreadyWritten { path: self.path.clone() });
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    fs::hard_link(&self.part, &self.path).doing("name", &self.path)?;
+                }
+                Err(error) => return Err(error).doing("open", &self.path),
+            }
+        } else {
+            fs::rename(&self.part, &self.path).doing("name", &self.path)?;
+        }
+        let folder = self.path.parent().unwrap_or(&self.path);
+        File::open(folder).and_then(|folder| folder.sync_all()).doing("flush", folder)?;
+        Ok(sha256)
+    }
+}
+
+/// Whether a signed seal stands over `path`: a seal's own signature for the seal, the first seal's for any other tag file.
+fn is_covered(root: &Path, path: &str) -> bool {
+    let signature = match path.strip_prefix("custody/seals/") {
+        Some(seal) => format!("custody/seals/{}.json.sig", seal.split('.').next().unwrap_or_default()),
+        None => "custody/seals/0001.json.sig".to_owned(),
+    };
+    root.join(signature).symlink_metadata().is_ok()
+}
+
+impl Write for TagFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let count = self.file.write(bytes)?;
+        self.hasher.update(bytes.get(..count).unwrap_or_default());
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+impl Drop for TagFile {
+    fn drop(&mut self) {
+        // A leftover is harmless: it is no part of the bag, and the next attempt replaces it.
+        let _removed = fs::remove_file(&self.part);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn write(root: &Path, path: &str, text: &str) -> Result<Sha256Hash, CaseError> {
+        let mut file = TagFile::begin(root, path)?;
+        file.write_all(text.as_bytes()).unwrap();
+        file.finish()
+    }
+
+    #[test]
+    fn what_no_signature_covers_is_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        write(folder.path(), "bag-info.txt", "one").unwrap();
+        assert_eq!(write(folder.path(), "bag-info.txt", "two").unwrap(), Sha256Hash::of(b"two"));
+        assert_eq!(fs::read(folder.path().join("bag-info.txt")).unwrap(), b"two");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn what_a_signature_covers_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        for path in ["bag-info.txt", "custody/seals/0001.json", "custody/seals/0001.json.sig", "custody/seals/0002.json"] {
+            write(folder.path(), path, "one").unwrap();
+        }
+        for path in ["bag-info.txt", "custody/seals/0001.json", "custody/seals/0001.json.sig"] {
+            assert!(matches!(write(folder.path(), path, "two"), Err(CaseError::AlreadyWritten { .. })), "{path}");
+            assert!(write(folder.path(), path, "one").is_ok(), "{path}");
+            assert_eq!(fs::read(folder.path().join(path)).unwrap(), b"one");
+        }
+        assert!(write(folder.path(), "custody/seals/0002.json", "two").is_ok());
+    }
+}

@@ -1,0 +1,142 @@
+//! The command line: the only part that prints, and the only one that reads arguments and the environment.
+//!
+//! Results go to standard output, progress and diagnostics to standard error.
+
+#[cfg(feature = "acquire")]
+mod arguments;
+#[cfg(feature = "acquire")]
+mod aws;
+#[cfg(feature = "acquire")]
+mod collect;
+#[cfg(feature = "demo")]
+mod demo;
+mod failure;
+mod output;
+mod package;
+#[cfg(feature = "acquire")]
+mod plan;
+mod progress;
+mod seal;
+mod status;
+mod table;
+mod tool;
+mod verify;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use failure::CliError;
+use output::Output;
+
+/// How a command ended; the same meaning for every command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Exit {
+    /// Done.
+    Done = 0,
+    /// It could not be done; nothing is lost, run it again.
+    Failed = 1,
+    /// The command line was wrong.
+    Usage = 2,
+    /// Something was changed, removed or forged.
+    Integrity = 3,
+    /// Done, but not everything could be had or proven.
+    Incomplete = 4,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        match exit {
+            Exit::Done => Self::SUCCESS,
+            Exit::Failed => Self::from(1),
+            Exit::Usage => Self::from(2),
+            Exit::Integrity => Self::from(3),
+            Exit::Incomplete => Self::from(4),
+        }
+    }
+}
+
+/// Evidence-preserving forensic acquisition for AWS.
+///
+/// caselock collects CloudTrail logs and digests, VPC flow logs and EBS snapshot metadata of a time window into a write-once case
+/// folder, verifies what AWS signed, seals the case and packages it for handover. It never changes anything in AWS, and never
+/// rewrites anything in a case.
+#[derive(Debug, Parser)]
+#[command(name = "caselock", version, max_term_width = 100, after_help = EXIT_CODES, arg_required_else_help = true)]
+struct Arguments {
+    #[command(flatten)]
+    output: OutputArguments,
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes: 0 done · 1 could not be done, nothing lost, run again · 2 usage ·
+            3 integrity failure: something was changed, removed or forged · 4 done but incomplete";
+
+#[derive(Clone, Debug, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own on the command line")]
+struct OutputArguments {
+    /// Print one JSON document on standard output instead of text.
+    #[arg(long, global = true, display_order = 900)]
+    json: bool,
+    /// Print only results and errors.
+    #[arg(long, short, global = true, display_order = 901)]
+    quiet: bool,
+    /// Print every finding and gap in full.
+    #[arg(long, short, global = true, display_order = 902)]
+    verbose: bool,
+    /// Show no progress.
+    #[arg(long, global = true, display_order = 903)]
+    no_progress: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    #[cfg(feature = "demo")]
+    Demo(demo::DemoArguments),
+    #[cfg(feature = "acquire")]
+    Plan(Box<plan::PlanArguments>),
+    #[cfg(feature = "acquire")]
+    Collect(Box<collect::CollectArguments>),
+    Status(status::StatusArguments),
+    Verify(verify::VerifyArguments),
+    Seal(seal::SealArguments),
+    Package(package::PackageArguments),
+}
+
+/// Runs the command line of this process.
+#[must_use]
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let output = Output::new(&arguments.output);
+    let outcome = match arguments.command {
+        #[cfg(feature = "demo")]
+        Command::Demo(arguments) => demo::run(&arguments, &output),
+        #[cfg(feature = "acquire")]
+        Command::Plan(arguments) => plan::run(&arguments, &output),
+        #[cfg(feature = "acquire")]
+        Command::Collect(arguments) => collect::run(&arguments, &output),
+        Command::Status(arguments) => status::run(&arguments, &output),
+        Command::Verify(arguments) => verify::run(&arguments, &output),
+        Command::Seal(arguments) => seal::run(&arguments, &output),
+        Command::Package(arguments) => package::run(&arguments, &output),
+    };
+    match outcome {
+        Ok(exit) => exit.into(),
+        Err(error) => {
+            output.error(&error);
+            error.exit.into()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        super::Arguments::command().debug_assert();
+    }
+}

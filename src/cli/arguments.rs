@@ -1,0 +1,240 @@
+//! Arguments that several commands share.
+
+use clap::Args;
+
+use crate::case::{CaseIdentity, FORMAT_VERSION, Scope};
+use crate::model::{AccountId, Bound, Region, Timestamp, TrailArn, Window, parse_bound};
+
+use super::CliError;
+
+/// What is asked for, and how AWS is reached.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Scope")]
+pub(super) struct ScopeArguments {
+    /// Start of the window: RFC 3339 with its offset, a UTC date, or a span back from now (-48h, -7d).
+    #[arg(long, alias = "from", alias = "since", value_name = "TIME", allow_hyphen_values = true)]
+    pub(super) start: Option<String>,
+    /// End of the window; now if left out. A plain date is that whole UTC day.
+    #[arg(long, alias = "to", alias = "until", value_name = "TIME", allow_hyphen_values = true)]
+    pub(super) end: Option<String>,
+    /// Collect this source only (repeatable): cloudtrail, flow-logs, ebs.
+    #[arg(long = "source", value_name = "SOURCE", value_parser = ["cloudtrail", "flow-logs", "ebs"])]
+    pub(super) sources: Vec<String>,
+    /// Collect from this region only (repeatable); all enabled ones if left out.
+    #[arg(long = "region", value_name = "REGION")]
+    pub(super) regions: Vec<Region>,
+    /// Collect the evidence of this account only (repeatable), where a bucket holds several.
+    #[arg(long = "account", value_name = "ACCOUNT")]
+    pub(super) accounts: Vec<AccountId>,
+    /// Collect this trail only.
+    #[arg(long, value_name = "ARN")]
+    pub(super) trail_arn: Option<TrailArn>,
+    /// The bucket of a trail that AWS no longer knows.
+    #[arg(long, value_name = "BUCKET")]
+    pub(super) bucket: Option<String>,
+    /// The key prefix in that bucket.
+    #[arg(long, value_name = "PREFIX", requires = "bucket")]
+    pub(super) prefix: Option<String>,
+}
+
+/// How AWS is reached.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "AWS")]
+pub(super) struct ConnectionArguments {
+    /// The profile of AWS's own configuration files.
+    #[arg(long, value_name = "NAME")]
+    pub(super) profile: Option<String>,
+    /// Assume this role first.
+    #[arg(long, value_name = "ARN")]
+    pub(super) role_arn: Option<String>,
+    /// The external id that the role asks for.
+    #[arg(long, value_name = "ID", requires = "role_arn")]
+    pub(super) external_id: Option<String>,
+    /// Ask this endpoint instead of AWS's own; recorded in the ledger.
+    #[arg(long, value_name = "URL", env = "AWS_ENDPOINT_URL")]
+    pub(super) endpoint_url: Option<String>,
+    /// How many objects are fetched side by side.
+    #[arg(long, value_name = "NUMBER", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..=512))]
+    pub(super) concurrency: u16,
+}
+
+/// Who the case is.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Case")]
+pub(super) struct CaseArguments {
+    /// The number under which the case is filed.
+    #[arg(long, alias = "case-id", alias = "incident-id", value_name = "NUMBER")]
+    pub(super) case_number: Option<String>,
+    /// The exhibit's number.
+    #[arg(long, value_name = "NUMBER")]
+    pub(super) evidence_number: Option<String>,
+    /// Who acquires the evidence.
+    #[arg(long, alias = "investigator", value_name = "NAME")]
+    pub(super) examiner: Option<String>,
+    /// For which organization.
+    #[arg(long, value_name = "NAME")]
+    pub(super) organization: Option<String>,
+    /// By whose authority: a warrant, a consent, an instruction.
+    #[arg(long, value_name = "TEXT")]
+    pub(super) authority: Option<String>,
+    /// What the case is about.
+    #[arg(long, value_name = "TEXT")]
+    pub(super) description: Option<String>,
+    /// Anything else.
+    #[arg(long, value_name = "TEXT")]
+    pub(super) notes: Option<String>,
+}
+
+impl ScopeArguments {
+    /// The window, which must have a start.
+    pub(super) fn window(&self, now: Timestamp) -> Result<Window, CliError> {
+        let Some(start) = &self.start else {
+            return Err(
+                CliError::usage("the window has no start").next("Add --start, for example --start -48h or --start 2026-03-01")
+            );
+        };
+        Ok(Window::parse(start, self.end.as_deref(), now)?)
+    }
+
+    /// The scope without the window.
+    pub(super) fn scope(&self) -> Scope {
+        Scope {
+            sources: self.sources.clone(),
+            regions: self.regions.clone(),
+            accounts: self.accounts.clone(),
+            trail_arn: self.trail_arn.clone(),
+            bucket: self.bucket.clone(),
+            prefix: self.prefix.clone(),
+        }
+    }
+
+    /// Whether a bound means another instant each time it is read.
+    fn is_relative(text: &str) -> bool {
+        text.trim_start().starts_with('-') || text.trim().eq_ignore_ascii_case("now")
+    }
+
+    /// Whether what was given would change `identity`. What was not given, and spans back from now, change nothing.
+    fn differs_from(&self, identity: &CaseIdentity, now: Timestamp) -> Result<bool, CliError> {
+        let given = self.scope();
+        if given != Scope::default() && given != identity.scope {
+            return Ok(true);
+        }
+        let bounds = [
+            (self.start.as_ref(), Bound::Start, identity.window.start()),
+            (self.end.as_ref(), Bound::End, identity.window.end()),
+        ];
+        for (text, bound, kept) in bounds {
+            if let Some(text) = text.filter(|text| !Self::is_relative(text))
+                && parse_bound(text, bound, now)? != kept
+            {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}
+
+impl CaseArguments {
+    fn differs_from(&self, identity: &CaseIdentity) -> bool {
+        let fields = [
+            (&self.case_number, &identity.case_number),
+            (&self.evidence_number, &identity.evidence_number),
+            (&self.examiner, &identity.examiner),
+            (&self.organization, &identity.organization),
+            (&self.authority, &identity.authority),
+            (&self.description, &identity.description),
+            (&self.notes, &identity.notes),
+        ];
+        fields.into_iter().any(|(given, kept)| given.as_ref().is_some_and(|given| given != kept))
+    }
+
+    /// The identity of a new case.
+    pub(super) fn identity(&self, scope: &ScopeArguments, now: Timestamp) -> Result<CaseIdentity, CliError> {
+        let window = scope.window(now)?;
+        let text = |value: &Option<String>| value.clone().unwrap_or_default();
+        let case_number = text(&self.case_number);
+        if case_number.trim().is_empty() {
+            return Err(CliError::usage("a new case needs its number").next(
+                "Add --case-number, the number under which your organization files the case, and --examiner, your name.",
+            ));
+        }
+        Ok(CaseIdentity {
+            format_version: FORMAT_VERSION,
+            case_number,
+            evidence_number: text(&self.evidence_number),
+            examiner: text(&self.examiner),
+            organization: text(&self.organization),
+            authority: text(&self.authority),
+            description: text(&self.description),
+            notes: text(&self.notes),
+            opened_at: now,
+            window,
+            scope: scope.scope(),
+        })
+    }
+}
+
+/// Refuses arguments that would change what an existing case is about: they were asked once and are kept.
+pub(super) fn refuse_changes(
+    identity: &CaseIdentity,
+    scope: &ScopeArguments,
+    case: &CaseArguments,
+    now: Timestamp,
+) -> Result<(), CliError> {
+    if !case.differs_from(identity) && !scope.differs_from(identity, now)? {
+        return Ok(());
+    }
+    Err(CliError::usage("this case was opened with other words: its number, people, window or scope differ from those given")
+        .meaning("They are written once, so that nobody has to ask later which of them the evidence answers.")
+        .next("To go on with the case, give only its folder. For another window, collect into another folder."))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        scope: ScopeArguments,
+        #[command(flatten)]
+        case: CaseArguments,
+    }
+
+    fn line(arguments: &str) -> Line {
+        Line::try_parse_from(std::iter::once("caselock").chain(arguments.split_whitespace())).unwrap()
+    }
+
+    fn now() -> Timestamp {
+        "2026-03-02T12:00:00Z".parse().unwrap()
+    }
+
+    fn refused(again: &str) -> bool {
+        let first = line("--case-number IR-1 --examiner A --start -48h --end 2026-03-02T10:00:00Z --region us-east-1");
+        let identity = first.case.identity(&first.scope, now()).unwrap();
+        let again = line(again);
+        refuse_changes(&identity, &again.scope, &again.case, now().plus_seconds(600)).is_err()
+    }
+
+    #[test]
+    fn the_same_command_line_goes_on_though_its_span_counts_back_from_another_now() {
+        assert!(!refused("--case-number IR-1 --examiner A --start -48h --end 2026-03-02T10:00:00Z --region us-east-1"));
+        assert!(!refused(""));
+    }
+
+    #[test]
+    fn another_number_person_window_or_scope_is_refused() {
+        for again in [
+            "--case-number IR-2",
+            "--examiner B",
+            "--start 2026-03-01",
+            "--end 2026-03-02",
+            "--region us-west-2",
+            "--source ebs",
+        ] {
+            assert!(refused(again), "{again}");
+        }
+    }
+}

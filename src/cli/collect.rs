@@ -1,0 +1,232 @@
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use crate::acquire::{CollectOutcome, Progress, RunContext, Stop, StopSwitch, collect};
+use crate::case::event::Gap;
+use crate::case::summary::{SummaryRow, summarize};
+use crate::case::{CaseFolder, CaseWriter, read_identity};
+use crate::model::{Sha256Hash, Timestamp, printable};
+use crate::verify::Report;
+
+use super::arguments::{CaseArguments, ConnectionArguments, ScopeArguments, refuse_changes};
+use super::aws::{block_on, connect, request};
+use super::output::{Output, bytes, counted, thousands};
+use super::progress::{Bar, bar};
+use super::status::{gap_line, rows_table};
+use super::tool::this_tool;
+use super::verify::{sentence, verify_with_progress};
+use super::{CliError, Exit};
+
+/// Collect the evidence of a window into a case folder; run again to resume.
+///
+/// Everything is stored byte for byte as AWS served it, hashed, and recorded in the ledger with its provenance. Whatever is empty, denied,
+/// failed or out of scope is recorded too. AWS is only read from, never changed. Ctrl-C stops in order.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Example: caselock collect IR-2026-014 --case-number IR-2026-014 --examiner 'A. Examiner' --start -48h\n         \
+    caselock collect IR-2026-014        (goes on with the case)"
+)]
+pub(super) struct CollectArguments {
+    /// The case folder: a new or empty one, or a case to go on with.
+    folder: PathBuf,
+    #[command(flatten)]
+    scope: ScopeArguments,
+    #[command(flatten)]
+    case: CaseArguments,
+    #[command(flatten)]
+    connection: ConnectionArguments,
+}
+
+#[derive(Serialize)]
+struct Collected<'a> {
+    case: String,
+    outcome: &'a CollectOutcome,
+    /// Everything the case holds now, this run and earlier ones.
+    case_rows: Vec<SummaryRow>,
+    ledger_lines: u64,
+    ledger_root: Sha256Hash,
+    verification: &'a Report,
+}
+
+pub(super) fn run(arguments: &CollectArguments, output: &Output) -> Result<Exit, CliError> {
+    let now = Timestamp::new(chrono::Utc::now());
+    let existing = existing_case(arguments, now)?;
+    let resumes = existing.is_some();
+    let identity = existing.map_or_else(|| arguments.case.identity(&arguments.scope, now), Ok)?;
+    let (window, scope, number) = (identity.window, &identity.scope, &identity.case_number);
+    output.note(&format!("Case {}, window {window} (UTC)", printable(number)));
+    let tool = this_tool();
+    let bars = Arc::new(Bars { found: bar(output, "found"), stored: bar(output, "stored"), output: output.clone() });
+    let outcome = block_on(async {
+        // Credentials first: a folder is made only when there is something to put into it.
+        let session = connect(&arguments.connection, scope, Some(number.clone())).await?;
+        let case = if resumes {
+            CaseWriter::open(&arguments.folder)?
+        } else {
+            CaseWriter::create(&arguments.folder, &identity, &tool)?
+        };
+        let (switch, stop) = Stop::pair();
+        tokio::spawn(stop_on_interrupt(switch, output.clone()));
+        let request = request(&arguments.connection, window, scope);
+        let progress: Arc<dyn Progress> = bars.clone();
+        Ok::<CollectOutcome, CliError>(collect(&session, case, &request, &context(&tool), progress, stop).await?)
+    });
+    if let Some(bars) = Arc::into_inner(bars) {
+        bars.found.finish();
+        bars.stored.finish();
+    }
+    let outcome = outcome??;
+    if let Some(cause) = &outcome.interrupted {
+        return Err(CliError::failed(format!("the collection was stopped: {cause}"))
+            .meaning(format!("What was stored is safe: {} in this run.", counted(outcome.totals.stored, "object")))
+            .next(format!("To go on where it stopped: caselock collect {}", arguments.folder.display())));
+    }
+    let folder = CaseFolder::open(&arguments.folder)?;
+    let report = verify_with_progress(&folder, None, output)?;
+    let collected = Collected {
+        case: arguments.folder.display().to_string(),
+        outcome: &outcome,
+        case_rows: summarize(&folder)?.rows,
+        ledger_lines: report.ledger.entries,
+        ledger_root: report.ledger.root,
+        verification: &report,
+    };
+    output.result(&collected, || text(&collected, output.is_verbose()))?;
+    Ok(if report.case_failures > 0 {
+        Exit::Integrity
+    } else if outcome.complete {
+        Exit::Done
+    } else {
+        Exit::Incomplete
+    })
+}
+
+/// The identity of the case in the folder, if there is one; what was given must not contradict it.
+fn existing_case(arguments: &CollectArguments, now: Timestamp) -> Result<Option<crate::case::CaseIdentity>, CliError> {
+    // A folder whose making was cut off before its ledger began is made again.
+    let begun = std::fs::metadata(arguments.folder.join(crate::case::LEDGER)).is_ok_and(|ledger| ledger.len() > 0);
+    if !begun {
+        return Ok(None);
+    }
+    let identity = read_identity(&CaseFolder::open(&arguments.folder)?)?;
+    refuse_changes(&identity, &arguments.scope, &arguments.case, now)?;
+    Ok(Some(identity))
+}
+
+/// The first Ctrl-C ends the collection in order; a second one ends the program at once, which a case survives as well.
+async fn stop_on_interrupt(switch: StopSwitch, output: Output) {
+    if tokio::signal::ctrl_c().await.is_ok() {
+        output.note("Stopping: storing what is under way (Ctrl-C again to end at once; the case survives that too) ...");
+        switch.stop();
+    }
+    if tokio::signal::ctrl_c().await.is_ok() {
+        end_at_once();
+    }
+}
+
+#[expect(clippy::exit, reason = "the user asked twice")]
+fn end_at_once() {
+    std::process::exit(1);
+}
+
+/// What the ledger says of this process and machine.
+fn context(tool: &crate::case::event::Tool) -> RunContext {
+    let system = rustix::system::uname();
+    let text = |text: &std::ffi::CStr| text.to_string_lossy().into_owned();
+    let user = ["USER", "LOGNAME"].into_iter().find_map(|name| std::env::var(name).ok());
+    RunContext {
+        tool: tool.clone(),
+        host: text(system.nodename()),
+        system: format!("{} {} {}", text(system.sysname()), text(system.release()), text(system.machine())),
+        os_user: user.unwrap_or_else(|| format!("uid {}", rustix::process::getuid().as_raw())),
+        // No argument of caselock is a secret, but for one: the external id is shared between two parties.
+        command_line: redacted(std::env::args()),
+    }
+}
+
+/// The command line without the value of `--external-id`.
+fn redacted(arguments: impl Iterator<Item = String>) -> Vec<String> {
+    let mut hide_next = false;
+    let hide = |argument: String| {
+        if std::mem::take(&mut hide_next) {
+            return "[removed]".to_owned();
+        }
+        hide_next = argument == "--external-id";
+        if argument.starts_with("--external-id=") { "--external-id=[removed]".to_owned() } else { argument }
+    };
+    arguments.map(hide).collect()
+}
+
+#[derive(Debug)]
+struct Bars {
+    found: Bar,
+    stored: Bar,
+    output: Output,
+}
+
+impl Progress for Bars {
+    fn found(&self, _source: &str, objects: u64, size: u64) {
+        self.found.add(objects, size);
+    }
+
+    fn stored(&self, _source: &str, objects: u64, size: u64) {
+        self.stored.add(objects, size);
+    }
+
+    fn note(&self, text: &str) {
+        self.output.note(&printable(text));
+    }
+}
+
+fn text(collected: &Collected<'_>, verbose: bool) -> String {
+    let outcome = collected.outcome;
+    let totals = &outcome.totals;
+    let complete = if outcome.complete { "everything in scope is stored" } else { "NOT everything in scope could be had" };
+    let mut lines = vec![
+        Output::bold(&format!("Collected: {complete}")),
+        format!("As       {}", printable(&outcome.caller.arn)),
+        format!(
+            "Stored   {} of {} found, {}; {} from earlier runs; {} of AWS's APIs",
+            thousands(totals.stored + totals.already_stored),
+            counted(totals.found, "object"),
+            bytes(totals.stored_bytes),
+            thousands(totals.already_stored),
+            counted(totals.answers, "answer"),
+        ),
+    ];
+    if let Some(clock) = outcome.clock {
+        lines.push(format!(
+            "Clock    AWS's is {} ms from this machine's (± {} ms, {} samples)",
+            clock.offset_milliseconds, clock.uncertainty_milliseconds, clock.samples
+        ));
+    }
+    lines.push(String::new());
+    lines.push(rows_table(&collected.case_rows));
+    let gaps: Vec<&Gap> = outcome.gaps.iter().filter(|gap| verbose || gap.reason.is_incompleteness()).collect();
+    if !gaps.is_empty() {
+        lines.push(String::new());
+        lines.push(Output::bold(&format!("Not had ({})", gaps.len())));
+        lines.extend(gaps.into_iter().map(gap_line));
+    }
+    lines.extend([
+        String::new(),
+        format!("First verification: {}", sentence(collected.verification)),
+        format!("Ledger   {} lines, root {}", thousands(collected.ledger_lines), collected.ledger_root),
+        "         Write the root down, or read it to a colleague: it pins down everything above.".to_owned(),
+        format!("Next: caselock verify {}", collected.case),
+    ]);
+    lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::redacted;
+
+    #[test]
+    fn the_external_id_is_not_recorded() {
+        let line = ["caselock", "collect", "--external-id", "s3cret", "--external-id=s3cret", "x"].map(str::to_owned);
+        assert!(!redacted(line.into_iter()).iter().any(|argument| argument.contains("s3cret")));
+    }
+}

@@ -1,0 +1,111 @@
+use std::error::Error;
+
+use crate::case::CaseError;
+use crate::model::{WindowError, printable};
+
+use super::Exit;
+
+/// Why a command ended early: what failed, what it means for the evidence, what to do next.
+#[derive(Debug)]
+pub(super) struct CliError {
+    /// What failed, on what, and each cause below it.
+    pub(super) what: Vec<String>,
+    /// What it means for the evidence.
+    pub(super) evidence: Option<String>,
+    /// What to do.
+    pub(super) next: Option<String>,
+    /// The exit code.
+    pub(super) exit: Exit,
+}
+
+impl CliError {
+    /// An error with its causes.
+    pub(super) fn new(exit: Exit, error: &(dyn Error + 'static)) -> Self {
+        let mut what = Vec::new();
+        let mut cause = Some(error);
+        while let Some(error) = cause {
+            what.push(printable(&error.to_string()));
+            cause = error.source();
+        }
+        Self { what, evidence: None, next: None, exit }
+    }
+
+    /// A mistake on the command line.
+    pub(super) fn usage(what: impl Into<String>) -> Self {
+        Self { what: vec![what.into()], evidence: None, next: None, exit: Exit::Usage }
+    }
+
+    /// Something that could not be done.
+    pub(super) fn failed(what: impl Into<String>) -> Self {
+        Self { what: vec![what.into()], evidence: None, next: None, exit: Exit::Failed }
+    }
+
+    /// Says what it means for the evidence.
+    pub(super) fn meaning(mut self, evidence: impl Into<String>) -> Self {
+        self.evidence = Some(evidence.into());
+        self
+    }
+
+    /// Says what to do next.
+    pub(super) fn next(mut self, next: impl Into<String>) -> Self {
+        self.next = Some(next.into());
+        self
+    }
+}
+
+impl From<WindowError> for CliError {
+    fn from(error: WindowError) -> Self {
+        let next = match &error {
+            WindowError::Reversed { .. } => "Swap --start and --end. All times are compared in UTC.",
+            WindowError::InTheFuture { .. } => {
+                "Evidence that does not exist yet cannot be collected. Leave --end out to mean now, and check this machine's clock."
+            }
+            WindowError::NotATime { .. } | WindowError::NoOffset { .. } => {
+                "For example: --start 2026-03-01T09:00:00Z --end 2026-03-01T21:00:00+01:00, or --start -48h"
+            }
+        };
+        Self::new(Exit::Usage, &error).next(next)
+    }
+}
+
+impl From<CaseError> for CliError {
+    fn from(error: CaseError) -> Self {
+        let base = |exit| Self::new(exit, &error);
+        match &error {
+            CaseError::Io { source, .. } => {
+                let full = matches!(source.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded);
+                let next = if full {
+                    "Make room on the disk, then run the same command again."
+                } else {
+                    "Mend the cause, then run the same command again."
+                };
+                base(Exit::Failed)
+                    .meaning("Everything the ledger names is safe; what was under way is fetched again.")
+                    .next(next)
+            }
+            CaseError::NotACase { .. } => base(Exit::Usage)
+                .meaning("Nothing was written: evidence is never mixed with other files.")
+                .next("Name a folder that does not exist yet, or an empty one."),
+            CaseError::NoCase { .. } => base(Exit::Usage)
+                .next("Name the folder that collect wrote (it holds custody/case.toml), or a package ending in .zip."),
+            CaseError::Sealed { .. } => base(Exit::Usage)
+                .meaning("A sealed case takes no more evidence: its seal covers exactly what it holds.")
+                .next("Collect into a new folder, under the same case number if it belongs to the same matter."),
+            CaseError::Locked { .. } => base(Exit::Failed)
+                .meaning("Nothing was written: only one process may extend a case at a time.")
+                .next("Wait until the other one has ended; `caselock status` may be used meanwhile."),
+            CaseError::BrokenLedger { .. } => base(Exit::Integrity)
+                .meaning("The ledger was changed after it was written, so nothing may be added to it.")
+                .next("Run `caselock verify` on the folder for the whole picture, and keep the folder as it is."),
+            CaseError::Malformed { .. } => base(Exit::Integrity)
+                .meaning("The file was changed after it was written, or it was written by another version.")
+                .next("Keep the folder as it is, and compare it with a copy or a package."),
+            CaseError::AlreadyWritten { .. } => base(Exit::Integrity)
+                .meaning("What is there was kept: a case never replaces a file.")
+                .next("Run `caselock verify` on the folder."),
+            CaseError::Poisoned => {
+                base(Exit::Failed).meaning("Everything the ledger names is safe.").next("Run the same command again.")
+            }
+        }
+    }
+}

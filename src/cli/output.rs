@@ -1,0 +1,167 @@
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is the one place that prints")]
+
+use std::io::{IsTerminal as _, Write as _};
+
+use serde::Serialize;
+
+use super::failure::CliError;
+use super::{Exit, OutputArguments};
+
+/// Where text goes, and how much of it.
+#[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own on the command line")]
+pub(super) struct Output {
+    json: bool,
+    quiet: bool,
+    verbose: bool,
+    progress: bool,
+}
+
+impl Output {
+    pub(super) fn new(arguments: &OutputArguments) -> Self {
+        Self {
+            json: arguments.json,
+            quiet: arguments.quiet,
+            verbose: arguments.verbose,
+            progress: !arguments.no_progress && !arguments.quiet,
+        }
+    }
+
+    /// Whether results are one JSON document.
+    pub(super) fn is_json(&self) -> bool {
+        self.json
+    }
+
+    /// Whether only results and errors are printed.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.quiet
+    }
+
+    /// Whether everything is to be said in full.
+    pub(super) fn is_verbose(&self) -> bool {
+        self.verbose
+    }
+
+    /// Whether progress is to be shown at all.
+    pub(super) fn shows_progress(&self) -> bool {
+        self.progress
+    }
+
+    /// Whether progress may move the cursor.
+    pub(super) fn is_terminal() -> bool {
+        std::io::stderr().is_terminal()
+    }
+
+    /// Whether standard output is a terminal that may show colour.
+    fn colours() -> bool {
+        std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none()
+    }
+
+    /// Text in bold, where it is shown to a person.
+    pub(super) fn bold(text: &str) -> String {
+        if Self::colours() { format!("\u{1b}[1m{text}\u{1b}[0m") } else { text.to_owned() }
+    }
+
+    /// Prints a result as text, or as JSON when that was asked for.
+    pub(super) fn result<T: Serialize>(&self, value: &T, text: impl FnOnce() -> String) -> Result<(), CliError> {
+        let printed = if self.json {
+            serde_json::to_string_pretty(value).map_err(|error| CliError::new(Exit::Failed, &error))?
+        } else {
+            text()
+        };
+        let mut out = std::io::stdout().lock();
+        // A reader that has gone away, such as `head`, is no failure of the command.
+        let _written = writeln!(out, "{}", printed.trim_end()).and_then(|()| out.flush());
+        Ok(())
+    }
+
+    /// Says something on the way, to standard error.
+    pub(super) fn note(&self, text: &str) {
+        if !self.quiet {
+            eprintln!("{text}");
+        }
+    }
+
+    /// A plain line of progress, to standard error.
+    pub(super) fn line(text: &str) {
+        eprintln!("{text}");
+    }
+
+    /// Explains an error.
+    pub(super) fn error(&self, error: &CliError) {
+        let mut lines = error.what.iter();
+        if let Some(first) = lines.next() {
+            eprintln!("error: {first}");
+        }
+        for cause in lines {
+            eprintln!("  because: {cause}");
+        }
+        if let Some(evidence) = &error.evidence {
+            eprintln!("  evidence: {evidence}");
+        }
+        if let Some(next) = &error.next {
+            eprintln!("  next: {next}");
+        }
+        if self.json {
+            let document = serde_json::json!({
+                "error": error.what, "evidence": error.evidence, "next": error.next,
+            });
+            println!("{document:#}");
+        }
+    }
+}
+
+/// Text broken to the width of the terminal, every line after `indent`.
+pub(super) fn wrapped(text: &str, indent: &str) -> String {
+    let width = textwrap::termwidth().clamp(60, 120);
+    textwrap::fill(text, textwrap::Options::new(width).initial_indent(indent).subsequent_indent(indent).break_words(false))
+}
+
+/// A number with its unit, as people read sizes.
+pub(super) fn bytes(count: u64) -> String {
+    const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
+    let mut divisor: u64 = 1;
+    let mut unit = 0;
+    while count / divisor >= 1024 && unit + 1 < UNITS.len() {
+        divisor *= 1024;
+        unit += 1;
+    }
+    let name = UNITS.get(unit).copied().unwrap_or("B");
+    if unit == 0 {
+        return format!("{count} {name}");
+    }
+    let tenths = (count % divisor) * 10 / divisor;
+    format!("{}.{tenths} {name}", count / divisor)
+}
+
+/// A count with its noun: `1 log`, `2 logs`.
+pub(super) fn counted(count: u64, noun: &str) -> String {
+    if count == 1 { format!("1 {noun}") } else { format!("{} {noun}s", thousands(count)) }
+}
+
+/// A number with its thousands apart.
+pub(super) fn thousands(count: u64) -> String {
+    let digits = count.to_string();
+    let mut text = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_and_counts_read_well() {
+        assert_eq!(
+            ["0 B", "1023 B", "1.0 KiB", "1.5 MiB"],
+            [bytes(0), bytes(1023), bytes(1024), bytes(1_600_000)].each_ref().map(String::as_str)
+        );
+        assert_eq!((counted(1, "log"), counted(1_234_567, "log")), ("1 log".to_owned(), "1,234,567 logs".to_owned()));
+    }
+}

@@ -1,0 +1,70 @@
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use crate::case::event::{Event, PackageCreated};
+use crate::case::{CaseFolder, CaseWriter};
+use crate::package::write_package;
+
+use super::output::{Output, bytes, thousands};
+use super::tool::this_tool;
+use super::{CliError, Exit};
+
+/// Write a sealed case as one zip file for handover.
+///
+/// The package holds exactly what the latest seal covers. The same sealed case gives the same bytes on any machine, so a package can be
+/// rebuilt and compared. Beside it lies its SHA-256.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example: caselock package IR-2026-014 -o IR-2026-014.zip")]
+pub(super) struct PackageArguments {
+    /// The case folder.
+    case: PathBuf,
+    /// The zip file to write; it must not exist.
+    #[arg(long, short = 'o', value_name = "FILE")]
+    out: PathBuf,
+}
+
+#[derive(Serialize)]
+struct Written {
+    path: String,
+    size: u64,
+    sha256: String,
+    files: u64,
+}
+
+pub(super) fn run(arguments: &PackageArguments, output: &Output) -> Result<Exit, CliError> {
+    let folder = CaseFolder::open(&arguments.case)?;
+    let mut writer = CaseWriter::open(&arguments.case)?;
+    let package = write_package(&folder, &arguments.out).map_err(|error| {
+        let exit = if error.is_integrity_failure() { Exit::Integrity } else { Exit::Failed };
+        CliError::new(exit, &error)
+            .meaning("No package was written; the case is unchanged.")
+            .next("Run `caselock verify` on the case; a case must be sealed before it is packaged.")
+    })?;
+    let name = package.path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    writer.append(Event::PackageCreated(PackageCreated {
+        file: name,
+        size: package.size,
+        sha256: package.sha256,
+        seal: package.seal.clone(),
+        tool: this_tool(),
+    }))?;
+    let written = Written {
+        path: package.path.display().to_string(),
+        size: package.size,
+        sha256: package.sha256.to_string(),
+        files: package.files,
+    };
+    output.result(&written, || {
+        [
+            Output::bold(&format!("Packaged: {} files, {}", thousands(written.files), bytes(written.size))),
+            format!("File     {} (its SHA-256 beside it)", written.path),
+            format!("SHA-256  {}", written.sha256),
+            String::new(),
+            "Write the SHA-256 on the custody form: whoever has it can tell this package from any other.".to_owned(),
+            format!("Next: caselock verify {}", written.path),
+        ]
+        .join("\n")
+    })?;
+    Ok(Exit::Done)
+}

@@ -1,0 +1,72 @@
+use crate::acquire::{Plan, plan};
+use crate::case::event::Gap;
+use crate::model::{Timestamp, printable};
+
+use super::arguments::{ConnectionArguments, ScopeArguments};
+use super::aws::{block_on, connect, request};
+use super::output::{Output, bytes, counted, thousands};
+use super::status::gap_line;
+use super::table::table;
+use super::{CliError, Exit};
+
+/// Show what collect would take: objects, bytes, requests, and what is out of reach.
+///
+/// Asks AWS the same questions as collect does, fetches no object and writes nothing.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example: caselock plan --start -48h --profile incident")]
+pub(super) struct PlanArguments {
+    #[command(flatten)]
+    scope: ScopeArguments,
+    #[command(flatten)]
+    connection: ConnectionArguments,
+}
+
+pub(super) fn run(arguments: &PlanArguments, output: &Output) -> Result<Exit, CliError> {
+    let now = Timestamp::new(chrono::Utc::now());
+    let window = arguments.scope.window(now)?;
+    let scope = arguments.scope.scope();
+    output.note(&format!("Window {window} (UTC). Asking AWS what there is; nothing is fetched or written."));
+    let plan = block_on(async {
+        let session = connect(&arguments.connection, &scope, None).await?;
+        Ok::<Plan, CliError>(plan(&session, &request(&arguments.connection, window, &scope)).await?)
+    })??;
+    output.result(&plan, || text(&plan, output.is_verbose()))?;
+    Ok(if plan.totals.incompleteness() > 0 { Exit::Incomplete } else { Exit::Done })
+}
+
+fn text(plan: &Plan, verbose: bool) -> String {
+    let regions: Vec<&str> = plan.regions.iter().map(crate::model::Region::as_str).collect();
+    let mut lines = vec![
+        Output::bold(&format!("Would collect {}, {}", counted(plan.totals.found, "object"), bytes(plan.totals.found_bytes))),
+        format!("As       {}", printable(&plan.caller.arn)),
+        format!("Regions  {}", regions.join(", ")),
+    ];
+    if let Some(url) = &plan.endpoint_url {
+        lines.push(format!("Endpoint {} instead of AWS's own", printable(url)));
+    }
+    lines.push(format!(
+        "Requests {} were made for this plan; a collection makes about {}",
+        thousands(plan.requests),
+        thousands(plan.requests_expected)
+    ));
+    lines.push(String::new());
+    let rows = plan.rows.iter().map(|row| {
+        let gaps: Vec<String> = row.gaps.iter().map(|(reason, count)| format!("{count} {}", reason.as_str())).collect();
+        vec![
+            row.source.clone(),
+            row.account.map_or_else(|| "-".to_owned(), |account| account.to_string()),
+            row.region.as_ref().map_or_else(|| "-".to_owned(), ToString::to_string),
+            thousands(row.found),
+            bytes(row.found_bytes),
+            gaps.join(", "),
+        ]
+    });
+    lines.push(table(&["Source", "Account", "Region", "Objects", "Bytes", "Gaps"], &[3, 4], rows.collect()));
+    let gaps: Vec<&Gap> = plan.gaps.iter().filter(|gap| verbose || gap.reason.is_incompleteness()).collect();
+    if !gaps.is_empty() {
+        lines.push(String::new());
+        lines.push(Output::bold(&format!("Out of reach ({})", gaps.len())));
+        lines.extend(gaps.into_iter().map(gap_line));
+    }
+    lines.join("\n")
+}

@@ -1,0 +1,118 @@
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use crate::case::event::{Event, VerificationRecorded};
+use crate::case::{CaseFolder, CaseWriter};
+use crate::model::{Severity, Timestamp};
+use crate::seal::{SealError, SealStatement, SigningKey, seal_case};
+
+use super::output::{Output, bytes, thousands};
+use super::tool::this_tool;
+use super::verify::verify_with_progress;
+use super::{CliError, Exit};
+
+/// Sign for a case: exactly this evidence, exactly this ledger.
+///
+/// The case is verified first. Tampering that happened in AWS does not stand in the way, for it is evidence too and the seal covers
+/// the finding; damage to the case itself does. Then the bag's manifests are written, the payload is made read-only, and the
+/// statement over all of it is signed with an SSH key.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example: caselock seal IR-2026-014 --signing-key ~/.ssh/id_ed25519\n\n\
+    Keys of the kinds Ed25519 and ECDSA P-256 sign in process; RSA, agent and hardware keys through the system's ssh-keygen.\n\
+    A passphrase is read from CASELOCK_KEY_PASSPHRASE, never from the command line.")]
+pub(super) struct SealArguments {
+    /// The case folder.
+    case: PathBuf,
+    /// The SSH private key to sign with.
+    #[arg(long, value_name = "KEY")]
+    signing_key: PathBuf,
+    /// The signer's name in the allowed signers, such as an e-mail address; the key's comment if left out.
+    #[arg(long, value_name = "NAME")]
+    principal: Option<String>,
+    /// A remark that becomes part of the seal.
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    notes: String,
+}
+
+#[derive(Serialize)]
+struct Result<'a> {
+    seal: &'a str,
+    sha256: String,
+    verdict: &'static str,
+    statement: &'a SealStatement,
+}
+
+pub(super) fn run(arguments: &SealArguments, output: &Output) -> std::result::Result<Exit, CliError> {
+    let folder = CaseFolder::open(&arguments.case)?;
+    let passphrase = std::env::var("CASELOCK_KEY_PASSPHRASE").ok();
+    let mut key = SigningKey::load(&arguments.signing_key, passphrase.as_deref()).map_err(|error| {
+        CliError::new(Exit::Usage, &error)
+            .meaning("The case is unchanged.")
+            .next("Give an SSH private key with --signing-key; ssh-keygen -t ed25519 makes one.")
+    })?;
+    if let Some(principal) = &arguments.principal {
+        key = key.with_principal(principal).map_err(|error| CliError::new(Exit::Usage, &error))?;
+    }
+    for notice in key.notices() {
+        output.note(&format!("note: {notice}"));
+    }
+    let mut writer = CaseWriter::open(&arguments.case)?;
+    let report = verify_with_progress(&folder, None, output)?;
+    if report.case_failures > 0 {
+        let failures = report.findings.iter().filter(|finding| finding.severity == Severity::Failure);
+        let named: Vec<String> = failures.take(3).map(|finding| format!("{} {}", finding.kind, finding.object)).collect();
+        return Err(CliError {
+            exit: Exit::Integrity,
+            ..CliError::failed(format!("the case itself is damaged: {}", named.join("; ")))
+        }
+        .meaning("Nothing was sealed: a seal over damaged evidence would only hide the damage.")
+        .next("Run `caselock verify` for the whole picture, and compare the folder with a copy."));
+    }
+    let tool = this_tool();
+    writer.append(Event::VerificationRecorded(VerificationRecorded {
+        verdict: report.verdict.as_str().to_owned(),
+        artifacts_valid: report.artifacts.valid,
+        failures: report.failures(),
+        tool: tool.clone(),
+    }))?;
+    let now = Timestamp::new(chrono::Utc::now());
+    let sealed = seal_case(&mut writer, &key, now, &tool, &arguments.notes).map_err(|error| explain(&error))?;
+    let result = Result {
+        seal: &sealed.path,
+        sha256: sealed.sha256.to_string(),
+        verdict: report.verdict.as_str(),
+        statement: &sealed.statement,
+    };
+    output.result(&result, || {
+        let statement = &sealed.statement;
+        let case = arguments.case.display();
+        [
+            Output::bold(&format!(
+                "Sealed: {} artifacts, {}",
+                thousands(statement.artifacts.count),
+                bytes(statement.artifacts.bytes)
+            )),
+            format!("Seal     {} (SHA-256 {})", sealed.path, sealed.sha256),
+            format!("Ledger   {} lines, root {}", statement.ledger.lines, statement.ledger.root),
+            format!("Signer   {} {}", statement.signer.principal, statement.signer.fingerprint),
+            format!("Verdict  {} when sealed", report.verdict.as_str()),
+            String::new(),
+            "Tell the recipient the signer's fingerprint by another channel: it is what makes the seal yours.".to_owned(),
+            format!("Next: caselock package {case} -o {case}.zip"),
+        ]
+        .join("\n")
+    })?;
+    Ok(Exit::Done)
+}
+
+fn explain(error: &SealError) -> CliError {
+    if error.is_integrity_failure() {
+        return CliError::new(Exit::Integrity, error)
+            .meaning("Nothing was sealed: a seal over damaged evidence would only hide the damage.")
+            .next("Run `caselock verify` for the whole picture.");
+    }
+    CliError::new(Exit::Failed, error)
+        .meaning("The evidence is unchanged.")
+        .next("Mend the cause, then seal again; an attempt that was cut off is simply made again.")
+}

@@ -1,0 +1,106 @@
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use crate::case::event::{Gap, GapReason};
+use crate::case::summary::{Summary, SummaryRow, summarize};
+use crate::case::{CaseFolder, CaseIdentity, read_identity};
+use crate::model::printable;
+
+use super::output::{Output, bytes, thousands};
+use super::table::table;
+use super::{CliError, Exit};
+
+/// Show what a case holds so far, what could not be had, and what to do next.
+///
+/// Reads the ledger only, so it is quick, and may run beside a collection. It proves nothing: `caselock verify` does.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example: caselock status IR-2026-014")]
+pub(super) struct StatusArguments {
+    /// The case folder.
+    case: PathBuf,
+}
+
+#[derive(Serialize)]
+struct Status<'a> {
+    case: &'a CaseIdentity,
+    #[serde(flatten)]
+    summary: &'a Summary,
+    next: String,
+}
+
+pub(super) fn run(arguments: &StatusArguments, output: &Output) -> Result<Exit, CliError> {
+    let folder = CaseFolder::open(&arguments.case)?;
+    let identity = read_identity(&folder)?;
+    let summary = summarize(&folder)?;
+    let next = next(&summary, &arguments.case.display().to_string());
+    let status = Status { case: &identity, summary: &summary, next: next.clone() };
+    output.result(&status, || text(&identity, &summary, &next, output.is_verbose()))?;
+    let incomplete = !summary.is_finished() || summary.gaps.iter().any(|gap| gap.reason.is_incompleteness());
+    Ok(if incomplete { Exit::Incomplete } else { Exit::Done })
+}
+
+fn next(summary: &Summary, case: &str) -> String {
+    if !summary.is_finished() {
+        format!("caselock collect {case}    (goes on where it stopped)")
+    } else if summary.seals.is_empty() {
+        format!("caselock verify {case}, then caselock seal {case} --signing-key KEY")
+    } else if summary.packages.is_empty() {
+        format!("caselock package {case} -o {case}.zip")
+    } else {
+        format!("caselock verify {case}")
+    }
+}
+
+fn text(identity: &CaseIdentity, summary: &Summary, next: &str, verbose: bool) -> String {
+    let mut lines = vec![
+        Output::bold(&format!("Case {}", printable(&identity.case_number))),
+        format!("Window   {} (UTC)", identity.window),
+    ];
+    for run in &summary.runs {
+        let end = run.finished.map_or_else(|| "not finished".to_owned(), |at| format!("finished {at}"));
+        lines.push(format!("Run {}    started {}, {end}, as {}", run.run, run.started, printable(&run.caller)));
+    }
+    lines.push(format!("Holds    {} artifacts, {}", thousands(summary.artifacts), bytes(summary.bytes)));
+    lines.push(format!("Ledger   {} lines, root {}", thousands(summary.ledger_lines), summary.ledger_root));
+    lines.push(format!("Seals    {}", if summary.seals.is_empty() { "none".to_owned() } else { summary.seals.join(", ") }));
+    lines.push(String::new());
+    lines.push(rows_table(&summary.rows));
+    let gaps: Vec<&Gap> = summary.gaps.iter().filter(|gap| verbose || gap.reason.is_incompleteness()).collect();
+    if !gaps.is_empty() {
+        lines.push(String::new());
+        lines.push(Output::bold(&format!("Not had ({})", gaps.len())));
+        lines.extend(gaps.into_iter().map(gap_line));
+    }
+    lines.push(String::new());
+    lines.push(format!("Next: {next}"));
+    lines.join("\n")
+}
+
+/// One gap on one line.
+pub(super) fn gap_line(gap: &Gap) -> String {
+    let place: Vec<String> =
+        gap.account.iter().map(ToString::to_string).chain(gap.region.iter().map(ToString::to_string)).collect();
+    let code = gap.error_code.as_ref().map(|code| format!(" ({})", printable(code))).unwrap_or_default();
+    let detail = gap.detail.as_ref().map(|detail| format!(" — {}", printable(detail))).unwrap_or_default();
+    format!("  {} {} [{}] {}{code}{detail}", gap.reason.as_str(), printable(&gap.what), place.join(" "), gap.source)
+}
+
+/// The table source × account × region.
+pub(super) fn rows_table(rows: &[SummaryRow]) -> String {
+    let rows = rows.iter().map(|row| {
+        let gaps: Vec<String> =
+            row.gaps.iter().map(|(reason, count): (&GapReason, &u64)| format!("{count} {}", reason.as_str())).collect();
+        vec![
+            row.source.clone(),
+            row.account.map_or_else(|| "-".to_owned(), |account| account.to_string()),
+            row.region.as_ref().map_or_else(|| "-".to_owned(), ToString::to_string),
+            thousands(row.found),
+            thousands(row.objects),
+            thousands(row.responses),
+            bytes(row.bytes),
+            gaps.join(", "),
+        ]
+    });
+    table(&["Source", "Account", "Region", "Found", "Objects", "Answers", "Bytes", "Gaps"], &[3, 4, 5, 6], rows.collect())
+}

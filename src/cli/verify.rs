@@ -1,0 +1,250 @@
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::case::{CaseFiles, CaseFolder};
+use crate::cloudtrail::coverage::HourStatus;
+use crate::model::{Finding, Severity};
+use crate::package::PackageFiles;
+use crate::seal::AllowedSigners;
+use crate::verify::{Options, Report, SealReport, SignatureState, TrailReport, Verdict, verify};
+
+use super::output::{Output, bytes, counted, thousands, wrapped};
+use super::table::table;
+use super::{CliError, Exit};
+
+/// Check everything that can be checked about a case folder or a package, offline.
+///
+/// Every stored byte against the ledger, the ledger's chain, the seals, and CloudTrail's own signatures: each digest, each link, each
+/// listed log, each hour of the window. Nothing is written, and AWS is not asked.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example: caselock verify IR-2026-014\n         caselock verify IR-2026-014.zip --json")]
+pub(super) struct VerifyArguments {
+    /// The case folder, or the package.
+    case: PathBuf,
+    /// Who is trusted to seal, in OpenSSH's format of `allowed_signers`.
+    #[arg(long, value_name = "FILE")]
+    allowed_signers: Option<PathBuf>,
+}
+
+/// How many findings of a kind are shown unless everything is.
+const SHOWN: usize = 3;
+
+pub(super) fn run(arguments: &VerifyArguments, output: &Output) -> Result<Exit, CliError> {
+    let files = open(&arguments.case)?;
+    let allowed = arguments.allowed_signers.as_deref().map(read_allowed_signers).transpose()?;
+    let report = verify_with_progress(&*files, allowed.as_ref(), output)?;
+    output.result(&report, || text(&report, output.is_verbose()))?;
+    Ok(exit_of(report.verdict))
+}
+
+/// Verifies, showing how far it has come.
+pub(super) fn verify_with_progress(
+    files: &dyn CaseFiles,
+    allowed: Option<&AllowedSigners>,
+    output: &Output,
+) -> Result<Report, CliError> {
+    let bar = super::progress::bar(output, "verifying");
+    let done = AtomicU64::new(0);
+    let progress = |files: u64, size: u64| {
+        done.fetch_add(files, Ordering::Relaxed);
+        bar.add(files, size);
+    };
+    let report = verify(files, &Options { allowed_signers: allowed, progress: &progress, ..Options::default() });
+    bar.finish();
+    Ok(report?)
+}
+
+/// Opens a case where it lies: a folder, or a package.
+pub(super) fn open(path: &Path) -> Result<Box<dyn CaseFiles>, CliError> {
+    if path.is_file() {
+        let package = PackageFiles::open(path).map_err(|error| {
+            CliError::new(Exit::Integrity, &error)
+                .meaning("A package that does not hold to the format proves nothing about what is in it.")
+                .next("Compare its SHA-256 with the one that was handed over with it, and ask for another copy.")
+        })?;
+        return Ok(Box::new(package));
+    }
+    Ok(Box::new(CaseFolder::open(path)?))
+}
+
+fn read_allowed_signers(path: &Path) -> Result<AllowedSigners, CliError> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| CliError::new(Exit::Usage, &error).next(format!("Check the path {}.", path.display())))?;
+    AllowedSigners::parse(&text).map_err(|error| CliError::new(Exit::Usage, &error))
+}
+
+pub(super) fn exit_of(verdict: Verdict) -> Exit {
+    match verdict {
+        Verdict::Pass => Exit::Done,
+        Verdict::Fail => Exit::Integrity,
+        Verdict::Incomplete => Exit::Incomplete,
+    }
+}
+
+/// The report as text: the verdict in one sentence first, then what was proven, then findings by weight.
+pub(super) fn text(report: &Report, verbose: bool) -> String {
+    let mut lines = vec![Output::bold(&wrapped(&sentence(report), "")), String::new()];
+    let artifacts = &report.artifacts;
+    lines.push(format!(
+        "Stored files   {} of {} unchanged since they were acquired ({})",
+        thousands(artifacts.valid),
+        thousands(artifacts.total),
+        bytes(artifacts.bytes)
+    ));
+    let chain = if report.ledger.valid { "every line follows from the one before" } else { "BROKEN" };
+    lines.push(format!(
+        "Ledger         {}, {chain}",
+        if report.ledger.entries == 1 { "1 entry".to_owned() } else { format!("{} entries", thousands(report.ledger.entries)) }
+    ));
+    lines.push(format!("               root {}", report.ledger.root));
+    lines.extend(seal_lines(&report.seals));
+    lines.extend(trail_lines(report));
+    for severity in [Severity::Failure, Severity::Gap, Severity::Notice] {
+        lines.extend(finding_lines(&report.findings, severity, verbose));
+    }
+    lines.join("\n")
+}
+
+pub(super) fn sentence(report: &Report) -> String {
+    let failures = report.findings.iter().filter(|finding| finding.severity == Severity::Failure).count();
+    let hours = |wanted: fn(HourStatus) -> bool| -> u64 {
+        let rows = report.cloudtrail.iter().flat_map(|trail| &trail.hours);
+        rows.filter(|(status, _)| wanted(**status)).map(|(_, count)| count).sum()
+    };
+    let (proven, open) = (hours(|status| status == HourStatus::Verified), hours(|status| status != HourStatus::Verified));
+    match report.verdict {
+        Verdict::Pass => {
+            "PASS: every stored byte is as acquired, and AWS's signatures prove every hour of the window.".to_owned()
+        }
+        Verdict::Fail => format!(
+            "FAIL: {} of tampering, loss or damage. Do not rely on this evidence before each is explained.",
+            counted(u64::try_from(failures).unwrap_or(u64::MAX), "sign")
+        ),
+        Verdict::Incomplete if proven + open == 0 => {
+            "INCOMPLETE: what is there is as acquired, but AWS's signatures prove none of it.".to_owned()
+        }
+        Verdict::Incomplete => format!(
+            "INCOMPLETE: what is there is genuine and unchanged; AWS's signatures prove {} of {} (hours × regions).",
+            thousands(proven),
+            counted(proven + open, "hour")
+        ),
+    }
+}
+
+fn seal_lines(seals: &[SealReport]) -> Vec<String> {
+    if seals.is_empty() {
+        return vec!["Seal           none yet: nobody has signed for this case".to_owned()];
+    }
+    let mut lines = Vec::new();
+    for seal in seals {
+        let signature = match seal.signature {
+            SignatureState::Valid => "signature valid",
+            SignatureState::Invalid => "signature INVALID",
+            SignatureState::Absent => "NOT SIGNED",
+            SignatureState::Unchecked => "signature not checked here (use ssh-keygen, see VERIFY.txt)",
+        };
+        let when = seal.time.map(|time| format!(", sealed {time}")).unwrap_or_default();
+        lines.push(format!("Seal           {}: {signature}{when}", seal.file));
+        let trust = match seal.trusted {
+            Some(true) => "is trusted: it is in the allowed signers you gave",
+            Some(false) => "is NOT among the allowed signers you gave",
+            None => "was vouched for by nobody: compare it with what the signer tells you",
+        };
+        if let Some(signer) = &seal.signer {
+            lines.push(format!("               key {signer}"));
+            lines.push(format!("               {trust}"));
+        }
+    }
+    lines
+}
+
+fn trail_lines(report: &Report) -> Vec<String> {
+    if report.cloudtrail.is_empty() {
+        return vec!["CloudTrail     no digests, nothing to prove".to_owned()];
+    }
+    let rows = report.cloudtrail.iter().map(trail_row).collect();
+    let mut lines = vec![String::new()];
+    lines.push(table(&["Trail", "Account", "Region", "Hours proven", "Digests", "Logs", "Not proven"], &[3, 4, 5], rows));
+    if let Some(window) = &report.window {
+        lines.push(String::new());
+        lines.push(format!("Hour by hour, {window} (UTC)"));
+        let width = report.cloudtrail.iter().map(|trail| trail.region.as_str().len()).max().unwrap_or(0);
+        for trail in &report.cloudtrail {
+            let mut picture = String::new();
+            let mut hour = window.start().floor_hour();
+            while hour < window.end() {
+                let range = trail.uncovered_hours.iter().find(|range| range.from <= hour && hour < range.to);
+                picture.push(symbol(range.map_or(HourStatus::Verified, |range| range.status)));
+                hour = hour.plus_seconds(3600);
+            }
+            lines.push(format!("  {:width$}  {picture}", trail.region.as_str()));
+        }
+        lines.push(format!(
+            "  {:width$}  # proven  o logging off  . pending  ? no proof  ! missing, changed or forged  x unreadable",
+            ""
+        ));
+    }
+    lines
+}
+
+fn symbol(status: HourStatus) -> char {
+    match status {
+        HourStatus::Verified => '#',
+        HourStatus::LoggingOff => 'o',
+        HourStatus::Pending => '.',
+        HourStatus::Restart | HourStatus::NoDigests => '?',
+        HourStatus::Unreadable => 'x',
+        HourStatus::LogMissing | HourStatus::DigestMissing | HourStatus::DigestInvalid | HourStatus::LogModified => '!',
+    }
+}
+
+fn trail_row(trail: &TrailReport) -> Vec<String> {
+    let total: u64 = trail.hours.values().sum();
+    let proven = trail.hours.get(&HourStatus::Verified).copied().unwrap_or(0);
+    let not_proven: Vec<String> = trail
+        .hours
+        .iter()
+        .filter(|(status, _)| **status != HourStatus::Verified)
+        .map(|(status, count)| format!("{count} {}", status.as_str()))
+        .collect();
+    let name = trail.trail_arn.rsplit('/').next().unwrap_or_default();
+    let digests = trail.digests.verified + trail.digests.invalid + trail.digests.missing + trail.digests.unreadable;
+    let logs = &trail.logs;
+    let all = logs.verified + logs.modified + logs.missing + logs.malformed + logs.uncovered + logs.pending + logs.unreadable;
+    vec![
+        name.to_owned(),
+        trail.account.to_string(),
+        trail.region.to_string(),
+        format!("{proven}/{total}"),
+        format!("{}/{digests}", trail.digests.verified),
+        format!("{}/{all}", logs.verified),
+        not_proven.join(", "),
+    ]
+}
+
+fn finding_lines(findings: &[Finding], severity: Severity, verbose: bool) -> Vec<String> {
+    let chosen: Vec<&Finding> = findings.iter().filter(|finding| finding.severity == severity).collect();
+    if chosen.is_empty() {
+        return Vec::new();
+    }
+    let title = match severity {
+        Severity::Failure => "Changed, removed or forged",
+        Severity::Gap => "Cannot be proven",
+        Severity::Notice => "To know",
+    };
+    let mut lines = vec![String::new(), Output::bold(&format!("{title} ({})", chosen.len()))];
+    let mut at = 0;
+    while let Some(first) = chosen.get(at) {
+        let same = chosen.iter().skip(at).take_while(|finding| finding.kind == first.kind).count();
+        let shown = if verbose { same } else { same.min(SHOWN) };
+        for finding in chosen.iter().skip(at).take(shown) {
+            lines.push(format!("  {}  {}", finding.kind, finding.object));
+            lines.push(wrapped(&finding.detail, "      "));
+        }
+        if shown < same {
+            lines.push(format!("  {}  and {} more (--verbose shows all)", first.kind, same - shown));
+        }
+        at += same;
+    }
+    lines
+}

@@ -1,0 +1,14 @@
+//! The package: one zip of a sealed case, written so that the same case always gives the same bytes, and read without trust.
+//!
+//! docs/case-format.md is normative. Members are stored, sorted, with fixed times and modes, under one top folder named after
+//! the case number. Reading needs no unpacking and believes nothing: the whole structure is checked before a member is shown.
+
+mod central;
+mod error;
+mod files;
+mod lookup;
+mod writing;
+
+pub use error::PackageError;
+pub use files::PackageFiles;
+pub use writing::{PackageSummary, top_folder, write_package};

@@ -1,0 +1,98 @@
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::case::CaseError;
+
+/// Why a package could not be written or is not read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PackageError {
+    /// The operating system refused.
+    #[error("cannot {doing} `{}`", path.display())]
+    Io {
+        /// A verb phrase.
+        doing: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The case could not be read.
+    #[error("cannot read the case")]
+    Case(#[from] CaseError),
+    /// The case has no seal, so nothing says what a package of it would hold.
+    #[error("the case in `{}` is not sealed", path.display())]
+    Unsealed {
+        /// The case folder.
+        path: PathBuf,
+    },
+    /// There is a file already.
+    #[error("`{}` already exists", path.display())]
+    Exists {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The package's name cannot stand in a list of hashes.
+    #[error("`{}` cannot name a package: a file name without control characters and backslashes is needed", path.display())]
+    Name {
+        /// The name.
+        path: PathBuf,
+    },
+    /// A file of the case is not what its seal covers.
+    #[error("`{}` is not what the seal covers: {problem}", path.display())]
+    NotAsSealed {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// The zip could not be written.
+    #[error("cannot write the package `{}`", path.display())]
+    Zip {
+        /// The package.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: zip::result::ZipError,
+    },
+    /// The file is not a package, or one that was tampered with.
+    #[error("`{}` is not a package as caselock writes it: at byte {offset}, {problem}", path.display())]
+    Malformed {
+        /// The package.
+        path: PathBuf,
+        /// Where in it.
+        offset: u64,
+        /// What is wrong there.
+        problem: String,
+    },
+}
+
+impl PackageError {
+    /// Whether something was changed, removed or forged, rather than that the work could not be done.
+    #[must_use]
+    pub fn is_integrity_failure(&self) -> bool {
+        match self {
+            Self::NotAsSealed { .. } | Self::Malformed { .. } => true,
+            Self::Io { .. } | Self::Unsealed { .. } | Self::Exists { .. } | Self::Name { .. } | Self::Zip { .. } => false,
+            Self::Case(error) => matches!(error, CaseError::Malformed { .. } | CaseError::BrokenLedger { .. }),
+        }
+    }
+}
+
+/// Gives an I/O error what was being done, and on what.
+pub(super) trait IoContext<T> {
+    fn doing(self, doing: &'static str, path: &Path) -> Result<T, PackageError>;
+}
+
+impl<T> IoContext<T> for io::Result<T> {
+    fn doing(self, doing: &'static str, path: &Path) -> Result<T, PackageError> {
+        self.map_err(|source| PackageError::Io { doing, path: path.to_owned(), source })
+    }
+}
+
+impl<T> IoContext<T> for rustix::io::Result<T> {
+    fn doing(self, doing: &'static str, path: &Path) -> Result<T, PackageError> {
+        self.map_err(|errno| PackageError::Io { doing, path: path.to_owned(), source: errno.into() })
+    }
+}

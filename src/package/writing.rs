@@ -1,0 +1,381 @@
+//! Writing a package: the members in the order of their names, hashed on the way and compared with what the seal covers.
+#![expect(clippy::disallowed_methods, reason = "writes the package, outside the case and never over an existing file")]
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::io::Errno;
+use zip::write::SimpleFileOptions;
+use zip::{CompressionMethod, DateTime, ZipWriter};
+
+use crate::case::merkle::MerkleTree;
+use crate::case::{CaseFiles, CaseFolder, Found, LEDGER, read_bounded, read_identity};
+use crate::model::{HashingReader, Sha256Hash, Sha256Hasher};
+use crate::seal::manifest::{Lists, ManifestReader};
+use crate::seal::{MANIFEST, SealFile, SealNumbers, SealStatement, SignatureProblem, TAG_MANIFEST, verify_signature};
+
+use super::PackageError;
+use super::error::IoContext as _;
+
+/// From this size on a member has zip64 fields.
+const ZIP64_FROM: u64 = 0xFFFF_FFFF;
+/// Largest tag manifest that is read.
+const TAG_MANIFEST_LIMIT: u64 = 1024 * 1024;
+/// Longest name of the top folder.
+const TOP_LIMIT: usize = 40;
+/// Copied at once.
+const BUFFER: usize = 256 * 1024;
+
+/// A package that was just written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PackageSummary {
+    /// The file.
+    pub path: PathBuf,
+    /// Its bytes.
+    pub size: u64,
+    /// Its SHA-256, which also stands in the `.sha256` file beside it.
+    pub sha256: Sha256Hash,
+    /// How many files it holds.
+    pub files: u64,
+    /// The seal it carries: the statement's file, from the case folder.
+    pub seal: String,
+}
+
+/// Writes the package of a sealed case to `out`: exactly what the latest complete seal covers, and the seals up to it.
+///
+/// The same sealed case gives the same bytes, wherever its folder lies and however often it was packaged. Every file is hashed on
+/// the way; one that is not what the seal covers stops the writing, and nothing is left at `out`.
+pub fn write_package(case: &CaseFolder, out: &Path) -> Result<PackageSummary, PackageError> {
+    let name = file_name(out)?;
+    let list = with_suffix(out, ".sha256");
+    for taken in [out, &list] {
+        if taken.symlink_metadata().is_ok() {
+            return Err(PackageError::Exists { path: taken.to_owned() });
+        }
+    }
+    let sealed = Contents::of(case)?;
+    let part = Part::create(out)?;
+    let files = write_members(case, &sealed, &part)?;
+    part.file.sync_all().doing("flush", &part.path)?;
+    let (sha256, size) =
+        HashingReader::new(File::open(&part.path).doing("open", &part.path)?).finish().doing("read", &part.path)?;
+    part.name(out)?;
+    let line = format!("{sha256}  {name}\n");
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o444).open(&list).doing("create", &list)?;
+    file.write_all(line.as_bytes()).and_then(|()| file.sync_all()).doing("write", &list)?;
+    let folder = out.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    File::open(folder).and_then(|folder| folder.sync_all()).doing("flush", folder)?;
+    Ok(PackageSummary { path: out.to_owned(), size, sha256, files, seal: sealed.seal_path })
+}
+
+/// The name of a package's top folder: the case number with everything but letters, digits, `.`, `_` and `-` as `-`.
+///
+/// The case number and not the name of the case folder, so that a copy of the folder under another name gives the same package.
+#[must_use]
+pub fn top_folder(case_number: &str) -> String {
+    let safe = |c: char| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '-' };
+    let name: String = case_number.trim().chars().map(safe).take(TOP_LIMIT).collect();
+    let name = name.trim_matches(['.', '-']);
+    let stem = name.split('.').next().unwrap_or_default().to_ascii_uppercase();
+    let device = matches!(stem.as_str(), "CON" | "PRN" | "AUX" | "NUL")
+        || (stem.len() == 4 && (stem.starts_with("COM") || stem.starts_with("LPT")));
+    match name {
+        "" => "case".to_owned(),
+        name if device => format!("case-{name}"),
+        name => name.to_owned(),
+    }
+}
+
+/// What a package holds besides the payload.
+#[derive(Debug)]
+struct Contents {
+    top: String,
+    statement: SealStatement,
+    seal_path: String,
+    /// Everything but the payload, in the order of the paths' bytes.
+    tags: Vec<Tag>,
+}
+
+#[derive(Debug)]
+struct Tag {
+    path: String,
+    /// What the seal says of it, where the seal covers it by a hash.
+    sha256: Option<Sha256Hash>,
+    /// Only so many bytes of it: the ledger goes on after the seal.
+    bytes: Option<u64>,
+}
+
+impl Contents {
+    fn of(case: &CaseFolder) -> Result<Self, PackageError> {
+        let changed =
+            |path: &str, problem: &str| PackageError::NotAsSealed { path: case.describe(path), problem: problem.to_owned() };
+        let (seals, statement, seal_path) = covering_seals(case)?;
+        let identity = read_identity(case)?;
+        if identity.case_number != statement.case_number {
+            return Err(changed(crate::case::CASE_TOML, "its case number is not the one that was sealed"));
+        }
+        let tag_manifest = read_bounded(case, TAG_MANIFEST, TAG_MANIFEST_LIMIT)?;
+        let hash = Sha256Hash::of(&tag_manifest);
+        if hash != statement.tagmanifest_sha256 {
+            return Err(changed(TAG_MANIFEST, "its SHA-256 is another"));
+        }
+        let mut tags = vec![Tag { path: TAG_MANIFEST.to_owned(), sha256: Some(hash), bytes: None }];
+        let mut lines = ManifestReader::new(tag_manifest.as_slice(), Lists::Tags);
+        while let Some(line) = lines.next_line().map_err(|error| changed(TAG_MANIFEST, &error.to_string()))? {
+            tags.push(Tag { path: line.path, sha256: Some(line.sha256), bytes: None });
+        }
+        if !tags.iter().any(|tag| tag.path == MANIFEST && tag.sha256 == Some(statement.manifest_sha256)) {
+            return Err(changed(TAG_MANIFEST, "it does not list the payload manifest that was sealed"));
+        }
+        let bytes = sealed_ledger_bytes(case, &statement)?;
+        tags.push(Tag { path: LEDGER.to_owned(), sha256: None, bytes: Some(bytes) });
+        for seal in seals {
+            let parts = [("", &seal.statement), (".sig", &seal.signature)];
+            for (extension, bytes) in parts {
+                if let Some(bytes) = bytes {
+                    let path = format!("{}{extension}", seal.path);
+                    tags.push(Tag { path, sha256: Some(Sha256Hash::of(bytes)), bytes: None });
+                }
+            }
+            if let Some(bytes) = &seal.timestamp {
+                let path = seal.path.replace(".json", ".json.tsr");
+                tags.push(Tag { path, sha256: Some(Sha256Hash::of(bytes)), bytes: None });
+            }
+        }
+        tags.sort_by(|a, b| a.path.cmp(&b.path));
+        Ok(Self { top: top_folder(&statement.case_number), statement, seal_path, tags })
+    }
+}
+
+/// The seals up to the latest complete one, and what that one says.
+fn covering_seals(case: &CaseFolder) -> Result<(Vec<SealFile>, SealStatement, String), PackageError> {
+    let mut numbers = SealNumbers::default();
+    if case.describe(crate::seal::SEALS).is_dir() {
+        case.walk_below(crate::seal::SEALS, &mut |found| {
+            if let Found::File { path, .. } = found {
+                numbers.observe(path);
+            }
+        })?;
+    }
+    let mut seals = numbers.read(case)?;
+    while seals.last().is_some_and(|seal| !seal.is_complete()) {
+        seals.pop();
+    }
+    let Some((statement, signature, path)) =
+        seals.last().and_then(|seal| Some((seal.statement.as_deref()?, seal.signature.as_deref()?, seal.path.clone())))
+    else {
+        return Err(PackageError::Unsealed { path: case.root().to_owned() });
+    };
+    let broken = |problem: String| PackageError::NotAsSealed { path: case.describe(&path), problem };
+    let parsed = SealStatement::parse(statement).map_err(|error| broken(error.to_string()))?;
+    match verify_signature(statement, signature) {
+        Ok(signer) if signer.public_key != parsed.signer.public_key => {
+            return Err(broken(format!("it is signed with the key {}, not with the one it names", signer.fingerprint)));
+        }
+        Ok(_) | Err(SignatureProblem::NotChecked { .. }) => {}
+        Err(problem) => return Err(broken(format!("as to its signature, {problem}"))),
+    }
+    Ok((seals, parsed, path))
+}
+
+/// How many bytes the sealed lines of the ledger have, which must be the ones that were sealed.
+fn sealed_ledger_bytes(case: &CaseFolder, statement: &SealStatement) -> Result<u64, PackageError> {
+    let place = case.describe(LEDGER);
+    let changed = |problem: &str| PackageError::NotAsSealed { path: place.clone(), problem: problem.to_owned() };
+    let mut reader = BufReader::with_capacity(BUFFER, case.open(LEDGER)?);
+    let mut tree = MerkleTree::default();
+    let mut line = Vec::new();
+    let mut bytes = 0;
+    for _ in 0..statement.ledger.lines {
+        line.clear();
+        let read = (&mut reader).take(4 * 1024 * 1024).read_until(b'\n', &mut line).doing("read", &place)?;
+        let Some(content) = line.strip_suffix(b"\n") else { return Err(changed("it is shorter than it was")) };
+        tree.push(content);
+        bytes += u64::try_from(read).unwrap_or(0);
+    }
+    if tree.root() == statement.ledger.root { Ok(bytes) } else { Err(changed("its sealed lines were changed")) }
+}
+
+fn write_members(case: &CaseFolder, sealed: &Contents, part: &Part) -> Result<u64, PackageError> {
+    let mut members = Members {
+        case,
+        zip: ZipWriter::new(BufWriter::with_capacity(BUFFER, part.file.try_clone().doing("write", &part.path)?)),
+        top: &sealed.top,
+        path: &part.path,
+        buffer: vec![0; BUFFER],
+        files: 0,
+    };
+    let (before, after): (Vec<&Tag>, Vec<&Tag>) = sealed.tags.iter().partition(|tag| tag.path.as_str() < "data/");
+    for tag in before {
+        members.add(&tag.path, tag.sha256, tag.bytes)?;
+    }
+    let place = case.describe(MANIFEST);
+    let changed = |problem: String| PackageError::NotAsSealed { path: place.clone(), problem };
+    let mut manifest = ManifestReader::new(BufReader::with_capacity(BUFFER, case.open(MANIFEST)?), Lists::Payload);
+    let mut listed = 0;
+    while let Some(line) = manifest.next_line().map_err(|error| changed(error.to_string()))? {
+        members.add(&line.path, Some(line.sha256), None)?;
+        listed += 1;
+    }
+    if listed != sealed.statement.artifacts.count {
+        return Err(changed(format!("it lists {listed} files where {} were sealed", sealed.statement.artifacts.count)));
+    }
+    refuse_unlisted(case, listed)?;
+    for tag in after {
+        members.add(&tag.path, tag.sha256, tag.bytes)?;
+    }
+    let files = members.files;
+    let zip_error = |source| PackageError::Zip { path: part.path.clone(), source };
+    let mut writer = members.zip.finish().map_err(zip_error)?;
+    writer.flush().doing("write", &part.path)?;
+    Ok(files)
+}
+
+/// Refuses a payload with more files than the manifest lists; every listed one was just read.
+fn refuse_unlisted(case: &CaseFolder, listed: u64) -> Result<(), PackageError> {
+    let mut found = 0;
+    case.walk_below("data", &mut |_| found += 1)?;
+    if found == listed {
+        return Ok(());
+    }
+    let mut manifest = ManifestReader::new(BufReader::new(case.open(MANIFEST)?), Lists::Payload);
+    let mut next = manifest.next_line().ok().flatten();
+    let mut unlisted = None;
+    case.walk_below("data", &mut |found| {
+        let (Found::File { path, .. } | Found::Foreign { path, .. }) = found;
+        if unlisted.is_none() {
+            if next.as_ref().is_some_and(|line| line.path == path) {
+                next = manifest.next_line().ok().flatten();
+            } else {
+                unlisted = Some(path.to_owned());
+            }
+        }
+    })?;
+    let path = case.describe(&unlisted.unwrap_or_else(|| "data".to_owned()));
+    Err(PackageError::NotAsSealed { path, problem: "it is not in the manifest".to_owned() })
+}
+
+/// The zip on its way to disk.
+struct Members<'a> {
+    case: &'a CaseFolder,
+    zip: ZipWriter<BufWriter<File>>,
+    top: &'a str,
+    path: &'a Path,
+    buffer: Vec<u8>,
+    files: u64,
+}
+
+impl Members<'_> {
+    /// Adds a file of the case, or its first `bytes`, and compares its hash.
+    fn add(&mut self, path: &str, sha256: Option<Sha256Hash>, bytes: Option<u64>) -> Result<(), PackageError> {
+        let place = self.case.describe(path);
+        let size = match bytes {
+            Some(bytes) => bytes,
+            None => place.symlink_metadata().doing("look at", &place)?.len(),
+        };
+        let options = SimpleFileOptions::default()
+            .compression_method(CompressionMethod::Stored)
+            .last_modified_time(DateTime::default())
+            .unix_permissions(0o444)
+            .system(zip::System::Unix)
+            .large_file(size >= ZIP64_FROM);
+        let zip_error = |source| PackageError::Zip { path: self.path.to_owned(), source };
+        self.zip.start_file(format!("{}/{path}", self.top), options).map_err(zip_error)?;
+        let mut reader = self.case.open(path)?.take(bytes.unwrap_or(u64::MAX));
+        let mut hasher = Sha256Hasher::default();
+        let mut written = 0;
+        loop {
+            let count = match reader.read(&mut self.buffer) {
+                Ok(0) => break,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                other => other.doing("read", &place)?,
+            };
+            let piece = self.buffer.get(..count).unwrap_or_default();
+            hasher.update(piece);
+            self.zip.write_all(piece).doing("write", self.path)?;
+            written += u64::try_from(count).unwrap_or(0);
+        }
+        if written != size || sha256.is_some_and(|expected| expected != hasher.finish()) {
+            let problem = "its bytes are not those that were sealed".to_owned();
+            return Err(PackageError::NotAsSealed { path: place, problem });
+        }
+        self.files += 1;
+        Ok(())
+    }
+}
+
+/// The package under its temporary name; removed unless it gets its own.
+#[derive(Debug)]
+struct Part {
+    file: File,
+    path: PathBuf,
+    named: bool,
+}
+
+impl Part {
+    fn create(out: &Path) -> Result<Self, PackageError> {
+        let path = with_suffix(out, ".part");
+        let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o444).open(&path);
+        Ok(Self { file: file.doing("create", &path)?, path, named: false })
+    }
+
+    /// Gives the package its name, never replacing a file.
+    fn name(mut self, out: &Path) -> Result<(), PackageError> {
+        match renameat_with(CWD, &self.path, CWD, out, RenameFlags::NOREPLACE) {
+            Err(Errno::EXIST) => return Err(PackageError::Exists { path: out.to_owned() }),
+            // File systems that cannot rename this way can link.
+            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
+                fs::hard_link(&self.path, out).doing("name", out)?;
+                fs::remove_file(&self.path).doing("discard", &self.path)?;
+            }
+            other => other.doing("name", out)?,
+        }
+        self.named = true;
+        Ok(())
+    }
+}
+
+impl Drop for Part {
+    fn drop(&mut self) {
+        if !self.named {
+            // What stays behind says by its name that it is unfinished.
+            let _removed = fs::remove_file(&self.path);
+        }
+    }
+}
+
+fn file_name(out: &Path) -> Result<&str, PackageError> {
+    let name = out.file_name().and_then(|name| name.to_str());
+    name.filter(|name| !name.contains(|c: char| c.is_control() || c == '\\'))
+        .ok_or_else(|| PackageError::Name { path: out.to_owned() })
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_top_folder_is_a_safe_name_whatever_the_case_number_is() {
+        for (number, expected) in [
+            ("IR-2026-014", "IR-2026-014"),
+            ("Müller ./. AG", "M-ller-.-.-AG"),
+            ("../../etc", "etc"),
+            ("con", "case-con"),
+            ("Lpt1.x", "case-Lpt1.x"),
+            ("...", "case"),
+            ("", "case"),
+        ] {
+            assert_eq!(top_folder(number), expected);
+        }
+        assert_eq!(top_folder(&"x".repeat(100)).len(), 40);
+    }
+}

@@ -1,0 +1,40 @@
+//! The seal: a signed statement over the ledger and the manifests of a case.
+//!
+//! A sealed case is a `BagIt` 1.0 bag (RFC 8493). `custody/seals/NNNN.json` names the ledger's size and Merkle root and the hashes
+//! of both manifests; beside it lies an SSH signature that `ssh-keygen -Y verify` accepts. docs/case-format.md is normative.
+
+mod allowed_signers;
+mod bag;
+mod error;
+mod key;
+pub mod manifest;
+mod payload;
+mod sealing;
+mod seals;
+mod signature;
+mod statement;
+
+pub use allowed_signers::{AllowedSigners, ParseAllowedSignersError};
+pub use error::SealError;
+pub use key::{KeyError, SigningKey};
+pub use sealing::{Sealed, seal_case};
+pub use seals::{SealFile, SealNumbers, read_seals};
+pub use signature::{SignatureProblem, Signer, verify_signature};
+pub use statement::{ArtifactTotals, LedgerHead, ParseSealError, SealStatement, SealedBy};
+
+/// What an SSH signature over a seal is for; a signature for anything else is refused.
+pub const NAMESPACE: &str = "caselock-seal";
+/// The payload manifest.
+pub const MANIFEST: &str = "manifest-sha256.txt";
+/// The tag manifest.
+pub const TAG_MANIFEST: &str = "tagmanifest-sha256.txt";
+/// The public keys of those who sealed first.
+pub const ALLOWED_SIGNERS: &str = "custody/allowed_signers";
+/// Where seals lie.
+pub const SEALS: &str = "custody/seals";
+/// How to check a sealed case without caselock.
+pub const VERIFY_TXT: &str = "VERIFY.txt";
+
+/// Every tag file that the tag manifest lists, in its order.
+pub const TAG_FILES: [&str; 7] =
+    ["README.txt", VERIFY_TXT, "bag-info.txt", "bagit.txt", ALLOWED_SIGNERS, crate::case::CASE_TOML, MANIFEST];

@@ -1,0 +1,177 @@
+//! The payload against the ledger: every file is hashed, on all cores, while its line of the manifest is written.
+
+use std::io::Write;
+use std::num::NonZero;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::{Mutex, PoisonError};
+
+use crate::case::event::{Artifact, Event};
+use crate::case::{CaseError, CaseFiles, CaseFolder, CaseWriter, Found};
+use crate::model::{HashingReader, Sha256Hash};
+
+use super::{ArtifactTotals, SealError, manifest};
+
+/// Files that wait for a worker.
+const QUEUE: usize = 1024;
+
+/// What the ledger records of the payload, small enough for a million artifacts.
+#[derive(Debug, Default)]
+pub(super) struct Recorded {
+    /// Sorted by `key`.
+    entries: Vec<Entry>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    /// The first half of the path's hash. Two paths that share it would be refused, never confused.
+    key: [u8; 16],
+    size: u64,
+    sha256: Sha256Hash,
+    seen: bool,
+}
+
+struct Job {
+    path: String,
+    size: u64,
+    sha256: Sha256Hash,
+}
+
+fn key(path: &str) -> [u8; 16] {
+    let mut key = [0; 16];
+    for (to, from) in key.iter_mut().zip(Sha256Hash::of(path.as_bytes()).as_bytes()) {
+        *to = *from;
+    }
+    key
+}
+
+impl Recorded {
+    pub(super) fn add(&mut self, artifact: &Artifact) {
+        let entry = Entry { key: key(artifact.path.as_str()), size: artifact.size, sha256: artifact.sha256, seen: false };
+        self.entries.push(entry);
+    }
+
+    /// Makes the entries ready for looking up.
+    pub(super) fn finish(&mut self, writer: &CaseWriter) -> Result<(), SealError> {
+        self.entries.sort_unstable_by_key(|entry| entry.key);
+        let twice = self.entries.array_windows().find(|[a, b]| a.key == b.key && (a.size, a.sha256) != (b.size, b.sha256));
+        if let Some([entry, _]) = twice {
+            let path = path_of(writer, entry.key)?;
+            return Err(SealError::RecordedTwice { path });
+        }
+        self.entries.dedup_by_key(|entry| entry.key);
+        if self.entries.is_empty() { Err(SealError::Empty) } else { Ok(()) }
+    }
+
+    fn take(&mut self, path: &str) -> Option<&Entry> {
+        let wanted = key(path);
+        let at = self.entries.binary_search_by_key(&wanted, |entry| entry.key).ok()?;
+        let entry = self.entries.get_mut(at)?;
+        entry.seen = true;
+        Some(entry)
+    }
+}
+
+/// The recorded path with this key.
+fn path_of(writer: &CaseWriter, wanted: [u8; 16]) -> Result<String, CaseError> {
+    let mut found = String::new();
+    writer.read_ledger(&mut |line| {
+        if let Event::ArtifactAcquired(artifact) = &line.entry.event
+            && key(artifact.path.as_str()) == wanted
+        {
+            artifact.path.as_str().clone_into(&mut found);
+        }
+    })?;
+    Ok(found)
+}
+
+/// Hashes every file under `data/`, compares it with the ledger, and writes the payload manifest to `manifest`.
+///
+/// Nothing that was written counts when this fails.
+pub(super) fn check(
+    writer: &CaseWriter,
+    files: &CaseFolder,
+    mut recorded: Recorded,
+    manifest: &mut dyn Write,
+) -> Result<ArtifactTotals, SealError> {
+    let workers = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let first_problem: Mutex<Option<SealError>> = Mutex::new(None);
+    let stop = AtomicBool::new(false);
+    let report = |problem: SealError| {
+        stop.store(true, Ordering::Relaxed);
+        first_problem.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(problem);
+    };
+    let mut totals = ArtifactTotals::default();
+    let (sender, receiver) = sync_channel::<Job>(QUEUE);
+    let receiver = Mutex::new(receiver);
+    std::thread::scope(|scope| {
+        for _ in 0..workers {
+            scope.spawn(|| {
+                while let Some(job) = next_job(&receiver) {
+                    if stop.load(Ordering::Relaxed) {
+                        continue;
+                    }
+                    if let Err(problem) = check_file(files, &job) {
+                        report(problem);
+                    }
+                }
+            });
+        }
+        let walked = files.walk_below("data", &mut |found| {
+            if stop.load(Ordering::Relaxed) {
+                return;
+            }
+            let outcome = match found {
+                Found::Foreign { path, what } => Err(SealError::Foreign { path: path.to_owned(), what }),
+                Found::File { path, size } => match recorded.take(path) {
+                    None => Err(SealError::Unlisted { path: path.to_owned() }),
+                    Some(entry) if entry.size != size => Err(SealError::Modified {
+                        path: path.to_owned(),
+                        difference: format!("it has {size} bytes where {} were stored", entry.size),
+                    }),
+                    Some(entry) => {
+                        totals.count += 1;
+                        totals.bytes += size;
+                        let written = manifest.write_all(manifest::line(&entry.sha256, path).as_bytes());
+                        let job = Job { path: path.to_owned(), size, sha256: entry.sha256 };
+                        written
+                            .map_err(|source| {
+                                CaseError::Io { doing: "write", path: files.describe(super::MANIFEST), source }.into()
+                            })
+                            // The workers live as long as the sender, so that nothing sent is lost.
+                            .map(|()| drop(sender.send(job)))
+                    }
+                },
+            };
+            if let Err(problem) = outcome {
+                report(problem);
+            }
+        });
+        drop(sender);
+        if let Err(error) = walked {
+            report(error.into());
+        }
+    });
+    if let Some(problem) = first_problem.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        return Err(problem);
+    }
+    match recorded.entries.iter().find(|entry| !entry.seen) {
+        Some(missing) => Err(SealError::Missing { path: path_of(writer, missing.key)? }),
+        None => Ok(totals),
+    }
+}
+
+fn next_job(receiver: &Mutex<Receiver<Job>>) -> Option<Job> {
+    receiver.lock().unwrap_or_else(PoisonError::into_inner).recv().ok()
+}
+
+fn check_file(files: &CaseFolder, job: &Job) -> Result<(), SealError> {
+    let reader = HashingReader::new(files.open(&job.path)?);
+    let (sha256, size) =
+        reader.finish().map_err(|source| CaseError::Io { doing: "read", path: files.describe(&job.path), source })?;
+    if (sha256, size) == (job.sha256, job.size) {
+        return Ok(());
+    }
+    let difference = format!("its SHA-256 is {sha256} where {} was stored", job.sha256);
+    Err(SealError::Modified { path: job.path.clone(), difference })
+}

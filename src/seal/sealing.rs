@@ -1,0 +1,236 @@
+use std::io::{self, Write};
+
+use crate::case::event::{CaseSealed, Event, Tool};
+use crate::case::{CaseError, CaseFiles as _, CaseFolder, CaseWriter, FORMAT_VERSION, Found, read_bounded};
+use crate::model::{HashingReader, Sha256Hash, Sha256Hasher, Timestamp};
+
+use super::manifest::{Lists, ManifestReader};
+use super::payload::{self, Recorded};
+use super::seals::{SealFile, SealNumbers, path_of};
+use super::{
+    ALLOWED_SIGNERS, ArtifactTotals, LedgerHead, MANIFEST, SEALS, SealError, SealStatement, SealedBy, SignatureProblem,
+    SigningKey, TAG_FILES, TAG_MANIFEST, VERIFY_TXT, bag, verify_signature,
+};
+
+/// Largest tag manifest that is read: caselock's own lists a handful of files.
+const TAG_MANIFEST_LIMIT: u64 = 1024 * 1024;
+
+/// A seal that was just made.
+#[derive(Clone, Debug)]
+pub struct Sealed {
+    /// The statement's file, from the case folder. Its signature lies beside it.
+    pub path: String,
+    /// What it says.
+    pub statement: SealStatement,
+    /// SHA-256 of the statement's bytes.
+    pub sha256: Sha256Hash,
+}
+
+/// Seals a case, or seals it again.
+///
+/// The payload is hashed and compared with the ledger; a file that was changed, is missing or was never recorded stops the sealing
+/// and is named. The first seal writes the bag's tag files; a later one rewrites nothing and covers the ledger as it has grown. An
+/// attempt that is cut off at any point is simply made again: as long as no signature covers a file it can be written anew.
+pub fn seal_case(
+    writer: &mut CaseWriter,
+    key: &SigningKey,
+    at: Timestamp,
+    tool: &Tool,
+    notes: &str,
+) -> Result<Sealed, SealError> {
+    let files = writer.files()?;
+    let earlier = earlier_seals(&files)?;
+    let recorded = read_ledger(writer, &files, &earlier)?;
+    let (totals, manifest_sha256, tagmanifest_sha256) = match earlier.last() {
+        None => write_bag(writer, &files, recorded, key, at, tool)?,
+        Some(last) => check_bag(writer, &files, recorded, last)?,
+    };
+    let number = earlier.last().map_or(1, |last| last.number() + 1);
+    let path = path_of(number);
+    writer.append(Event::CaseSealed(CaseSealed {
+        seal: path.clone(),
+        signer: key.signer().fingerprint.clone(),
+        tool: tool.clone(),
+    }))?;
+    let tree = writer.ledger_tree();
+    let statement = SealStatement {
+        format_version: FORMAT_VERSION,
+        case_number: writer.identity().case_number.clone(),
+        number,
+        sealed_at: at,
+        ledger: LedgerHead { lines: tree.size(), root: tree.root() },
+        manifest_sha256,
+        tagmanifest_sha256,
+        previous_seal_sha256: earlier.last().map(|last| last.sha256),
+        artifacts: totals,
+        signer: SealedBy {
+            principal: key.principal().to_owned(),
+            fingerprint: key.signer().fingerprint.clone(),
+            public_key: key.signer().public_key.clone(),
+        },
+        tool: tool.clone(),
+        notes: notes.to_owned(),
+    };
+    let bytes = statement.encode().map_err(SealError::Encode)?;
+    // Signed before it is written: a key that refuses leaves no statement behind.
+    let signature = key.sign(&bytes)?;
+    write(writer, &path, &bytes)?;
+    write(writer, &format!("{path}.sig"), &signature)?;
+    Ok(Sealed { path, statement, sha256: Sha256Hash::of(&bytes) })
+}
+
+/// An earlier, complete seal.
+#[derive(Debug)]
+struct Earlier {
+    statement: SealStatement,
+    sha256: Sha256Hash,
+}
+
+impl Earlier {
+    fn number(&self) -> u32 {
+        self.statement.number
+    }
+}
+
+/// The complete seals of a case folder, each checked by itself and against the one before.
+fn earlier_seals(files: &CaseFolder) -> Result<Vec<Earlier>, SealError> {
+    let mut numbers = SealNumbers::default();
+    if files.describe(SEALS).is_dir() {
+        files.walk_below(SEALS, &mut |found| {
+            if let Found::File { path, .. } = found {
+                numbers.observe(path);
+            }
+        })?;
+    }
+    let mut seals = numbers.read(files)?;
+    // What is last and has no signature is what an interrupted attempt left.
+    if seals.last().is_some_and(|seal| !seal.is_complete()) {
+        seals.pop();
+    }
+    let mut earlier: Vec<Earlier> = Vec::new();
+    for seal in &seals {
+        let broken = |problem: String| SealError::BrokenSeal { path: files.describe(&seal.path), problem };
+        let statement = checked(seal).map_err(&broken)?;
+        let expected = earlier.last().map_or(1, |last| last.number() + 1);
+        if statement.number != expected || seal.number != expected {
+            return Err(broken(format!("seal {expected} was due: seals were removed or moved")));
+        }
+        if statement.previous_seal_sha256 != earlier.last().map(|last| last.sha256) {
+            return Err(broken("it does not hold the hash of the seal before".to_owned()));
+        }
+        let sha256 = Sha256Hash::of(seal.statement.as_deref().unwrap_or_default());
+        earlier.push(Earlier { statement, sha256 });
+    }
+    Ok(earlier)
+}
+
+/// The statement of a seal whose signature does not say otherwise.
+fn checked(seal: &SealFile) -> Result<SealStatement, String> {
+    let (Some(bytes), Some(signature)) = (&seal.statement, &seal.signature) else {
+        return Err("its statement or its signature is missing".to_owned());
+    };
+    let statement = SealStatement::parse(bytes).map_err(|error| error.to_string())?;
+    match verify_signature(bytes, signature) {
+        Ok(signer) if signer.public_key == statement.signer.public_key => Ok(statement),
+        Ok(signer) => Err(format!("it is signed with the key {}, not with the one it names", signer.fingerprint)),
+        Err(SignatureProblem::NotChecked { .. }) => Ok(statement),
+        Err(problem) => Err(format!("as to its signature, {problem}")),
+    }
+}
+
+/// What the ledger records of the payload. Every earlier seal must cover a prefix of it.
+fn read_ledger(writer: &CaseWriter, files: &CaseFolder, earlier: &[Earlier]) -> Result<Recorded, SealError> {
+    let mut recorded = Recorded::default();
+    let mut unmet = earlier.iter().peekable();
+    writer.read_ledger(&mut |line| {
+        if let Event::ArtifactAcquired(artifact) = &line.entry.event {
+            recorded.add(artifact);
+        }
+        let lines = line.tree.size();
+        let is_met = |head: LedgerHead| head.lines == lines && head.root == line.tree.root();
+        while unmet.next_if(|seal| is_met(seal.statement.ledger)).is_some() {}
+    })?;
+    if let Some(seal) = unmet.peek() {
+        return Err(SealError::NotAsSealed { path: files.describe(crate::case::LEDGER), seal: seal.number() });
+    }
+    recorded.finish(writer)?;
+    Ok(recorded)
+}
+
+type Bag = (ArtifactTotals, Sha256Hash, Sha256Hash);
+
+/// Writes the bag's tag files, the tag manifest last.
+fn write_bag(
+    writer: &mut CaseWriter,
+    files: &CaseFolder,
+    recorded: Recorded,
+    key: &SigningKey,
+    at: Timestamp,
+    tool: &Tool,
+) -> Result<Bag, SealError> {
+    let mut manifest = writer.begin_tag_file(MANIFEST)?;
+    let totals = payload::check(writer, files, recorded, &mut manifest)?;
+    let manifest_sha256 = manifest.finish()?;
+    let identity = writer.identity().clone();
+    write(writer, "bagit.txt", bag::BAGIT.as_bytes())?;
+    write(writer, "bag-info.txt", bag::bag_info(&identity, totals, at, tool).as_bytes())?;
+    write(writer, VERIFY_TXT, bag::verify_text(&identity, totals, &manifest_sha256, key).as_bytes())?;
+    write(writer, ALLOWED_SIGNERS, bag::allowed_signers(key).as_bytes())?;
+    writer.protect_payload()?;
+    let mut hashes = Vec::new();
+    for path in TAG_FILES {
+        hashes.push((path, hash_file(files, path)?));
+    }
+    let tagmanifest_sha256 = write(writer, TAG_MANIFEST, bag::tag_manifest(&hashes).as_bytes())?;
+    Ok((totals, manifest_sha256, tagmanifest_sha256))
+}
+
+/// Checks that payload and tag files still are what the last seal covers.
+fn check_bag(writer: &CaseWriter, files: &CaseFolder, recorded: Recorded, last: &Earlier) -> Result<Bag, SealError> {
+    let changed = |path: &str| SealError::NotAsSealed { path: files.describe(path), seal: last.number() };
+    let mut manifest = HashingSink::default();
+    let totals = payload::check(writer, files, recorded, &mut manifest)?;
+    let manifest_sha256 = manifest.0.finish();
+    if (manifest_sha256, totals) != (last.statement.manifest_sha256, last.statement.artifacts) {
+        return Err(changed(MANIFEST));
+    }
+    let tag_manifest = read_bounded(files, TAG_MANIFEST, TAG_MANIFEST_LIMIT)?;
+    let tagmanifest_sha256 = Sha256Hash::of(&tag_manifest);
+    if tagmanifest_sha256 != last.statement.tagmanifest_sha256 {
+        return Err(changed(TAG_MANIFEST));
+    }
+    let mut lines = ManifestReader::new(tag_manifest.as_slice(), Lists::Tags);
+    while let Some(line) = lines.next_line().map_err(|_| changed(TAG_MANIFEST))? {
+        if hash_file(files, &line.path)? != line.sha256 {
+            return Err(changed(&line.path));
+        }
+    }
+    Ok((totals, manifest_sha256, tagmanifest_sha256))
+}
+
+fn write(writer: &mut CaseWriter, path: &str, bytes: &[u8]) -> Result<Sha256Hash, CaseError> {
+    let place = writer.root().join(path);
+    let mut file = writer.begin_tag_file(path)?;
+    file.write_all(bytes).map_err(|source| CaseError::Io { doing: "write", path: place, source })?;
+    file.finish()
+}
+
+fn hash_file(files: &CaseFolder, path: &str) -> Result<Sha256Hash, CaseError> {
+    let read = HashingReader::new(files.open(path)?).finish();
+    let (sha256, _) = read.map_err(|source| CaseError::Io { doing: "read", path: files.describe(path), source })?;
+    Ok(sha256)
+}
+
+#[derive(Default)]
+struct HashingSink(Sha256Hasher);
+
+impl Write for HashingSink {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,71 @@
+//! Programs written by others, at pinned versions, that the tests compare with.
+//!
+//! They are installed once under `target/peers/`, by whichever test needs them first.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use rustix::fs::{FlockOperation, flock};
+
+/// The Library of Congress's BagIt validator.
+const BAGIT: &str = "bagit==1.9.0";
+/// AWS's own command line, for `aws cloudtrail validate-logs`.
+const AWSCLI: &str = "awscli==1.45.64";
+
+/// `bagit.py`, the BagIt validator. Its folder can stand in `PATH`.
+pub(crate) fn bagit() -> PathBuf {
+    installed(BAGIT, "bagit.py")
+}
+
+/// `aws`, AWS's own command line.
+pub(crate) fn aws() -> PathBuf {
+    installed(AWSCLI, "aws")
+}
+
+/// The program `name` of a Python package, in an environment of its own.
+fn installed(package: &str, name: &str) -> PathBuf {
+    let peers = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/peers");
+    fs::create_dir_all(&peers).unwrap();
+    let environment = peers.join(package.replace("==", "-"));
+    let program = environment.join("bin").join(name);
+    let ready = environment.join("ready");
+    // Several test processes may want it at once: one installs, the others wait.
+    let lock = File::create(peers.join(format!("{name}.lock"))).unwrap();
+    flock(&lock, FlockOperation::LockExclusive).unwrap();
+    if !ready.exists() {
+        let _leftover = fs::remove_dir_all(&environment);
+        run(
+            Command::new("python3").args(["-m", "venv"]).arg(&environment),
+            "python3 with its venv module is needed; on Debian: apt-get install python3-venv",
+        );
+        run(
+            Command::new(environment.join("bin/python")).args([
+                "-m",
+                "pip",
+                "install",
+                "--quiet",
+                "--disable-pip-version-check",
+                package,
+            ]),
+            "the network, or a pip configuration that reaches a package index, is needed once",
+        );
+        fs::write(&ready, package).unwrap();
+    }
+    assert!(program.exists(), "`{package}` was installed without `{}`; remove `{}`", program.display(), environment.display());
+    program
+}
+
+fn run(command: &mut Command, needed: &str) {
+    let output = command.output().unwrap_or_else(|error| panic!("cannot start {command:?}: {error}\n{needed}"));
+    assert!(output.status.success(), "{command:?} failed: {}\n{needed}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn the_pinned_versions_are_the_ones_that_run() {
+    for (program, version) in [(bagit(), BAGIT), (aws(), AWSCLI)] {
+        let output = Command::new(program).arg("--version").output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+        assert!(said.contains(version.split("==").last().unwrap()), "{version}: {said}");
+    }
+}

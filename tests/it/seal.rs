@@ -1,0 +1,314 @@
+//! Sealing, checked with programs that others wrote.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::process::Command;
+
+use caselock::case::{CaseFolder, CaseWriter};
+use caselock::model::Sha256Hash;
+use caselock::seal::{
+    AllowedSigners, SealError, SealStatement, SignatureProblem, SigningKey, read_seals, seal_case, verify_signature,
+};
+
+use crate::peers;
+use crate::sample::{PRINCIPAL, Sample, at, shell, shell_ok, tool};
+
+const VERIFY: &str = "ssh-keygen -Y verify -f custody/allowed_signers -I examiner@example.com -n caselock-seal \
+     -s custody/seals/0001.json.sig < custody/seals/0001.json";
+
+fn bagit_accepts(folder: &Path) -> bool {
+    Command::new(peers::bagit()).args(["--validate", "--quiet"]).arg(folder).output().unwrap().status.success()
+}
+
+#[test]
+fn a_sealed_case_is_a_bag_that_others_validate() {
+    let sample = Sample::sealed();
+    assert!(bagit_accepts(&sample.case()));
+    shell_ok(&sample.case(), "sha256sum --strict --quiet -c manifest-sha256.txt tagmanifest-sha256.txt", &[]);
+    let info = fs::read_to_string(sample.file("bag-info.txt")).unwrap();
+    assert_eq!(info.matches("Payload-Oxum").count(), 2, "the organization's name holds one, within its line: {info}");
+    assert_eq!(info.lines().filter(|line| line.starts_with("Payload-Oxum: ")).count(), 1, "{info}");
+}
+
+#[test]
+fn the_payload_cannot_be_written_after_sealing() {
+    let sample = Sample::sealed();
+    for path in Sample::payload() {
+        let path = sample.file(path.as_str());
+        assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o444, "{}", path.display());
+        assert_eq!(path.parent().unwrap().metadata().unwrap().permissions().mode() & 0o777, 0o555, "{}", path.display());
+    }
+}
+
+#[test]
+fn ssh_keygen_accepts_the_signature_and_refuses_it_over_other_bytes() {
+    let sample = Sample::sealed();
+    let answer = shell_ok(&sample.case(), VERIFY, &[]);
+    assert!(answer.contains("Good \"caselock-seal\" signature for examiner@example.com"), "{answer}");
+    let statement = fs::read(sample.file("custody/seals/0001.json")).unwrap();
+    sample.overwrite("custody/seals/0001.json", &[&statement[..], b" "].concat());
+    assert!(!shell(&sample.case(), VERIFY, &[]).status.success());
+}
+
+#[test]
+fn the_seal_says_what_lies_in_the_case() {
+    let sample = Sample::sealed();
+    let seals = read_seals(&CaseFolder::open(&sample.case()).unwrap()).unwrap();
+    let [seal] = &seals[..] else { panic!("{seals:?}") };
+    let bytes = seal.statement.as_deref().unwrap();
+    let statement = SealStatement::parse(bytes).unwrap();
+    let hash = |path: &str| Sha256Hash::of(&fs::read(sample.file(path)).unwrap());
+    assert_eq!(statement.manifest_sha256, hash("manifest-sha256.txt"));
+    assert_eq!(statement.tagmanifest_sha256, hash("tagmanifest-sha256.txt"));
+    assert_eq!((statement.number, statement.previous_seal_sha256), (1, None));
+    assert_eq!(statement.artifacts.count, u64::try_from(Sample::payload().len()).unwrap());
+    let ledger = fs::read_to_string(sample.file("custody/ledger.jsonl")).unwrap();
+    assert_eq!(statement.ledger.lines, u64::try_from(ledger.lines().count()).unwrap());
+    assert!(ledger.lines().last().unwrap().contains("\"event\":\"case.sealed\""));
+    let signer = verify_signature(bytes, seal.signature.as_deref().unwrap()).unwrap();
+    assert_eq!(signer.fingerprint, statement.signer.fingerprint);
+    let allowed = fs::read_to_string(sample.file("custody/allowed_signers")).unwrap();
+    assert_eq!(AllowedSigners::parse(&allowed).unwrap().principals_of(&signer, at()), Some(PRINCIPAL));
+}
+
+/// The commands of a text for people: lines set in by four blanks, and programs between lines of `---`.
+fn commands(text: &str) -> Vec<String> {
+    let mut commands = Vec::new();
+    let mut program: Option<String> = None;
+    for line in text.lines() {
+        if line.starts_with("---") {
+            match program.take() {
+                Some(program) => commands.push(program),
+                None => program = Some(String::new()),
+            }
+        } else if let Some(program) = &mut program {
+            program.push_str(line);
+            program.push('\n');
+        } else if let Some(command) = line.strip_prefix("    ").filter(|command| !command.starts_with("SHA256:")) {
+            commands.push(command.to_owned());
+        }
+    }
+    commands
+}
+
+#[test]
+fn every_command_of_verify_txt_works_as_written() {
+    let (sample, mut writer) = Sample::new();
+    sample.seal(&mut writer);
+    let other = SigningKey::generate_ed25519(&sample.path("other"), "counsel@example.com").unwrap();
+    seal_case(&mut writer, &other, at(), &tool(), "received").unwrap();
+    let text = fs::read_to_string(sample.file("VERIFY.txt")).unwrap();
+    let commands = commands(&text);
+    assert_eq!(commands.len(), 9, "{commands:#?}");
+    let bagit = peers::bagit();
+    let answers: Vec<String> =
+        commands.iter().map(|command| shell_ok(&sample.case(), command, &[bagit.parent().unwrap()])).collect();
+    let all = answers.concat();
+    let fingerprint = &sample.key().signer().fingerprint.clone();
+    assert!(answers[0].contains(fingerprint.as_str()) && text.contains(fingerprint.as_str()), "{all}");
+    assert!(!all.contains("BAD"), "{all}");
+    assert!(answers[3].contains("ok  custody/seals/0002.json signs the first"), "{all}");
+    assert_eq!(all.matches("every file is unchanged").count(), 2, "{all}");
+    assert!(all.contains("no file too many"), "{all}");
+    assert!(answers[8].contains("for counsel@example.com with"), "{all}");
+}
+
+#[test]
+fn verify_txt_finds_what_was_changed() {
+    type Change = fn(&Sample);
+    let changes: [(&str, Change); 6] = [
+        ("a payload file", |sample| sample.overwrite(Sample::payload()[0].as_str(), b"other")),
+        ("one file too many", |sample| sample.overwrite("data/extra", b"extra")),
+        ("a line of the ledger", |sample| {
+            let ledger = fs::read_to_string(sample.file("custody/ledger.jsonl")).unwrap();
+            sample.overwrite("custody/ledger.jsonl", ledger.replacen("\"attempts\":1", "\"attempts\":2", 1).as_bytes());
+        }),
+        ("the ledger's end", |sample| {
+            let ledger = fs::read_to_string(sample.file("custody/ledger.jsonl")).unwrap();
+            let kept: Vec<&str> = ledger.split_inclusive('\n').collect();
+            sample.overwrite("custody/ledger.jsonl", kept[..kept.len() - 1].concat().as_bytes());
+        }),
+        ("the case's identity", |sample| {
+            let identity = fs::read_to_string(sample.file("custody/case.toml")).unwrap();
+            sample.overwrite("custody/case.toml", identity.replace("A. Examiner", "B. Examiner").as_bytes());
+        }),
+        ("the seal", |sample| {
+            let seal = fs::read_to_string(sample.file("custody/seals/0001.json")).unwrap();
+            sample.overwrite("custody/seals/0001.json", seal.replace("IR-2026-014", "IR-2026-015").as_bytes());
+        }),
+    ];
+    let bagit = peers::bagit();
+    for (what, change) in changes {
+        let sample = Sample::sealed();
+        let commands = commands(&fs::read_to_string(sample.file("VERIFY.txt")).unwrap());
+        change(&sample);
+        let failed = commands.iter().any(|command| {
+            let output = shell(&sample.case(), command, &[bagit.parent().unwrap()]);
+            !output.status.success() || String::from_utf8_lossy(&output.stdout).contains("BAD")
+        });
+        assert!(failed, "{what}");
+    }
+}
+
+#[test]
+fn a_case_that_is_not_what_the_ledger_says_is_not_sealed() {
+    let attempt = |change: &dyn Fn(&Sample)| {
+        let (sample, mut writer) = Sample::new();
+        change(&sample);
+        let refused = seal_case(&mut writer, &sample.key(), at(), &tool(), "").unwrap_err();
+        assert!(refused.is_integrity_failure(), "{refused}");
+        assert!(!sample.file("manifest-sha256.txt").exists() && !sample.file("custody/seals").exists());
+        refused
+    };
+    let first = Sample::payload()[0].to_string();
+    let length = format!("content of {:?}", "x").len();
+    let refused = attempt(&|sample| sample.overwrite(&first, b"other"));
+    assert!(matches!(&refused, SealError::Modified { path, .. } if *path == first), "{refused}");
+    let refused = attempt(&|sample| {
+        let mut bytes = fs::read(sample.file(&first)).unwrap();
+        bytes[length] ^= 1;
+        sample.overwrite(&first, &bytes);
+    });
+    assert!(matches!(&refused, SealError::Modified { path, .. } if *path == first), "{refused}");
+    let refused = attempt(&|sample| fs::remove_file(sample.file(&first)).unwrap());
+    assert!(matches!(&refused, SealError::Missing { path } if *path == first), "{refused}");
+    let refused = attempt(&|sample| sample.overwrite("data/s3/extra", b""));
+    assert!(matches!(&refused, SealError::Unlisted { path } if path == "data/s3/extra"), "{refused}");
+    let refused = attempt(&|sample| std::os::unix::fs::symlink("/etc/passwd", sample.file("data/s3/link")).unwrap());
+    assert!(matches!(&refused, SealError::Foreign { path, .. } if path == "data/s3/link"), "{refused}");
+}
+
+#[test]
+fn a_case_without_artifacts_is_not_sealed() {
+    let (sample, writer) = Sample::new();
+    let identity = writer.identity().clone();
+    let mut empty = CaseWriter::create(&sample.path("empty"), &identity, &tool()).unwrap();
+    assert!(matches!(seal_case(&mut empty, &sample.key(), at(), &tool(), ""), Err(SealError::Empty)));
+}
+
+#[test]
+fn a_later_seal_extends_the_first_and_rewrites_nothing() {
+    let (sample, mut writer) = Sample::new();
+    let first = sample.seal(&mut writer);
+    let before: Vec<(String, Vec<u8>)> = shell_ok(&sample.case(), "find . -type f ! -name ledger.jsonl", &[])
+        .lines()
+        .map(|path| (path.to_owned(), fs::read(sample.file(path)).unwrap()))
+        .collect();
+    let other = SigningKey::generate_ed25519(&sample.path("other"), "counsel@example.com").unwrap();
+    let later = at().plus_seconds(86_400);
+    let second = seal_case(&mut writer, &other, later, &tool(), "received by counsel").unwrap();
+    assert_eq!(second.path, "custody/seals/0002.json");
+    assert_eq!(second.statement.previous_seal_sha256, Some(first.sha256));
+    assert_eq!(second.statement.ledger.lines, first.statement.ledger.lines + 1);
+    for (path, bytes) in before {
+        assert_eq!(fs::read(sample.file(&path)).unwrap(), bytes, "{path}");
+    }
+    assert!(bagit_accepts(&sample.case()));
+}
+
+#[test]
+fn a_case_that_was_changed_after_a_seal_is_not_sealed_again() {
+    type Change = fn(&Sample);
+    let changes: [(&str, Change); 5] = [
+        ("README.txt", |sample| sample.overwrite("README.txt", b"other")),
+        ("manifest", |sample| sample.overwrite("manifest-sha256.txt", b"other")),
+        ("tag manifest", |sample| sample.overwrite("tagmanifest-sha256.txt", b"other")),
+        ("statement", |sample| {
+            let seal = fs::read_to_string(sample.file("custody/seals/0001.json")).unwrap();
+            sample.overwrite("custody/seals/0001.json", seal.replace("IR-2026-014", "IR-2026-015").as_bytes());
+        }),
+        ("numbering", |sample| {
+            for extension in ["json", "json.sig"] {
+                let name = |number: u32| sample.file(&format!("custody/seals/{number:04}.{extension}"));
+                fs::rename(name(1), name(2)).unwrap();
+            }
+        }),
+    ];
+    for (what, change) in changes {
+        let (sample, mut writer) = Sample::new();
+        sample.seal(&mut writer);
+        change(&sample);
+        let refused = seal_case(&mut writer, &sample.key(), at(), &tool(), "").unwrap_err();
+        assert!(refused.is_integrity_failure(), "{what}: {refused}");
+    }
+}
+
+#[test]
+fn an_attempt_that_was_cut_off_anywhere_can_be_made_again() {
+    let written = [
+        "manifest-sha256.txt",
+        "bagit.txt",
+        "bag-info.txt",
+        "VERIFY.txt",
+        "custody/allowed_signers",
+        "tagmanifest-sha256.txt",
+        "custody/seals/0001.json",
+        "custody/seals/0001.json.sig",
+    ];
+    // Cut off before the file at `cut` had its name: it and all later ones are not there, and may be there in part.
+    for cut in 0..written.len() {
+        let (sample, mut writer) = Sample::new();
+        sample.seal(&mut writer);
+        drop(writer);
+        for path in &written[cut..] {
+            let path = sample.file(path);
+            fs::rename(&path, format!("{}.part", path.display())).unwrap();
+        }
+        // Another key and another day: what the first attempt wrote says otherwise.
+        let other = SigningKey::generate_ed25519(&sample.path("other"), "counsel@example.com").unwrap();
+        let mut writer = CaseWriter::open(&sample.case()).unwrap();
+        let sealed = seal_case(&mut writer, &other, at().plus_seconds(86_400), &tool(), "").unwrap();
+        assert_eq!(sealed.path, "custody/seals/0001.json", "{}", written[cut]);
+        assert!(bagit_accepts(&sample.case()), "{}", written[cut]);
+        let verify = VERIFY.replace("examiner@", "counsel@");
+        shell_ok(&sample.case(), &verify, &[]);
+        let leftovers = shell_ok(&sample.case(), "find . -name '*.part'", &[]);
+        assert_eq!(leftovers, "", "{}", written[cut]);
+    }
+}
+
+#[test]
+fn keys_of_other_kinds_sign_through_ssh_keygen() {
+    for (kind, bits) in [("rsa", "2048"), ("ecdsa", "384"), ("ecdsa", "256"), ("ed25519", "256")] {
+        let (sample, mut writer) = Sample::new();
+        let make = format!("ssh-keygen -q -t {kind} -b {bits} -N '' -C examiner@example.com -f made");
+        shell_ok(&sample.path(""), &make, &[]);
+        let key = SigningKey::load(&sample.path("made"), None).unwrap();
+        assert_eq!(key.signs_through_ssh_keygen(), matches!((kind, bits), ("rsa", _) | (_, "384")), "{kind} {bits}");
+        seal_case(&mut writer, &key, at(), &tool(), "").unwrap();
+        shell_ok(&sample.case(), VERIFY, &[]);
+        let statement = fs::read(sample.file("custody/seals/0001.json")).unwrap();
+        let signature = fs::read(sample.file("custody/seals/0001.json.sig")).unwrap();
+        let (good, bad) = (verify_signature(&statement, &signature), verify_signature(b"{}", &signature));
+        if bits == "384" {
+            assert!(matches!(good, Err(SignatureProblem::NotChecked { .. })), "{good:?}");
+        } else {
+            assert_eq!(good.unwrap(), *key.signer(), "{kind}");
+            assert!(matches!(bad, Err(SignatureProblem::Invalid { .. })), "{bad:?}");
+        }
+    }
+}
+
+#[test]
+fn an_encrypted_key_made_by_ssh_keygen_opens_with_its_passphrase() {
+    let (sample, mut writer) = Sample::new();
+    shell_ok(&sample.path(""), "ssh-keygen -q -t ed25519 -N 'correct horse' -C examiner@example.com -f made", &[]);
+    assert!(SigningKey::load(&sample.path("made"), None).is_err());
+    let key = SigningKey::load(&sample.path("made"), Some("correct horse")).unwrap();
+    assert_eq!(key.principal(), PRINCIPAL);
+    seal_case(&mut writer, &key, at(), &tool(), "").unwrap();
+    shell_ok(&sample.case(), VERIFY, &[]);
+}
+
+#[test]
+fn a_signature_made_by_ssh_keygen_for_another_purpose_is_refused() {
+    let sample = Sample::sealed();
+    let sign = format!("ssh-keygen -q -Y sign -n file -f '{}' < custody/seals/0001.json", sample.key_path().display());
+    let output = shell(&sample.case(), &sign, &[]);
+    let statement = fs::read(sample.file("custody/seals/0001.json")).unwrap();
+    assert_eq!(
+        verify_signature(&statement, &output.stdout),
+        Err(SignatureProblem::WrongNamespace { namespace: "file".to_owned() })
+    );
+}
