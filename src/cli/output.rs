@@ -28,11 +28,13 @@ impl Output {
     }
 
     /// Whether results are one JSON document.
+    #[cfg(feature = "demo")]
     pub(super) fn is_json(&self) -> bool {
         self.json
     }
 
     /// Whether only results and errors are printed.
+    #[cfg(feature = "demo")]
     pub(super) fn is_quiet(&self) -> bool {
         self.quiet
     }

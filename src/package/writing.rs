@@ -2,26 +2,23 @@
 #![expect(clippy::disallowed_methods, reason = "writes the package, outside the case and never over an existing file")]
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::io::{self, BufRead, BufReader, Read, Write as _};
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::fs::{CWD, FlockOperation, RenameFlags, flock, renameat_with};
 use rustix::io::Errno;
-use zip::write::SimpleFileOptions;
-use zip::{CompressionMethod, DateTime, ZipWriter};
 
 use crate::case::merkle::MerkleTree;
 use crate::case::{CaseFiles, CaseFolder, Found, LEDGER, read_bounded, read_identity};
-use crate::model::{HashingReader, Sha256Hash, Sha256Hasher};
+use crate::model::{Sha256Hash, Sha256Hasher};
 use crate::seal::manifest::{Lists, ManifestReader};
 use crate::seal::{MANIFEST, SealFile, SealNumbers, SealStatement, SignatureProblem, TAG_MANIFEST, verify_signature};
 
 use super::PackageError;
+use super::archive::{Archive, Written};
 use super::error::IoContext as _;
 
-/// From this size on a member has zip64 fields.
-const ZIP64_FROM: u64 = 0xFFFF_FFFF;
 /// Largest tag manifest that is read.
 const TAG_MANIFEST_LIMIT: u64 = 1024 * 1024;
 /// Longest name of the top folder.
@@ -58,10 +55,9 @@ pub fn write_package(case: &CaseFolder, out: &Path) -> Result<PackageSummary, Pa
     }
     let sealed = Contents::of(case)?;
     let part = Part::create(out)?;
-    let files = write_members(case, &sealed, &part)?;
+    let Written { members: files, size, sha256 } = write_members(case, &sealed, &part)?;
+    part.file.set_permissions(fs::Permissions::from_mode(0o444)).doing("protect", &part.path)?;
     part.file.sync_all().doing("flush", &part.path)?;
-    let (sha256, size) =
-        HashingReader::new(File::open(&part.path).doing("open", &part.path)?).finish().doing("read", &part.path)?;
     part.name(out)?;
     let line = format!("{sha256}  {name}\n");
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o444).open(&list).doing("create", &list)?;
@@ -199,15 +195,9 @@ fn sealed_ledger_bytes(case: &CaseFolder, statement: &SealStatement) -> Result<u
     if tree.root() == statement.ledger.root { Ok(bytes) } else { Err(changed("its sealed lines were changed")) }
 }
 
-fn write_members(case: &CaseFolder, sealed: &Contents, part: &Part) -> Result<u64, PackageError> {
-    let mut members = Members {
-        case,
-        zip: ZipWriter::new(BufWriter::with_capacity(BUFFER, part.file.try_clone().doing("write", &part.path)?)),
-        top: &sealed.top,
-        path: &part.path,
-        buffer: vec![0; BUFFER],
-        files: 0,
-    };
+fn write_members(case: &CaseFolder, sealed: &Contents, part: &Part) -> Result<Written, PackageError> {
+    let mut members =
+        Members { case, archive: Archive::begin(&part.file, &part.path)?, top: &sealed.top, buffer: vec![0; BUFFER] };
     let (before, after): (Vec<&Tag>, Vec<&Tag>) = sealed.tags.iter().partition(|tag| tag.path.as_str() < "data/");
     for tag in before {
         members.add(&tag.path, tag.sha256, tag.bytes)?;
@@ -227,11 +217,7 @@ fn write_members(case: &CaseFolder, sealed: &Contents, part: &Part) -> Result<u6
     for tag in after {
         members.add(&tag.path, tag.sha256, tag.bytes)?;
     }
-    let files = members.files;
-    let zip_error = |source| PackageError::Zip { path: part.path.clone(), source };
-    let mut writer = members.zip.finish().map_err(zip_error)?;
-    writer.flush().doing("write", &part.path)?;
-    Ok(files)
+    members.archive.finish()
 }
 
 /// Refuses a payload with more files than the manifest lists; every listed one was just read.
@@ -261,11 +247,9 @@ fn refuse_unlisted(case: &CaseFolder, listed: u64) -> Result<(), PackageError> {
 /// The zip on its way to disk.
 struct Members<'a> {
     case: &'a CaseFolder,
-    zip: ZipWriter<BufWriter<File>>,
+    archive: Archive,
     top: &'a str,
-    path: &'a Path,
     buffer: Vec<u8>,
-    files: u64,
 }
 
 impl Members<'_> {
@@ -276,14 +260,7 @@ impl Members<'_> {
             Some(bytes) => bytes,
             None => place.symlink_metadata().doing("look at", &place)?.len(),
         };
-        let options = SimpleFileOptions::default()
-            .compression_method(CompressionMethod::Stored)
-            .last_modified_time(DateTime::default())
-            .unix_permissions(0o444)
-            .system(zip::System::Unix)
-            .large_file(size >= ZIP64_FROM);
-        let zip_error = |source| PackageError::Zip { path: self.path.to_owned(), source };
-        self.zip.start_file(format!("{}/{path}", self.top), options).map_err(zip_error)?;
+        self.archive.begin_member(&format!("{}/{path}", self.top), size)?;
         let mut reader = self.case.open(path)?.take(bytes.unwrap_or(u64::MAX));
         let mut hasher = Sha256Hasher::default();
         let mut written = 0;
@@ -295,14 +272,13 @@ impl Members<'_> {
             };
             let piece = self.buffer.get(..count).unwrap_or_default();
             hasher.update(piece);
-            self.zip.write_all(piece).doing("write", self.path)?;
+            self.archive.write(piece)?;
             written += u64::try_from(count).unwrap_or(0);
         }
         if written != size || sha256.is_some_and(|expected| expected != hasher.finish()) {
             let problem = "its bytes are not those that were sealed".to_owned();
             return Err(PackageError::NotAsSealed { path: place, problem });
         }
-        self.files += 1;
         Ok(())
     }
 }
@@ -318,8 +294,22 @@ struct Part {
 impl Part {
     fn create(out: &Path) -> Result<Self, PackageError> {
         let path = with_suffix(out, ".part");
-        let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o444).open(&path);
-        Ok(Self { file: file.doing("create", &path)?, path, named: false })
+        let create = || OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&path);
+        let file = match create() {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                // Whoever is writing holds a lock; what nobody holds was left by a run that was cut off.
+                let there = OpenOptions::new().read(true).open(&path).doing("open", &path)?;
+                if flock(&there, FlockOperation::NonBlockingLockExclusive).is_err() {
+                    return Err(PackageError::Busy { path });
+                }
+                fs::remove_file(&path).doing("discard the unfinished", &path)?;
+                create()
+            }
+            other => other,
+        };
+        let file = file.doing("create", &path)?;
+        flock(&file, FlockOperation::NonBlockingLockExclusive).doing("lock", &path)?;
+        Ok(Self { file, path, named: false })
     }
 
     /// Gives the package its name, never replacing a file.
