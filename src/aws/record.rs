@@ -126,6 +126,8 @@ struct StoredPage {
     status: u16,
     at: Timestamp,
     finished_runs: u32,
+    /// Whether the next page can still be asked for if this one is not the last.
+    leads_on: bool,
 }
 
 /// Parameters that only say "until now", by operation.
@@ -158,6 +160,8 @@ impl Answers {
                         status: origin.status,
                         at: line.entry.at,
                         finished_runs,
+                        // S3's tokens stay good; those of other services expire within the hour.
+                        leads_on: origin.last || origin.service == "s3",
                     });
                 }
             }
@@ -170,6 +174,9 @@ impl Answers {
             });
             // Pages follow from each other: one that is too old takes those after it along.
             pages.truncate(stale.unwrap_or(usize::MAX));
+            if pages.last().is_some_and(|page| !page.leads_on) {
+                pages.clear();
+            }
         }
         Ok(answers)
     }
