@@ -143,6 +143,8 @@ impl Acts {
             }
             Event::CollectionStarted(started) => {
                 self.runs = self.runs.max(started.run);
+                // Every run asks for everything that is not stored yet, so only the latest run's gaps are open.
+                self.gaps.clear();
                 self.runs_open = true;
                 self.regions.clone_from(&started.regions);
                 self.collected_until = Some(at);

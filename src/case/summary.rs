@@ -20,7 +20,7 @@ pub struct Summary {
     pub artifacts: u64,
     /// Their bytes.
     pub bytes: u64,
-    /// Every gap that was recorded.
+    /// The gaps that the latest run recorded.
     pub gaps: Vec<Gap>,
     /// Every run of `collect`.
     pub runs: Vec<Run>,
@@ -139,6 +139,12 @@ impl Summary {
                 self.gaps.push(gap.clone());
             }
             Event::CollectionStarted(started) => {
+                // Every run lists anew and asks for everything that is not stored yet: earlier counts and gaps are history.
+                self.gaps.clear();
+                for row in rows.values_mut() {
+                    row.found = 0;
+                    row.gaps.clear();
+                }
                 self.runs.push(Run { run: started.run, started: at, finished: None, caller: started.caller.arn.clone() });
             }
             Event::CollectionFinished(finished) => {
