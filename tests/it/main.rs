@@ -6,6 +6,7 @@ mod json;
 mod package;
 mod peers;
 mod reads_only;
+mod resume;
 mod sample;
 mod seal;
 mod secrets;
