@@ -64,10 +64,20 @@ impl CaseWriter {
     /// A folder in which an earlier attempt was cut off before its ledger began is taken up again.
     pub fn create(root: &Path, identity: &CaseIdentity, tool: &Tool) -> Result<Self, CaseError> {
         if root.exists() && !is_vacant(root)? {
-            return Err(CaseError::NotACase { path: root.to_owned() });
+            // A case in which the ledger has begun: another process is making it, or has just done so.
+            let begun = root.join(CASE_TOML).is_file() && root.join(LEDGER).is_file();
+            let path = root.to_owned();
+            return Err(if begun { CaseError::Locked { path } } else { CaseError::NotACase { path } });
         }
         fs::create_dir_all(root.join("custody")).doing("create the folder", root)?;
         fs::create_dir_all(root.join("data")).doing("create the folder", root)?;
+        let ledger_path = root.join(LEDGER);
+        OpenOptions::new().append(true).create(true).mode(0o644).open(&ledger_path).doing("create", &ledger_path)?;
+        // Whoever holds the lock makes the case; the lock is not let go of before the first line stands.
+        let ledger = lock(root)?;
+        if ledger.metadata().doing("look at", &ledger_path)?.len() > 0 {
+            return Err(CaseError::Locked { path: root.to_owned() });
+        }
         write_once(&root.join("README.txt"), README.as_bytes())?;
         let text = identity.to_toml();
         let case_toml = root.join(CASE_TOML);
@@ -81,11 +91,7 @@ impl CaseWriter {
         if let Some(parent) = root.parent().filter(|parent| !parent.as_os_str().is_empty()) {
             sync_folder(parent)?;
         }
-        let ledger_path = root.join(LEDGER);
-        let file = OpenOptions::new().append(true).create(true).mode(0o644).open(&ledger_path).doing("create", &ledger_path)?;
-        sync_folder(&root.join("custody"))?;
-        drop(file);
-        let mut writer = Self::open(root)?;
+        let mut writer = Self::locked(root, ledger)?;
         writer.append(Event::CaseOpened(CaseOpened {
             format_version: identity.format_version,
             case_number: identity.case_number.clone(),
@@ -97,6 +103,12 @@ impl CaseWriter {
 
     /// Opens the case in `root` for writing: takes its lock, checks its ledger, closes a line that a crash cut short.
     pub fn open(root: &Path) -> Result<Self, CaseError> {
+        CaseFolder::open(root)?;
+        Self::locked(root, lock(root)?)
+    }
+
+    /// The same, with the lock at hand.
+    fn locked(root: &Path, file: File) -> Result<Self, CaseError> {
         let folder = CaseFolder::open(root)?;
         let text = read_bounded(&folder, CASE_TOML, CASE_TOML_LIMIT)?;
         let case_toml = root.join(CASE_TOML);
@@ -105,18 +117,6 @@ impl CaseWriter {
         let identity = CaseIdentity::parse(&text, &case_toml)?;
 
         let ledger_path = root.join(LEDGER);
-        let no_follow = i32::try_from(rustix::fs::OFlags::NOFOLLOW.bits()).unwrap_or(0);
-        let file = OpenOptions::new()
-            .append(true)
-            .read(true)
-            .custom_flags(no_follow)
-            .open(&ledger_path)
-            .doing("open", &ledger_path)?;
-        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => {}
-            Err(rustix::io::Errno::WOULDBLOCK) => return Err(CaseError::Locked { path: root.to_owned() }),
-            Err(errno) => return Err(errno).doing("lock", &ledger_path),
-        }
         let (mut last_run, mut sealed) = (0, false);
         let reader = BufReader::new(File::open(&ledger_path).doing("open", &ledger_path)?);
         let state = read_ledger(reader, &ledger_path, &mut |line| match &line.entry.event {
@@ -318,7 +318,8 @@ fn is_vacant(root: &Path) -> Result<bool, CaseError> {
     for entry in fs::read_dir(root).doing("list", root)? {
         let name = entry.doing("list", root)?.file_name();
         only_beginnings &= match name.to_str() {
-            Some("README.txt") => true,
+            // A name of its own while it is written.
+            Some("README.txt" | "README.txt.part") => true,
             Some("data") => fs::read_dir(root.join("data")).doing("list", root)?.next().is_none(),
             Some("custody") => {
                 let ledger = root.join(LEDGER);
@@ -328,6 +329,18 @@ fn is_vacant(root: &Path) -> Result<bool, CaseError> {
         };
     }
     Ok(only_beginnings)
+}
+
+/// Opens the ledger for appending, and takes the lock that makes this process the case's only writer.
+fn lock(root: &Path) -> Result<File, CaseError> {
+    let path = root.join(LEDGER);
+    let no_follow = i32::try_from(rustix::fs::OFlags::NOFOLLOW.bits()).unwrap_or(0);
+    let file = OpenOptions::new().append(true).read(true).custom_flags(no_follow).open(&path).doing("open", &path)?;
+    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(file),
+        Err(rustix::io::Errno::WOULDBLOCK) => Err(CaseError::Locked { path: root.to_owned() }),
+        Err(errno) => Err(errno).doing("lock", &path),
+    }
 }
 
 /// Writes a file durably under a name that must not be taken by other bytes.
