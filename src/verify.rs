@@ -11,7 +11,7 @@ use std::num::NonZeroUsize;
 
 use crate::case::event::{Event, Gap};
 use crate::case::ledger::{LedgerState, read_ledger};
-use crate::case::{CASE_TOML, CaseError, CaseFiles, CaseIdentity, LEDGER, read_bounded};
+use crate::case::{CASE_TOML, CaseError, CaseFiles, CaseIdentity, Gaps, LEDGER, read_bounded};
 use crate::model::{Finding, Severity, Sha256Hash, Timestamp};
 use crate::seal::AllowedSigners;
 
@@ -46,7 +46,10 @@ impl Default for Options<'_> {
 #[derive(Debug, Default)]
 struct Acts {
     opened: Option<Sha256Hash>,
+    /// The gaps that are open.
     gaps: Vec<Gap>,
+    /// How many a later run closed.
+    gaps_closed: u64,
     runs_open: bool,
     runs: u32,
     regions: Vec<crate::model::Region>,
@@ -65,13 +68,18 @@ pub fn verify(files: &dyn CaseFiles, options: &Options<'_>) -> Result<Report, Ca
     let identity = read_identity(files, &mut findings)?;
     let ledger_path = files.describe(LEDGER);
     let mut acts = Acts::default();
+    let mut gaps = Gaps::default();
     let (state, checked) = artifacts::check(files, options, |feed| {
         let reader = BufReader::with_capacity(256 * 1024, files.open(LEDGER)?);
-        read_ledger(reader, &ledger_path, &mut |line| match &line.entry.event {
-            Event::ArtifactAcquired(artifact) => feed(artifact),
-            other => acts.take(other, line.entry.at, line.tree.size(), line.tree.root()),
+        read_ledger(reader, &ledger_path, &mut |line| {
+            gaps.take(&line.entry.event);
+            match &line.entry.event {
+                Event::ArtifactAcquired(artifact) => feed(artifact),
+                other => acts.take(other, line.entry.at, line.tree.size(), line.tree.root()),
+            }
         })
     })?;
+    (acts.gaps, acts.gaps_closed) = gaps.into_open();
     findings.extend(ledger_findings(&state, &acts));
     if acts.opened.is_none_or(|recorded| Some(recorded) != hash_of(files, CASE_TOML)) {
         let detail = "It is not the file whose hash the first line of the ledger holds.";
@@ -152,12 +160,12 @@ impl Acts {
                 self.collected_until = Some(at);
             }
             Event::CollectionInterrupted(_) => self.runs_open = false,
-            Event::GapRecorded(gap) => self.gaps.push(gap.clone()),
             Event::CaseSealed(sealed) => {
                 self.sealed.entry(sealed.seal.clone()).or_default().push((lines, root));
             }
             Event::Unknown => self.unknown += 1,
             Event::ArtifactAcquired(_)
+            | Event::GapRecorded(_)
             | Event::ListingRecorded(_)
             | Event::LedgerRecovered(_)
             | Event::VerificationRecorded(_)
@@ -188,6 +196,10 @@ fn ledger_findings(state: &LedgerState, acts: &Acts) -> Vec<Finding> {
     } else if acts.runs_open {
         let detail = "The last collection did not come to its end. Run collect again to complete it.";
         findings.push(Finding::new(Severity::Gap, "collection-unfinished", &LEDGER, detail));
+    }
+    if acts.gaps_closed > 0 {
+        let detail = format!("{} gaps that earlier runs recorded were closed by later ones.", acts.gaps_closed);
+        findings.push(Finding::new(Severity::Notice, "gaps-closed", &LEDGER, &detail));
     }
     if acts.unknown > 0 {
         let detail = format!("{} lines are of a kind that a later caselock writes; their hashes were checked.", acts.unknown);
