@@ -6,7 +6,7 @@ mod report;
 mod seals;
 
 use std::collections::BTreeMap;
-use std::io::BufReader;
+use std::io::{BufReader, Read};
 use std::num::NonZeroUsize;
 
 use crate::case::event::{Event, Gap};
@@ -70,7 +70,11 @@ pub fn verify(files: &dyn CaseFiles, options: &Options<'_>) -> Result<Report, Ca
     let mut acts = Acts::default();
     let mut gaps = Gaps::default();
     let (state, checked) = artifacts::check(files, options, |feed| {
-        let reader = BufReader::with_capacity(256 * 1024, files.open(LEDGER)?);
+        let ledger: Box<dyn Read + Send> = match files.open(LEDGER) {
+            Err(error) if error.is_not_found() => Box::new(std::io::empty()),
+            opened => opened?,
+        };
+        let reader = BufReader::with_capacity(256 * 1024, ledger);
         read_ledger(reader, &ledger_path, &mut |line| {
             gaps.take(&line.entry.event);
             match &line.entry.event {
@@ -86,6 +90,11 @@ pub fn verify(files: &dyn CaseFiles, options: &Options<'_>) -> Result<Report, Ca
         findings.push(Finding::new(Severity::Failure, "case-file-modified", &CASE_TOML, detail));
     }
     let seals = seals::check(files, &acts, &state, &checked, options.allowed_signers, &mut findings)?;
+    if state.unterminated {
+        let sealed = seals.iter().any(|seal| seal.ledger_size == Some(state.lines));
+        let severity = if sealed { Severity::Failure } else { Severity::Gap };
+        findings.push(Finding::new(severity, "ledger-unterminated", &LEDGER, "The newline at its end is missing."));
+    }
     findings.extend(checked.findings(acts.runs_open, !seals.is_empty()));
     // Up to here everything is about the case itself; from here on, about what happened in AWS.
     let damage = findings.iter().filter(|finding| finding.severity == Severity::Failure).count();
@@ -132,6 +141,10 @@ fn read_identity(files: &dyn CaseFiles, findings: &mut Vec<Finding>) -> Result<O
                 &CASE_TOML,
                 &format!("It does not read: {problem}."),
             ));
+            Ok(None)
+        }
+        Err(error) if error.is_not_found() => {
+            findings.push(Finding::new(Severity::Failure, "case-file-missing", &CASE_TOML, "It is not there."));
             Ok(None)
         }
         Err(other) => Err(other),
@@ -181,7 +194,7 @@ fn ledger_findings(state: &LedgerState, acts: &Acts) -> Vec<Finding> {
         findings.push(Finding::new(Severity::Failure, "ledger-broken", &LEDGER, &detail));
     }
     if state.entries == 0 {
-        findings.push(Finding::new(Severity::Failure, "ledger-empty", &LEDGER, "It has no entries."));
+        findings.push(Finding::new(Severity::Failure, "ledger-empty", &LEDGER, "It has no entries, or is not there."));
     }
     if let Some(tail) = &state.torn_tail {
         let detail = format!(
