@@ -1,6 +1,8 @@
 //! Integration tests.
 
 mod account;
+mod agreement;
+mod bad_input;
 mod demo;
 mod json;
 mod package;
@@ -10,6 +12,7 @@ mod resume;
 mod sample;
 mod seal;
 mod secrets;
+mod tamper;
 
 #[test]
 fn every_file_of_this_folder_is_listed_here() {
