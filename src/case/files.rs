@@ -4,8 +4,8 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use super::CaseError;
 use super::error::IoContext;
+use super::{CASE_TOML, CaseError, LEDGER};
 
 /// The files of a case, for those who only read.
 pub trait CaseFiles: Sync + std::fmt::Debug {
@@ -56,9 +56,10 @@ pub struct CaseFolder {
 }
 
 impl CaseFolder {
-    /// The case in `root`, which must hold a `custody/case.toml`.
+    /// The case in `root`, which must hold a `custody/case.toml`, or at least a ledger that misses it.
     pub fn open(root: &Path) -> Result<Self, CaseError> {
-        if !root.join("custody/case.toml").is_file() {
+        let begun = root.join(LEDGER).metadata().is_ok_and(|ledger| ledger.is_file() && ledger.len() > 0);
+        if !begun && !root.join(CASE_TOML).is_file() {
             return Err(CaseError::NoCase { path: root.to_owned() });
         }
         Ok(Self { root: root.to_owned() })
