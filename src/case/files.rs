@@ -1,7 +1,7 @@
 //! Reading a case, wherever it lies: in a folder or, later, in a package.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 use super::CaseError;
@@ -58,8 +58,14 @@ pub struct CaseFolder {
 impl CaseFolder {
     /// The case in `root`, which must hold a `custody/case.toml`.
     pub fn open(root: &Path) -> Result<Self, CaseError> {
-        if !root.join("custody/case.toml").is_file() {
-            return Err(CaseError::NoCase { path: root.to_owned() });
+        let case_toml = root.join(super::CASE_TOML);
+        match case_toml.metadata() {
+            Ok(metadata) if metadata.is_file() => {}
+            // What could not be looked at is not therefore absent.
+            Err(error) if !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+                return Err(error).doing("look at", &case_toml);
+            }
+            _ => return Err(CaseError::NoCase { path: root.to_owned() }),
         }
         Ok(Self { root: root.to_owned() })
     }

@@ -10,6 +10,7 @@
 
 mod account;
 mod demo;
+mod faults;
 mod json;
 mod package;
 mod peers;
@@ -18,6 +19,7 @@ mod resume;
 mod sample;
 mod seal;
 mod secrets;
+mod strace;
 
 #[test]
 fn every_file_of_this_folder_is_listed_here() {
