@@ -28,6 +28,7 @@ pub(crate) use naming::name_without_replacing;
 pub use protection::{Flag, Protection};
 pub use staging::{Staged, StagedFile, Staging};
 pub use tag_file::TagFile;
+pub(crate) use writer::is_temporary;
 pub use writer::{CaseWriter, Committed, Pending, is_begun};
 
 use crate::model::Sha256Hash;

@@ -19,6 +19,9 @@ pub use report::{
     ArtifactReport, DigestCounts, GapReport, LedgerReport, LogCounts, Report, SealReport, SignatureState, TrailReport, Verdict,
 };
 
+/// Longest beginning of a first line that a crash leaves: the line names the case, and a case's number is short.
+const BEGINNING: u64 = 1024 * 1024;
+
 /// How to verify.
 pub struct Options<'a> {
     /// Who is trusted to seal; none means that nobody was vouched for.
@@ -57,6 +60,8 @@ struct Acts {
     case_number: Option<String>,
     /// Size and root of the ledger at each `case.sealed`, by the seal's file; an attempt that was cut off leaves one more.
     sealed: BTreeMap<String, Vec<(u64, Sha256Hash)>>,
+    /// The seal that was announced last, as long as nothing happened since that takes a whole seal.
+    sealing: Option<String>,
     unknown: u64,
 }
 
@@ -70,7 +75,7 @@ pub fn verify(files: &dyn CaseFiles, options: &Options<'_>) -> Result<Report, Ca
     let mut acts = Acts::default();
     let mut gaps = Gaps::default();
     let (state, checked) = artifacts::check(files, options, |feed| {
-        let ledger: Box<dyn Read + Send> = match files.open(LEDGER) {
+        let ledger: Box<dyn Read + Send + '_> = match files.open(LEDGER) {
             Err(error) if error.is_not_found() => Box::new(std::io::empty()),
             opened => opened?,
         };
@@ -84,12 +89,17 @@ pub fn verify(files: &dyn CaseFiles, options: &Options<'_>) -> Result<Report, Ca
         })
     })?;
     (acts.gaps, acts.gaps_closed) = gaps.into_open();
-    findings.extend(ledger_findings(&state, &acts));
-    if acts.opened.is_none_or(|recorded| Some(recorded) != hash_of(files, CASE_TOML)) {
+    // Without a first line nothing was ever acknowledged; with evidence or seals beside it, that line was taken away.
+    let never_begun = state.entries == 0 && state.problems.is_empty() && checked.is_bare() && state.bytes < BEGINNING;
+    findings.extend(ledger_findings(&state, &acts, never_begun));
+    if never_begun {
+        let detail = "The making of the case was cut off before the ledger's first line. Run collect again to make it.";
+        findings.push(Finding::new(Severity::Gap, "case-not-begun", &LEDGER, detail));
+    } else if acts.opened.is_none_or(|recorded| Some(recorded) != hash_of(files, CASE_TOML)) {
         let detail = "It is not the file whose hash the first line of the ledger holds.";
         findings.push(Finding::new(Severity::Failure, "case-file-modified", &CASE_TOML, detail));
     }
-    let seals = seals::check(files, &acts, &state, &checked, options.allowed_signers, &mut findings)?;
+    let seals = seals::check(files, &acts, &checked, options.allowed_signers, &mut findings)?;
     if state.unterminated {
         let sealed = seals.iter().any(|seal| seal.ledger_size == Some(state.lines));
         let severity = if sealed { Severity::Failure } else { Severity::Gap };
@@ -158,6 +168,12 @@ fn hash_of(files: &dyn CaseFiles, path: &str) -> Option<Sha256Hash> {
 impl Acts {
     fn take(&mut self, event: &Event, at: Timestamp, lines: u64, root: Sha256Hash) {
         match event {
+            Event::CaseSealed(sealed) => self.sealing = Some(sealed.seal.clone()),
+            // An attempt to seal that was cut off is made again, beginning with a verification.
+            Event::VerificationRecorded(_) | Event::LedgerRecovered(_) => {}
+            _ => self.sealing = None,
+        }
+        match event {
             Event::CaseOpened(opened) => {
                 self.opened = Some(opened.case_toml_sha256);
                 self.case_number = Some(opened.case_number.clone());
@@ -187,18 +203,18 @@ impl Acts {
     }
 }
 
-fn ledger_findings(state: &LedgerState, acts: &Acts) -> Vec<Finding> {
+fn ledger_findings(state: &LedgerState, acts: &Acts, never_begun: bool) -> Vec<Finding> {
     let mut findings = Vec::new();
     for problem in &state.problems {
         let detail = format!("Line {} does not hold: {}.", problem.line, problem.problem);
         findings.push(Finding::new(Severity::Failure, "ledger-broken", &LEDGER, &detail));
     }
-    if state.entries == 0 {
+    if state.entries == 0 && !never_begun {
         findings.push(Finding::new(Severity::Failure, "ledger-empty", &LEDGER, "It has no entries, or is not there."));
     }
     if let Some(tail) = &state.torn_tail {
         let detail = format!(
-            "Its last line was cut short after {} bytes, as a crash does; the next run of collect will account for it.",
+            "It ends with {} bytes that are no whole line, as a crash leaves them; the next run of collect will account for them.",
             tail.bytes
         );
         findings.push(Finding::new(Severity::Gap, "ledger-torn", &LEDGER, &detail));

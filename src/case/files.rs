@@ -1,7 +1,7 @@
 //! Reading a case, wherever it lies: in a folder or, later, in a package.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 use super::error::IoContext;
@@ -58,9 +58,17 @@ pub struct CaseFolder {
 impl CaseFolder {
     /// The case in `root`, which must hold a `custody/case.toml`, or at least a ledger that misses it.
     pub fn open(root: &Path) -> Result<Self, CaseError> {
+        // A ledger without its `case.toml` is a damaged case, which verification reports; it is no other folder.
         let begun = root.join(LEDGER).metadata().is_ok_and(|ledger| ledger.is_file() && ledger.len() > 0);
-        if !begun && !root.join(CASE_TOML).is_file() {
-            return Err(CaseError::NoCase { path: root.to_owned() });
+        let case_toml = root.join(CASE_TOML);
+        match case_toml.metadata() {
+            Ok(metadata) if metadata.is_file() => {}
+            _ if begun => {}
+            // What could not be looked at is not therefore absent.
+            Err(error) if !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+                return Err(error).doing("look at", &case_toml);
+            }
+            _ => return Err(CaseError::NoCase { path: root.to_owned() }),
         }
         Ok(Self { root: root.to_owned() })
     }

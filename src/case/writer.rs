@@ -343,7 +343,7 @@ fn lock(ledger: &File, root: &Path) -> Result<(), CaseError> {
 }
 
 /// Whether a path names a file that never got its own name.
-fn is_temporary(path: &str) -> bool {
+pub(crate) fn is_temporary(path: &str) -> bool {
     path.rsplit('/').next().is_some_and(|name| name.starts_with(TEMPORARY))
 }
 

@@ -215,10 +215,11 @@ pub(crate) fn findings(report: &Value, severity: &str) -> Vec<(String, String)> 
         .collect()
 }
 
-/// The ledger, line by line.
+/// The entries of the ledger.
 pub(crate) fn ledger(case: &Path) -> Vec<Value> {
     let text = fs::read_to_string(case.join("custody/ledger.jsonl")).unwrap();
-    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    // A line that a crash cut short stays in the ledger, and is no JSON.
+    text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
 }
 
 /// How many lines of the ledger are of a kind.

@@ -12,6 +12,7 @@ mod account;
 mod agreement;
 mod bad_input;
 mod demo;
+mod faults;
 mod json;
 mod package;
 mod peers;
@@ -20,6 +21,7 @@ mod resume;
 mod sample;
 mod seal;
 mod secrets;
+mod strace;
 mod tamper;
 
 #[test]

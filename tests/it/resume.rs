@@ -52,7 +52,7 @@ fn artifacts(case: &Path) -> BTreeMap<String, String> {
 
 /// EC2 and STS write the id of the request into each answer, S3 into each refusal. Nothing else differs between two runs but the
 /// order, and so the numbers, of answers to questions that are asked side by side.
-fn without_request_id(body: &str) -> Vec<u8> {
+pub(crate) fn without_request_id(body: &str) -> Vec<u8> {
     let mut body = body.to_owned();
     for name in ["requestId", "RequestId", "HostId"] {
         let (open, close) = (format!("<{name}>"), format!("</{name}>"));
