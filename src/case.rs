@@ -7,6 +7,7 @@ pub mod event;
 mod files;
 mod identity;
 pub mod ledger;
+mod listing;
 pub mod merkle;
 mod naming;
 mod protection;

@@ -51,6 +51,8 @@ struct Acts {
     opened: Option<Sha256Hash>,
     gaps: Vec<Gap>,
     runs_open: bool,
+    /// Whether the last collection did not come to its end, recorded or not.
+    unfinished: bool,
     runs: u32,
     regions: Vec<crate::model::Region>,
     collected_until: Option<Timestamp>,
@@ -95,10 +97,14 @@ pub fn verify(files: &dyn CaseFiles, options: &Options<'_>) -> Result<Report, Ca
     findings.extend(checked.findings(acts.runs_open, !seals.is_empty()));
     // Up to here everything is about the case itself; from here on, about what happened in AWS.
     let damage = findings.iter().filter(|finding| finding.severity == Severity::Failure).count();
+    let about_the_case = findings.len();
     let trails = match &identity {
         Some(identity) => cloudtrail::check(&checked, identity, &acts, &mut findings),
         None => Vec::new(),
     };
+    if acts.unfinished {
+        not_fetched_yet(findings.get_mut(about_the_case..).unwrap_or_default());
+    }
     for gap in acts.gaps.iter().filter(|gap| gap.reason.is_incompleteness()) {
         findings.push(gap_finding(gap));
     }
@@ -117,6 +123,14 @@ pub fn verify(files: &dyn CaseFiles, options: &Options<'_>) -> Result<Report, Ca
         gaps: acts.gaps.iter().map(GapReport::from).collect(),
         case_failures: u64::try_from(damage).unwrap_or(u64::MAX),
     })
+}
+
+/// What a collection that did not come to its end has not fetched is not therefore gone.
+fn not_fetched_yet(findings: &mut [Finding]) {
+    for finding in findings.iter_mut().filter(|finding| finding.kind.ends_with("-missing")) {
+        finding.severity = Severity::Gap;
+        finding.detail.push_str(" The last collection did not come to its end, so it may not have been fetched yet.");
+    }
 }
 
 fn verdict(findings: &[Finding]) -> Verdict {
@@ -166,11 +180,13 @@ impl Acts {
                 // Every run asks for everything that is not stored yet, so only the latest run's gaps are open.
                 self.gaps.clear();
                 self.runs_open = true;
+                self.unfinished = true;
                 self.regions.clone_from(&started.regions);
                 self.collected_until = Some(at);
             }
             Event::CollectionFinished(_) => {
                 self.runs_open = false;
+                self.unfinished = false;
                 self.collected_until = Some(at);
             }
             Event::CollectionInterrupted(_) => self.runs_open = false,
@@ -207,7 +223,7 @@ fn ledger_findings(state: &LedgerState, acts: &Acts, never_begun: bool) -> Vec<F
     if acts.runs == 0 {
         let detail = "No collection was ever started, so there is nothing to prove.";
         findings.push(Finding::new(Severity::Gap, "nothing-collected", &LEDGER, detail));
-    } else if acts.runs_open {
+    } else if acts.unfinished {
         let detail = "The last collection did not come to its end. Run collect again to complete it.";
         findings.push(Finding::new(Severity::Gap, "collection-unfinished", &LEDGER, detail));
     }
