@@ -2,6 +2,7 @@
 
 mod artifacts;
 mod cloudtrail;
+mod expected_root;
 mod report;
 mod seals;
 
@@ -15,6 +16,7 @@ use crate::case::{CASE_TOML, CaseError, CaseFiles, CaseIdentity, LEDGER, read_bo
 use crate::model::{Finding, Severity, Sha256Hash, Timestamp};
 use crate::seal::AllowedSigners;
 
+pub use expected_root::{ExpectedRoot, ParseExpectedRootError};
 pub use report::{
     ArtifactReport, DigestCounts, GapReport, LedgerReport, LogCounts, Report, SealReport, SignatureState, TrailReport, Verdict,
 };
@@ -26,6 +28,8 @@ const BEGINNING: u64 = 1024 * 1024;
 pub struct Options<'a> {
     /// Who is trusted to seal; none means that nobody was vouched for.
     pub allowed_signers: Option<&'a AllowedSigners>,
+    /// A root that the ledger must have had after one of its lines: the one that `collect` printed, as somebody kept it.
+    pub expected_root: Option<&'a ExpectedRoot>,
     /// How many files are read side by side.
     pub threads: NonZeroUsize,
     /// Called as artifacts are done, with how many and how many bytes.
@@ -41,7 +45,7 @@ impl std::fmt::Debug for Options<'_> {
 impl Default for Options<'_> {
     fn default() -> Self {
         let threads = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-        Self { allowed_signers: None, threads, progress: &|_, _| {} }
+        Self { allowed_signers: None, expected_root: None, threads, progress: &|_, _| {} }
     }
 }
 
@@ -72,17 +76,30 @@ pub fn verify(files: &dyn CaseFiles, options: &Options<'_>) -> Result<Report, Ca
     let identity = read_identity(files, &mut findings)?;
     let ledger_path = files.describe(LEDGER);
     let mut acts = Acts::default();
+    let mut root_met = None;
     let (state, checked) = artifacts::check(files, options, |feed| {
         let ledger: Box<dyn Read + Send + '_> = match files.open(LEDGER) {
             Err(CaseError::Io { source, .. }) if source.kind() == ErrorKind::NotFound => Box::new(std::io::empty()),
             other => other?,
         };
         let reader = BufReader::with_capacity(256 * 1024, ledger);
-        read_ledger(reader, &ledger_path, &mut |line| match &line.entry.event {
-            Event::ArtifactAcquired(artifact) => feed(artifact),
-            other => acts.take(other, line.entry.at, line.tree.size(), line.tree.root()),
+        read_ledger(reader, &ledger_path, &mut |line| {
+            if root_met.is_none() && options.expected_root.is_some_and(|expected| expected.is_met_by(&line.tree.root())) {
+                root_met = Some(line.tree.size());
+            }
+            match &line.entry.event {
+                Event::ArtifactAcquired(artifact) => feed(artifact),
+                other => acts.take(other, line.entry.at, line.tree.size(), line.tree.root()),
+            }
         })
     })?;
+    if let Some(expected) = options.expected_root.filter(|_| root_met.is_none()) {
+        let detail = format!(
+            "The ledger, cut after any of its lines, never had a root that begins with {expected}: lines that were there when it was \
+             noted have been changed or taken away, or it is the root of another case."
+        );
+        findings.push(Finding::new(Severity::Failure, "ledger-root-unexpected", &LEDGER, &detail));
+    }
     // Without a first line nothing was ever acknowledged; with evidence or seals beside it, that line was taken away.
     let never_begun = state.entries == 0 && state.problems.is_empty() && checked.is_bare() && state.bytes < BEGINNING;
     findings.extend(ledger_findings(&state, &acts, never_begun));
@@ -110,7 +127,12 @@ pub fn verify(files: &dyn CaseFiles, options: &Options<'_>) -> Result<Report, Ca
     }
     findings.sort();
     findings.dedup();
-    let ledger = LedgerReport { entries: state.entries, root: state.tree.root(), valid: state.problems.is_empty() };
+    let ledger = LedgerReport {
+        entries: state.entries,
+        root: state.tree.root(),
+        valid: state.problems.is_empty(),
+        expected_root_at: root_met,
+    };
     Ok(Report {
         verdict: verdict(&findings),
         window: identity.as_ref().map(|identity| identity.window),

@@ -10,8 +10,10 @@
 
 mod account;
 mod demo;
+mod expected_root;
 mod faults;
 mod json;
+mod model;
 mod package;
 mod peers;
 mod reads_only;
