@@ -10,5 +10,6 @@
 
 mod package;
 mod peers;
+mod report;
 mod sample;
 mod seal;
