@@ -76,7 +76,8 @@ pub(super) fn open(path: &Path) -> Result<Box<dyn CaseFiles>, CliError> {
     Ok(Box::new(CaseFolder::open(path)?))
 }
 
-fn read_allowed_signers(path: &Path) -> Result<AllowedSigners, CliError> {
+/// Reads who may seal.
+pub(super) fn read_allowed_signers(path: &Path) -> Result<AllowedSigners, CliError> {
     let text = std::fs::read_to_string(path)
         .map_err(|error| CliError::new(Exit::Usage, &error).next(format!("Check the path {}.", path.display())))?;
     AllowedSigners::parse(&text).map_err(|error| CliError::new(Exit::Usage, &error))

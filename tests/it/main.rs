@@ -19,6 +19,7 @@ mod model;
 mod package;
 mod peers;
 mod reads_only;
+mod report;
 mod resume;
 mod sample;
 mod seal;
