@@ -10,6 +10,7 @@ mod ebs;
 mod errand;
 mod flow_logs;
 mod keys;
+mod pages;
 mod pipeline;
 mod plan;
 mod progress;

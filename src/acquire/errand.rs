@@ -1,5 +1,6 @@
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -34,6 +35,8 @@ pub struct Errand {
     slots: Arc<Semaphore>,
     /// Bounds what is discovered at once.
     discoveries: Arc<Semaphore>,
+    /// Requests that a collection makes and a plan does not.
+    expected: AtomicU64,
 }
 
 /// What only a collection has.
@@ -73,6 +76,7 @@ impl Errand {
             collecting,
             slots: Arc::new(Semaphore::new(slots)),
             discoveries: Arc::new(Semaphore::new(DISCOVERIES)),
+            expected: AtomicU64::new(0),
         }
     }
 
@@ -101,6 +105,20 @@ impl Errand {
     pub(crate) fn wants_region(&self, region: &Region) -> bool {
         let regions = &self.request.scope.regions;
         regions.is_empty() || regions.contains(region)
+    }
+
+    /// Whether this only counts.
+    pub(crate) fn is_plan(&self) -> bool {
+        self.collecting.is_none()
+    }
+
+    /// Notes requests that a collection makes and a plan does not.
+    pub(crate) fn expect_requests(&self, requests: u64) {
+        self.expected.fetch_add(requests, Ordering::Relaxed);
+    }
+
+    pub(crate) fn expected_requests(&self) -> u64 {
+        self.expected.load(Ordering::Relaxed)
     }
 
     /// A permit for one discovery.

@@ -51,7 +51,8 @@ pub async fn plan(session: &Session, request: &Request) -> Result<Plan, AcquireE
     let regions = regions::identify(&recorder, request, &intake).await.map_err(AcquireError::Halted)?;
     let now = Timestamp::new(chrono::Utc::now());
     let errand = Errand::new(recorder, request.clone(), regions.clone(), now, intake.clone(), progress, None);
-    gather(&sources, &Arc::new(errand)).await.map_err(AcquireError::Halted)?;
+    let errand = Arc::new(errand);
+    gather(&sources, &errand).await.map_err(AcquireError::Halted)?;
     intake.close().await;
     let ended = match counting.join_next().await {
         Some(Ok(ended)) => ended,
@@ -66,7 +67,7 @@ pub async fn plan(session: &Session, request: &Request) -> Result<Plan, AcquireE
         regions,
         rows: ended.tally.rows(),
         requests,
-        requests_expected: requests.saturating_add(totals.found),
+        requests_expected: requests.saturating_add(totals.found).saturating_add(errand.expected_requests()),
         totals,
         gaps: ended.tally.gaps,
         clock: session.clock(),

@@ -136,7 +136,10 @@ impl Stage {
         for request in self.server.requests() {
             let action = request.action();
             let operation = action.split(':').nth(1).unwrap();
-            assert!(["Get", "List", "Describe", "Head"].iter().any(|verb| operation.starts_with(verb)), "{action}");
+            assert!(
+                ["Get", "List", "Describe", "Head", "Lookup", "Filter"].iter().any(|verb| operation.starts_with(verb)),
+                "{action}"
+            );
         }
     }
 }

@@ -8,6 +8,7 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use chrono::TimeDelta;
+use tokio::time::Instant;
 
 use crate::case::event::{Event, Exchange, Origin, ResponseOrigin};
 use crate::case::{CaseError, CaseFolder, CaseWriter, read_bounded};
@@ -43,6 +44,8 @@ pub struct Call {
     pub parameters: BTreeMap<String, String>,
     /// Parameters that only say "until now", so that a later run's question is the same one.
     pub moving: &'static [&'static str],
+    /// Whether the operation is one of those that AWS grants twice a second, by account and region.
+    pub paced: bool,
 }
 
 impl Call {
@@ -56,7 +59,7 @@ impl Call {
         region: &Region,
     ) -> Self {
         let (parameters, moving): (_, &'static [&'static str]) = (BTreeMap::new(), &[]);
-        Self { source, service, account, region: region.clone(), operation, parameters, moving }
+        Self { source, service, account, region: region.clone(), operation, parameters, moving, paced: false }
     }
 
     /// The same with one more parameter.
@@ -71,6 +74,13 @@ impl Call {
     pub fn with_moving(mut self, name: &'static str, names: &'static [&'static str], value: impl Into<String>) -> Self {
         self.moving = names;
         self.with(name, value)
+    }
+
+    /// The same, at the pace that AWS grants for it.
+    #[must_use]
+    pub fn paced(mut self) -> Self {
+        self.paced = true;
+        self
     }
 
     fn identity(&self) -> Sha256Hash {
@@ -234,6 +244,8 @@ struct RecorderState {
     keeper: Option<Arc<dyn KeepPage>>,
     answers: Answers,
     numbers: Mutex<HashMap<String, u32>>,
+    /// When the next paced request may go out, by region.
+    paces: Mutex<HashMap<Region, Instant>>,
 }
 
 impl Recorder {
@@ -251,7 +263,7 @@ impl Recorder {
 
     fn with(session: &Session, keeper: Option<Arc<dyn KeepPage>>, mut answers: Answers) -> Self {
         let numbers = Mutex::new(std::mem::take(&mut answers.numbers));
-        Self { inner: Arc::new(RecorderState { session: session.clone(), keeper, answers, numbers }) }
+        Self { inner: Arc::new(RecorderState { session: session.clone(), keeper, answers, numbers, paces: Mutex::default() }) }
     }
 
     /// The session that is recorded.
@@ -282,6 +294,9 @@ impl Recorder {
             let answer = STORED_ANSWER.scope(stored, send(ExchangeTap::default())).await;
             return Ok(answer.map_err(|error| Failure::of(&error)));
         }
+        if call.paced {
+            self.await_turn(&call.region).await;
+        }
         let tap = ExchangeTap::default();
         let outcome = send(tap.clone()).await;
         self.inner.session.note(&tap);
@@ -298,6 +313,19 @@ impl Recorder {
             }
             Err(error) => Ok(Err(self.inner.session.judge(Failure::of(&error)).await?)),
         }
+    }
+
+    /// Waits for the next turn of a paced request.
+    async fn await_turn(&self, region: &Region) {
+        let interval = self.inner.session.pace();
+        let turn = {
+            let mut paces = self.inner.paces.lock().unwrap_or_else(PoisonError::into_inner);
+            let (now, next) = (Instant::now(), paces.get(region).copied());
+            let turn = next.map_or(now, |next| next.max(now));
+            paces.insert(region.clone(), turn + interval);
+            turn
+        };
+        tokio::time::sleep_until(turn).await;
     }
 
     async fn keep(
