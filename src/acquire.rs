@@ -16,8 +16,10 @@ mod plan;
 mod progress;
 mod regions;
 mod stop;
+mod strays;
 mod sweep;
 mod tally;
+mod versions;
 
 use std::fmt;
 use std::future::Future;
@@ -29,7 +31,7 @@ pub use errand::Errand;
 pub use plan::{Plan, plan};
 pub use progress::{Progress, Silent};
 pub use stop::{Stop, StopSwitch};
-pub use tally::{Row, Totals};
+pub use tally::{Notice, Row, Totals};
 
 use crate::aws::{AwsError, Halt};
 use crate::case::{CaseError, Scope};

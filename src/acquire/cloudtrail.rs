@@ -1,6 +1,7 @@
 //! CloudTrail: trails and their state, signing keys, and every log and digest that the window asks for.
 
 mod digests;
+mod folders;
 mod history;
 mod public_keys;
 mod store;
@@ -20,6 +21,8 @@ use crate::model::Region;
 use super::Source;
 use super::errand::{Errand, join_all};
 use super::tally::RowKey;
+#[cfg(test)]
+pub(super) use history::DEFINING_EVENTS;
 use store::Store;
 use trails::Trail;
 

@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 use crate::aws::{Failure, FailureKind, Halt, ObjectFetcher, Recorder, Session, Wanted};
 use crate::case::event::{Caller, Gap, GapReason};
 use crate::case::{CaseFolder, Staging, read_bounded};
-use crate::model::{AccountId, PayloadPath, Region, Timestamp, Window};
+use crate::model::{AccountId, Region, Timestamp, Window};
 
 use super::pipeline::Intake;
 use super::progress::Progress;
@@ -131,6 +131,12 @@ impl Errand {
         self.intake.gap(gap(row, what, reason, detail)).await
     }
 
+    /// Tells people of something notable that is not missing.
+    pub(crate) async fn notice(&self, row: &RowKey, text: String) -> Result<(), Halt> {
+        self.progress.note(&text);
+        self.intake.notice(row, text).await
+    }
+
     /// Records a request that failed, and what that means.
     pub(crate) async fn failed(&self, row: &RowKey, what: &str, failure: &Failure) -> Result<(), Halt> {
         self.intake.gap(gap_of(row, what, failure)).await
@@ -163,11 +169,11 @@ impl Errand {
     async fn fetch(&self, bucket_region: &Region, wanted: Wanted, on_body: Option<OnBody>) -> Result<(), Halt> {
         let Some(collecting) = &self.collecting else { return Ok(()) };
         let row = RowKey { source: wanted.source, account: wanted.account, region: wanted.region.clone() };
-        let path = PayloadPath::for_object(&wanted.location);
+        let path = wanted.path();
         if let Ok(stored) = collecting.root.join(path.as_str()).symlink_metadata() {
             if wanted.size.is_some_and(|listed| listed != stored.len()) {
                 let detail = "the object that the bucket holds now is not the one that was stored; that one was kept";
-                let what = wanted.location.to_string();
+                let what = wanted.name();
                 return self.gap(&row, &what, GapReason::ChangedDuringAcquisition, Some(detail)).await;
             }
             if let Some(on_body) = on_body {
@@ -195,7 +201,7 @@ impl Errand {
                 self.intake.object(&row, fetched).await
             }
             Err(failure) if wanted.optional && failure.kind == FailureKind::NotFound => Ok(()),
-            Err(failure) => self.failed(&row, &wanted.location.to_string(), &failure).await,
+            Err(failure) => self.failed(&row, &wanted.name(), &failure).await,
         }
     }
 }

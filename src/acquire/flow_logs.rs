@@ -13,11 +13,12 @@ use crate::case::event::GapReason;
 use crate::model::{AccountId, Region, printable};
 
 use super::Source;
-use super::bucket;
+use super::bucket::{self, LogBucket};
 use super::errand::{Errand, join_all};
 use super::keys::{DayLayout, StampRange, flow_stamp};
 use super::sweep::{Choose, Chosen, Sweep, sweep};
 use super::tally::RowKey;
+use super::versions::{InScope, sweep_versions};
 
 const NAME: &str = "flow-logs";
 /// A file holds the records of the five minutes that start at its stamp.
@@ -75,12 +76,12 @@ async fn gather(errand: Arc<Errand>) -> Result<(), Halt> {
     let buckets: BTreeSet<String> = places.iter().map(|place| place.bucket.clone()).collect();
     let mut sweeps = JoinSet::new();
     for bucket in buckets {
-        let Some(bucket_region) = bucket::describe(&errand, NAME, account, &bucket).await? else { continue };
+        let Some(log_bucket) = bucket::describe(&errand, NAME, account, &bucket).await? else { continue };
         for place in places.iter().filter(|place| place.bucket == bucket).cloned() {
-            let (errand, bucket_region) = (Arc::clone(&errand), bucket_region.clone());
+            let (errand, log_bucket) = (Arc::clone(&errand), log_bucket.clone());
             sweeps.spawn(async move {
                 let permit = errand.discovery().await?;
-                let swept = sweep_place(&errand, account, &bucket_region, place).await;
+                let swept = sweep_place(&errand, account, &log_bucket, place).await;
                 drop(permit);
                 swept
             });
@@ -177,7 +178,7 @@ fn destination(flow_log: &FlowLog, account: AccountId, region: &Region) -> Resul
     Ok(Place { bucket: bucket.to_owned(), prefix, hive, region: region.clone() })
 }
 
-async fn sweep_place(errand: &Arc<Errand>, account: AccountId, bucket_region: &Region, place: Place) -> Result<(), Halt> {
+async fn sweep_place(errand: &Arc<Errand>, account: AccountId, log_bucket: &LogBucket, place: Place) -> Result<(), Halt> {
     let row = RowKey { source: NAME, account: Some(account), region: Some(place.region.clone()) };
     let range = StampRange::around(errand.window(), BEFORE, AFTER, BEFORE);
     // Hours, where there are any, lie below days, and the file's name has the stamp in every layout.
@@ -187,7 +188,7 @@ async fn sweep_place(errand: &Arc<Errand>, account: AccountId, bucket_region: &R
         query: ListQuery {
             source: NAME,
             account,
-            region: bucket_region.clone(),
+            region: log_bucket.region.clone(),
             bucket: place.bucket.clone(),
             prefix: place.prefix.clone(),
             folders: false,
@@ -198,10 +199,17 @@ async fn sweep_place(errand: &Arc<Errand>, account: AccountId, bucket_region: &R
         what: "flow log files".to_owned(),
         on_body: None,
     };
-    let swept = sweep(errand, &listing, &mut FlowRule { account, region: place.region, range }).await?;
+    let swept = sweep(errand, &listing, &mut FlowRule { account, region: place.region.clone(), range }).await?;
     if swept.whole && swept.in_scope == 0 {
         let what = format!("flow log files under s3://{}/{}", place.bucket, place.prefix);
         errand.gap(&row, &what, GapReason::Empty, Some("there are none that the window asks for")).await?;
+    }
+    if log_bucket.keeps_versions {
+        let in_scope: InScope = Arc::new(move |key| {
+            let name = key.rsplit('/').next().unwrap_or_default();
+            flow_stamp(name, account, &place.region).is_some_and(|stamp| range.holds(stamp))
+        });
+        sweep_versions(errand, &listing, in_scope).await?;
     }
     Ok(())
 }
@@ -222,7 +230,7 @@ impl Choose for FlowRule {
         match flow_stamp(name, self.account, &self.region) {
             Some(stamp) if self.range.holds(stamp) => Chosen::InScope(vec![object]),
             Some(_) => Chosen::InScope(Vec::new()),
-            None => Chosen::Stranger(object.key),
+            None => Chosen::Stranger(object),
         }
     }
 }

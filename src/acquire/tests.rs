@@ -1,5 +1,7 @@
 mod faults;
+mod history;
 mod scope;
+mod versions;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
