@@ -1,7 +1,10 @@
+mod disks;
 mod faults;
+mod flows;
 mod history;
 mod scope;
 mod versions;
+mod wire;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;

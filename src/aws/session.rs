@@ -133,6 +133,7 @@ struct Inner {
     s3: Mutex<HashMap<Region, aws_sdk_s3::Client>>,
     ec2: Mutex<HashMap<Region, aws_sdk_ec2::Client>>,
     cloudtrail: Mutex<HashMap<Region, aws_sdk_cloudtrail::Client>>,
+    logs: Mutex<HashMap<Region, aws_sdk_cloudwatchlogs::Client>>,
     clock: Mutex<ClockSamples>,
     requests: AtomicU64,
     unanswered: AtomicU32,
@@ -206,6 +207,7 @@ impl Session {
             s3: Mutex::default(),
             ec2: Mutex::default(),
             cloudtrail: Mutex::default(),
+            logs: Mutex::default(),
             clock: Mutex::default(),
             requests: AtomicU64::new(0),
             unanswered: AtomicU32::new(0),
@@ -315,6 +317,18 @@ impl Session {
                 .http_client(self.inner.wire.clone())
                 .retry_partition(partition("cloudtrail", region));
             aws_sdk_cloudtrail::Client::from_conf(config.build())
+        })
+    }
+
+    /// The client of CloudWatch Logs in `region`.
+    #[must_use]
+    pub fn logs(&self, region: &Region) -> aws_sdk_cloudwatchlogs::Client {
+        cached(&self.inner.logs, region, || {
+            let config = aws_sdk_cloudwatchlogs::config::Builder::from(&self.inner.config)
+                .region(sdk_region(region))
+                .http_client(self.inner.wire.clone())
+                .retry_partition(partition("logs", region));
+            aws_sdk_cloudwatchlogs::Client::from_conf(config.build())
         })
     }
 

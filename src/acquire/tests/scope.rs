@@ -154,9 +154,10 @@ async fn objects_that_aws_did_not_name_are_taken_wherever_they_lie_if_written_in
         assert!(stored.contains_key(path_of(key).as_str()), "{key}");
         assert!(!stored.contains_key(path_of(&format!("{key}.old")).as_str()), "{key}.old");
     }
-    let told = outcome.notices.iter().map(|notice| notice.text.split(' ').next().unwrap().parse::<usize>().unwrap());
+    let strays = outcome.notices.iter().filter(|notice| notice.text.contains("no name that AWS gives"));
+    let told = strays.map(|notice| notice.text.split(' ').next().unwrap().parse::<usize>().unwrap());
     assert_eq!(told.sum::<usize>(), strange.len(), "{:#?}", outcome.notices);
-    assert_eq!((planned.totals.found, planned.notices.len()), (outcome.totals.stored, outcome.notices.len()));
+    assert_eq!(planned.totals.found, outcome.totals.stored);
 }
 
 #[tokio::test(flavor = "multi_thread")]
