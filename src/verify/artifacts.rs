@@ -186,6 +186,8 @@ impl Checked {
             Err(_) => self.report.modified.push(path.to_owned()),
         }
         match artifact.source {
+            // An earlier version is not what its key stands for: only its own bytes are checked here.
+            Origin::S3Object(_) if artifact.path.as_str().starts_with("data/s3-versions/") => {}
             Origin::S3Object(origin) => self.take_object(*origin, &bytes),
             Origin::ApiResponse(origin) if origin.service == "cloudtrail" && artifact.size <= RESPONSE => {
                 self.responses.push(StoredResponse { origin: *origin, body: bytes });
