@@ -59,7 +59,8 @@ fn unreadable(acts: &Acts) -> BTreeSet<&str> {
 pub(super) fn check(checked: &Checked, identity: &CaseIdentity, acts: &Acts, findings: &mut Vec<Finding>) -> Vec<TrailReport> {
     let in_scope = identity.scope.sources.is_empty() || identity.scope.sources.iter().any(|source| source == "cloudtrail");
     let trails = Trails::read(checked, findings);
-    let unreadable = unreadable(acts);
+    let mut unreadable = unreadable(acts);
+    unreadable.extend(checked.unreadable_objects.iter().map(String::as_str));
     let window = identity.window;
 
     let mut rows = chains(checked, &trails, acts, identity, findings);

@@ -376,7 +376,8 @@ fn table(counts: &BTreeMap<(&'static str, String, &'static str), Count>) -> Stri
 fn whatever_fails_nothing_acknowledged_is_lost_and_the_next_run_completes() {
     strace::is_there();
     let sweep = Sweep::prepare();
-    let stages = sweep.stages();
+    let mut stages = sweep.stages();
+    stages.reverse();
     let full = std::env::var_os("CASELOCK_SWEEP").is_some_and(|wish| wish == "full");
     let points = points(&stages, full);
     println!("{} points", points.len());
