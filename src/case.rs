@@ -5,6 +5,7 @@
 mod error;
 pub mod event;
 mod files;
+mod gaps;
 mod identity;
 pub mod ledger;
 mod listing;
@@ -22,6 +23,7 @@ mod writer_tests;
 
 pub use error::CaseError;
 pub use files::{CaseFiles, CaseFolder, Found, read_bounded};
+pub use gaps::Gaps;
 pub use identity::{CaseIdentity, FORMAT_VERSION, Scope};
 pub(crate) use naming::name_without_replacing;
 pub use protection::{Flag, Protection};

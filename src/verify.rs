@@ -7,12 +7,12 @@ mod report;
 mod seals;
 
 use std::collections::BTreeMap;
-use std::io::{BufReader, ErrorKind, Read};
+use std::io::{BufReader, Read};
 use std::num::NonZeroUsize;
 
 use crate::case::event::{Event, Gap};
 use crate::case::ledger::{LedgerState, read_ledger};
-use crate::case::{CASE_TOML, CaseError, CaseFiles, CaseIdentity, LEDGER, read_bounded};
+use crate::case::{CASE_TOML, CaseError, CaseFiles, CaseIdentity, Gaps, LEDGER, read_bounded};
 use crate::model::{Finding, Severity, Sha256Hash, Timestamp};
 use crate::seal::AllowedSigners;
 
@@ -53,7 +53,10 @@ impl Default for Options<'_> {
 #[derive(Debug, Default)]
 struct Acts {
     opened: Option<Sha256Hash>,
+    /// The gaps that are open.
     gaps: Vec<Gap>,
+    /// How many a later run closed.
+    gaps_closed: u64,
     runs_open: bool,
     /// Whether the last collection did not come to its end, recorded or not.
     unfinished: bool,
@@ -76,14 +79,16 @@ pub fn verify(files: &dyn CaseFiles, options: &Options<'_>) -> Result<Report, Ca
     let identity = read_identity(files, &mut findings)?;
     let ledger_path = files.describe(LEDGER);
     let mut acts = Acts::default();
+    let mut gaps = Gaps::default();
     let mut root_met = None;
     let (state, checked) = artifacts::check(files, options, |feed| {
         let ledger: Box<dyn Read + Send + '_> = match files.open(LEDGER) {
-            Err(CaseError::Io { source, .. }) if source.kind() == ErrorKind::NotFound => Box::new(std::io::empty()),
-            other => other?,
+            Err(error) if error.is_not_found() => Box::new(std::io::empty()),
+            opened => opened?,
         };
         let reader = BufReader::with_capacity(256 * 1024, ledger);
         read_ledger(reader, &ledger_path, &mut |line| {
+            gaps.take(&line.entry.event);
             if root_met.is_none() && options.expected_root.is_some_and(|expected| expected.is_met_by(&line.tree.root())) {
                 root_met = Some(line.tree.size());
             }
@@ -93,6 +98,7 @@ pub fn verify(files: &dyn CaseFiles, options: &Options<'_>) -> Result<Report, Ca
             }
         })
     })?;
+    (acts.gaps, acts.gaps_closed) = gaps.into_open();
     if let Some(expected) = options.expected_root.filter(|_| root_met.is_none()) {
         let detail = format!(
             "The ledger, cut after any of its lines, never had a root that begins with {expected}: lines that were there when it was \
@@ -112,6 +118,11 @@ pub fn verify(files: &dyn CaseFiles, options: &Options<'_>) -> Result<Report, Ca
         findings.push(Finding::new(Severity::Failure, "case-file-modified", &CASE_TOML, detail));
     }
     let seals = seals::check(files, &acts, &checked, options.allowed_signers, &mut findings)?;
+    if state.unterminated {
+        let sealed = seals.iter().any(|seal| seal.ledger_size == Some(state.lines));
+        let severity = if sealed { Severity::Failure } else { Severity::Gap };
+        findings.push(Finding::new(severity, "ledger-unterminated", &LEDGER, "The newline at its end is missing."));
+    }
     findings.extend(checked.findings(acts.runs_open, !seals.is_empty()));
     // Up to here everything is about the case itself; from here on, about what happened in AWS.
     let damage = findings.iter().filter(|finding| finding.severity == Severity::Failure).count();
@@ -177,6 +188,10 @@ fn read_identity(files: &dyn CaseFiles, findings: &mut Vec<Finding>) -> Result<O
             ));
             Ok(None)
         }
+        Err(error) if error.is_not_found() => {
+            findings.push(Finding::new(Severity::Failure, "case-file-missing", &CASE_TOML, "It is not there."));
+            Ok(None)
+        }
         Err(other) => Err(other),
     }
 }
@@ -207,8 +222,6 @@ impl Acts {
             }
             Event::CollectionStarted(started) => {
                 self.runs = self.runs.max(started.run);
-                // Every run asks for everything that is not stored yet, so only the latest run's gaps are open.
-                self.gaps.clear();
                 self.runs_open = true;
                 self.unfinished = true;
                 self.regions.clone_from(&started.regions);
@@ -220,12 +233,12 @@ impl Acts {
                 self.collected_until = Some(at);
             }
             Event::CollectionInterrupted(_) => self.runs_open = false,
-            Event::GapRecorded(gap) => self.gaps.push(gap.clone()),
             Event::CaseSealed(sealed) => {
                 self.sealed.entry(sealed.seal.clone()).or_default().push((lines, root));
             }
             Event::Unknown => self.unknown += 1,
             Event::ArtifactAcquired(_)
+            | Event::GapRecorded(_)
             | Event::ListingRecorded(_)
             | Event::LedgerRecovered(_)
             | Event::VerificationRecorded(_)
@@ -241,7 +254,7 @@ fn ledger_findings(state: &LedgerState, acts: &Acts, never_begun: bool) -> Vec<F
         findings.push(Finding::new(Severity::Failure, "ledger-broken", &LEDGER, &detail));
     }
     if state.entries == 0 && !never_begun {
-        findings.push(Finding::new(Severity::Failure, "ledger-empty", &LEDGER, "It has no entries."));
+        findings.push(Finding::new(Severity::Failure, "ledger-empty", &LEDGER, "It has no entries, or is not there."));
     }
     if let Some(tail) = &state.torn_tail {
         let detail = format!(
@@ -256,6 +269,10 @@ fn ledger_findings(state: &LedgerState, acts: &Acts, never_begun: bool) -> Vec<F
     } else if acts.unfinished {
         let detail = "The last collection did not come to its end. Run collect again to complete it.";
         findings.push(Finding::new(Severity::Gap, "collection-unfinished", &LEDGER, detail));
+    }
+    if acts.gaps_closed > 0 {
+        let detail = format!("{} gaps that earlier runs recorded were closed by later ones.", acts.gaps_closed);
+        findings.push(Finding::new(Severity::Notice, "gaps-closed", &LEDGER, &detail));
     }
     if acts.unknown > 0 {
         let detail = format!("{} lines are of a kind that a later caselock writes; their hashes were checked.", acts.unknown);

@@ -9,6 +9,8 @@
 )]
 
 mod account;
+mod agreement;
+mod bad_input;
 mod demo;
 mod expected_root;
 mod faults;
@@ -16,12 +18,14 @@ mod json;
 mod model;
 mod package;
 mod peers;
+mod power_loss;
 mod reads_only;
 mod resume;
 mod sample;
 mod seal;
 mod secrets;
 mod strace;
+mod tamper;
 
 #[test]
 fn every_file_of_this_folder_is_listed_here() {

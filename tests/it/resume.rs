@@ -191,3 +191,19 @@ fn the_second_of_two_collectors_is_turned_away() {
     finish(first).expect(0);
     assert_eq!(simulated.verify("case").0, 0);
 }
+
+#[test]
+fn of_two_that_begin_a_case_at_once_one_makes_it() {
+    let simulated = Simulated::quiet();
+    for round in 0..4 {
+        let case = format!("case-{round}");
+        let both =
+            [simulated.start_collecting(&case, &["--source", "ebs"]), simulated.start_collecting(&case, &["--source", "ebs"])];
+        let mut codes = both.map(|child| finish(child).code);
+        codes.sort_unstable();
+        // The slower one may come so late that it goes on with the finished case; it never spoils it.
+        assert!([[0, 0], [0, 1]].contains(&codes), "{codes:?}");
+        let (code, report) = simulated.verify(&case);
+        assert_eq!((code, findings(&report, "failure")), (0, vec![]), "{report:#}");
+    }
+}
