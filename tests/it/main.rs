@@ -9,6 +9,7 @@
 )]
 
 mod account;
+mod adverse;
 mod agreement;
 mod bad_input;
 mod demo;
