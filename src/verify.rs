@@ -106,13 +106,14 @@ pub fn verify(files: &dyn CaseFiles, options: &Options<'_>) -> Result<Report, Ca
         );
         findings.push(Finding::new(Severity::Failure, "ledger-root-unexpected", &LEDGER, &detail));
     }
+    let case_toml = hash_of(files, CASE_TOML)?;
     // Without a first line nothing was ever acknowledged; with evidence or seals beside it, that line was taken away.
     let never_begun = state.entries == 0 && state.problems.is_empty() && checked.is_bare() && state.bytes < BEGINNING;
     findings.extend(ledger_findings(&state, &acts, never_begun));
     if never_begun {
         let detail = "The making of the case was cut off before the ledger's first line. Run collect again to make it.";
         findings.push(Finding::new(Severity::Gap, "case-not-begun", &LEDGER, detail));
-    } else if acts.opened.is_none_or(|recorded| Some(recorded) != hash_of(files, CASE_TOML)) {
+    } else if acts.opened.is_none_or(|recorded| Some(recorded) != case_toml) {
         let detail = "It is not the file whose hash the first line of the ledger holds.";
         findings.push(Finding::new(Severity::Failure, "case-file-modified", &CASE_TOML, detail));
     }
@@ -195,8 +196,15 @@ fn read_identity(files: &dyn CaseFiles, findings: &mut Vec<Finding>) -> Result<O
     }
 }
 
-fn hash_of(files: &dyn CaseFiles, path: &str) -> Option<Sha256Hash> {
-    read_bounded(files, path, 64 * 1024 * 1024).ok().map(|bytes| Sha256Hash::of(&bytes))
+/// The hash of a file, if it can be had; an error if only the system could not read it.
+fn hash_of(files: &dyn CaseFiles, path: &str) -> Result<Option<Sha256Hash>, CaseError> {
+    match read_bounded(files, path, 64 * 1024 * 1024) {
+        Ok(bytes) => Ok(Some(Sha256Hash::of(&bytes))),
+        Err(CaseError::Io { doing, path, source }) if artifacts::is_trouble(&source) => {
+            Err(CaseError::Io { doing, path, source })
+        }
+        Err(_) => Ok(None),
+    }
 }
 
 impl Acts {

@@ -51,6 +51,8 @@ pub(super) struct Checked {
     foreign: Vec<(String, &'static str)>,
     /// Files that are there and could not be read, and why.
     unreadable: Vec<(String, String)>,
+    /// The objects among them: there, for all that is known.
+    pub(super) unreadable_objects: Vec<String>,
     twice: Vec<String>,
 }
 
@@ -111,7 +113,7 @@ fn work(files: &dyn CaseFiles, options: &Options<'_>, jobs: &Mutex<Receiver<Box<
 }
 
 /// Whether the system could not read, rather than that something else lies there than should.
-fn is_trouble(error: &std::io::Error) -> bool {
+pub(super) fn is_trouble(error: &std::io::Error) -> bool {
     use rustix::io::Errno;
     let elsewhere = [Errno::NOENT, Errno::NOTDIR, Errno::LOOP, Errno::NXIO];
     error.raw_os_error().is_some_and(|number| !elsewhere.contains(&Errno::from_raw_os_error(number)))
@@ -140,6 +142,7 @@ impl Checked {
         self.report.modified.extend(other.report.modified);
         self.report.missing.extend(other.report.missing);
         self.unreadable.extend(other.unreadable);
+        self.unreadable_objects.extend(other.unreadable_objects);
         self.digests.extend(other.digests);
         self.logs.extend(other.logs);
         self.events.extend(other.events);
@@ -151,7 +154,7 @@ impl Checked {
         let mut reader = match files.open(path) {
             Ok(reader) => reader,
             Err(CaseError::Io { source, .. }) if is_trouble(&source) => {
-                self.unreadable.push((path.to_owned(), source.to_string()));
+                self.could_not_read(&artifact, &source);
                 return;
             }
             Err(_) => {
@@ -181,7 +184,10 @@ impl Checked {
                 }
             }
             // The disk's trouble, which says nothing about the bytes.
-            Err(error) if is_trouble(&error) => self.unreadable.push((path.to_owned(), error.to_string())),
+            Err(error) if is_trouble(&error) => {
+                self.could_not_read(&artifact, &error);
+                return;
+            }
             // There, but its bytes cannot be read back: not what was stored.
             Err(_) => self.report.modified.push(path.to_owned()),
         }
@@ -193,6 +199,13 @@ impl Checked {
                 self.responses.push(StoredResponse { origin: *origin, body: bytes });
             }
             Origin::ApiResponse(_) => {}
+        }
+    }
+
+    fn could_not_read(&mut self, artifact: &Artifact, why: &std::io::Error) {
+        self.unreadable.push((artifact.path.to_string(), why.to_string()));
+        if let Origin::S3Object(origin) = &artifact.source {
+            self.unreadable_objects.push(S3Location::new(origin.bucket.clone(), origin.key.clone()).to_string());
         }
     }
 

@@ -47,7 +47,7 @@ struct Row {
 pub(super) fn check(checked: &Checked, identity: &CaseIdentity, acts: &Acts, findings: &mut Vec<Finding>) -> Vec<TrailReport> {
     let in_scope = identity.scope.sources.is_empty() || identity.scope.sources.iter().any(|source| source == "cloudtrail");
     let trails = Trails::read(checked, findings);
-    let unreadable = Unreadable::of(&acts.gaps);
+    let unreadable = Unreadable::of(&acts.gaps, &checked.unreadable_objects);
     let window = identity.window;
 
     let mut rows = chains(checked, &trails, acts, identity, findings);

@@ -4,14 +4,14 @@ use std::io::BufReader;
 
 use crate::case::{CaseError, CaseFiles, Found, LEDGER};
 use crate::model::{Finding, HashingReader, Severity, Sha256Hash};
-use crate::seal::manifest::{Lists, ManifestReader};
+use crate::seal::manifest::{Lists, ManifestError, ManifestReader};
 use crate::seal::{
     AllowedSigners, MANIFEST, SealFile, SealNumbers, SealStatement, SignatureProblem, Signer, TAG_FILES, TAG_MANIFEST,
     verify_signature,
 };
 
 use super::Acts;
-use super::artifacts::Checked;
+use super::artifacts::{Checked, is_trouble};
 use super::report::{SealReport, SignatureState};
 
 /// Checks every seal of the case, and the bag that they cover.
@@ -174,37 +174,24 @@ fn check_bag(
     checked: &Checked,
     findings: &mut Vec<Finding>,
 ) {
-    let hash =
-        |path: &str| files.open(path).ok().and_then(|file| HashingReader::new(file).finish().ok()).map(|(sha256, _)| sha256);
-    let mut fail = |kind: &str, object: &str, detail: &str| {
-        findings.push(Finding::new(Severity::Failure, kind, &object, detail));
-    };
     for (path, sealed) in [(MANIFEST, statement.manifest_sha256), (TAG_MANIFEST, statement.tagmanifest_sha256)] {
-        match hash(path) {
-            None => fail("tag-file-missing", path, "The seal covers it, and it is not there."),
-            Some(found) if found != sealed => fail("tag-file-modified", path, "It is not the one that was sealed."),
-            Some(_) => {}
-        }
+        check_tag_file(files, path, sealed, findings);
     }
     if let Ok(list) = files.open(TAG_MANIFEST) {
         let mut reader = ManifestReader::new(BufReader::new(list), Lists::Tags);
         loop {
             match reader.next_line() {
-                Ok(Some(line)) => match hash(&line.path) {
-                    None => fail("tag-file-missing", &line.path, "The tag manifest lists it, and it is not there."),
-                    Some(found) if found != line.sha256 => {
-                        fail("tag-file-modified", &line.path, "Its bytes are not those that were sealed.");
-                    }
-                    Some(_) => {}
-                },
+                Ok(Some(line)) => check_tag_file(files, &line.path, line.sha256, findings),
                 Ok(None) => break,
                 Err(problem) => {
-                    fail("manifest-malformed", TAG_MANIFEST, &format!("It cannot be read: {problem}."));
+                    findings.push(unread(&problem, TAG_MANIFEST));
                     break;
                 }
             }
         }
     }
+    let mut mismatch =
+        |object: &str, detail: &str| findings.push(Finding::new(Severity::Failure, "manifest-mismatch", &object, detail));
     if let Ok(list) = files.open(MANIFEST) {
         let mut reader = ManifestReader::new(BufReader::new(list), Lists::Payload);
         let mut lines = 0;
@@ -213,12 +200,12 @@ fn check_bag(
                 Ok(Some(line)) => {
                     lines += 1;
                     if checked.recorded(&line.path) != Some(line.sha256) {
-                        fail("manifest-mismatch", &line.path, "The manifest and the ledger disagree on it.");
+                        mismatch(&line.path, "The manifest and the ledger disagree on it.");
                     }
                 }
                 Ok(None) => break,
                 Err(problem) => {
-                    fail("manifest-malformed", MANIFEST, &format!("It cannot be read: {problem}."));
+                    findings.push(unread(&problem, MANIFEST));
                     return;
                 }
             }
@@ -228,7 +215,33 @@ fn check_bag(
                 "It counts {} artifacts; the manifest lists {lines} and the ledger {}.",
                 statement.artifacts.count, checked.report.total
             );
-            fail("manifest-mismatch", &seal.path, &detail);
+            mismatch(&seal.path, &detail);
         }
     }
+}
+
+fn unread(problem: &ManifestError, path: &str) -> Finding {
+    let (severity, kind) = match problem {
+        ManifestError::Io { source, .. } if is_trouble(source) => (Severity::Gap, "tag-file-unreadable"),
+        _ => (Severity::Failure, "manifest-malformed"),
+    };
+    Finding::new(severity, kind, &path, &format!("It cannot be read: {problem}."))
+}
+
+/// One file that a seal covers by its hash.
+fn check_tag_file(files: &dyn CaseFiles, path: &str, sealed: Sha256Hash, findings: &mut Vec<Finding>) {
+    let trouble =
+        |why: &std::io::Error| is_trouble(why).then(|| format!("The seal covers it, and it could not be read: {why}."));
+    let hashed = match files.open(path) {
+        Ok(file) => HashingReader::new(file).finish().map_err(|why| trouble(&why)),
+        Err(CaseError::Io { source, .. }) => Err(trouble(&source)),
+        Err(_) => Err(None),
+    };
+    let (severity, kind, detail) = match hashed {
+        Ok((found, _)) if found == sealed => return,
+        Ok(_) => (Severity::Failure, "tag-file-modified", "Its bytes are not those that were sealed.".to_owned()),
+        Err(Some(trouble)) => (Severity::Gap, "tag-file-unreadable", trouble),
+        Err(None) => (Severity::Failure, "tag-file-missing", "The seal covers it, and it is not there.".to_owned()),
+    };
+    findings.push(Finding::new(severity, kind, &path, &detail));
 }

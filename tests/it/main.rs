@@ -9,6 +9,7 @@
 )]
 
 mod account;
+mod adverse;
 mod agreement;
 mod bad_input;
 mod demo;
@@ -18,6 +19,7 @@ mod json;
 mod model;
 mod package;
 mod peers;
+mod power_loss;
 mod reads_only;
 mod report;
 mod resume;

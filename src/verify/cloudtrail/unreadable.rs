@@ -14,8 +14,10 @@ pub(super) struct Unreadable<'a> {
 }
 
 impl<'a> Unreadable<'a> {
-    pub(super) fn of(gaps: &'a [Gap]) -> Self {
+    /// What `gaps` say was not had, and stored `objects` that the disk would not give.
+    pub(super) fn of(gaps: &'a [Gap], objects: &'a [String]) -> Self {
         let mut unreadable = Self::default();
+        unreadable.objects.extend(objects.iter().map(String::as_str));
         for gap in gaps {
             let absent = gap
                 .error_code
@@ -92,7 +94,7 @@ mod tests {
             gap("s3://b/gone", GapReason::ChangedDuringAcquisition, Some("NoSuchKey")),
             gap("s3://b/empty", GapReason::Empty, None),
         ];
-        let unreadable = Unreadable::of(&gaps);
+        let unreadable = Unreadable::of(&gaps, &[]);
         assert!(unreadable.covers(&S3Location::new("b", "denied")));
         assert!(!unreadable.covers(&S3Location::new("b", "gone")) && !unreadable.covers(&S3Location::new("b", "empty")));
     }
@@ -106,12 +108,14 @@ mod tests {
             ("CloudTrail logs under s3://b/AWSLogs/111122223333/CloudTrail/us-east-1/", false, false),
         ] {
             let gaps = [gap(what, GapReason::Denied, Some("AccessDenied"))];
-            let unreadable = Unreadable::of(&gaps);
+            let unreadable = Unreadable::of(&gaps, &[]);
             assert_eq!(unreadable.hides_digests(&chain("us-east-1"), None, None), here, "{what}");
             assert_eq!(unreadable.hides_digests(&chain("us-west-2"), None, None), elsewhere, "{what}");
         }
         let gaps = [gap("CloudTrail logs under s3://b/AWSLogs/1/CloudTrail/us-east-1/", GapReason::Failed, None)];
-        assert!(Unreadable::of(&gaps).covers(&S3Location::new("b", "AWSLogs/1/CloudTrail/us-east-1/2026/03/01/x.json.gz")));
+        assert!(
+            Unreadable::of(&gaps, &[]).covers(&S3Location::new("b", "AWSLogs/1/CloudTrail/us-east-1/2026/03/01/x.json.gz"))
+        );
     }
 
     #[test]
@@ -119,7 +123,7 @@ mod tests {
         let key = "s3://b/AWSLogs/111122223333/CloudTrail-Digest/us-east-1/2026/03/01/\
                    111122223333_CloudTrail-Digest_us-east-1_trail_us-east-1_20260301T094121Z.json.gz";
         let gaps = [gap(key, GapReason::Denied, Some("AccessDenied"))];
-        let unreadable = Unreadable::of(&gaps);
+        let unreadable = Unreadable::of(&gaps, &[]);
         let hides = |region, from: &str, to: &str| {
             unreadable.hides_digests(&chain(region), Some(from.parse().unwrap()), Some(to.parse().unwrap()))
         };
