@@ -2,6 +2,7 @@
 
 mod artifacts;
 mod cloudtrail;
+mod delete_markers;
 mod report;
 mod seals;
 
@@ -12,6 +13,7 @@ use std::num::NonZeroUsize;
 use crate::case::event::{Event, Gap};
 use crate::case::ledger::{LedgerState, read_ledger};
 use crate::case::{CASE_TOML, CaseError, CaseFiles, CaseIdentity, LEDGER, read_bounded};
+use crate::cloudtrail::KeyRing;
 use crate::model::{Finding, Severity, Sha256Hash, Timestamp};
 use crate::seal::AllowedSigners;
 
@@ -20,9 +22,14 @@ pub use report::{
 };
 
 /// How to verify.
+#[derive(Clone, Copy)]
 pub struct Options<'a> {
     /// Who is trusted to seal; none means that nobody was vouched for.
     pub allowed_signers: Option<&'a AllowedSigners>,
+    /// Public keys to verify CloudTrail's signatures with, instead of those that the case holds.
+    pub keys: Option<&'a KeyRing>,
+    /// Whether notices count: whatever is notable makes the verdict incomplete.
+    pub strict: bool,
     /// How many files are read side by side.
     pub threads: NonZeroUsize,
     /// Called as artifacts are done, with how many and how many bytes.
@@ -38,7 +45,7 @@ impl std::fmt::Debug for Options<'_> {
 impl Default for Options<'_> {
     fn default() -> Self {
         let threads = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-        Self { allowed_signers: None, threads, progress: &|_, _| {} }
+        Self { allowed_signers: None, keys: None, strict: false, threads, progress: &|_, _| {} }
     }
 }
 
@@ -47,9 +54,18 @@ impl Default for Options<'_> {
 struct Acts {
     opened: Option<Sha256Hash>,
     gaps: Vec<Gap>,
+    /// How many of the gaps were recorded before the run that is under way.
+    gaps_before_run: usize,
+    /// Window and scope of the run that is under way, as text, and whether the run before it had the same.
+    run_scope: String,
+    same_scope: bool,
     runs_open: bool,
     runs: u32,
     regions: Vec<crate::model::Region>,
+    /// The account whose credentials collected.
+    caller: Option<crate::model::AccountId>,
+    /// When the last run began.
+    collecting_since: Option<Timestamp>,
     collected_until: Option<Timestamp>,
     case_number: Option<String>,
     /// Size and root of the ledger at each `case.sealed`, by the seal's file; an attempt that was cut off leaves one more.
@@ -82,7 +98,7 @@ pub fn verify(files: &dyn CaseFiles, options: &Options<'_>) -> Result<Report, Ca
     // Up to here everything is about the case itself; from here on, about what happened in AWS.
     let damage = findings.iter().filter(|finding| finding.severity == Severity::Failure).count();
     let trails = match &identity {
-        Some(identity) => cloudtrail::check(&checked, identity, &acts, &mut findings),
+        Some(identity) => cloudtrail::check(&checked, identity, &acts, options.keys, &mut findings),
         None => Vec::new(),
     };
     for gap in acts.gaps.iter().filter(|gap| gap.reason.is_incompleteness()) {
@@ -92,7 +108,7 @@ pub fn verify(files: &dyn CaseFiles, options: &Options<'_>) -> Result<Report, Ca
     findings.dedup();
     let ledger = LedgerReport { entries: state.entries, root: state.tree.root(), valid: state.problems.is_empty() };
     Ok(Report {
-        verdict: verdict(&findings),
+        verdict: verdict(&findings, options.strict),
         window: identity.as_ref().map(|identity| identity.window),
         case_number: identity.map(|identity| identity.case_number),
         artifacts: checked.report,
@@ -105,10 +121,12 @@ pub fn verify(files: &dyn CaseFiles, options: &Options<'_>) -> Result<Report, Ca
     })
 }
 
-fn verdict(findings: &[Finding]) -> Verdict {
+/// Strictly, a notice is as good as a gap: it makes nothing a failure, but nothing notable passes.
+fn verdict(findings: &[Finding], strict: bool) -> Verdict {
     match findings.iter().map(|finding| finding.severity).min() {
         Some(Severity::Failure) => Verdict::Fail,
         Some(Severity::Gap) => Verdict::Incomplete,
+        Some(Severity::Notice) if strict => Verdict::Incomplete,
         Some(Severity::Notice) | None => Verdict::Pass,
     }
 }
@@ -145,9 +163,20 @@ impl Acts {
                 self.runs = self.runs.max(started.run);
                 self.runs_open = true;
                 self.regions.clone_from(&started.regions);
+                self.caller = Some(started.caller.account);
+                self.collecting_since = Some(at);
                 self.collected_until = Some(at);
+                self.gaps_before_run = self.gaps.len();
+                let scope = format!("{} {:?} {:?}", started.window, started.scope, started.regions);
+                self.same_scope = self.run_scope.is_empty() || self.run_scope == scope;
+                self.run_scope = scope;
             }
             Event::CollectionFinished(_) => {
+                // The run asked for everything in scope again, and recorded again what it could not get.
+                if self.same_scope {
+                    self.gaps.drain(..self.gaps_before_run.min(self.gaps.len()));
+                    self.gaps_before_run = 0;
+                }
                 self.runs_open = false;
                 self.collected_until = Some(at);
             }

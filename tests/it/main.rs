@@ -8,7 +8,11 @@
     reason = "tests say what must hold by panicking, and plant what a crash, a hand or an intruder would"
 )]
 
+mod defects;
+mod memory_case;
 mod package;
 mod peers;
 mod sample;
 mod seal;
+mod tampering;
+mod vectors;
