@@ -106,3 +106,6 @@ fn chosen_sources(scope: &Scope) -> Result<Vec<Box<dyn Source>>, AcquireError> {
 fn known_source(name: &str) -> &'static str {
     sources().iter().map(|source| source.name()).find(|known| *known == name).unwrap_or(regions::SOURCE)
 }
+
+#[cfg(all(test, feature = "demo"))]
+mod tests;

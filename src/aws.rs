@@ -20,7 +20,7 @@ pub use fetch::{Fetched, ObjectFetcher, Wanted};
 pub(crate) use objects::timestamp;
 pub use objects::{BucketRegion, ListPage, ListQuery, ListedObject, list_page, region_of_bucket};
 pub use record::{Answers, Call, KeepPage, Page, Recorder};
-pub use session::{AwsError, Connection, Session};
+pub use session::{AccessKey, AwsError, Connection, Session};
 
 use crate::case::CaseError;
 

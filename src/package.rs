@@ -3,6 +3,7 @@
 //! docs/case-format.md is normative. Members are stored, sorted, with fixed times and modes, under one top folder named after
 //! the case number. Reading needs no unpacking and believes nothing: the whole structure is checked before a member is shown.
 
+mod archive;
 mod central;
 mod error;
 mod files;

@@ -66,6 +66,19 @@ pub struct CollectOutcome {
 /// is staged is committed and the interruption recorded.
 pub async fn collect(
     session: &Session,
+    case: CaseWriter,
+    request: &Request,
+    context: &RunContext,
+    progress: Arc<dyn Progress>,
+    stop: Stop,
+) -> Result<CollectOutcome, AcquireError> {
+    collect_at(Timestamp::new(chrono::Utc::now()), session, case, request, context, progress, stop).await
+}
+
+/// Collects, with the present given.
+pub(super) async fn collect_at(
+    now: Timestamp,
+    session: &Session,
     mut case: CaseWriter,
     request: &Request,
     context: &RunContext,
@@ -74,7 +87,6 @@ pub async fn collect(
 ) -> Result<CollectOutcome, AcquireError> {
     let sources = chosen_sources(&request.scope)?;
     let run = case.begin_run()?;
-    let now = Timestamp::new(chrono::Utc::now());
     let answers = Answers::of_case(&case, now)?;
     let (staging, folder) = (case.staging(), case.files()?);
     let (intake, inbox) = Intake::new(Some(staging.clone()));

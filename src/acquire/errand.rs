@@ -44,8 +44,8 @@ struct Collecting {
     folder: CaseFolder,
 }
 
-/// What reads an object's bytes as they come in.
-pub(crate) type OnBody = Arc<dyn Fn(&[u8]) + Send + Sync>;
+/// What reads an object's bytes as they come in, with its key.
+pub(crate) type OnBody = Arc<dyn Fn(&str, &[u8]) + Send + Sync>;
 
 impl Errand {
     pub(crate) fn new(
@@ -157,18 +157,26 @@ impl Errand {
                 let read = tokio::task::spawn_blocking(move || read_bounded(&folder, path.as_str(), READ_BACK_LIMIT));
                 // Bytes that cannot be read back are for verification to report.
                 if let Ok(Ok(body)) = read.await {
-                    on_body(&body);
+                    on_body(&wanted.location.key, &body);
                 }
+            }
+            if wanted.size.is_none() {
+                self.intake.found(&row, 1, stored.len()).await?;
             }
             return self.intake.already_stored(&row, stored.len()).await;
         }
         match collecting.fetcher.fetch(bucket_region, &wanted).await? {
             Ok(mut fetched) => {
                 if let (Some(on_body), Some(body)) = (on_body, fetched.body.take()) {
-                    on_body(&body);
+                    on_body(&wanted.location.key, &body);
+                }
+                // What no listing named is counted when it is there.
+                if wanted.size.is_none() {
+                    self.intake.found(&row, 1, fetched.staged.size).await?;
                 }
                 self.intake.object(&row, fetched).await
             }
+            Err(failure) if wanted.optional && failure.kind == FailureKind::NotFound => Ok(()),
             Err(failure) => self.failed(&row, &wanted.location.to_string(), &failure).await,
         }
     }

@@ -18,11 +18,9 @@ use super::tally::{RowKey, Tally};
 
 /// Longest that a staged artifact waits for company before it is committed.
 const GROUP_WAIT: Duration = Duration::from_millis(200);
-/// Orders that may wait for the case's owner.
-const ORDERS: usize = 128;
-/// Artifacts committed together, where the process may hold that many files open.
+/// Artifacts committed together, and orders that wait meanwhile, where the process may hold that many files open.
 const LARGE_GROUP: usize = 500;
-/// Artifacts committed together otherwise.
+/// The same where it may not.
 const SMALL_GROUP: usize = 128;
 
 /// What fetchers and sources tell the owner of the case.
@@ -45,13 +43,17 @@ pub(crate) struct Intake {
 
 /// The other end, until an owner takes it up.
 #[derive(Debug)]
-pub(crate) struct Inbox(mpsc::Receiver<Order>);
+pub(crate) struct Inbox {
+    orders: mpsc::Receiver<Order>,
+    group: usize,
+}
 
 impl Intake {
     /// An intake into `staging`; without one, everything is only counted.
     pub(crate) fn new(staging: Option<Staging>) -> (Self, Inbox) {
-        let (orders, inbox) = mpsc::channel(ORDERS);
-        (Self { orders, staging }, Inbox(inbox))
+        let group = if raise_file_limit() { LARGE_GROUP } else { SMALL_GROUP };
+        let (orders, waiting) = mpsc::channel(group);
+        (Self { orders, staging }, Inbox { orders: waiting, group })
     }
 
     async fn send(&self, order: Order) -> Result<(), Halt> {
@@ -131,7 +133,6 @@ pub(crate) struct Owner {
     case: Option<CaseWriter>,
     tally: Tally,
     progress: Arc<dyn Progress>,
-    group: usize,
 }
 
 /// How an owner ended: with its case, unless writing to it failed.
@@ -152,13 +153,12 @@ struct Waiting {
 
 impl Owner {
     pub(crate) fn new(case: Option<CaseWriter>, progress: Arc<dyn Progress>) -> Self {
-        let group = if case.is_some() && raise_file_limit() { LARGE_GROUP } else { SMALL_GROUP };
-        Self { case, tally: Tally::default(), progress, group }
+        Self { case, tally: Tally::default(), progress }
     }
 
     /// Takes orders until there are no more, then gives the case back.
     pub(crate) async fn run(mut self, inbox: Inbox) -> Ended {
-        let Inbox(mut orders) = inbox;
+        let Inbox { mut orders, group: largest } = inbox;
         let mut error = None;
         while let Some(order) = orders.recv().await {
             let mut group = Vec::new();
@@ -169,7 +169,7 @@ impl Owner {
                     Order::Close => orders.close(),
                     other => self.count(other, &mut group),
                 }
-                if group.len() >= self.group {
+                if group.len() >= largest {
                     break;
                 }
                 next = match (group.is_empty(), orders.try_recv()) {

@@ -109,6 +109,7 @@ pub(crate) async fn sweep(errand: &Arc<Errand>, sweep: &Sweep, choose: &mut dyn 
                 size: Some(object.size),
                 etag: object.etag,
                 read_back: sweep.on_body.is_some(),
+                optional: false,
             };
             errand.want(&mut tasks, &sweep.query.region, wanted, sweep.on_body.clone()).await?;
         }

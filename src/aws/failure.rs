@@ -166,6 +166,11 @@ fn kind_of(code: Option<&str>, message: Option<&str>, status: Option<u16>) -> Fa
     }
 }
 
+/// Whether an error code is an answer that asking again will not change: there is no such thing, or it is not switched on.
+pub(crate) fn is_answer_for_good(code: &str) -> bool {
+    matches!(kind_of(Some(code), None, None), FailureKind::NotFound | FailureKind::NotEnabled)
+}
+
 fn kind_of_status(status: Option<u16>) -> FailureKind {
     match status {
         Some(401 | 403) => FailureKind::Denied,

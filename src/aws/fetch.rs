@@ -46,6 +46,8 @@ pub struct Wanted {
     pub etag: Option<String>,
     /// Whether the bytes are wanted back, where the object is small.
     pub read_back: bool,
+    /// Whether it may as well not be there.
+    pub optional: bool,
 }
 
 /// A fetched object, staged and hashed.
@@ -155,10 +157,11 @@ impl ObjectFetcher {
         let mut origin = origin(wanted, &output);
         origin.exchange = exchange;
         let body = std::mem::take(&mut output.body);
+        let with_md5 = comparable_etag(&origin, &output).is_some();
         let received = if length <= SMALL {
-            self.receive_small(body, length, path, wanted.read_back).await?
+            self.receive_small(body, length, path, wanted.read_back, with_md5).await?
         } else {
-            self.receive_large(body, path).await?
+            self.receive_large(body, path, with_md5).await?
         };
         let received = match received {
             Ok(received) if received.staged.size == length => received,
@@ -180,6 +183,7 @@ impl ObjectFetcher {
         length: u64,
         path: &PayloadPath,
         read_back: bool,
+        with_md5: bool,
     ) -> Result<Result<Received, String>, Halt> {
         let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(0));
         loop {
@@ -195,7 +199,7 @@ impl ObjectFetcher {
         }
         let (staging, path) = (self.staging.clone(), path.clone());
         let stored = tokio::task::spawn_blocking(move || -> Result<Received, CaseError> {
-            let mut receiver = Receiver::new(staging.stage(&path)?);
+            let mut receiver = Receiver::new(staging.stage(&path)?, with_md5);
             receiver.take(&bytes)?;
             let mut received = receiver.finish();
             received.body = read_back.then_some(bytes);
@@ -209,11 +213,12 @@ impl ObjectFetcher {
         &self,
         mut body: aws_sdk_s3::primitives::ByteStream,
         path: &PayloadPath,
+        with_md5: bool,
     ) -> Result<Result<Received, String>, Halt> {
         let (sender, mut pieces) = mpsc::channel::<Vec<u8>>(PIECES);
         let (staging, path) = (self.staging.clone(), path.clone());
         let writing = tokio::task::spawn_blocking(move || -> Result<Received, CaseError> {
-            let mut receiver = Receiver::new(staging.stage(&path)?);
+            let mut receiver = Receiver::new(staging.stage(&path)?, with_md5);
             while let Some(piece) = pieces.blocking_recv() {
                 receiver.take(&piece)?;
             }
@@ -266,31 +271,34 @@ fn broken(what: &str, output: &GetObjectOutput) -> Failure {
 struct Receiver {
     file: StagedFile,
     content: ContentHasher,
-    md5: Md5,
+    /// Only where it will be compared: it costs more than everything else here.
+    md5: Option<Md5>,
 }
 
 struct Received {
     staged: Staged,
     content_sha256: Option<Sha256Hash>,
-    md5: [u8; 16],
+    md5: Option<[u8; 16]>,
     body: Option<Vec<u8>>,
 }
 
 impl Receiver {
-    fn new(file: StagedFile) -> Self {
-        Self { file, content: ContentHasher::new(), md5: Md5::new() }
+    fn new(file: StagedFile, with_md5: bool) -> Self {
+        Self { file, content: ContentHasher::new(), md5: with_md5.then(Md5::new) }
     }
 
     fn take(&mut self, piece: &[u8]) -> Result<(), CaseError> {
         self.file.write(piece)?;
         self.content.update(piece);
-        self.md5.update(piece);
+        if let Some(md5) = &mut self.md5 {
+            md5.update(piece);
+        }
         Ok(())
     }
 
     fn finish(self) -> Received {
         let content_sha256 = self.content.finish();
-        Received { staged: self.file.finish(), content_sha256, md5: self.md5.finalize().into(), body: None }
+        Received { staged: self.file.finish(), content_sha256, md5: self.md5.map(|md5| md5.finalize().into()), body: None }
     }
 }
 
@@ -328,7 +336,7 @@ fn origin(wanted: &Wanted, output: &GetObjectOutput) -> ObjectOrigin {
 ///
 /// The SDK checks a whole-object checksum while the body passes, so one that is named has been met. Where there is none, the entity
 /// tag of an object that was put in one piece and not encrypted under a KMS or customer key is its MD5.
-fn agreement(origin: &ObjectOrigin, output: &GetObjectOutput, sha256: Sha256Hash, md5: [u8; 16]) -> Agreement {
+fn agreement(origin: &ObjectOrigin, output: &GetObjectOutput, sha256: Sha256Hash, md5: Option<[u8; 16]>) -> Agreement {
     let whole = |value: &String| !value.contains('-');
     if let Some(named) = origin.checksums.get("sha256").filter(|value| whole(value)) {
         let ours = base64::engine::general_purpose::STANDARD.encode(sha256.as_bytes());
@@ -337,17 +345,22 @@ fn agreement(origin: &ObjectOrigin, output: &GetObjectOutput, sha256: Sha256Hash
     if origin.checksums.values().any(whole) {
         return Agreement::Match;
     }
+    match (comparable_etag(origin, output), md5) {
+        (Some(etag), Some(md5)) if etag.eq_ignore_ascii_case(&hex::encode(md5)) => Agreement::Match,
+        (Some(_), Some(_)) => Agreement::Mismatch,
+        _ if origin.etag.is_none() && origin.checksums.is_empty() => Agreement::Absent,
+        _ => Agreement::NotComparable,
+    }
+}
+
+/// The entity tag, where it is the MD5 of the object and no checksum says more.
+fn comparable_etag<'a>(origin: &'a ObjectOrigin, output: &GetObjectOutput) -> Option<&'a str> {
     let keyed =
         matches!(output.server_side_encryption(), Some(ServerSideEncryption::AwsKms | ServerSideEncryption::AwsKmsDsse))
             || output.sse_customer_algorithm().is_some();
-    match origin.etag.as_deref() {
-        Some(etag) if !keyed && etag.len() == 32 && etag.bytes().all(|byte| byte.is_ascii_hexdigit()) => {
-            if etag.eq_ignore_ascii_case(&hex::encode(md5)) { Agreement::Match } else { Agreement::Mismatch }
-        }
-        Some(_) => Agreement::NotComparable,
-        None if origin.checksums.is_empty() => Agreement::Absent,
-        None => Agreement::NotComparable,
-    }
+    let is_md5 = |etag: &&str| etag.len() == 32 && etag.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let checked = origin.checksums.values().any(|value| !value.contains('-'));
+    origin.etag.as_deref().filter(is_md5).filter(|_| !keyed && !checked)
 }
 
 #[cfg(test)]
@@ -363,8 +376,9 @@ mod tests {
             size: None,
             etag: None,
             read_back: false,
+            optional: false,
         };
-        agreement(&origin(&wanted, &output), &output, Sha256Hash::of(b"abc"), Md5::digest(b"abc").into())
+        agreement(&origin(&wanted, &output), &output, Sha256Hash::of(b"abc"), Some(Md5::digest(b"abc").into()))
     }
 
     /// MD5 of "abc" (RFC 1321, A.5).

@@ -15,7 +15,7 @@ use crate::model::{AccountId, PayloadPath, Region, Sha256Hash, Timestamp};
 
 use super::Halt;
 use super::exchange::ExchangeTap;
-use super::failure::{Failure, FailureKind};
+use super::failure::{Failure, is_answer_for_good};
 use super::session::Session;
 use super::wire::{STORED_ANSWER, StoredAnswer};
 
@@ -88,7 +88,8 @@ fn identity(
 ) -> Sha256Hash {
     let mut text = format!("{service}\n{account}\n{region}\n{operation}\n");
     for (name, value) in parameters.iter().filter(|(name, _)| !moving.contains(&name.as_str())) {
-        text.push_str(&format!("{}:{name}={}:{value}\n", name.len(), value.len()));
+        // Lengths, so that no two lists of parameters read alike.
+        text.extend([name, value].map(|part| format!("{}:{part}\n", part.len())));
     }
     Sha256Hash::of(text.as_bytes())
 }
@@ -125,6 +126,8 @@ struct StoredPage {
     status: u16,
     at: Timestamp,
     finished_runs: u32,
+    /// Whether the next page can still be asked for if this one is not the last.
+    leads_on: bool,
 }
 
 /// Parameters that only say "until now", by operation.
@@ -157,6 +160,8 @@ impl Answers {
                         status: origin.status,
                         at: line.entry.at,
                         finished_runs,
+                        // S3's tokens stay good; those of other services expire within the hour.
+                        leads_on: origin.last || origin.service == "s3",
                     });
                 }
             }
@@ -169,6 +174,9 @@ impl Answers {
             });
             // Pages follow from each other: one that is too old takes those after it along.
             pages.truncate(stale.unwrap_or(usize::MAX));
+            if pages.last().is_some_and(|page| !page.leads_on) {
+                pages.clear();
+            }
         }
         Ok(answers)
     }
@@ -186,6 +194,23 @@ impl Answers {
         .ok()
         .flatten()
     }
+}
+
+/// Whether a stored answer need not be asked for again.
+fn is_settled(status: u16, body: &[u8]) -> bool {
+    (200..300).contains(&status)
+        || ((400..500).contains(&status) && error_code(body).is_some_and(|code| is_answer_for_good(&code)))
+}
+
+/// The error code in a body of the JSON, XML or Query protocol.
+fn error_code(body: &[u8]) -> Option<String> {
+    let text = std::str::from_utf8(body).ok()?;
+    if let Some((_, rest)) = text.split_once("<Code>") {
+        return rest.split_once("</Code>").map(|(code, _)| code.to_owned());
+    }
+    let fields: serde_json::Value = serde_json::from_str(text).ok()?;
+    let code = fields.get("__type").or_else(|| fields.get("code"))?.as_str()?;
+    Some(code.rsplit('#').next().unwrap_or(code).to_owned())
 }
 
 fn folder_of(path: &str) -> &str {
@@ -250,17 +275,12 @@ impl Recorder {
         F: Future<Output = Result<O, SdkError<E, HttpResponse>>>,
         E: ProvideErrorMetadata + std::error::Error + 'static,
     {
-        if let Some(stored) = self.inner.answers.page(call, page).await {
-            match STORED_ANSWER.scope(stored, send(ExchangeTap::default())).await {
-                Ok(output) => return Ok(Ok(output)),
-                Err(error) => {
-                    let failure = Failure::of(&error);
-                    // What was missing a moment ago may be permitted now; what did not exist is an answer for good.
-                    if matches!(failure.kind, FailureKind::NotFound | FailureKind::NotEnabled) {
-                        return Ok(Err(failure));
-                    }
-                }
-            }
+        // What was refused a moment ago may be permitted now; what did not exist is an answer for good.
+        if let Some(stored) = self.inner.answers.page(call, page).await
+            && is_settled(stored.status, &stored.body)
+        {
+            let answer = STORED_ANSWER.scope(stored, send(ExchangeTap::default())).await;
+            return Ok(answer.map_err(|error| Failure::of(&error)));
         }
         let tap = ExchangeTap::default();
         let outcome = send(tap.clone()).await;
@@ -312,5 +332,48 @@ impl Recorder {
             exchange,
         };
         keeper.keep(Page { path: path(number), body, origin }).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_and_what_does_not_exist_are_settled() {
+        assert!(is_settled(200, b"{}"));
+        assert!(is_settled(404, b"<Error><Code>NoSuchLifecycleConfiguration</Code></Error>"));
+        assert!(is_settled(400, br#"{"__type":"InsightNotEnabledException","message":"none"}"#));
+        assert!(is_settled(400, br#"{"__type":"com.amazonaws.cloudtrail#TrailNotFoundException"}"#));
+    }
+
+    #[test]
+    fn refusals_and_throttles_are_asked_again() {
+        for (status, body) in [
+            (403, &b"<Error><Code>AccessDenied</Code></Error>"[..]),
+            (400, br#"{"__type":"AccessDeniedException"}"#),
+            (400, br#"{"__type":"ThrottlingException"}"#),
+            (503, b"<Response><Errors><Error><Code>RequestLimitExceeded</Code></Error></Errors></Response>"),
+            (404, b"not an answer of AWS"),
+        ] {
+            assert!(!is_settled(status, body), "{status}");
+        }
+    }
+
+    #[test]
+    fn questions_differ_by_every_parameter_but_those_that_move() {
+        let call = || {
+            Call::new(
+                "cloudtrail",
+                "cloudtrail",
+                "ListPublicKeys",
+                "111122223333".parse().unwrap(),
+                &"us-east-1".parse().unwrap(),
+            )
+        };
+        let at = |start: &str, end: &str| call().with("StartTime", start).with_moving("EndTime", &["EndTime"], end).identity();
+        assert_eq!(at("1", "2"), at("1", "3"));
+        assert_ne!(at("1", "2"), at("2", "2"));
+        assert_ne!(call().with("a", "b=c").identity(), call().with("a=b", "c").identity());
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use aws_config::BehaviorVersion;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
+use aws_credential_types::Credentials;
 use aws_credential_types::provider::ProvideCredentials as _;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_s3::config::retry::{RetryPartition, TokenBucket};
@@ -24,6 +25,8 @@ use super::wire::Wire;
 
 /// Attempts the SDK makes for one request.
 const ATTEMPTS: u32 = 8;
+/// Attempts for the very first request.
+const FIRST_ATTEMPTS: u32 = 3;
 /// Requests in a row without any whole answer after which AWS counts as out of reach.
 const UNREACHABLE_AFTER: u32 = 16;
 /// The region asked where the user and the configuration name none.
@@ -46,6 +49,25 @@ pub struct Connection {
     pub case_number: Option<String>,
     /// How many requests may be in flight; 0 for the default.
     pub concurrency: usize,
+    /// The access key to use, instead of whatever the environment and the profile have.
+    pub access_key: Option<AccessKey>,
+}
+
+/// An access key.
+#[derive(Clone)]
+pub struct AccessKey {
+    /// Its id.
+    pub id: String,
+    /// Its secret.
+    pub secret: String,
+    /// The token of a temporary one.
+    pub session_token: Option<String>,
+}
+
+impl std::fmt::Debug for AccessKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("AccessKey").field("id", &self.id).finish_non_exhaustive()
+    }
 }
 
 /// Why no session with AWS came about.
@@ -143,6 +165,10 @@ impl Session {
         if let Some(region) = &connection.region {
             loader = loader.region(sdk_region(region));
         }
+        if let Some(key) = &connection.access_key {
+            let (id, secret, token) = (key.id.clone(), key.secret.clone(), key.session_token.clone());
+            loader = loader.credentials_provider(Credentials::new(id, secret, token, None, "caselock"));
+        }
         let mut config = loader.load().await;
         let region = config.region().and_then(|region| region.as_ref().parse().ok());
         let region = connection.region.clone().or(region).or_else(|| DEFAULT_REGION.parse().ok());
@@ -181,7 +207,11 @@ impl Session {
             config,
         };
         let tap = ExchangeTap::default();
-        let answer = session.sts().get_caller_identity().customize().interceptor(tap.clone()).send().await;
+        // Whoever mistyped an endpoint or has no network should not wait for eight attempts to learn it.
+        let hasty =
+            aws_sdk_sts::config::Builder::default().retry_config(RetryConfig::standard().with_max_attempts(FIRST_ATTEMPTS));
+        let asked = session.sts().get_caller_identity().customize().config_override(hasty).interceptor(tap.clone());
+        let answer = asked.send().await;
         let endpoint = session.config.endpoint_url().map(printable);
         let answer = answer.map_err(|error| {
             let failure = Failure::of(&error);

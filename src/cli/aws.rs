@@ -36,6 +36,7 @@ pub(super) async fn connect(
         region: scope.regions.first().cloned(),
         case_number,
         concurrency: usize::from(arguments.concurrency),
+        access_key: None,
     };
     Ok(Session::connect(&connection).await.map_err(AcquireError::Aws)?)
 }

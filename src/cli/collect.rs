@@ -106,8 +106,7 @@ pub(super) fn run(arguments: &CollectArguments, output: &Output) -> Result<Exit,
 /// The identity of the case in the folder, if there is one; what was given must not contradict it.
 fn existing_case(arguments: &CollectArguments, now: Timestamp) -> Result<Option<crate::case::CaseIdentity>, CliError> {
     // A folder whose making was cut off before its ledger began is made again.
-    let begun = std::fs::metadata(arguments.folder.join(crate::case::LEDGER)).is_ok_and(|ledger| ledger.len() > 0);
-    if !begun {
+    if !crate::case::is_begun(&arguments.folder) {
         return Ok(None);
     }
     let identity = read_identity(&CaseFolder::open(&arguments.folder)?)?;

@@ -33,6 +33,12 @@ pub enum PackageError {
         /// The file.
         path: PathBuf,
     },
+    /// Another process is writing this package.
+    #[error("another caselock is writing `{}`", path.display())]
+    Busy {
+        /// The unfinished file.
+        path: PathBuf,
+    },
     /// The package's name cannot stand in a list of hashes.
     #[error("`{}` cannot name a package: a file name without control characters and backslashes is needed", path.display())]
     Name {
@@ -74,7 +80,12 @@ impl PackageError {
     pub fn is_integrity_failure(&self) -> bool {
         match self {
             Self::NotAsSealed { .. } | Self::Malformed { .. } => true,
-            Self::Io { .. } | Self::Unsealed { .. } | Self::Exists { .. } | Self::Name { .. } | Self::Zip { .. } => false,
+            Self::Io { .. }
+            | Self::Unsealed { .. }
+            | Self::Exists { .. }
+            | Self::Busy { .. }
+            | Self::Name { .. }
+            | Self::Zip { .. } => false,
             Self::Case(error) => matches!(error, CaseError::Malformed { .. } | CaseError::BrokenLedger { .. }),
         }
     }

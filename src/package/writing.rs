@@ -2,26 +2,23 @@
 #![expect(clippy::disallowed_methods, reason = "writes the package, outside the case and never over an existing file")]
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::io::{self, BufRead, BufReader, Read, Write as _};
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::fs::{CWD, FlockOperation, RenameFlags, flock, renameat_with};
 use rustix::io::Errno;
-use zip::write::SimpleFileOptions;
-use zip::{CompressionMethod, DateTime, ZipWriter};
 
 use crate::case::merkle::MerkleTree;
-use crate::case::{CaseFiles, CaseFolder, Found, LEDGER, read_bounded, read_identity};
+use crate::case::{CaseFiles, CaseFolder, Found, LEDGER, name_without_replacing, read_bounded, read_identity};
 use crate::model::{HashingReader, Sha256Hash, Sha256Hasher};
 use crate::seal::manifest::{Lists, ManifestReader};
 use crate::seal::{MANIFEST, SealFile, SealNumbers, SealStatement, SignatureProblem, TAG_MANIFEST, verify_signature};
 
 use super::PackageError;
+use super::archive::{Archive, Written};
 use super::error::IoContext as _;
 
-/// From this size on a member has zip64 fields.
-const ZIP64_FROM: u64 = 0xFFFF_FFFF;
 /// Largest tag manifest that is read.
 const TAG_MANIFEST_LIMIT: u64 = 1024 * 1024;
 /// Longest name of the top folder.
@@ -47,28 +44,53 @@ pub struct PackageSummary {
 /// Writes the package of a sealed case to `out`: exactly what the latest complete seal covers, and the seals up to it.
 ///
 /// The same sealed case gives the same bytes, wherever its folder lies and however often it was packaged. Every file is hashed on
-/// the way; one that is not what the seal covers stops the writing, and nothing is left at `out`.
+/// the way; one that is not what the seal covers stops the writing, and nothing is left at `out`. A package that lies at `out` already is
+/// left as it is: fine if it is this one, so that an attempt that was cut off is simply made again, and an error if it is not.
 pub fn write_package(case: &CaseFolder, out: &Path) -> Result<PackageSummary, PackageError> {
     let name = file_name(out)?;
     let list = with_suffix(out, ".sha256");
-    for taken in [out, &list] {
-        if taken.symlink_metadata().is_ok() {
-            return Err(PackageError::Exists { path: taken.to_owned() });
-        }
+    // The list is written last, so that it is never there alone.
+    if list.symlink_metadata().is_ok() && out.symlink_metadata().is_err() {
+        return Err(PackageError::Exists { path: list });
     }
     let sealed = Contents::of(case)?;
     let part = Part::create(out)?;
-    let files = write_members(case, &sealed, &part)?;
+    let Written { members: files, size, sha256 } = write_members(case, &sealed, &part)?;
+    part.file.set_permissions(fs::Permissions::from_mode(0o444)).doing("protect", &part.path)?;
     part.file.sync_all().doing("flush", &part.path)?;
-    let (sha256, size) =
-        HashingReader::new(File::open(&part.path).doing("open", &part.path)?).finish().doing("read", &part.path)?;
-    part.name(out)?;
+    match part.name(out) {
+        Err(PackageError::Exists { .. }) if holds(out, &sha256)? => {}
+        other => other?,
+    }
     let line = format!("{sha256}  {name}\n");
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o444).open(&list).doing("create", &list)?;
-    file.write_all(line.as_bytes()).and_then(|()| file.sync_all()).doing("write", &list)?;
+    write_list(&list, &line)?;
     let folder = out.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     File::open(folder).and_then(|folder| folder.sync_all()).doing("flush", folder)?;
     Ok(PackageSummary { path: out.to_owned(), size, sha256, files, seal: sealed.seal_path })
+}
+
+fn holds(path: &Path, sha256: &Sha256Hash) -> Result<bool, PackageError> {
+    let file = File::open(path).doing("open", path)?;
+    Ok(HashingReader::new(file).finish().doing("read", path)?.0 == *sha256)
+}
+
+/// Writes the package's SHA-256 beside it. It has its name only once it is whole.
+fn write_list(path: &Path, line: &str) -> Result<(), PackageError> {
+    let part = with_suffix(path, ".part");
+    match fs::remove_file(&part) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error).doing("discard the unfinished", &part),
+        _ => {}
+    }
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o444).open(&part).doing("create", &part)?;
+    file.write_all(line.as_bytes()).and_then(|()| file.sync_all()).doing("write", &part)?;
+    match name_without_replacing(CWD, &part, CWD, path) {
+        Err(Errno::EXIST) => {
+            let same = fs::read(path).doing("read", path)? == line.as_bytes();
+            fs::remove_file(&part).doing("discard", &part)?;
+            if same { Ok(()) } else { Err(PackageError::Exists { path: path.to_owned() }) }
+        }
+        other => other.doing("name", path),
+    }
 }
 
 /// The name of a package's top folder: the case number with everything but letters, digits, `.`, `_` and `-` as `-`.
@@ -199,15 +221,9 @@ fn sealed_ledger_bytes(case: &CaseFolder, statement: &SealStatement) -> Result<u
     if tree.root() == statement.ledger.root { Ok(bytes) } else { Err(changed("its sealed lines were changed")) }
 }
 
-fn write_members(case: &CaseFolder, sealed: &Contents, part: &Part) -> Result<u64, PackageError> {
-    let mut members = Members {
-        case,
-        zip: ZipWriter::new(BufWriter::with_capacity(BUFFER, part.file.try_clone().doing("write", &part.path)?)),
-        top: &sealed.top,
-        path: &part.path,
-        buffer: vec![0; BUFFER],
-        files: 0,
-    };
+fn write_members(case: &CaseFolder, sealed: &Contents, part: &Part) -> Result<Written, PackageError> {
+    let mut members =
+        Members { case, archive: Archive::begin(&part.file, &part.path)?, top: &sealed.top, buffer: vec![0; BUFFER] };
     let (before, after): (Vec<&Tag>, Vec<&Tag>) = sealed.tags.iter().partition(|tag| tag.path.as_str() < "data/");
     for tag in before {
         members.add(&tag.path, tag.sha256, tag.bytes)?;
@@ -227,11 +243,7 @@ fn write_members(case: &CaseFolder, sealed: &Contents, part: &Part) -> Result<u6
     for tag in after {
         members.add(&tag.path, tag.sha256, tag.bytes)?;
     }
-    let files = members.files;
-    let zip_error = |source| PackageError::Zip { path: part.path.clone(), source };
-    let mut writer = members.zip.finish().map_err(zip_error)?;
-    writer.flush().doing("write", &part.path)?;
-    Ok(files)
+    members.archive.finish()
 }
 
 /// Refuses a payload with more files than the manifest lists; every listed one was just read.
@@ -261,11 +273,9 @@ fn refuse_unlisted(case: &CaseFolder, listed: u64) -> Result<(), PackageError> {
 /// The zip on its way to disk.
 struct Members<'a> {
     case: &'a CaseFolder,
-    zip: ZipWriter<BufWriter<File>>,
+    archive: Archive,
     top: &'a str,
-    path: &'a Path,
     buffer: Vec<u8>,
-    files: u64,
 }
 
 impl Members<'_> {
@@ -274,16 +284,15 @@ impl Members<'_> {
         let place = self.case.describe(path);
         let size = match bytes {
             Some(bytes) => bytes,
-            None => place.symlink_metadata().doing("look at", &place)?.len(),
+            None => match place.symlink_metadata() {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    let problem = "the seal covers it, and it is not there".to_owned();
+                    return Err(PackageError::NotAsSealed { path: place, problem });
+                }
+                found => found.doing("look at", &place)?.len(),
+            },
         };
-        let options = SimpleFileOptions::default()
-            .compression_method(CompressionMethod::Stored)
-            .last_modified_time(DateTime::default())
-            .unix_permissions(0o444)
-            .system(zip::System::Unix)
-            .large_file(size >= ZIP64_FROM);
-        let zip_error = |source| PackageError::Zip { path: self.path.to_owned(), source };
-        self.zip.start_file(format!("{}/{path}", self.top), options).map_err(zip_error)?;
+        self.archive.begin_member(&format!("{}/{path}", self.top), size)?;
         let mut reader = self.case.open(path)?.take(bytes.unwrap_or(u64::MAX));
         let mut hasher = Sha256Hasher::default();
         let mut written = 0;
@@ -295,14 +304,13 @@ impl Members<'_> {
             };
             let piece = self.buffer.get(..count).unwrap_or_default();
             hasher.update(piece);
-            self.zip.write_all(piece).doing("write", self.path)?;
+            self.archive.write(piece)?;
             written += u64::try_from(count).unwrap_or(0);
         }
         if written != size || sha256.is_some_and(|expected| expected != hasher.finish()) {
             let problem = "its bytes are not those that were sealed".to_owned();
             return Err(PackageError::NotAsSealed { path: place, problem });
         }
-        self.files += 1;
         Ok(())
     }
 }
@@ -318,8 +326,22 @@ struct Part {
 impl Part {
     fn create(out: &Path) -> Result<Self, PackageError> {
         let path = with_suffix(out, ".part");
-        let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o444).open(&path);
-        Ok(Self { file: file.doing("create", &path)?, path, named: false })
+        let create = || OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&path);
+        let file = match create() {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                // Whoever is writing holds a lock; what nobody holds was left by a run that was cut off.
+                let there = OpenOptions::new().read(true).open(&path).doing("open", &path)?;
+                if flock(&there, FlockOperation::NonBlockingLockExclusive).is_err() {
+                    return Err(PackageError::Busy { path });
+                }
+                fs::remove_file(&path).doing("discard the unfinished", &path)?;
+                create()
+            }
+            other => other,
+        };
+        let file = file.doing("create", &path)?;
+        flock(&file, FlockOperation::NonBlockingLockExclusive).doing("lock", &path)?;
+        Ok(Self { file, path, named: false })
     }
 
     /// Gives the package its name, never replacing a file.

@@ -5,15 +5,23 @@ mod switches;
 mod timeline;
 mod traces;
 mod trails;
+mod unreadable;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 
 use crate::case::CaseIdentity;
+<<<<<<< HEAD
 use crate::case::event::GapReason;
 use crate::cloudtrail::chain::{Chain, CheckedDigest, MissingDigest, StoredDigest, check_chain};
 use crate::cloudtrail::coverage::{DELIVERY_LAG, HourStatus, count_hours, uncovered_ranges};
 use crate::cloudtrail::{DigestName, KeyRing, TrailEvent};
 use crate::model::{AccountId, Finding, Region, S3Location, Severity, Timestamp, TrailArn, Window};
+=======
+use crate::cloudtrail::chain::{Chain, MissingDigest, StoredDigest, check_chain};
+use crate::cloudtrail::coverage::{DELIVERY_LAG, HourStatus, count_hours, uncovered_ranges};
+use crate::cloudtrail::{DigestName, TrailEvent};
+use crate::model::{AccountId, Finding, Region, S3Location, Severity, TrailArn, Window};
+>>>>>>> main
 
 use super::Acts;
 use super::artifacts::Checked;
@@ -22,6 +30,7 @@ use super::report::{DigestCounts, LogCounts, TrailReport};
 use logs::LogVerdicts;
 use timeline::TrailTime;
 use trails::{Trail, Trails};
+use unreadable::Unreadable;
 
 /// What a chain is of: a trail's digests in one account and region. The bucket may change in mid-chain; the trail does not.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -57,19 +66,6 @@ struct Row {
     digest_status: HashMap<S3Location, HourStatus>,
 }
 
-/// Objects that a recorded gap says could not be fetched, though they may be there.
-fn unreadable(acts: &Acts) -> BTreeSet<&str> {
-    let gaps = acts.gaps.iter().filter(|gap| {
-        let absent = gap.error_code.as_deref().is_some_and(|code| matches!(code, "NoSuchKey" | "NotFound" | "NoSuchVersion"));
-        !absent
-            && matches!(
-                gap.reason,
-                GapReason::Denied | GapReason::Failed | GapReason::Archived | GapReason::ChangedDuringAcquisition
-            )
-    });
-    gaps.map(|gap| gap.what.as_str()).collect()
-}
-
 /// Verifies all of CloudTrail's evidence in the case.
 ///
 /// `keys` are used instead of those that the case holds.
@@ -81,8 +77,13 @@ pub(super) fn check(
     findings: &mut Vec<Finding>,
 ) -> Vec<TrailReport> {
     let in_scope = identity.scope.sources.is_empty() || identity.scope.sources.iter().any(|source| source == "cloudtrail");
+<<<<<<< HEAD
     let trails = Trails::read(checked, keys, findings);
     let unreadable = unreadable(acts);
+=======
+    let trails = Trails::read(checked, findings);
+    let unreadable = Unreadable::of(&acts.gaps);
+>>>>>>> main
     let window = identity.window;
 
     let mut rows = chains(checked, &trails, &unreadable, acts, identity, findings);
@@ -97,10 +98,10 @@ pub(super) fn check(
     for row in &mut rows {
         let mut time = TrailTime::new(row, window, &trails, &events, acts);
         for missing in standard_missing(row, window) {
-            let lost = !unreadable.contains(missing.location.to_string().as_str());
+            let lost = !unreadable.covers(&missing.location);
             time.missing(&missing, lost, findings);
         }
-        time.follow(row, findings);
+        time.follow(row, &unreadable, findings);
         times.push(time);
     }
     let one_trail = identity.scope.trail_arn.is_some();
@@ -149,6 +150,7 @@ fn chains(
             }
         }
     }
+<<<<<<< HEAD
     let mut refused: BTreeMap<ChainOf, BTreeSet<Timestamp>> = BTreeMap::new();
     for key in unreadable.iter().filter_map(|what| what.strip_prefix("s3://")?.split_once('/')).map(|(_, key)| key) {
         if let Ok(name) = key.parse::<DigestName>()
@@ -157,6 +159,12 @@ fn chains(
             stored.entry(ChainOf::of(&name)).or_default();
             refused.entry(ChainOf::of(&name)).or_default().insert(name.end);
         }
+=======
+    for digest in &checked.digests {
+        let of = ChainOf::of(&digest.name);
+        let (standard, backfill) = stored.entry(of).or_default();
+        if digest.name.backfill { backfill.push(digest.clone()) } else { standard.push(digest.clone()) }
+>>>>>>> main
     }
     let mut rows = Vec::new();
     for (of, (standard, backfill)) in stored {
@@ -188,11 +196,15 @@ fn chains(
     rows
 }
 
-fn report(row: Row, time: &TrailTime, window: Window, unreadable: &BTreeSet<&str>) -> TrailReport {
+fn report(row: Row, time: &TrailTime, window: Window, unreadable: &Unreadable<'_>) -> TrailReport {
     let counts = |chain: &Chain, missing: &[MissingDigest]| {
+<<<<<<< HEAD
         let of = |wanted: &dyn Fn(&CheckedDigest) -> bool| count(chain.digests.iter().filter(|digest| wanted(digest)).count());
         let (unreadable, missing): (Vec<_>, Vec<_>) =
             missing.iter().partition(|digest| unreadable.contains(digest.location.to_string().as_str()));
+=======
+        let gone = missing.iter().filter(|digest| unreadable.covers(&digest.location)).count();
+>>>>>>> main
         DigestCounts {
             verified: of(&|digest| digest.verified && !digest.recovered),
             invalid: of(&|digest| !digest.deleted && (!digest.verified || digest.recovered)),
@@ -233,6 +245,7 @@ impl Trail {
 }
 
 impl ChainOf {
+<<<<<<< HEAD
     fn of(name: &DigestName) -> Self {
         Self {
             trail: name.trail.clone(),
@@ -241,6 +254,16 @@ impl ChainOf {
             region: name.region.clone(),
             organization: name.organization.clone(),
         }
+=======
+    /// The chain that a digest of this name belongs to.
+    fn of(name: &DigestName) -> Self {
+        let DigestName { trail, home_region, account, region, .. } = name.clone();
+        Self { trail, home_region, account, region }
+    }
+
+    fn is_chain_of(&self, name: &DigestName) -> bool {
+        !name.backfill && *self == Self::of(name)
+>>>>>>> main
     }
 
     fn is_of(&self, arn: &TrailArn) -> bool {

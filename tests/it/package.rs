@@ -172,6 +172,11 @@ fn an_unsealed_case_and_a_taken_name_are_refused() {
         assert_eq!(fs::read(sample.path(taken)).unwrap(), b"mine");
         fs::remove_file(sample.path(taken)).unwrap();
     }
+    let busy = fs::File::create(sample.path("out.zip.part")).unwrap();
+    rustix::fs::flock(&busy, rustix::fs::FlockOperation::LockExclusive).unwrap();
+    assert!(matches!(write_package(&case, &sample.path("out.zip")), Err(PackageError::Busy { .. })));
+    drop(busy);
+    write_package(&case, &sample.path("out.zip")).expect("what a run that was cut off left is no obstacle");
     assert!(matches!(write_package(&case, &sample.path("a\nb.zip")), Err(PackageError::Name { .. })));
     assert!(CaseWriter::open(&sample.case()).unwrap().is_sealed());
 }
@@ -436,8 +441,24 @@ fn no_change_of_a_byte_goes_unnoticed_or_does_harm() {
             }
         }
     }
-    // Versions, attributes: nothing that a reader goes by.
-    assert!(accepted.iter().all(|at| *at >= forge.central), "{accepted:?}");
+    // The version of the format that the packing program knew: nothing that a reader goes by.
+    let header = forge.bytes[forge.central..].windows(4).position(|bytes| bytes == b"PK\x01\x02").unwrap();
+    assert_eq!(header, 0);
+    for at in accepted {
+        let before = &forge.bytes[..at];
+        assert!(before.ends_with(b"PK\x01\x02"), "byte {at}");
+    }
+}
+
+#[test]
+fn a_package_that_was_cut_short_anywhere_is_refused() {
+    let forge = Forge::new();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.zip");
+    for length in 0..forge.bytes.len() {
+        fs::write(&path, &forge.bytes[..length]).unwrap();
+        refusal(&path);
+    }
 }
 
 #[test]

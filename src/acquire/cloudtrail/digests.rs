@@ -1,10 +1,11 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::Deserialize;
 
 use crate::aws::ListedObject;
-use crate::model::{AccountId, Region, Timestamp, TrailArn, Window};
+use crate::model::{AccountId, Region, S3Location, Timestamp, TrailArn, Window};
 
 use super::super::keys::digest_name;
 use super::super::sweep::{Choose, Chosen};
@@ -19,12 +20,26 @@ pub(super) struct DigestRule {
     anchor: Timestamp,
     only: Option<TrailArn>,
     /// The last digest of each chain that ends no later than the anchor.
-    predecessors: BTreeMap<(String, Region, bool), ListedObject>,
+    predecessors: BTreeMap<Chain, ListedObject>,
+    begun: BTreeSet<Chain>,
+    unanchored: Unanchored,
 }
+
+/// A trail, its home region, and whether the chain is the one of backfills.
+type Chain = (String, Region, bool);
+
+/// The keys of digests that are the first of their chain in a listing: their predecessors, if any, lie further back.
+pub(super) type Unanchored = Arc<Mutex<BTreeSet<String>>>;
 
 impl DigestRule {
     pub(super) fn new(account: AccountId, region: Region, anchor: Timestamp, only: Option<TrailArn>) -> Self {
-        Self { account, region, anchor, only, predecessors: BTreeMap::new() }
+        let (predecessors, begun, unanchored) = (BTreeMap::new(), BTreeSet::new(), Unanchored::default());
+        Self { account, region, anchor, only, predecessors, begun, unanchored }
+    }
+
+    /// Where the keys of first digests without a listed predecessor are noted as they are chosen.
+    pub(super) fn unanchored(&self) -> Unanchored {
+        Arc::clone(&self.unanchored)
     }
 }
 
@@ -44,6 +59,9 @@ impl Choose for DigestRule {
             return Chosen::InScope(Vec::new());
         }
         let mut chosen: Vec<ListedObject> = self.predecessors.remove(&chain).into_iter().collect();
+        if self.begun.insert(chain) && chosen.is_empty() {
+            self.unanchored.lock().unwrap_or_else(PoisonError::into_inner).insert(object.key.clone());
+        }
         chosen.push(object);
         Chosen::InScope(chosen)
     }
@@ -71,17 +89,29 @@ pub(super) struct NamedLog {
 struct Digest {
     #[serde(rename = "logFiles", default)]
     log_files: Vec<NamedLog>,
+    #[serde(rename = "previousDigestS3Bucket", default)]
+    previous_bucket: Option<String>,
+    #[serde(rename = "previousDigestS3Object", default)]
+    previous_key: Option<String>,
+}
+
+fn read(body: &[u8]) -> Option<Digest> {
+    let mut content = Vec::new();
+    flate2::read::GzDecoder::new(body).take(DIGEST_LIMIT).read_to_end(&mut content).ok()?;
+    serde_json::from_slice(&content).ok()
+}
+
+/// Where a digest says that its predecessor lies.
+pub(super) fn predecessor(body: &[u8]) -> Option<S3Location> {
+    let digest = read(body)?;
+    Some(S3Location::new(digest.previous_bucket?, digest.previous_key?))
 }
 
 /// The logs that a digest names and whose events overlap the window. A digest that cannot be read names none: verification says why.
 ///
 /// Nothing here is proof: whether the digest is genuine is for verification to say. It only tells where else to look.
 pub(super) fn logs_of_window(body: &[u8], window: Window) -> Vec<NamedLog> {
-    let mut content = Vec::new();
-    let inflated = flate2::read::GzDecoder::new(body).take(DIGEST_LIMIT).read_to_end(&mut content);
-    let Ok(digest) = inflated.map_err(|_| ()).and_then(|_| serde_json::from_slice::<Digest>(&content).map_err(|_| ())) else {
-        return Vec::new();
-    };
+    let Some(digest) = read(body) else { return Vec::new() };
     let overlaps = |log: &NamedLog| match (log.oldest, log.newest) {
         (Some(oldest), Some(newest)) => window.overlaps(oldest, newest),
         _ => false,

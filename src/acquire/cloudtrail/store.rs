@@ -13,7 +13,7 @@ use super::super::keys::{DayLayout, StampRange, day_folder, log_stamp};
 use super::super::sweep::{Choose, Chosen, Sweep, folders_below, sweep};
 use super::super::tally::RowKey;
 use super::NAME;
-use super::digests::{DigestRule, logs_of_window};
+use super::digests::{DigestRule, logs_of_window, predecessor};
 
 /// CloudTrail cuts a file every five minutes, so the file that holds the first event may be stamped that much earlier.
 const BEFORE: i64 = 5 * 60;
@@ -260,15 +260,19 @@ async fn sweep_digests(errand: &Arc<Errand>, store: &Store, bucket_region: &Regi
     let anchor = errand.window().start().plus_seconds(-MARGIN);
     let mut query = query(store, bucket_region, folder.account, folder.prefix.clone(), false);
     query.start_after = Some(format!("{}{}", folder.prefix, day_folder(anchor.plus_seconds(-DIGESTS_BEFORE))));
-    let late: Arc<Mutex<BTreeSet<S3Location>>> = Arc::default();
+    let only = errand.request.scope.trail_arn.clone();
+    let mut rule = DigestRule::new(folder.account, folder.region.clone(), anchor, only);
+    let named: Arc<Mutex<Named>> = Arc::default();
     let on_body: OnBody = {
-        let (late, window, range, folder) = (Arc::clone(&late), errand.window(), log_range(errand), folder.clone());
-        Arc::new(move |body| {
-            for log in logs_of_window(body, window) {
-                if !is_swept(&log.key, &folder, range) {
-                    late.lock().unwrap_or_else(PoisonError::into_inner).insert(S3Location::new(log.bucket, log.key));
-                }
-            }
+        let (named, window, range, folder) = (Arc::clone(&named), errand.window(), log_range(errand), folder.clone());
+        let unanchored = rule.unanchored();
+        Arc::new(move |key, body| {
+            let late = logs_of_window(body, window).into_iter().filter(|log| !is_swept(&log.key, &folder, range));
+            let late: Vec<S3Location> = late.map(|log| S3Location::new(log.bucket, log.key)).collect();
+            let first = unanchored.lock().unwrap_or_else(PoisonError::into_inner).contains(key);
+            let mut named = named.lock().unwrap_or_else(PoisonError::into_inner);
+            named.late.extend(late);
+            named.anchors.extend(first.then(|| predecessor(body)).flatten());
         })
     };
     let listing = Sweep {
@@ -283,14 +287,21 @@ async fn sweep_digests(errand: &Arc<Errand>, store: &Store, bucket_region: &Regi
         what: "digests".to_owned(),
         on_body: Some(on_body),
     };
-    let only = errand.request.scope.trail_arn.clone();
-    let mut rule = DigestRule::new(folder.account, folder.region.clone(), anchor, only);
     let swept = sweep(errand, &listing, &mut rule).await?;
     if swept.whole && swept.in_scope == 0 {
         errand.gap(&row, "digests", GapReason::Empty, Some("the folder holds none that the window asks for")).await?;
     }
-    let late = std::mem::take(&mut *late.lock().unwrap_or_else(PoisonError::into_inner));
-    fetch_late(errand, store, bucket_region, folder, late).await
+    let named = std::mem::take(&mut *named.lock().unwrap_or_else(PoisonError::into_inner));
+    fetch_named(errand, store, bucket_region, folder, named).await
+}
+
+/// What digests name and no listing by stamps would bring.
+#[derive(Debug, Default)]
+struct Named {
+    /// Logs with events in the window that were delivered long after it.
+    late: BTreeSet<S3Location>,
+    /// Digests to which the first listed ones link.
+    anchors: BTreeSet<S3Location>,
 }
 
 /// Whether the sweep of the logs takes a key anyway.
@@ -300,24 +311,25 @@ fn is_swept(key: &str, folder: &Folder, range: StampRange) -> bool {
     kinds.iter().filter_map(|kind| log_stamp(name, folder.account, kind, &folder.region)).any(|stamp| range.holds(stamp))
 }
 
-/// Fetches the logs that digests name for events in the window although their stamps lie outside it.
-async fn fetch_late(
+/// Fetches what digests name and the listings did not bring.
+async fn fetch_named(
     errand: &Arc<Errand>,
     store: &Store,
     bucket_region: &Region,
     folder: &Folder,
-    late: BTreeSet<S3Location>,
+    named: Named,
 ) -> Result<(), Halt> {
     let row = RowKey { source: NAME, account: Some(folder.account), region: Some(folder.region.clone()) };
     let mut tasks = JoinSet::new();
     let mut elsewhere = BTreeSet::new();
-    for location in late {
+    // A predecessor may have expired long ago, which says nothing about the window; a log of the window must be there.
+    let all = named.anchors.into_iter().map(|location| (location, true));
+    for (location, optional) in all.chain(named.late.into_iter().map(|location| (location, false))) {
         // A digest is not proven yet: what it says is followed inside the trail's own store, and nowhere else.
         if location.bucket != store.bucket || !location.key.starts_with(&format!("{}AWSLogs/", store.prefix)) {
             elsewhere.insert(printable(&location.bucket));
             continue;
         }
-        errand.intake.found(&row, 1, 0).await?;
         let wanted = Wanted {
             source: NAME,
             account: Some(folder.account),
@@ -326,12 +338,15 @@ async fn fetch_late(
             size: None,
             etag: None,
             read_back: false,
+            optional,
         };
         errand.want(&mut tasks, bucket_region, wanted, None).await?;
     }
     for bucket in elsewhere {
-        let detail = "digests name logs for events in the window there; collect it with its bucket and prefix named";
-        errand.gap(&row, &format!("logs in another place, in bucket {bucket}"), GapReason::Failed, Some(detail)).await?;
+        let detail = "digests name evidence of the window there; collect it with its bucket and prefix named";
+        errand
+            .gap(&row, &format!("logs or digests in another place, in bucket {bucket}"), GapReason::Failed, Some(detail))
+            .await?;
     }
     join_all(&mut tasks).await
 }

@@ -118,6 +118,7 @@ impl Dispatcher {
                 Some(Objection::WrongSignature)
             }
             (_, Some(Effect::Deny)) => Some(Objection::Denied),
+            (_, Some(Effect::Expire)) => Some(Objection::Expired),
             (_, Some(Effect::Throttle)) => Some(Objection::Throttled),
             _ => None,
         };

@@ -9,6 +9,7 @@ use crate::verify::Acts;
 use super::Row;
 use super::switches::{Phase, State, Switches};
 use super::trails::{Status, Trails};
+use super::unreadable::Unreadable;
 
 /// How old the newest digest may be while the next is still due: an hour's interval and its delivery, which AWS takes up to 1.5 hours for.
 const FRESH: i64 = 150 * 60;
@@ -83,7 +84,7 @@ impl TrailTime {
     }
 
     /// Follows the chain from its oldest digest to its newest, and beyond to the end of the window.
-    pub(super) fn follow(&mut self, row: &Row, findings: &mut Vec<Finding>) {
+    pub(super) fn follow(&mut self, row: &Row, unreadable: &Unreadable<'_>, findings: &mut Vec<Finding>) {
         let mut known_until = None;
         for digest in &row.standard.digests {
             let end = digest.stored.name.end;
@@ -94,7 +95,9 @@ impl TrailTime {
                     // An empty starting digest spans the hour before logging began: it proves nothing about that hour.
                     let proves = content.previous.is_some() || !content.logs.is_empty();
                     if content.previous.is_none() {
-                        self.restart(known_until, if proves { content.start } else { end }, findings);
+                        let to = if proves { content.start } else { end };
+                        let hidden = unreadable.hides_digests(&row.of, known_until, Some(to));
+                        self.restart(known_until, to, hidden, findings);
                     }
                     if proves {
                         self.timeline.add(content.start, end, status);
@@ -117,6 +120,7 @@ impl TrailTime {
                 self.timeline.add(content.start, content.end, status);
             }
         }
+<<<<<<< HEAD
         let refused = row.unreadable.last().copied().filter(|end| known_until.is_none_or(|known| known < *end));
         if let Some(refused) = refused {
             // It is there, so nothing is missing up to its end.
@@ -125,16 +129,46 @@ impl TrailTime {
             return self.tail(Some(refused), None, findings);
         }
         self.tail(known_until, row.standard.digests.last(), findings);
+=======
+        let hidden = unreadable.hides_digests(&row.of, known_until, None);
+        self.tail(known_until, row.standard.digests.last(), hidden, findings);
+>>>>>>> main
     }
 
-    /// A chain begins at `to`; the chain before it, if any, ended at `from`.
-    fn restart(&mut self, from: Option<Timestamp>, to: Timestamp, findings: &mut Vec<Finding>) {
+    /// A chain begins at `to`; the chain before it, if any, ended at `from`. `hidden` when digests between could not be read.
+    fn restart(&mut self, from: Option<Timestamp>, to: Timestamp, hidden: bool, findings: &mut Vec<Finding>) {
         let needed_until = self.window.end().plus_seconds(DELIVERY_LAG);
         if to <= self.window.start() || from.is_some_and(|from| from >= needed_until || from >= to) {
             return;
         }
+<<<<<<< HEAD
         let Some(from) = from else { return self.begins(to, findings) };
         if !self.switches.stopped_between(from.plus_seconds(-LOOK_BACK), to) {
+=======
+        let Some(from) = from else {
+            let detail = format!("Its chain of digests begins {to}; the case holds nothing that proves the time before.");
+            findings.push(Finding::new(Severity::Gap, "chain-begins", &self.object, &detail));
+            return;
+        };
+        if from >= to {
+            return;
+        }
+        if hidden {
+            self.unread(from, to, findings);
+            return;
+        }
+        let stop = self
+            .events
+            .iter()
+            .rev()
+            .find(|event| matches!(event.name.as_str(), "StopLogging" | "DeleteTrail" | "UpdateTrail") && event.at <= to)
+            .filter(|event| event.at >= from.plus_seconds(-2 * 3600));
+        let stopped_at = stop.map(|event| event.at).or_else(|| {
+            let stopped = self.status.and_then(|status| status.stopped);
+            stopped.filter(|stopped| *stopped <= to && *stopped >= from.plus_seconds(-2 * 3600))
+        });
+        let Some(stopped_at) = stopped_at else {
+>>>>>>> main
             self.timeline.add(from, to, HourStatus::Restart);
             if let Some(why) = self.switches.moved_between(from.plus_seconds(-LOOK_BACK), to.plus_seconds(LOOK_BACK)) {
                 let detail = format!(
@@ -215,12 +249,43 @@ impl TrailTime {
         }
     }
 
+    /// Digests of this time may be there, and could not be read.
+    fn unread(&mut self, from: Timestamp, to: Timestamp, findings: &mut Vec<Finding>) {
+        self.timeline.add(from, to, HourStatus::Unreadable);
+        let detail = format!("Its digests from {from} to {to} could not be read, so nothing proves that time; see the gaps.");
+        findings.push(Finding::new(Severity::Gap, "digests-unreadable", &self.object, &detail));
+    }
+
     /// From the newest digest to the end of the window.
-    fn tail(&mut self, newest: Option<Timestamp>, digest: Option<&CheckedDigest>, findings: &mut Vec<Finding>) {
+    fn tail(&mut self, newest: Option<Timestamp>, digest: Option<&CheckedDigest>, hidden: bool, findings: &mut Vec<Finding>) {
         let needed_until = self.window.end().plus_seconds(DELIVERY_LAG);
+<<<<<<< HEAD
         let Some(mut from) = newest else { return self.no_digests(needed_until, findings) };
         let is_fresh = |from: Timestamp| self.collected_until.is_some_and(|at| at < from.plus_seconds(FRESH));
         let mut fresh = is_fresh(from);
+=======
+        let status_delivery = self.status.and_then(|status| status.latest_digest_delivery);
+        if hidden && newest.is_none_or(|from| from < needed_until) {
+            self.unread(newest.unwrap_or_else(|| self.window.start().floor_hour()), needed_until, findings);
+            return;
+        }
+        let Some(mut from) = newest else {
+            let (severity, kind, detail) = match status_delivery {
+                Some(delivered) if delivered > self.window.start() => (
+                    Severity::Failure,
+                    "all-digests-missing",
+                    format!("The trail's status says that a digest was delivered {delivered}, and there is none at all."),
+                ),
+                _ => (Severity::Gap, "no-digests", "There is no digest for it, so nothing proves what it recorded.".to_owned()),
+            };
+            findings.push(Finding::new(severity, kind, &self.object, &detail));
+            if severity == Severity::Failure {
+                self.timeline.add(self.window.start().floor_hour(), needed_until, HourStatus::DigestMissing);
+            }
+            return;
+        };
+        let fresh = self.collected_until.is_none_or(|at| at < from.plus_seconds(FRESH));
+>>>>>>> main
         if from >= needed_until {
             // The window is covered; logs behind it may still wait for their digest.
             if fresh {

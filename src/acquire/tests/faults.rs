@@ -1,0 +1,217 @@
+#![expect(clippy::disallowed_methods, reason = "the tests damage cases on purpose")]
+
+use crate::aws::{Failure, FailureKind};
+
+use super::*;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_denied_call_becomes_a_gap_and_the_rest_goes_on() {
+    let stage = Stage::new();
+    stage.server.faults().add(Fault::deny("ec2:DescribeVolumes").in_region("eu-central-1"));
+    stage.server.faults().add(Fault::deny("s3:GetObject").on("CloudTrail-Digest/us-east-1").times(1));
+    let outcome = stage.collect(&stage.request()).await;
+    let denied: Vec<_> = outcome.gaps.iter().filter(|gap| gap.reason == GapReason::Denied).collect();
+    assert_eq!(denied.len(), 2, "{denied:#?}");
+    assert!(denied.iter().any(|gap| gap.source == "ebs" && gap.what == "DescribeVolumes"));
+    assert!(denied.iter().all(|gap| gap.request_id.is_some() && gap.account.is_some() && gap.region.is_some()));
+    assert!(!outcome.complete && outcome.totals.stored + 1 == outcome.totals.found, "{:?}", outcome.totals);
+    let refused = |artifact: &Artifact| matches!(&artifact.source, Origin::ApiResponse(origin) if origin.operation == "DescribeVolumes" && origin.status == 403);
+    assert!(stage.artifacts().iter().any(refused), "the refusal itself is kept");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn throttling_is_waited_out() {
+    let stage = Stage::new();
+    for action in ["s3:GetObject", "s3:ListObjectsV2", "ec2:DescribeSnapshotAttribute", "cloudtrail:ListPublicKeys"] {
+        stage.server.faults().add(Fault::throttle(action).after(1).times(2));
+    }
+    let outcome = stage.collect(&stage.request()).await;
+    assert!(outcome.complete, "{:#?}", outcome.gaps);
+    assert!(stage.artifacts().iter().any(|artifact| match &artifact.source {
+        Origin::S3Object(origin) => origin.exchange.attempts > 1,
+        Origin::ApiResponse(_) => false,
+    }));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bodies_that_break_off_are_fetched_again() {
+    let stage = Stage::new();
+    stage.server.faults().add(Fault::cut("s3:GetObject", 100).times(6));
+    stage.server.faults().add(Fault::cut("s3:ListObjectsV2", 50).times(1));
+    stage.server.faults().add(Fault::reset("s3:GetObject").times(2));
+    let outcome = stage.collect(&stage.request()).await;
+    assert!(outcome.complete, "{:#?}", outcome.gaps);
+    assert_eq!(outcome.totals.stored, outcome.totals.found);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_always_breaks_off_becomes_a_gap() {
+    let stage = Stage::new();
+    let key = stage.account.objects().keys(TRAIL_BUCKET, &format!("AWSLogs/{ACCOUNT_ID}/CloudTrail/us-east-1/")).pop().unwrap();
+    stage.server.faults().add(Fault::cut("s3:GetObject", 20).on(&key));
+    let outcome = stage.collect(&stage.request()).await;
+    assert_eq!(gaps(&outcome, GapReason::Failed), [format!("s3://{TRAIL_BUCKET}/{key}")]);
+    assert!(!stage.case().join(path_of(&key).as_str()).exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_was_cut_off_ends_as_an_undisturbed_one() {
+    let whole = Stage::new();
+    whole.collect(&whole.request()).await;
+    let stage = Stage::new();
+    stage.server.faults().set_latency(Duration::from_millis(3));
+    let mut cut_off = 0;
+    for wait in [150, 300, 450, 600] {
+        let (session, request) = (stage.session().await, stage.request());
+        let case = stage.open(&request);
+        let (_switch, stop) = Stop::pair();
+        let run = context();
+        let collecting = collect(&session, case, &request, &run, Arc::new(Silent), stop);
+        if tokio::time::timeout(Duration::from_millis(wait), collecting).await.is_err() {
+            cut_off += 1;
+        }
+        // What had begun to be written at that moment still ends.
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    }
+    assert!(cut_off > 0, "no run was cut off: the test proves nothing");
+    stage.server.faults().clear();
+    let outcome = stage.collect(&stage.request()).await;
+    assert!(outcome.complete, "{:#?}", outcome.gaps);
+    assert_eq!(stage.objects(), whole.objects());
+    assert_eq!(stage.answers(), whole.answers());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_denied_is_asked_again_and_stored_by_the_next_run() {
+    let stage = Stage::new();
+    stage.server.faults().add(Fault::deny("s3:ListObjectsV2").on(FLOW_BUCKET));
+    let first = stage.collect(&stage.request()).await;
+    assert!(!first.complete);
+    stage.server.faults().clear();
+    let second = stage.collect(&stage.request()).await;
+    assert!(second.complete, "{:#?}", second.gaps);
+    assert!(second.totals.stored > 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_stop_signal_leaves_a_case_that_can_be_resumed() {
+    let stage = Stage::new();
+    stage.server.faults().set_latency(Duration::from_millis(5));
+    let (session, request) = (stage.session().await, stage.request());
+    let case = stage.open(&request);
+    let (switch, stop) = Stop::pair();
+    tokio::spawn(async move {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        switch.stop();
+    });
+    let outcome = collect(&session, case, &request, &context(), Arc::new(Silent), stop).await.unwrap();
+    assert!(outcome.interrupted.is_some() && !outcome.complete);
+    assert!(matches!(stage.events().last(), Some(Event::CollectionInterrupted(_))));
+    stage.server.faults().clear();
+    assert!(stage.collect(&request).await.complete);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wrong_credentials_and_no_network_are_told_apart() {
+    let stage = Stage::new();
+    let key = AccessKey { id: "AKIAIOSFODNN7OTHER00".to_owned(), secret: "wrong".to_owned(), session_token: None };
+    let mut connection = Connection {
+        endpoint_url: Some(stage.server.endpoint()),
+        region: Some("us-east-1".parse().unwrap()),
+        access_key: Some(key),
+        ..Connection::default()
+    };
+    let refused = Session::connect(&connection).await.unwrap_err();
+    assert!(matches!(refused, AwsError::WrongCredentials(_)), "{refused:?}");
+    connection.endpoint_url = Some("http://127.0.0.1:9".to_owned());
+    let unreachable = tokio::time::timeout(Duration::from_secs(120), Session::connect(&connection)).await.unwrap().unwrap_err();
+    assert!(matches!(unreachable, AwsError::Unreachable { .. }), "{unreachable:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bucket_that_is_gone_is_a_gap_and_the_rest_goes_on() {
+    let stage = Stage::new();
+    let mut request = stage.request();
+    request.scope.bucket = Some("example-corp-gone".to_owned());
+    let outcome = stage.collect(&request).await;
+    assert_eq!(gaps(&outcome, GapReason::Failed), ["bucket example-corp-gone"]);
+    assert!(!outcome.complete && outcome.totals.stored > 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_object_that_changed_since_it_was_stored_is_a_gap_and_the_first_bytes_stay() {
+    let stage = Stage::new();
+    stage.collect(&stage.request()).await;
+    let before = stage.objects();
+    let key = stage.account.objects().keys(TRAIL_BUCKET, &format!("AWSLogs/{ACCOUNT_ID}/CloudTrail/us-east-1/")).pop().unwrap();
+    assert!(stage.account.objects().put(TRAIL_BUCKET, &key, "changed"));
+    // An hour later the listing is asked for again.
+    let outcome = {
+        let (session, case) = (stage.session().await, stage.open(&stage.request()));
+        let (_switch, stop) = Stop::pair();
+        let later = Timestamp::new(chrono::Utc::now()).plus_seconds(7_200);
+        collect::collect_at(later, &session, case, &stage.request(), &context(), Arc::new(Silent), stop).await.unwrap()
+    };
+    assert_eq!(gaps(&outcome, GapReason::ChangedDuringAcquisition), [format!("s3://{TRAIL_BUCKET}/{key}")]);
+    assert_eq!(stage.objects(), before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_large_object_is_streamed_and_survives_a_cut() {
+    let stage = Stage::new();
+    // Bytes that do not compress, so that the object stays large.
+    let mut state = 1_u64;
+    let noise: Vec<u8> = std::iter::repeat_with(|| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        state.to_be_bytes()[0]
+    })
+    .take(3 << 20)
+    .collect();
+    let name = format!("{ACCOUNT_ID}_CloudTrail_us-east-1_20260302T0305Z_LARGELARGELARGEX.json.gz");
+    let key = format!("AWSLogs/{ACCOUNT_ID}/CloudTrail/us-east-1/2026/03/02/{name}");
+    stage.account.objects().put_new_version(TRAIL_BUCKET, &key, crate::sim::Upload::new(gzipped(&noise))).unwrap();
+    stage.server.faults().add(Fault::cut("s3:GetObject", 2 << 20).on("LARGELARGE").times(2));
+    let outcome = stage.collect(&stage.request()).await;
+    assert!(outcome.complete, "{:#?}", outcome.gaps);
+    let artifact = stage.artifacts().into_iter().find(|artifact| artifact.path == path_of(&key)).unwrap();
+    assert_eq!(artifact.content_sha256, Some(Sha256Hash::of(&noise)));
+    let Origin::S3Object(origin) = artifact.source else { panic!("an object") };
+    assert_eq!((origin.exchange.attempts, origin.aws_digest), (3, Agreement::Match));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn credentials_that_fail_in_one_region_only_do_not_end_the_run() {
+    let stage = Stage::new();
+    let session = stage.session().await;
+    let refused = || Failure::found(FailureKind::Credentials, "the security token is invalid");
+    assert_eq!(session.judge(refused()).await.unwrap().kind, FailureKind::Denied);
+    stage.server.faults().add(Fault::deny("sts:GetCallerIdentity"));
+    assert!(matches!(session.judge(refused()).await, Err(Halt::Credentials(_))));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn failure_after_failure_without_an_answer_ends_the_run_and_one_answer_forgives_them() {
+    let stage = Stage::new();
+    let session = stage.session().await;
+    let unanswered = || Failure::found(FailureKind::Network, "connection refused");
+    for _ in 0..15 {
+        assert!(session.judge(unanswered()).await.is_ok());
+    }
+    session.answered();
+    assert!(session.judge(unanswered()).await.is_ok());
+    for _ in 0..14 {
+        assert!(session.judge(unanswered()).await.is_ok());
+    }
+    assert!(matches!(session.judge(unanswered()).await, Err(Halt::Unreachable(_))));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_case_that_cannot_be_written_ends_the_run_with_that_error() {
+    let stage = Stage::new();
+    drop(stage.open(&stage.request()));
+    // A file where a folder has to be.
+    std::fs::write(stage.case().join("data/s3"), "in the way").unwrap();
+    let failed = stage.try_collect(&stage.request()).await.unwrap_err();
+    assert!(matches!(failed, AcquireError::Case(_)), "{failed:?}");
+    assert!(matches!(stage.events().last(), Some(Event::CollectionInterrupted(ended)) if ended.cause.is_some()));
+}

@@ -1,0 +1,148 @@
+use super::*;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn regions_out_of_scope_are_named_as_skipped_and_left_alone() {
+    let stage = Stage::new();
+    let mut request = stage.request();
+    request.scope.regions = vec!["eu-central-1".parse().unwrap()];
+    let outcome = stage.collect(&request).await;
+    assert!(outcome.complete, "{:#?}", outcome.gaps);
+    assert!(gaps(&outcome, GapReason::Skipped).contains(&"other regions"));
+    for artifact in stage.artifacts() {
+        if let Origin::S3Object(origin) = artifact.source {
+            assert_eq!(origin.region.unwrap().as_str(), "eu-central-1");
+        }
+    }
+    assert!(outcome.totals.stored > 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deleted_trail_is_a_gap_and_its_bucket_can_still_be_named() {
+    let stage = Stage::new();
+    stage.account.delete_trail();
+    let outcome = stage.collect(&stage.request()).await;
+    assert!(gaps(&outcome, GapReason::NotEnabled).contains(&"trails"), "{:#?}", outcome.gaps);
+    let named = Stage::new();
+    named.account.delete_trail();
+    let mut request = named.request();
+    request.scope.bucket = Some(TRAIL_BUCKET.to_owned());
+    request.scope.trail_arn = Some(named.account.trail_arn().parse().unwrap());
+    assert!(named.collect(&request).await.totals.stored > outcome.totals.stored + 20);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_came_late_is_found_through_the_digest_that_names_it() {
+    let stage = Stage::new();
+    let (objects, last) = (stage.account.objects(), digest_keys(&stage).pop().unwrap());
+    let name = format!("{ACCOUNT_ID}_CloudTrail_us-east-1_20260309T0405Z_LateLateLateLate.json.gz");
+    let late = format!("AWSLogs/{ACCOUNT_ID}/CloudTrail/us-east-1/2026/03/09/{name}");
+    objects.put_new_version(TRAIL_BUCKET, &late, crate::sim::Upload::new(gzipped(b"{\"Records\":[]}"))).unwrap();
+    let mut digest = gunzipped(&objects.get(TRAIL_BUCKET, &last).unwrap().body);
+    digest["logFiles"].as_array_mut().unwrap().push(serde_json::json!({
+        "s3Bucket": TRAIL_BUCKET, "s3Object": late, "hashAlgorithm": "SHA-256", "hashValue": "00",
+        "oldestEventTime": "2026-03-02T03:00:00Z", "newestEventTime": "2026-03-02T03:01:00Z",
+    }));
+    assert!(objects.put(TRAIL_BUCKET, &last, gzipped(digest.to_string().as_bytes())));
+    let outcome = stage.collect(&stage.request()).await;
+    assert!(outcome.complete, "{:#?}", outcome.gaps);
+    assert!(stage.objects().contains_key(path_of(&late).as_str()));
+    assert_eq!(outcome.totals.stored, outcome.totals.found);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_digest_names_in_another_bucket_is_not_followed_but_told() {
+    let stage = Stage::new();
+    let (objects, last) = (stage.account.objects(), digest_keys(&stage).pop().unwrap());
+    let mut digest = gunzipped(&objects.get(TRAIL_BUCKET, &last).unwrap().body);
+    digest["logFiles"].as_array_mut().unwrap().push(serde_json::json!({
+        "s3Bucket": "example-corp-elsewhere", "s3Object": "AWSLogs/a", "hashAlgorithm": "SHA-256", "hashValue": "00",
+        "oldestEventTime": "2026-03-02T03:00:00Z", "newestEventTime": "2026-03-02T03:01:00Z",
+    }));
+    assert!(objects.put(TRAIL_BUCKET, &last, gzipped(digest.to_string().as_bytes())));
+    let outcome = stage.collect(&stage.request()).await;
+    assert!(
+        gaps(&outcome, GapReason::Failed).iter().any(|what| what.contains("example-corp-elsewhere")),
+        "{:#?}",
+        outcome.gaps
+    );
+    assert!(!stage.server.requests().iter().any(|request| format!("{request:?}").contains("example-corp-elsewhere")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_digest_brings_the_predecessor_that_it_links_to_however_old() {
+    let stage = Stage::new();
+    let (objects, keys) = (stage.account.objects(), digest_keys(&stage));
+    let before = keys.first().unwrap();
+    let old_name = format!("{ACCOUNT_ID}_CloudTrail-Digest_us-east-1_management-events_us-east-1_20260101T044121Z.json.gz");
+    let old = format!("AWSLogs/{ACCOUNT_ID}/CloudTrail-Digest/us-east-1/2026/01/01/{old_name}");
+    objects.put_new_version(TRAIL_BUCKET, &old, crate::sim::Upload::new(gzipped(b"{\"logFiles\":[]}"))).unwrap();
+    let mut digest = gunzipped(&objects.get(TRAIL_BUCKET, before).unwrap().body);
+    digest["previousDigestS3Bucket"] = TRAIL_BUCKET.into();
+    digest["previousDigestS3Object"] = old.clone().into();
+    assert!(objects.put(TRAIL_BUCKET, before, gzipped(digest.to_string().as_bytes())));
+    // A window that starts so early that nothing of the chain lies before it.
+    let mut request = stage.request();
+    request.window = Window::new("2026-03-01T12:00:00Z".parse().unwrap(), request.window.end()).unwrap();
+    let outcome = stage.collect(&request).await;
+    assert!(outcome.complete, "{:#?}", outcome.gaps);
+    assert!(stage.objects().contains_key(path_of(&old).as_str()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn member_accounts_of_an_organization_and_every_kind_of_log_are_found_by_their_folders() {
+    let stage = Stage::new();
+    let member = crate::sim::FOREIGN_ACCOUNT_ID;
+    for kind in ["CloudTrail", "CloudTrail-Insight", "CloudTrail-NetworkActivity"] {
+        let name = format!("{member}_{kind}_ap-southeast-2_20260302T0305Z_AbCdEfGh01234567.json.gz");
+        let key = format!("AWSLogs/o-exampleorgid/{member}/{kind}/ap-southeast-2/2026/03/02/{name}");
+        stage.account.objects().put_new_version(TRAIL_BUCKET, &key, crate::sim::Upload::new(gzipped(b"{}"))).unwrap();
+    }
+    let outcome = stage.collect(&stage.request()).await;
+    let row = outcome
+        .rows
+        .iter()
+        .find(|row| row.account == Some(member.parse().unwrap()) && row.region == Some("ap-southeast-2".parse().unwrap()));
+    assert_eq!(row.unwrap().stored, 3, "a region that is not enabled today had logs then");
+    let mut request = stage.request();
+    request.scope.accounts = vec![ACCOUNT_ID.parse().unwrap()];
+    let narrowed = Stage { folder: tempfile::tempdir().unwrap(), ..stage };
+    let outcome = narrowed.collect(&request).await;
+    assert!(narrowed.objects().keys().all(|path| !path.contains(member)));
+    assert!(gaps(&outcome, GapReason::Skipped).iter().any(|what| what.starts_with("other accounts")), "{:#?}", outcome.gaps);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn archived_objects_and_strangers_are_named() {
+    let stage = Stage::new();
+    let folder = format!("AWSLogs/{ACCOUNT_ID}/CloudTrail/us-east-1/");
+    let key = stage.account.objects().keys(TRAIL_BUCKET, &folder).pop().unwrap();
+    assert!(stage.account.objects().change(TRAIL_BUCKET, &key, |object| "DEEP_ARCHIVE".clone_into(&mut object.storage_class)));
+    let stranger = format!("{folder}2026/03/02/notes.txt");
+    stage.account.objects().put_new_version(TRAIL_BUCKET, &stranger, crate::sim::Upload::new("x")).unwrap();
+    let outcome = stage.collect(&stage.request()).await;
+    assert_eq!(gaps(&outcome, GapReason::Archived), [format!("s3://{TRAIL_BUCKET}/{key}")]);
+    let skipped = outcome.gaps.iter().find(|gap| gap.reason == GapReason::Skipped).unwrap();
+    assert!(skipped.detail.as_ref().unwrap().contains("notes.txt"), "{skipped:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn thousands_of_objects_come_page_by_page_and_none_is_lost_or_doubled() {
+    let stage = Stage::new();
+    for number in 0..2_300 {
+        let name = format!("{ACCOUNT_ID}_CloudTrail_us-east-1_20260302T0305Z_{number:016}.json.gz");
+        let key = format!("AWSLogs/{ACCOUNT_ID}/CloudTrail/us-east-1/2026/03/02/{name}");
+        let body = gzipped(format!("{{\"Records\":[{number}]}}").as_bytes());
+        stage.account.objects().put_new_version(TRAIL_BUCKET, &key, crate::sim::Upload::new(body)).unwrap();
+    }
+    let mut request = stage.request();
+    request.scope.sources = vec!["cloudtrail".to_owned()];
+    let outcome = stage.collect(&request).await;
+    assert!(outcome.complete, "{:#?}", outcome.gaps);
+    assert!(outcome.totals.stored > 2_300 && outcome.totals.stored == outcome.totals.found);
+    assert_eq!(stage.objects().len(), usize::try_from(outcome.totals.stored).unwrap());
+    let listings = stage.events().into_iter().filter_map(|event| match event {
+        Event::ListingRecorded(listing) => Some(listing),
+        _ => None,
+    });
+    assert!(listings.map(|listing| listing.pages).max().unwrap() >= 3);
+}
