@@ -12,12 +12,8 @@ use std::num::NonZeroUsize;
 
 use crate::case::event::{Event, Gap};
 use crate::case::ledger::{LedgerState, read_ledger};
-<<<<<<< HEAD
-use crate::case::{CASE_TOML, CaseError, CaseFiles, CaseIdentity, LEDGER, read_bounded};
-use crate::cloudtrail::KeyRing;
-=======
 use crate::case::{CASE_TOML, CaseError, CaseFiles, CaseIdentity, Gaps, LEDGER, read_bounded};
->>>>>>> main
+use crate::cloudtrail::KeyRing;
 use crate::model::{Finding, Severity, Sha256Hash, Timestamp};
 use crate::seal::AllowedSigners;
 
@@ -62,16 +58,8 @@ struct Acts {
     opened: Option<Sha256Hash>,
     /// The gaps that are open.
     gaps: Vec<Gap>,
-<<<<<<< HEAD
-    /// How many of the gaps were recorded before the run that is under way.
-    gaps_before_run: usize,
-    /// Window and scope of the run that is under way, as text, and whether the run before it had the same.
-    run_scope: String,
-    same_scope: bool,
-=======
     /// How many a later run closed.
     gaps_closed: u64,
->>>>>>> main
     runs_open: bool,
     runs: u32,
     regions: Vec<crate::model::Region>,
@@ -210,17 +198,8 @@ impl Acts {
                 self.caller = Some(started.caller.account);
                 self.collecting_since = Some(at);
                 self.collected_until = Some(at);
-                self.gaps_before_run = self.gaps.len();
-                let scope = format!("{} {:?} {:?}", started.window, started.scope, started.regions);
-                self.same_scope = self.run_scope.is_empty() || self.run_scope == scope;
-                self.run_scope = scope;
             }
             Event::CollectionFinished(_) => {
-                // The run asked for everything in scope again, and recorded again what it could not get.
-                if self.same_scope {
-                    self.gaps.drain(..self.gaps_before_run.min(self.gaps.len()));
-                    self.gaps_before_run = 0;
-                }
                 self.runs_open = false;
                 self.collected_until = Some(at);
             }

@@ -7,21 +7,13 @@ mod traces;
 mod trails;
 mod unreadable;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::case::CaseIdentity;
-<<<<<<< HEAD
-use crate::case::event::GapReason;
 use crate::cloudtrail::chain::{Chain, CheckedDigest, MissingDigest, StoredDigest, check_chain};
 use crate::cloudtrail::coverage::{DELIVERY_LAG, HourStatus, count_hours, uncovered_ranges};
 use crate::cloudtrail::{DigestName, KeyRing, TrailEvent};
-use crate::model::{AccountId, Finding, Region, S3Location, Severity, Timestamp, TrailArn, Window};
-=======
-use crate::cloudtrail::chain::{Chain, MissingDigest, StoredDigest, check_chain};
-use crate::cloudtrail::coverage::{DELIVERY_LAG, HourStatus, count_hours, uncovered_ranges};
-use crate::cloudtrail::{DigestName, TrailEvent};
 use crate::model::{AccountId, Finding, Region, S3Location, Severity, TrailArn, Window};
->>>>>>> main
 
 use super::Acts;
 use super::artifacts::Checked;
@@ -57,8 +49,6 @@ struct Row {
     of: ChainOf,
     arn: String,
     places: BTreeSet<Place>,
-    /// The ends of standard digests that are there and could not be fetched.
-    unreadable: BTreeSet<Timestamp>,
     standard: Chain,
     backfill: Chain,
     logs: LogCounts,
@@ -77,16 +67,11 @@ pub(super) fn check(
     findings: &mut Vec<Finding>,
 ) -> Vec<TrailReport> {
     let in_scope = identity.scope.sources.is_empty() || identity.scope.sources.iter().any(|source| source == "cloudtrail");
-<<<<<<< HEAD
     let trails = Trails::read(checked, keys, findings);
-    let unreadable = unreadable(acts);
-=======
-    let trails = Trails::read(checked, findings);
     let unreadable = Unreadable::of(&acts.gaps);
->>>>>>> main
     let window = identity.window;
 
-    let mut rows = chains(checked, &trails, &unreadable, acts, identity, findings);
+    let mut rows = chains(checked, &trails, acts, identity, findings);
     let mut verdicts = LogVerdicts::new(checked, &unreadable, window);
     for row in &mut rows {
         verdicts.judge(row, findings);
@@ -125,14 +110,7 @@ fn standard_missing(row: &Row, window: Window) -> Vec<MissingDigest> {
 }
 
 /// The chains that are in the case, and those that should be.
-fn chains(
-    checked: &Checked,
-    trails: &Trails,
-    unreadable: &BTreeSet<&str>,
-    acts: &Acts,
-    identity: &CaseIdentity,
-    findings: &mut Vec<Finding>,
-) -> Vec<Row> {
+fn chains(checked: &Checked, trails: &Trails, acts: &Acts, identity: &CaseIdentity, findings: &mut Vec<Finding>) -> Vec<Row> {
     let mut stored: BTreeMap<ChainOf, (Vec<StoredDigest>, Vec<StoredDigest>)> = BTreeMap::new();
     for digest in &checked.digests {
         let (standard, backfill) = stored.entry(ChainOf::of(&digest.name)).or_default();
@@ -150,22 +128,6 @@ fn chains(
             }
         }
     }
-<<<<<<< HEAD
-    let mut refused: BTreeMap<ChainOf, BTreeSet<Timestamp>> = BTreeMap::new();
-    for key in unreadable.iter().filter_map(|what| what.strip_prefix("s3://")?.split_once('/')).map(|(_, key)| key) {
-        if let Ok(name) = key.parse::<DigestName>()
-            && !name.backfill
-        {
-            stored.entry(ChainOf::of(&name)).or_default();
-            refused.entry(ChainOf::of(&name)).or_default().insert(name.end);
-        }
-=======
-    for digest in &checked.digests {
-        let of = ChainOf::of(&digest.name);
-        let (standard, backfill) = stored.entry(of).or_default();
-        if digest.name.backfill { backfill.push(digest.clone()) } else { standard.push(digest.clone()) }
->>>>>>> main
-    }
     let mut rows = Vec::new();
     for (of, (standard, backfill)) in stored {
         let delivered = standard.iter().chain(&backfill).map(|digest| Place {
@@ -181,30 +143,15 @@ fn chains(
         let arn = trails
             .arn_of(&of)
             .unwrap_or_else(|| format!("arn:aws:cloudtrail:{}:{}:trail/{}", of.home_region, of.account, of.trail));
-        let unreadable = refused.remove(&of).unwrap_or_default();
-        rows.push(Row {
-            of,
-            arn,
-            places,
-            unreadable,
-            standard,
-            backfill,
-            logs: LogCounts::default(),
-            digest_status: HashMap::new(),
-        });
+        rows.push(Row { of, arn, places, standard, backfill, logs: LogCounts::default(), digest_status: HashMap::new() });
     }
     rows
 }
 
 fn report(row: Row, time: &TrailTime, window: Window, unreadable: &Unreadable<'_>) -> TrailReport {
     let counts = |chain: &Chain, missing: &[MissingDigest]| {
-<<<<<<< HEAD
         let of = |wanted: &dyn Fn(&CheckedDigest) -> bool| count(chain.digests.iter().filter(|digest| wanted(digest)).count());
-        let (unreadable, missing): (Vec<_>, Vec<_>) =
-            missing.iter().partition(|digest| unreadable.contains(digest.location.to_string().as_str()));
-=======
-        let gone = missing.iter().filter(|digest| unreadable.covers(&digest.location)).count();
->>>>>>> main
+        let (unreadable, missing): (Vec<_>, Vec<_>) = missing.iter().partition(|digest| unreadable.covers(&digest.location));
         DigestCounts {
             verified: of(&|digest| digest.verified && !digest.recovered),
             invalid: of(&|digest| !digest.deleted && (!digest.verified || digest.recovered)),
@@ -245,7 +192,6 @@ impl Trail {
 }
 
 impl ChainOf {
-<<<<<<< HEAD
     fn of(name: &DigestName) -> Self {
         Self {
             trail: name.trail.clone(),
@@ -254,21 +200,15 @@ impl ChainOf {
             region: name.region.clone(),
             organization: name.organization.clone(),
         }
-=======
-    /// The chain that a digest of this name belongs to.
-    fn of(name: &DigestName) -> Self {
-        let DigestName { trail, home_region, account, region, .. } = name.clone();
-        Self { trail, home_region, account, region }
-    }
-
-    fn is_chain_of(&self, name: &DigestName) -> bool {
-        !name.backfill && *self == Self::of(name)
->>>>>>> main
     }
 
     fn is_of(&self, arn: &TrailArn) -> bool {
         let owned = self.organization.is_some() || arn.account() == self.account;
         owned && arn.name() == self.trail && *arn.home_region() == self.home_region
+    }
+
+    fn is_chain_of(&self, name: &DigestName) -> bool {
+        !name.backfill && *self == Self::of(name)
     }
 
     /// Whether it is `other`, but for the organization that only the names of its files tell.

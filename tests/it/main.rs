@@ -18,6 +18,7 @@ mod json;
 mod memory_case;
 mod package;
 mod peers;
+mod proofs;
 mod reads_only;
 mod resume;
 mod sample;
@@ -27,3 +28,18 @@ mod strace;
 mod tamper;
 mod tampering;
 mod vectors;
+mod verification_page;
+
+#[test]
+fn every_file_of_this_folder_is_listed_here() {
+    let here = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it");
+    let listed = include_str!("main.rs");
+    for entry in std::fs::read_dir(here).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        let module = name.strip_suffix(".rs").unwrap_or(&name);
+        assert!(
+            module == "main" || listed.contains(&format!("\nmod {module};\n")),
+            "tests/it/{name} is not a module of tests/it/main.rs, so its tests never run"
+        );
+    }
+}

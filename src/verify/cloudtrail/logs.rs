@@ -1,10 +1,6 @@
 //! Every log that a verified digest lists, and every log that none lists.
 
-<<<<<<< HEAD
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-=======
-use std::collections::{HashMap, HashSet};
->>>>>>> main
 
 use crate::cloudtrail::coverage::HourStatus;
 use crate::cloudtrail::{ListedLog, LogFolder, LogName, Witness};
@@ -12,12 +8,9 @@ use crate::model::{Finding, S3Location, Severity, Timestamp, Window};
 use crate::verify::artifacts::{Checked, StoredLog};
 
 use super::timeline::TrailTime;
-<<<<<<< HEAD
 use super::trails::Trails;
-use super::{Place, Row};
-=======
 use super::unreadable::Unreadable;
->>>>>>> main
+use super::{Place, Row};
 
 /// How far a log's slot may lie outside the interval of the digest that lists it, in seconds.
 const SLOT_SLACK: i64 = 10 * 60;
@@ -36,13 +29,8 @@ enum Judged<'a> {
 /// The judgement on all logs, as far as it has come.
 #[derive(Debug)]
 pub(super) struct LogVerdicts<'a> {
-<<<<<<< HEAD
     checked: &'a Checked,
-    unreadable: &'a BTreeSet<&'a str>,
-=======
-    stored: &'a HashMap<S3Location, StoredLog>,
     unreadable: &'a Unreadable<'a>,
->>>>>>> main
     window: Window,
     /// Of logs that are stored, whether current or older.
     judged: HashMap<&'a S3Location, Judged<'a>>,
@@ -51,13 +39,8 @@ pub(super) struct LogVerdicts<'a> {
 }
 
 impl<'a> LogVerdicts<'a> {
-<<<<<<< HEAD
-    pub(super) fn new(checked: &'a Checked, unreadable: &'a BTreeSet<&'a str>, window: Window) -> Self {
+    pub(super) fn new(checked: &'a Checked, unreadable: &'a Unreadable<'a>, window: Window) -> Self {
         Self { checked, unreadable, window, judged: HashMap::new(), absent: BTreeSet::new() }
-=======
-    pub(super) fn new(stored: &'a HashMap<S3Location, StoredLog>, unreadable: &'a Unreadable<'a>, window: Window) -> Self {
-        Self { stored, unreadable, window, listed: HashSet::new(), verified: HashSet::new() }
->>>>>>> main
     }
 
     /// Whether what this witness tells is proven by AWS.
@@ -129,14 +112,9 @@ impl<'a> LogVerdicts<'a> {
                 if !in_window && older.is_none() {
                     return None;
                 }
-<<<<<<< HEAD
-                if self.unreadable.contains(log.location.to_string().as_str()) {
+                if self.unreadable.covers(&log.location) {
                     self.absent.insert(log.location.clone());
                     return Some((HourStatus::Unreadable, false));
-=======
-                if self.unreadable.covers(&log.location) {
-                    return Some(HourStatus::Unreadable);
->>>>>>> main
                 }
                 find(Severity::Failure, "log-missing", "A signed digest lists it, and it is not there.");
                 (HourStatus::LogMissing, false)

@@ -120,19 +120,8 @@ impl TrailTime {
                 self.timeline.add(content.start, content.end, status);
             }
         }
-<<<<<<< HEAD
-        let refused = row.unreadable.last().copied().filter(|end| known_until.is_none_or(|known| known < *end));
-        if let Some(refused) = refused {
-            // It is there, so nothing is missing up to its end.
-            let from = known_until.unwrap_or_else(|| self.window.start().floor_hour());
-            self.timeline.add(from, refused, HourStatus::Unreadable);
-            return self.tail(Some(refused), None, findings);
-        }
-        self.tail(known_until, row.standard.digests.last(), findings);
-=======
         let hidden = unreadable.hides_digests(&row.of, known_until, None);
         self.tail(known_until, row.standard.digests.last(), hidden, findings);
->>>>>>> main
     }
 
     /// A chain begins at `to`; the chain before it, if any, ended at `from`. `hidden` when digests between could not be read.
@@ -141,34 +130,11 @@ impl TrailTime {
         if to <= self.window.start() || from.is_some_and(|from| from >= needed_until || from >= to) {
             return;
         }
-<<<<<<< HEAD
+        if hidden {
+            return self.unread(from.unwrap_or_else(|| self.window.start().floor_hour()), to, findings);
+        }
         let Some(from) = from else { return self.begins(to, findings) };
         if !self.switches.stopped_between(from.plus_seconds(-LOOK_BACK), to) {
-=======
-        let Some(from) = from else {
-            let detail = format!("Its chain of digests begins {to}; the case holds nothing that proves the time before.");
-            findings.push(Finding::new(Severity::Gap, "chain-begins", &self.object, &detail));
-            return;
-        };
-        if from >= to {
-            return;
-        }
-        if hidden {
-            self.unread(from, to, findings);
-            return;
-        }
-        let stop = self
-            .events
-            .iter()
-            .rev()
-            .find(|event| matches!(event.name.as_str(), "StopLogging" | "DeleteTrail" | "UpdateTrail") && event.at <= to)
-            .filter(|event| event.at >= from.plus_seconds(-2 * 3600));
-        let stopped_at = stop.map(|event| event.at).or_else(|| {
-            let stopped = self.status.and_then(|status| status.stopped);
-            stopped.filter(|stopped| *stopped <= to && *stopped >= from.plus_seconds(-2 * 3600))
-        });
-        let Some(stopped_at) = stopped_at else {
->>>>>>> main
             self.timeline.add(from, to, HourStatus::Restart);
             if let Some(why) = self.switches.moved_between(from.plus_seconds(-LOOK_BACK), to.plus_seconds(LOOK_BACK)) {
                 let detail = format!(
@@ -184,6 +150,13 @@ impl TrailTime {
             return self.find(findings, Severity::Gap, "restart-unexplained", &detail);
         }
         self.account_for(from, to, LOOK_BACK, findings);
+    }
+
+    /// Digests of this time may be there, and could not be read.
+    fn unread(&mut self, from: Timestamp, to: Timestamp, findings: &mut Vec<Finding>) {
+        self.timeline.add(from, to, HourStatus::Unreadable);
+        let detail = format!("Its digests from {from} to {to} could not be read, so nothing proves that time; see the gaps.");
+        self.find(findings, Severity::Gap, "digests-unreadable", &detail);
     }
 
     /// The first chain of all begins at `to`.
@@ -249,43 +222,15 @@ impl TrailTime {
         }
     }
 
-    /// Digests of this time may be there, and could not be read.
-    fn unread(&mut self, from: Timestamp, to: Timestamp, findings: &mut Vec<Finding>) {
-        self.timeline.add(from, to, HourStatus::Unreadable);
-        let detail = format!("Its digests from {from} to {to} could not be read, so nothing proves that time; see the gaps.");
-        findings.push(Finding::new(Severity::Gap, "digests-unreadable", &self.object, &detail));
-    }
-
     /// From the newest digest to the end of the window.
     fn tail(&mut self, newest: Option<Timestamp>, digest: Option<&CheckedDigest>, hidden: bool, findings: &mut Vec<Finding>) {
         let needed_until = self.window.end().plus_seconds(DELIVERY_LAG);
-<<<<<<< HEAD
+        if hidden && newest.is_none_or(|from| from < needed_until) {
+            return self.unread(newest.unwrap_or_else(|| self.window.start().floor_hour()), needed_until, findings);
+        }
         let Some(mut from) = newest else { return self.no_digests(needed_until, findings) };
         let is_fresh = |from: Timestamp| self.collected_until.is_some_and(|at| at < from.plus_seconds(FRESH));
         let mut fresh = is_fresh(from);
-=======
-        let status_delivery = self.status.and_then(|status| status.latest_digest_delivery);
-        if hidden && newest.is_none_or(|from| from < needed_until) {
-            self.unread(newest.unwrap_or_else(|| self.window.start().floor_hour()), needed_until, findings);
-            return;
-        }
-        let Some(mut from) = newest else {
-            let (severity, kind, detail) = match status_delivery {
-                Some(delivered) if delivered > self.window.start() => (
-                    Severity::Failure,
-                    "all-digests-missing",
-                    format!("The trail's status says that a digest was delivered {delivered}, and there is none at all."),
-                ),
-                _ => (Severity::Gap, "no-digests", "There is no digest for it, so nothing proves what it recorded.".to_owned()),
-            };
-            findings.push(Finding::new(severity, kind, &self.object, &detail));
-            if severity == Severity::Failure {
-                self.timeline.add(self.window.start().floor_hour(), needed_until, HourStatus::DigestMissing);
-            }
-            return;
-        };
-        let fresh = self.collected_until.is_none_or(|at| at < from.plus_seconds(FRESH));
->>>>>>> main
         if from >= needed_until {
             // The window is covered; logs behind it may still wait for their digest.
             if fresh {

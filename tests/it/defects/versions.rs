@@ -148,7 +148,7 @@ pub(super) fn all() -> Vec<Defect> {
             name: "newest-digest-that-was-refused",
             about: "Access to the newest digest was denied. No other digest names it, but the collection does: a gap and not a failure.",
             failures: &[],
-            others: &["gap-denied", "log-unproven"],
+            others: &["digests-unreadable", "gap-denied", "log-unproven"],
             make: Make::Quiet(|it| {
                 let digest = it.digest(HOME, -1);
                 it.refuse(&digest, GapReason::Denied, "AccessDenied");
