@@ -203,6 +203,7 @@ fn trail_lines(report: &Report) -> Vec<String> {
 fn symbol(status: HourStatus) -> char {
     match status {
         HourStatus::Verified => '#',
+        HourStatus::Recovered => 'r',
         HourStatus::LoggingOff => 'o',
         HourStatus::Pending => '.',
         HourStatus::Restart | HourStatus::NoDigests => '?',

@@ -140,6 +140,8 @@ pub struct DigestCounts {
     pub missing: u64,
     /// Named, and could not be fetched.
     pub unreadable: u64,
+    /// Of the invalid and the missing, those whose genuine bytes an older version holds.
+    pub recovered: u64,
 }
 
 /// The logs of one trail, account and region.
@@ -159,6 +161,8 @@ pub struct LogCounts {
     pub pending: u64,
     /// Listed, and could not be fetched.
     pub unreadable: u64,
+    /// Of the modified, missing and malformed, those whose genuine bytes an older version holds.
+    pub recovered: u64,
 }
 
 /// One trail in one account and region.

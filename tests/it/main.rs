@@ -12,14 +12,17 @@ mod account;
 mod adverse;
 mod agreement;
 mod bad_input;
+mod defects;
 mod demo;
 mod expected_root;
 mod faults;
 mod json;
+mod memory_case;
 mod model;
 mod package;
 mod peers;
 mod power_loss;
+mod proofs;
 mod reads_only;
 mod report;
 mod resume;
@@ -28,6 +31,9 @@ mod seal;
 mod secrets;
 mod strace;
 mod tamper;
+mod tampering;
+mod vectors;
+mod verification_page;
 
 #[test]
 fn every_file_of_this_folder_is_listed_here() {
