@@ -4,6 +4,7 @@ mod artifacts;
 mod cloudtrail;
 mod report;
 mod seals;
+mod stamps;
 
 use std::collections::BTreeMap;
 use std::io::BufReader;
@@ -13,7 +14,7 @@ use crate::case::event::{Event, Gap};
 use crate::case::ledger::{LedgerState, read_ledger};
 use crate::case::{CASE_TOML, CaseError, CaseFiles, CaseIdentity, LEDGER, read_bounded};
 use crate::model::{Finding, Severity, Sha256Hash, Timestamp};
-use crate::seal::AllowedSigners;
+use crate::seal::{AllowedSigners, AuthorityRoots};
 
 pub use report::{
     ArtifactReport, DigestCounts, GapReport, LedgerReport, LogCounts, Report, SealReport, SignatureState, TrailReport, Verdict,
@@ -23,6 +24,8 @@ pub use report::{
 pub struct Options<'a> {
     /// Who is trusted to seal; none means that nobody was vouched for.
     pub allowed_signers: Option<&'a AllowedSigners>,
+    /// The roots of trusted time-stamping authorities; none means that nobody was vouched for.
+    pub authority_roots: Option<&'a AuthorityRoots>,
     /// How many files are read side by side.
     pub threads: NonZeroUsize,
     /// Called as artifacts are done, with how many and how many bytes.
@@ -38,7 +41,7 @@ impl std::fmt::Debug for Options<'_> {
 impl Default for Options<'_> {
     fn default() -> Self {
         let threads = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-        Self { allowed_signers: None, threads, progress: &|_, _| {} }
+        Self { allowed_signers: None, authority_roots: None, threads, progress: &|_, _| {} }
     }
 }
 
@@ -77,7 +80,7 @@ pub fn verify(files: &dyn CaseFiles, options: &Options<'_>) -> Result<Report, Ca
         let detail = "It is not the file whose hash the first line of the ledger holds.";
         findings.push(Finding::new(Severity::Failure, "case-file-modified", &CASE_TOML, detail));
     }
-    let seals = seals::check(files, &acts, &state, &checked, options.allowed_signers, &mut findings)?;
+    let seals = seals::check(files, &acts, &state, &checked, options, &mut findings)?;
     findings.extend(checked.findings(acts.runs_open, !seals.is_empty()));
     // Up to here everything is about the case itself; from here on, about what happened in AWS.
     let damage = findings.iter().filter(|finding| finding.severity == Severity::Failure).count();

@@ -11,9 +11,9 @@ use crate::seal::{
     verify_signature,
 };
 
-use super::Acts;
 use super::artifacts::Checked;
 use super::report::{SealReport, SignatureState};
+use super::{Acts, Options, stamps};
 
 /// Checks every seal of the case, and the bag that they cover.
 pub(super) fn check(
@@ -21,9 +21,10 @@ pub(super) fn check(
     acts: &Acts,
     state: &LedgerState,
     checked: &Checked,
-    allowed: Option<&AllowedSigners>,
+    options: &Options<'_>,
     findings: &mut Vec<Finding>,
 ) -> Result<Vec<SealReport>, CaseError> {
+    let allowed = options.allowed_signers;
     let mut numbers = SealNumbers::default();
     let mut strangers = Vec::new();
     files.walk(&mut |found| {
@@ -48,7 +49,8 @@ pub(super) fn check(
             let detail = format!("Seal number {expected} should stand here: a seal was taken away.");
             findings.push(Finding::new(Severity::Failure, "seal-missing", &seal.path, &detail));
         }
-        let (report, statement) = check_seal(seal, acts, previous, allowed, findings);
+        let (mut report, statement) = check_seal(seal, acts, previous, allowed, findings);
+        stamps::check(seal, options.authority_roots, &mut report, findings);
         if let Some(statement) = statement {
             check_bag(files, seal, &statement, checked, findings);
         }
@@ -93,7 +95,8 @@ fn check_seal(
         signature: SignatureState::Absent,
         signer: None,
         trusted: None,
-        timestamp: if seal.timestamp.is_some() { SignatureState::Unchecked } else { SignatureState::Absent },
+        timestamp: SignatureState::Absent,
+        stamped: None,
         time: None,
         ledger_size: None,
     };
