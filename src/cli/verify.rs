@@ -5,7 +5,7 @@ use crate::case::{CaseFiles, CaseFolder};
 use crate::cloudtrail::coverage::HourStatus;
 use crate::model::{Finding, Severity};
 use crate::package::PackageFiles;
-use crate::seal::AllowedSigners;
+use crate::seal::{AllowedSigners, AuthorityRoots};
 use crate::verify::{Options, Report, SealReport, SignatureState, TrailReport, Verdict, verify};
 
 use super::output::{Output, bytes, counted, thousands, wrapped};
@@ -24,6 +24,9 @@ pub(super) struct VerifyArguments {
     /// Who is trusted to seal, in OpenSSH's format of `allowed_signers`.
     #[arg(long, value_name = "FILE")]
     allowed_signers: Option<PathBuf>,
+    /// Who may stamp the time: root certificates of time-stamping authorities, in PEM, that you trust.
+    #[arg(long, value_name = "FILE")]
+    tsa_roots: Option<PathBuf>,
 }
 
 /// How many findings of a kind are shown unless everything is.
@@ -32,7 +35,8 @@ const SHOWN: usize = 3;
 pub(super) fn run(arguments: &VerifyArguments, output: &Output) -> Result<Exit, CliError> {
     let files = open(&arguments.case)?;
     let allowed = arguments.allowed_signers.as_deref().map(read_allowed_signers).transpose()?;
-    let report = verify_with_progress(&*files, allowed.as_ref(), output)?;
+    let roots = arguments.tsa_roots.as_deref().map(read_roots).transpose()?;
+    let report = verify_with_roots(&*files, allowed.as_ref(), roots.as_ref(), output)?;
     output.result(&report, || text(&report, output.is_verbose()))?;
     Ok(exit_of(report.verdict))
 }
@@ -43,13 +47,24 @@ pub(super) fn verify_with_progress(
     allowed: Option<&AllowedSigners>,
     output: &Output,
 ) -> Result<Report, CliError> {
+    verify_with_roots(files, allowed, None, output)
+}
+
+/// Verifies, also who stamped the time.
+pub(super) fn verify_with_roots(
+    files: &dyn CaseFiles,
+    allowed: Option<&AllowedSigners>,
+    authority_roots: Option<&AuthorityRoots>,
+    output: &Output,
+) -> Result<Report, CliError> {
     let bar = super::progress::bar(output, "verifying");
     let done = AtomicU64::new(0);
     let progress = |files: u64, size: u64| {
         done.fetch_add(files, Ordering::Relaxed);
         bar.add(files, size);
     };
-    let report = verify(files, &Options { allowed_signers: allowed, progress: &progress, ..Options::default() });
+    let report =
+        verify(files, &Options { allowed_signers: allowed, authority_roots, progress: &progress, ..Options::default() });
     bar.finish();
     Ok(report?)
 }
@@ -65,6 +80,13 @@ pub(super) fn open(path: &Path) -> Result<Box<dyn CaseFiles>, CliError> {
         return Ok(Box::new(package));
     }
     Ok(Box::new(CaseFolder::open(path)?))
+}
+
+/// Reads who may stamp the time.
+pub(super) fn read_roots(path: &Path) -> Result<AuthorityRoots, CliError> {
+    let bytes = std::fs::read(path)
+        .map_err(|error| CliError::new(Exit::Usage, &error).next(format!("Check the path {}.", path.display())))?;
+    AuthorityRoots::parse(&bytes).map_err(|error| CliError::new(Exit::Usage, &error))
 }
 
 /// Reads who may seal.
@@ -154,6 +176,14 @@ fn seal_lines(seals: &[SealReport]) -> Vec<String> {
         if let Some(signer) = &seal.signer {
             lines.push(format!("               key {signer}"));
             lines.push(format!("               {trust}"));
+        }
+        match (seal.timestamp, seal.stamped) {
+            (SignatureState::Valid, Some(time)) => lines.push(format!("               time-stamp valid: {time}")),
+            (SignatureState::Invalid, _) => lines.push("               time-stamp INVALID".to_owned()),
+            (SignatureState::Unchecked, _) => {
+                lines.push("               time-stamp not checked here (use openssl, see VERIFY.txt)".to_owned());
+            }
+            _ => {}
         }
     }
     lines

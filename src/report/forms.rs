@@ -4,7 +4,7 @@ use crate::verify::Report;
 
 use super::facts::Facts;
 use super::markup::Markup;
-use super::sections::{clock_text, or_all, tool_text};
+use super::sections::{clock_text, or_all, stamp_text, tool_text};
 
 const SIGNATURE: &str = "<div class=\"signature\"><span>Signature</span><span>Name in print, title</span>\
 <span>Place</span><span>Date, time and time zone</span></div>\n";
@@ -97,7 +97,8 @@ pub(super) fn chain_of_custody(page: &mut Markup, facts: &Facts, report: &Report
         ("SHA-256 of the seal", seal.map(|(sha256, _)| sha256.to_string()).unwrap_or_default()),
         ("Merkle root that the seal covers", seal.map(|(_, seal)| seal.ledger.root.to_string()).unwrap_or_default()),
         ("Signer's key", seal.map(|(_, seal)| seal.signer.fingerprint.clone()).unwrap_or_default()),
-        ("Time-stamp: authority, time, serial", blank()),
+        ("Time-stamp", report.seals.last().map(stamp_text).unwrap_or_default()),
+        ("Time-stamping authority and serial", blank()),
     ]);
     page.raw("<h3>8 &nbsp;Storage</h3>\n").fields(&[
         ("Storage location, media id", blank()),

@@ -13,3 +13,4 @@ mod peers;
 mod report;
 mod sample;
 mod seal;
+mod timestamp;
