@@ -5,8 +5,10 @@
 mod error;
 pub mod event;
 mod files;
+mod gaps;
 mod identity;
 pub mod ledger;
+mod listing;
 pub mod merkle;
 mod naming;
 mod protection;
@@ -21,11 +23,13 @@ mod writer_tests;
 
 pub use error::CaseError;
 pub use files::{CaseFiles, CaseFolder, Found, read_bounded};
+pub use gaps::Gaps;
 pub use identity::{CaseIdentity, FORMAT_VERSION, Scope};
 pub(crate) use naming::name_without_replacing;
 pub use protection::{Flag, Protection};
 pub use staging::{Staged, StagedFile, Staging};
 pub use tag_file::TagFile;
+pub(crate) use writer::is_temporary;
 pub use writer::{CaseWriter, Committed, Pending, is_begun};
 
 use crate::model::Sha256Hash;

@@ -8,6 +8,7 @@ mod central;
 mod error;
 mod files;
 mod lookup;
+mod steady;
 mod writing;
 
 pub use error::PackageError;

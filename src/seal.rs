@@ -18,7 +18,7 @@ mod timestamp;
 pub use allowed_signers::{AllowedSigners, ParseAllowedSignersError};
 pub use error::SealError;
 pub use key::{KeyError, SigningKey};
-pub use sealing::{Sealed, seal_case};
+pub use sealing::{SealOptions, Sealed, seal_case, seal_case_with};
 pub use seals::{SealFile, SealNumbers, read_seals};
 pub use signature::{SignatureProblem, Signer, verify_signature};
 pub use statement::{ArtifactTotals, LedgerHead, ParseSealError, SealStatement, SealedBy};

@@ -2,23 +2,28 @@
 
 mod artifacts;
 mod cloudtrail;
+mod expected_root;
 mod report;
 mod seals;
 mod stamps;
 
 use std::collections::BTreeMap;
-use std::io::BufReader;
+use std::io::{BufReader, Read};
 use std::num::NonZeroUsize;
 
 use crate::case::event::{Event, Gap};
 use crate::case::ledger::{LedgerState, read_ledger};
-use crate::case::{CASE_TOML, CaseError, CaseFiles, CaseIdentity, LEDGER, read_bounded};
+use crate::case::{CASE_TOML, CaseError, CaseFiles, CaseIdentity, Gaps, LEDGER, read_bounded};
 use crate::model::{Finding, Severity, Sha256Hash, Timestamp};
 use crate::seal::{AllowedSigners, AuthorityRoots};
 
+pub use expected_root::{ExpectedRoot, ParseExpectedRootError};
 pub use report::{
     ArtifactReport, DigestCounts, GapReport, LedgerReport, LogCounts, Report, SealReport, SignatureState, TrailReport, Verdict,
 };
+
+/// Longest beginning of a first line that a crash leaves: the line names the case, and a case's number is short.
+const BEGINNING: u64 = 1024 * 1024;
 
 /// How to verify.
 pub struct Options<'a> {
@@ -26,6 +31,8 @@ pub struct Options<'a> {
     pub allowed_signers: Option<&'a AllowedSigners>,
     /// The roots of trusted time-stamping authorities; none means that nobody was vouched for.
     pub authority_roots: Option<&'a AuthorityRoots>,
+    /// A root that the ledger must have had after one of its lines: the one that `collect` printed, as somebody kept it.
+    pub expected_root: Option<&'a ExpectedRoot>,
     /// How many files are read side by side.
     pub threads: NonZeroUsize,
     /// Called as artifacts are done, with how many and how many bytes.
@@ -41,7 +48,7 @@ impl std::fmt::Debug for Options<'_> {
 impl Default for Options<'_> {
     fn default() -> Self {
         let threads = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-        Self { allowed_signers: None, authority_roots: None, threads, progress: &|_, _| {} }
+        Self { allowed_signers: None, authority_roots: None, expected_root: None, threads, progress: &|_, _| {} }
     }
 }
 
@@ -49,14 +56,21 @@ impl Default for Options<'_> {
 #[derive(Debug, Default)]
 struct Acts {
     opened: Option<Sha256Hash>,
+    /// The gaps that are open.
     gaps: Vec<Gap>,
+    /// How many a later run closed.
+    gaps_closed: u64,
     runs_open: bool,
+    /// Whether the last collection did not come to its end, recorded or not.
+    unfinished: bool,
     runs: u32,
     regions: Vec<crate::model::Region>,
     collected_until: Option<Timestamp>,
     case_number: Option<String>,
     /// Size and root of the ledger at each `case.sealed`, by the seal's file; an attempt that was cut off leaves one more.
     sealed: BTreeMap<String, Vec<(u64, Sha256Hash)>>,
+    /// The seal that was announced last, as long as nothing happened since that takes a whole seal.
+    sealing: Option<String>,
     unknown: u64,
 }
 
@@ -68,32 +82,72 @@ pub fn verify(files: &dyn CaseFiles, options: &Options<'_>) -> Result<Report, Ca
     let identity = read_identity(files, &mut findings)?;
     let ledger_path = files.describe(LEDGER);
     let mut acts = Acts::default();
+    let mut gaps = Gaps::default();
+    let mut root_met = None;
     let (state, checked) = artifacts::check(files, options, |feed| {
-        let reader = BufReader::with_capacity(256 * 1024, files.open(LEDGER)?);
-        read_ledger(reader, &ledger_path, &mut |line| match &line.entry.event {
-            Event::ArtifactAcquired(artifact) => feed(artifact),
-            other => acts.take(other, line.entry.at, line.tree.size(), line.tree.root()),
+        let ledger: Box<dyn Read + Send + '_> = match files.open(LEDGER) {
+            Err(error) if error.is_not_found() => Box::new(std::io::empty()),
+            opened => opened?,
+        };
+        let reader = BufReader::with_capacity(256 * 1024, ledger);
+        read_ledger(reader, &ledger_path, &mut |line| {
+            gaps.take(&line.entry.event);
+            if root_met.is_none() && options.expected_root.is_some_and(|expected| expected.is_met_by(&line.tree.root())) {
+                root_met = Some(line.tree.size());
+            }
+            match &line.entry.event {
+                Event::ArtifactAcquired(artifact) => feed(artifact),
+                other => acts.take(other, line.entry.at, line.tree.size(), line.tree.root()),
+            }
         })
     })?;
-    findings.extend(ledger_findings(&state, &acts));
-    if acts.opened.is_none_or(|recorded| Some(recorded) != hash_of(files, CASE_TOML)) {
+    (acts.gaps, acts.gaps_closed) = gaps.into_open();
+    if let Some(expected) = options.expected_root.filter(|_| root_met.is_none()) {
+        let detail = format!(
+            "The ledger, cut after any of its lines, never had a root that begins with {expected}: lines that were there when it was \
+             noted have been changed or taken away, or it is the root of another case."
+        );
+        findings.push(Finding::new(Severity::Failure, "ledger-root-unexpected", &LEDGER, &detail));
+    }
+    let case_toml = hash_of(files, CASE_TOML)?;
+    // Without a first line nothing was ever acknowledged; with evidence or seals beside it, that line was taken away.
+    let never_begun = state.entries == 0 && state.problems.is_empty() && checked.is_bare() && state.bytes < BEGINNING;
+    findings.extend(ledger_findings(&state, &acts, never_begun));
+    if never_begun {
+        let detail = "The making of the case was cut off before the ledger's first line. Run collect again to make it.";
+        findings.push(Finding::new(Severity::Gap, "case-not-begun", &LEDGER, detail));
+    } else if acts.opened.is_none_or(|recorded| Some(recorded) != case_toml) {
         let detail = "It is not the file whose hash the first line of the ledger holds.";
         findings.push(Finding::new(Severity::Failure, "case-file-modified", &CASE_TOML, detail));
     }
-    let seals = seals::check(files, &acts, &state, &checked, options, &mut findings)?;
+    let seals = seals::check(files, &acts, &checked, options, &mut findings)?;
+    if state.unterminated {
+        let sealed = seals.iter().any(|seal| seal.ledger_size == Some(state.lines));
+        let severity = if sealed { Severity::Failure } else { Severity::Gap };
+        findings.push(Finding::new(severity, "ledger-unterminated", &LEDGER, "The newline at its end is missing."));
+    }
     findings.extend(checked.findings(acts.runs_open, !seals.is_empty()));
     // Up to here everything is about the case itself; from here on, about what happened in AWS.
     let damage = findings.iter().filter(|finding| finding.severity == Severity::Failure).count();
+    let about_the_case = findings.len();
     let trails = match &identity {
         Some(identity) => cloudtrail::check(&checked, identity, &acts, &mut findings),
         None => Vec::new(),
     };
+    if acts.unfinished {
+        not_fetched_yet(findings.get_mut(about_the_case..).unwrap_or_default());
+    }
     for gap in acts.gaps.iter().filter(|gap| gap.reason.is_incompleteness()) {
         findings.push(gap_finding(gap));
     }
     findings.sort();
     findings.dedup();
-    let ledger = LedgerReport { entries: state.entries, root: state.tree.root(), valid: state.problems.is_empty() };
+    let ledger = LedgerReport {
+        entries: state.entries,
+        root: state.tree.root(),
+        valid: state.problems.is_empty(),
+        expected_root_at: root_met,
+    };
     Ok(Report {
         verdict: verdict(&findings),
         window: identity.as_ref().map(|identity| identity.window),
@@ -106,6 +160,14 @@ pub fn verify(files: &dyn CaseFiles, options: &Options<'_>) -> Result<Report, Ca
         gaps: acts.gaps.iter().map(GapReport::from).collect(),
         case_failures: u64::try_from(damage).unwrap_or(u64::MAX),
     })
+}
+
+/// What a collection that did not come to its end has not fetched is not therefore gone.
+fn not_fetched_yet(findings: &mut [Finding]) {
+    for finding in findings.iter_mut().filter(|finding| finding.kind.ends_with("-missing")) {
+        finding.severity = Severity::Gap;
+        finding.detail.push_str(" The last collection did not come to its end, so it may not have been fetched yet.");
+    }
 }
 
 fn verdict(findings: &[Finding]) -> Verdict {
@@ -129,16 +191,33 @@ fn read_identity(files: &dyn CaseFiles, findings: &mut Vec<Finding>) -> Result<O
             ));
             Ok(None)
         }
+        Err(error) if error.is_not_found() => {
+            findings.push(Finding::new(Severity::Failure, "case-file-missing", &CASE_TOML, "It is not there."));
+            Ok(None)
+        }
         Err(other) => Err(other),
     }
 }
 
-fn hash_of(files: &dyn CaseFiles, path: &str) -> Option<Sha256Hash> {
-    read_bounded(files, path, 64 * 1024 * 1024).ok().map(|bytes| Sha256Hash::of(&bytes))
+/// The hash of a file, if it can be had; an error if only the system could not read it.
+fn hash_of(files: &dyn CaseFiles, path: &str) -> Result<Option<Sha256Hash>, CaseError> {
+    match read_bounded(files, path, 64 * 1024 * 1024) {
+        Ok(bytes) => Ok(Some(Sha256Hash::of(&bytes))),
+        Err(CaseError::Io { doing, path, source }) if artifacts::is_trouble(&source) => {
+            Err(CaseError::Io { doing, path, source })
+        }
+        Err(_) => Ok(None),
+    }
 }
 
 impl Acts {
     fn take(&mut self, event: &Event, at: Timestamp, lines: u64, root: Sha256Hash) {
+        match event {
+            Event::CaseSealed(sealed) => self.sealing = Some(sealed.seal.clone()),
+            // An attempt to seal that was cut off is made again, beginning with a verification.
+            Event::VerificationRecorded(_) | Event::LedgerRecovered(_) => {}
+            _ => self.sealing = None,
+        }
         match event {
             Event::CaseOpened(opened) => {
                 self.opened = Some(opened.case_toml_sha256);
@@ -146,23 +225,23 @@ impl Acts {
             }
             Event::CollectionStarted(started) => {
                 self.runs = self.runs.max(started.run);
-                // Every run asks for everything that is not stored yet, so only the latest run's gaps are open.
-                self.gaps.clear();
                 self.runs_open = true;
+                self.unfinished = true;
                 self.regions.clone_from(&started.regions);
                 self.collected_until = Some(at);
             }
             Event::CollectionFinished(_) => {
                 self.runs_open = false;
+                self.unfinished = false;
                 self.collected_until = Some(at);
             }
             Event::CollectionInterrupted(_) => self.runs_open = false,
-            Event::GapRecorded(gap) => self.gaps.push(gap.clone()),
             Event::CaseSealed(sealed) => {
                 self.sealed.entry(sealed.seal.clone()).or_default().push((lines, root));
             }
             Event::Unknown => self.unknown += 1,
             Event::ArtifactAcquired(_)
+            | Event::GapRecorded(_)
             | Event::ListingRecorded(_)
             | Event::LedgerRecovered(_)
             | Event::VerificationRecorded(_)
@@ -171,18 +250,18 @@ impl Acts {
     }
 }
 
-fn ledger_findings(state: &LedgerState, acts: &Acts) -> Vec<Finding> {
+fn ledger_findings(state: &LedgerState, acts: &Acts, never_begun: bool) -> Vec<Finding> {
     let mut findings = Vec::new();
     for problem in &state.problems {
         let detail = format!("Line {} does not hold: {}.", problem.line, problem.problem);
         findings.push(Finding::new(Severity::Failure, "ledger-broken", &LEDGER, &detail));
     }
-    if state.entries == 0 {
-        findings.push(Finding::new(Severity::Failure, "ledger-empty", &LEDGER, "It has no entries."));
+    if state.entries == 0 && !never_begun {
+        findings.push(Finding::new(Severity::Failure, "ledger-empty", &LEDGER, "It has no entries, or is not there."));
     }
     if let Some(tail) = &state.torn_tail {
         let detail = format!(
-            "Its last line was cut short after {} bytes, as a crash does; the next run of collect will account for it.",
+            "It ends with {} bytes that are no whole line, as a crash leaves them; the next run of collect will account for them.",
             tail.bytes
         );
         findings.push(Finding::new(Severity::Gap, "ledger-torn", &LEDGER, &detail));
@@ -190,9 +269,13 @@ fn ledger_findings(state: &LedgerState, acts: &Acts) -> Vec<Finding> {
     if acts.runs == 0 {
         let detail = "No collection was ever started, so there is nothing to prove.";
         findings.push(Finding::new(Severity::Gap, "nothing-collected", &LEDGER, detail));
-    } else if acts.runs_open {
+    } else if acts.unfinished {
         let detail = "The last collection did not come to its end. Run collect again to complete it.";
         findings.push(Finding::new(Severity::Gap, "collection-unfinished", &LEDGER, detail));
+    }
+    if acts.gaps_closed > 0 {
+        let detail = format!("{} gaps that earlier runs recorded were closed by later ones.", acts.gaps_closed);
+        findings.push(Finding::new(Severity::Notice, "gaps-closed", &LEDGER, &detail));
     }
     if acts.unknown > 0 {
         let detail = format!("{} lines are of a kind that a later caselock writes; their hashes were checked.", acts.unknown);

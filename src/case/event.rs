@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::{AccountId, PayloadPath, Region, Sha256Hash, Timestamp, Window};
 
 use super::identity::Scope;
+use super::protection::Protection;
 
 /// One act, as the ledger records it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -435,6 +436,9 @@ pub struct CaseSealed {
     pub signer: String,
     /// The program.
     pub tool: Tool,
+    /// How far the system keeps the evidence from being changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub protection: Option<Protection>,
 }
 
 /// `package.created`.

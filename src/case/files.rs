@@ -1,11 +1,12 @@
 //! Reading a case, wherever it lies: in a folder or, later, in a package.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
-use super::CaseError;
 use super::error::IoContext;
+use super::listing::list;
+use super::{CASE_TOML, CaseError, LEDGER};
 
 /// The files of a case, for those who only read.
 pub trait CaseFiles: Sync + std::fmt::Debug {
@@ -56,10 +57,19 @@ pub struct CaseFolder {
 }
 
 impl CaseFolder {
-    /// The case in `root`, which must hold a `custody/case.toml`.
+    /// The case in `root`, which must hold a `custody/case.toml`, or at least a ledger that misses it.
     pub fn open(root: &Path) -> Result<Self, CaseError> {
-        if !root.join("custody/case.toml").is_file() {
-            return Err(CaseError::NoCase { path: root.to_owned() });
+        // A ledger without its `case.toml` is a damaged case, which verification reports; it is no other folder.
+        let begun = root.join(LEDGER).metadata().is_ok_and(|ledger| ledger.is_file() && ledger.len() > 0);
+        let case_toml = root.join(CASE_TOML);
+        match case_toml.metadata() {
+            Ok(metadata) if metadata.is_file() => {}
+            _ if begun => {}
+            // What could not be looked at is not therefore absent.
+            Err(error) if !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+                return Err(error).doing("look at", &case_toml);
+            }
+            _ => return Err(CaseError::NoCase { path: root.to_owned() }),
         }
         Ok(Self { root: root.to_owned() })
     }
@@ -77,20 +87,16 @@ impl CaseFolder {
 
     fn walk_folder(&self, below: &str, visit: &mut dyn FnMut(Found<'_>)) -> Result<(), CaseError> {
         let folder = if below.is_empty() { self.root.clone() } else { self.root.join(below) };
-        let mut entries = Vec::new();
-        for entry in std::fs::read_dir(&folder).doing("list", &folder)? {
-            let entry = entry.doing("list", &folder)?;
-            entries.push((entry.file_name(), entry.file_type().doing("look at", &entry.path())?, entry));
-        }
+        let mut entries = list(&folder).doing("list", &folder)?;
         // A folder sorts as if its name ended with the `/` that follows it in every path below, so that paths come in byte order.
-        entries.sort_by_cached_key(|(name, kind, _)| {
+        entries.sort_by_cached_key(|(name, kind)| {
             let mut name = name.as_encoded_bytes().to_vec();
             if kind.is_dir() {
                 name.push(b'/');
             }
             name
         });
-        for (name, kind, entry) in entries {
+        for (name, kind) in entries {
             let lossy = name.to_string_lossy();
             let path = if below.is_empty() { lossy.clone().into_owned() } else { format!("{below}/{lossy}") };
             if name.to_str().is_none() {
@@ -98,7 +104,8 @@ impl CaseFolder {
             } else if kind.is_dir() {
                 self.walk_folder(&path, visit)?;
             } else if kind.is_file() {
-                let size = entry.metadata().doing("look at", &entry.path())?.len();
+                let place = folder.join(&name);
+                let size = place.symlink_metadata().doing("look at", &place)?.len();
                 visit(Found::File { path: &path, size });
             } else {
                 let what = if kind.is_symlink() { "a symbolic link" } else { "a device, pipe or socket" };

@@ -7,10 +7,11 @@ use serde::Serialize;
 use crate::case::read_identity;
 use crate::model::{HashingReader, Sha256Hash, Timestamp};
 use crate::report::{Made, PackageFacts, read_facts, report_page};
+use crate::verify::Options;
 
 use super::output::Output;
 use super::tool::this_tool;
-use super::verify::{exit_of, open, read_allowed_signers, read_roots, verify_with_roots};
+use super::verify::{exit_of, open, read_allowed_signers, read_roots, verify_showing_progress};
 use super::{CliError, Exit};
 
 /// Write the report and the forms that people read, as one HTML page.
@@ -48,7 +49,8 @@ pub(super) fn run(arguments: &ReportArguments, output: &Output) -> Result<Exit, 
     // A report needs an identity; verification alone could do without.
     read_identity(&*files)?;
     let roots = arguments.tsa_roots.as_deref().map(read_roots).transpose()?;
-    let report = verify_with_roots(&*files, allowed.as_ref(), roots.as_ref(), output)?;
+    let wanted = Options { allowed_signers: allowed.as_ref(), authority_roots: roots.as_ref(), ..Options::default() };
+    let report = verify_showing_progress(&*files, &wanted, output)?;
     let mut facts = read_facts(&*files)?;
     let is_package = arguments.case.is_file();
     if is_package {

@@ -5,9 +5,11 @@ use serde::Serialize;
 use crate::case::event::{Event, VerificationRecorded};
 use crate::case::{CaseFolder, CaseWriter};
 use crate::model::{Severity, Timestamp};
-use crate::seal::{SealError, SealStatement, SigningKey, seal_case};
+use crate::seal::{SealError, SealOptions, SealStatement, SigningKey, seal_case_with};
 
-use super::output::{Output, bytes, thousands};
+use crate::verify::Report;
+
+use super::output::{Output, bytes, counted, thousands};
 use super::timestamp::{self, Stamped, TimestampArguments};
 use super::tool::this_tool;
 use super::verify::verify_with_progress;
@@ -31,12 +33,22 @@ pub(super) struct SealArguments {
     /// The signer's name in the allowed signers, such as an e-mail address; the key's comment if left out.
     #[arg(long, value_name = "NAME")]
     principal: Option<String>,
+    /// Seal a case that is damaged, as it is found. The seal names the damage, and verification goes on to report it.
+    #[arg(long)]
+    despite_damage: bool,
+    /// Also set the immutable flag on the evidence and the append-only flag on the ledger, where the system permits. To delete such a
+    /// case: chattr -R -i -a CASE first.
+    #[arg(long)]
+    immutable: bool,
     /// A remark that becomes part of the seal.
     #[arg(long, value_name = "TEXT", default_value = "")]
     notes: String,
     #[command(flatten)]
     timestamp: TimestampArguments,
 }
+
+/// Findings that a seal over a damaged case names; the verification of the case has all.
+const DAMAGE_NAMED: usize = 1000;
 
 #[derive(Serialize)]
 struct Result<'a> {
@@ -67,7 +79,8 @@ pub(super) fn run(arguments: &SealArguments, output: &Output) -> std::result::Re
     }
     let mut writer = CaseWriter::open(&arguments.case)?;
     let report = verify_with_progress(&folder, None, output)?;
-    if report.case_failures > 0 {
+    let damage = damage(&report);
+    if !damage.is_empty() && !arguments.despite_damage {
         let failures = report.findings.iter().filter(|finding| finding.severity == Severity::Failure);
         let named: Vec<String> = failures.take(3).map(|finding| format!("{} {}", finding.kind, finding.object)).collect();
         return Err(CliError {
@@ -75,7 +88,10 @@ pub(super) fn run(arguments: &SealArguments, output: &Output) -> std::result::Re
             ..CliError::failed(format!("the case itself is damaged: {}", named.join("; ")))
         }
         .meaning("Nothing was sealed: a seal over damaged evidence would only hide the damage.")
-        .next("Run `caselock verify` for the whole picture, and compare the folder with a copy."));
+        .next(
+            "Run `caselock verify` for the whole picture, and compare the folder with a copy. If this is all there is, \
+             --despite-damage seals it as it is found, and the seal says so.",
+        ));
     }
     let tool = this_tool();
     writer.append(Event::VerificationRecorded(VerificationRecorded {
@@ -85,7 +101,8 @@ pub(super) fn run(arguments: &SealArguments, output: &Output) -> std::result::Re
         tool: tool.clone(),
     }))?;
     let now = Timestamp::new(chrono::Utc::now());
-    let sealed = seal_case(&mut writer, &key, now, &tool, &arguments.notes).map_err(|error| explain(&error))?;
+    let options = SealOptions { notes: arguments.notes.clone(), flags: arguments.immutable, damage };
+    let sealed = seal_case_with(&mut writer, &key, now, &tool, &options).map_err(|error| explain(&error))?;
     // The lock is for one at a time.
     drop(writer);
     let stamped = arguments.timestamp.tsa.as_ref().map(|_| timestamp::stamp(&arguments.case, &arguments.timestamp)).transpose();
@@ -109,7 +126,15 @@ pub(super) fn run(arguments: &SealArguments, output: &Output) -> std::result::Re
             format!("Seal     {} (SHA-256 {})", sealed.path, sealed.sha256),
             format!("Ledger   {} lines, root {}", statement.ledger.lines, statement.ledger.root),
             format!("Signer   {} {}", statement.signer.principal, statement.signer.fingerprint),
-            format!("Verdict  {} when sealed", report.verdict.as_str()),
+            if statement.damage.is_empty() {
+                format!("Verdict  {} when sealed", report.verdict.as_str())
+            } else {
+                format!(
+                    "Verdict  {} when sealed: DAMAGED, and the seal names {}",
+                    report.verdict.as_str(),
+                    counted(u64::try_from(statement.damage.len()).unwrap_or(u64::MAX), "finding")
+                )
+            },
             timestamp.as_ref().map(Stamped::text).unwrap_or_default(),
             "Tell the recipient the signer's fingerprint by another channel: it is what makes the seal yours.".to_owned(),
             format!("Next: caselock package {case} -o {case}.zip"),
@@ -117,6 +142,15 @@ pub(super) fn run(arguments: &SealArguments, output: &Output) -> std::result::Re
         .join("\n")
     })?;
     Ok(Exit::Done)
+}
+
+/// What is wrong with the case itself, for the seal to name.
+fn damage(report: &Report) -> Vec<String> {
+    if report.case_failures == 0 {
+        return Vec::new();
+    }
+    let failures = report.findings.iter().filter(|finding| finding.severity == Severity::Failure);
+    failures.take(DAMAGE_NAMED).map(|finding| format!("{} {}", finding.kind, finding.object)).collect()
 }
 
 fn explain(error: &SealError) -> CliError {

@@ -6,7 +6,7 @@ use crate::cloudtrail::coverage::HourStatus;
 use crate::model::{Finding, Severity};
 use crate::package::PackageFiles;
 use crate::seal::{AllowedSigners, AuthorityRoots};
-use crate::verify::{Options, Report, SealReport, SignatureState, TrailReport, Verdict, verify};
+use crate::verify::{ExpectedRoot, Options, Report, SealReport, SignatureState, TrailReport, Verdict, verify};
 
 use super::output::{Output, bytes, counted, thousands, wrapped};
 use super::table::table;
@@ -27,6 +27,9 @@ pub(super) struct VerifyArguments {
     /// Who may stamp the time: root certificates of time-stamping authorities, in PEM, that you trust.
     #[arg(long, value_name = "FILE")]
     tsa_roots: Option<PathBuf>,
+    /// The ledger's root as it was noted when the case was collected: its first 16 digits or more. Fails if the ledger never had it.
+    #[arg(long, value_name = "HEX")]
+    expect_root: Option<ExpectedRoot>,
 }
 
 /// How many findings of a kind are shown unless everything is.
@@ -36,7 +39,13 @@ pub(super) fn run(arguments: &VerifyArguments, output: &Output) -> Result<Exit, 
     let files = open(&arguments.case)?;
     let allowed = arguments.allowed_signers.as_deref().map(read_allowed_signers).transpose()?;
     let roots = arguments.tsa_roots.as_deref().map(read_roots).transpose()?;
-    let report = verify_with_roots(&*files, allowed.as_ref(), roots.as_ref(), output)?;
+    let wanted = Options {
+        allowed_signers: allowed.as_ref(),
+        authority_roots: roots.as_ref(),
+        expected_root: arguments.expect_root.as_ref(),
+        ..Options::default()
+    };
+    let report = verify_showing_progress(&*files, &wanted, output)?;
     output.result(&report, || text(&report, output.is_verbose()))?;
     Ok(exit_of(report.verdict))
 }
@@ -47,14 +56,13 @@ pub(super) fn verify_with_progress(
     allowed: Option<&AllowedSigners>,
     output: &Output,
 ) -> Result<Report, CliError> {
-    verify_with_roots(files, allowed, None, output)
+    verify_showing_progress(files, &Options { allowed_signers: allowed, ..Options::default() }, output)
 }
 
-/// Verifies, also who stamped the time.
-pub(super) fn verify_with_roots(
+/// Verifies as wanted, showing how far it has come.
+pub(super) fn verify_showing_progress(
     files: &dyn CaseFiles,
-    allowed: Option<&AllowedSigners>,
-    authority_roots: Option<&AuthorityRoots>,
+    wanted: &Options<'_>,
     output: &Output,
 ) -> Result<Report, CliError> {
     let bar = super::progress::bar(output, "verifying");
@@ -63,8 +71,7 @@ pub(super) fn verify_with_roots(
         done.fetch_add(files, Ordering::Relaxed);
         bar.add(files, size);
     };
-    let report =
-        verify(files, &Options { allowed_signers: allowed, authority_roots, progress: &progress, ..Options::default() });
+    let report = verify(files, &Options { progress: &progress, ..*wanted });
     bar.finish();
     Ok(report?)
 }
@@ -120,6 +127,9 @@ pub(super) fn text(report: &Report, verbose: bool) -> String {
         if report.ledger.entries == 1 { "1 entry".to_owned() } else { format!("{} entries", thousands(report.ledger.entries)) }
     ));
     lines.push(format!("               root {}", report.ledger.root));
+    if let Some(after) = report.ledger.expected_root_at {
+        lines.push(format!("               had the root you expected after {}", counted(after, "line")));
+    }
     lines.extend(seal_lines(&report.seals));
     lines.extend(trail_lines(report));
     for severity in [Severity::Failure, Severity::Gap, Severity::Notice] {

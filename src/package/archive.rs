@@ -15,6 +15,7 @@ use crate::model::{Sha256Hash, Sha256Hasher};
 
 use super::PackageError;
 use super::error::IoContext as _;
+use super::steady::{Failure, Steady};
 
 /// From this size on a member has zip64 fields.
 const ZIP64_FROM: u64 = 0xFFFF_FFFF;
@@ -48,7 +49,8 @@ pub(super) struct Archive {
 }
 
 struct Batch {
-    zip: ZipWriter<BufWriter<File>>,
+    zip: ZipWriter<Steady>,
+    failure: Failure,
     members: u32,
     bytes: u64,
 }
@@ -74,6 +76,11 @@ impl Archive {
         let mut aside = path.as_os_str().to_owned();
         aside.push(".directory");
         let aside = PathBuf::from(aside);
+        // The package's own lock is held, so that what lies there was left by a run that was cut off.
+        match fs::remove_file(&aside) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error).doing("discard the unfinished", &aside),
+            _ => {}
+        }
         let directory = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&aside);
         let directory = directory.doing("create", &aside)?;
         // It lives on without a name, and is gone with this process however that ends.
@@ -101,8 +108,8 @@ impl Archive {
         } else {
             self.file.seek(SeekFrom::Start(self.end)).doing("write", &self.path)?;
             let file = self.file.try_clone().doing("write", &self.path)?;
-            let zip = ZipWriter::new(BufWriter::with_capacity(BUFFER, file));
-            self.batch.insert(Batch { zip, members: 0, bytes: 0 })
+            let (steady, failure) = Steady::new(file, self.end, BUFFER);
+            self.batch.insert(Batch { zip: ZipWriter::new(steady), failure, members: 0, bytes: 0 })
         };
         let options = SimpleFileOptions::default()
             .compression_method(CompressionMethod::Stored)
@@ -111,6 +118,7 @@ impl Archive {
             .system(zip::System::Unix)
             .large_file(size >= ZIP64_FROM);
         batch.zip.start_file(name, options).map_err(|source| PackageError::Zip { path: self.path.clone(), source })?;
+        batch.failure.check().doing("write", &self.path)?;
         batch.members += 1;
         batch.bytes = batch.bytes.saturating_add(size);
         self.members += 1;
@@ -120,7 +128,7 @@ impl Archive {
     /// Writes the next bytes of the member.
     pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), PackageError> {
         match &mut self.batch {
-            Some(batch) => batch.zip.write_all(bytes).doing("write", &self.path),
+            Some(batch) => batch.zip.write_all(bytes).and_then(|()| batch.failure.check()).doing("write", &self.path),
             None => Ok(()),
         }
     }
@@ -129,7 +137,8 @@ impl Archive {
     fn end_batch(&mut self) -> Result<(), PackageError> {
         let Some(batch) = self.batch.take() else { return Ok(()) };
         let zip_error = |source| PackageError::Zip { path: self.path.clone(), source };
-        batch.zip.finish().map_err(zip_error)?.flush().doing("write", &self.path)?;
+        let Batch { zip, failure, .. } = batch;
+        zip.finish().map_err(zip_error)?.flush().and_then(|()| failure.check()).doing("write", &self.path)?;
         let (start, size) = self.central_headers().doing("read", &self.path)?;
         let mut headers = vec![0; usize::try_from(size).unwrap_or(0)];
         self.file.read_exact_at(&mut headers, start).doing("read", &self.path)?;

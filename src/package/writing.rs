@@ -284,7 +284,13 @@ impl Members<'_> {
         let place = self.case.describe(path);
         let size = match bytes {
             Some(bytes) => bytes,
-            None => place.symlink_metadata().doing("look at", &place)?.len(),
+            None => match place.symlink_metadata() {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    let problem = "the seal covers it, and it is not there".to_owned();
+                    return Err(PackageError::NotAsSealed { path: place, problem });
+                }
+                found => found.doing("look at", &place)?.len(),
+            },
         };
         self.archive.begin_member(&format!("{}/{path}", self.top), size)?;
         let mut reader = self.case.open(path)?.take(bytes.unwrap_or(u64::MAX));

@@ -52,7 +52,7 @@ impl Recorded {
     }
 
     /// Makes the entries ready for looking up.
-    pub(super) fn finish(&mut self, writer: &CaseWriter) -> Result<(), SealError> {
+    pub(super) fn finish(mut self, writer: &CaseWriter) -> Result<Self, SealError> {
         self.entries.sort_unstable_by_key(|entry| entry.key);
         let twice = self.entries.array_windows().find(|[a, b]| a.key == b.key && (a.size, a.sha256) != (b.size, b.sha256));
         if let Some([entry, _]) = twice {
@@ -60,7 +60,7 @@ impl Recorded {
             return Err(SealError::RecordedTwice { path });
         }
         self.entries.dedup_by_key(|entry| entry.key);
-        if self.entries.is_empty() { Err(SealError::Empty) } else { Ok(()) }
+        if self.entries.is_empty() { Err(SealError::Empty) } else { Ok(self) }
     }
 
     fn take(&mut self, path: &str) -> Option<&Entry> {
@@ -159,6 +159,34 @@ pub(super) fn check(
         Some(missing) => Err(SealError::Missing { path: path_of(writer, missing.key)? }),
         None => Ok(totals),
     }
+}
+
+/// Hashes every file under `data/` as it is found, whatever the ledger says of it, and writes the payload manifest to `manifest`.
+pub(super) fn list(files: &CaseFolder, manifest: &mut dyn Write) -> Result<ArtifactTotals, SealError> {
+    let mut totals = ArtifactTotals::default();
+    let mut problem = None;
+    files.walk_below("data", &mut |found| {
+        let Found::File { path, .. } = found else { return };
+        if problem.is_none() {
+            problem = list_file(files, path, manifest, &mut totals).err();
+        }
+    })?;
+    match problem {
+        Some(problem) => Err(problem),
+        None => Ok(totals),
+    }
+}
+
+fn list_file(files: &CaseFolder, path: &str, manifest: &mut dyn Write, totals: &mut ArtifactTotals) -> Result<(), SealError> {
+    let io = |doing: &'static str, path: &str| {
+        let path = files.describe(path);
+        move |source| CaseError::Io { doing, path, source }
+    };
+    let (sha256, size) = HashingReader::new(files.open(path)?).finish().map_err(io("read", path))?;
+    manifest.write_all(manifest::line(&sha256, path).as_bytes()).map_err(io("write", super::MANIFEST))?;
+    totals.count += 1;
+    totals.bytes += size;
+    Ok(())
 }
 
 fn next_job(receiver: &Mutex<Receiver<Job>>) -> Option<Job> {

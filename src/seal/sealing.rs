@@ -38,19 +38,45 @@ pub fn seal_case(
     tool: &Tool,
     notes: &str,
 ) -> Result<Sealed, SealError> {
+    seal_case_with(writer, key, at, tool, &SealOptions { notes: notes.to_owned(), ..SealOptions::default() })
+}
+
+/// How to seal.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SealOptions {
+    /// What the signer wants to say.
+    pub notes: String,
+    /// Whether to set the immutable flag on the evidence and the append-only flag on the ledger, as far as the system permits.
+    pub flags: bool,
+    /// What is known to be wrong with the case. If anything is, the case is sealed as it is found, and the seal says so.
+    pub damage: Vec<String>,
+}
+
+/// Seals a case as [`seal_case`] does, with more wishes.
+pub fn seal_case_with(
+    writer: &mut CaseWriter,
+    key: &SigningKey,
+    at: Timestamp,
+    tool: &Tool,
+    options: &SealOptions,
+) -> Result<Sealed, SealError> {
     let files = writer.files()?;
     let earlier = earlier_seals(&files)?;
+    // What is damaged cannot be held against the ledger; then the manifest lists what is found.
     let recorded = read_ledger(writer, &files, &earlier)?;
+    let recorded = if options.damage.is_empty() { Some(recorded.finish(writer)?) } else { None };
     let (totals, manifest_sha256, tagmanifest_sha256) = match earlier.last() {
         None => write_bag(writer, &files, recorded, key, at, tool)?,
         Some(last) => check_bag(writer, &files, recorded, last)?,
     };
     let number = earlier.last().map_or(1, |last| last.number() + 1);
     let path = path_of(number);
+    let protection = Some(writer.protect(options.flags)?);
     writer.append(Event::CaseSealed(CaseSealed {
         seal: path.clone(),
         signer: key.signer().fingerprint.clone(),
         tool: tool.clone(),
+        protection,
     }))?;
     let tree = writer.ledger_tree();
     let statement = SealStatement {
@@ -69,7 +95,8 @@ pub fn seal_case(
             public_key: key.signer().public_key.clone(),
         },
         tool: tool.clone(),
-        notes: notes.to_owned(),
+        damage: options.damage.clone(),
+        notes: options.notes.clone(),
     };
     let bytes = statement.encode().map_err(SealError::Encode)?;
     // Signed before it is written: a key that refuses leaves no statement behind.
@@ -153,8 +180,20 @@ fn read_ledger(writer: &CaseWriter, files: &CaseFolder, earlier: &[Earlier]) -> 
     if let Some(seal) = unmet.peek() {
         return Err(SealError::NotAsSealed { path: files.describe(crate::case::LEDGER), seal: seal.number() });
     }
-    recorded.finish(writer)?;
     Ok(recorded)
+}
+
+/// Compares the payload with the ledger, or lists it as it is found.
+fn check_payload(
+    writer: &CaseWriter,
+    files: &CaseFolder,
+    recorded: Option<Recorded>,
+    manifest: &mut dyn Write,
+) -> Result<ArtifactTotals, SealError> {
+    match recorded {
+        Some(recorded) => payload::check(writer, files, recorded, manifest),
+        None => payload::list(files, manifest),
+    }
 }
 
 type Bag = (ArtifactTotals, Sha256Hash, Sha256Hash);
@@ -163,20 +202,19 @@ type Bag = (ArtifactTotals, Sha256Hash, Sha256Hash);
 fn write_bag(
     writer: &mut CaseWriter,
     files: &CaseFolder,
-    recorded: Recorded,
+    recorded: Option<Recorded>,
     key: &SigningKey,
     at: Timestamp,
     tool: &Tool,
 ) -> Result<Bag, SealError> {
     let mut manifest = writer.begin_tag_file(MANIFEST)?;
-    let totals = payload::check(writer, files, recorded, &mut manifest)?;
+    let totals = check_payload(writer, files, recorded, &mut manifest)?;
     let manifest_sha256 = manifest.finish()?;
     let identity = writer.identity().clone();
     write(writer, "bagit.txt", bag::BAGIT.as_bytes())?;
     write(writer, "bag-info.txt", bag::bag_info(&identity, totals, at, tool).as_bytes())?;
     write(writer, VERIFY_TXT, bag::verify_text(&identity, totals, &manifest_sha256, key).as_bytes())?;
     write(writer, ALLOWED_SIGNERS, bag::allowed_signers(key).as_bytes())?;
-    writer.protect(false)?;
     let mut hashes = Vec::new();
     for path in TAG_FILES {
         hashes.push((path, hash_file(files, path)?));
@@ -186,10 +224,10 @@ fn write_bag(
 }
 
 /// Checks that payload and tag files still are what the last seal covers.
-fn check_bag(writer: &CaseWriter, files: &CaseFolder, recorded: Recorded, last: &Earlier) -> Result<Bag, SealError> {
+fn check_bag(writer: &CaseWriter, files: &CaseFolder, recorded: Option<Recorded>, last: &Earlier) -> Result<Bag, SealError> {
     let changed = |path: &str| SealError::NotAsSealed { path: files.describe(path), seal: last.number() };
     let mut manifest = HashingSink::default();
-    let totals = payload::check(writer, files, recorded, &mut manifest)?;
+    let totals = check_payload(writer, files, recorded, &mut manifest)?;
     let manifest_sha256 = manifest.0.finish();
     if (manifest_sha256, totals) != (last.statement.manifest_sha256, last.statement.artifacts) {
         return Err(changed(MANIFEST));

@@ -32,6 +32,9 @@ pub struct SealStatement {
     pub signer: SealedBy,
     /// With which program.
     pub tool: Tool,
+    /// What was wrong with the case when it was sealed all the same: `kind object` of each finding. The manifest lists what was found.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub damage: Vec<String>,
     /// What the signer wanted to say.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub notes: String,
@@ -123,6 +126,7 @@ mod tests {
                 public_key: "ssh-ed25519 AAAA".to_owned(),
             },
             tool: Tool { name: "caselock".to_owned(), version: "0.1.0".to_owned(), sha256: None },
+            damage: Vec::new(),
             notes: String::new(),
         }
     }

@@ -3,6 +3,7 @@
 pub(super) mod cloudtrail;
 pub(super) mod ec2;
 mod form;
+pub(super) mod logs;
 pub(super) mod s3;
 pub(super) mod sts;
 mod xml;
@@ -14,6 +15,7 @@ use http::StatusCode;
 /// Who asks: the only principal the account knows.
 pub(super) const CALLER_ARN: &str = "arn:aws:sts::111122223333:assumed-role/incident-response/responder";
 
+const EXPIRED: &str = "The security token included in the request is expired";
 const WRONG_SIGNATURE: &str = "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key and signing method. Consult the service documentation for details.";
 
 /// An answer of one of the services other than S3.
@@ -49,14 +51,19 @@ pub(super) enum Objection {
     WrongSignature,
     /// It is refused by fault injection.
     Denied,
+    /// Its session has expired, by fault injection.
+    Expired,
     /// It is throttled by fault injection.
     Throttled,
+    /// It is refused with a status, a code and a message by fault injection.
+    Refused(u16, &'static str, &'static str),
 }
 
 /// The protocol a service speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Protocol {
     CloudTrail,
+    Logs,
     Ec2,
     Sts,
 }
@@ -65,6 +72,7 @@ impl Protocol {
     pub(super) fn service(self) -> &'static str {
         match self {
             Self::CloudTrail => "cloudtrail",
+            Self::Logs => "logs",
             Self::Ec2 => "ec2",
             Self::Sts => "sts",
         }
@@ -77,13 +85,16 @@ impl Protocol {
             "User: {CALLER_ARN} is not authorized to perform: {action} because no identity-based policy allows the {action} action"
         );
         let (status, code, message) = match (self, objection) {
-            (Self::CloudTrail, Objection::Unsigned) => {
+            (_, Objection::Refused(status, code, message)) => {
+                (StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST), code, message.to_owned())
+            }
+            (Self::CloudTrail | Self::Logs, Objection::Unsigned) => {
                 (StatusCode::BAD_REQUEST, "MissingAuthenticationTokenException", "Missing Authentication Token".to_owned())
             }
             (_, Objection::Unsigned) => {
                 (StatusCode::FORBIDDEN, "MissingAuthenticationToken", "Request is missing Authentication Token".to_owned())
             }
-            (Self::CloudTrail, Objection::UnknownKey) => (
+            (Self::CloudTrail | Self::Logs, Objection::UnknownKey) => (
                 StatusCode::BAD_REQUEST,
                 "UnrecognizedClientException",
                 "The security token included in the request is invalid.".to_owned(),
@@ -98,20 +109,25 @@ impl Protocol {
                 "InvalidClientTokenId",
                 "The security token included in the request is invalid.".to_owned(),
             ),
-            (Self::CloudTrail, Objection::WrongSignature) => {
+            (Self::CloudTrail | Self::Logs, Objection::WrongSignature) => {
                 (StatusCode::BAD_REQUEST, "InvalidSignatureException", WRONG_SIGNATURE.to_owned())
             }
             (Self::Sts, Objection::WrongSignature) => {
                 (StatusCode::FORBIDDEN, "SignatureDoesNotMatch", WRONG_SIGNATURE.to_owned())
             }
-            (Self::CloudTrail, Objection::Denied) => (StatusCode::BAD_REQUEST, "AccessDeniedException", denied),
+            (Self::CloudTrail | Self::Logs, Objection::Denied) => (StatusCode::BAD_REQUEST, "AccessDeniedException", denied),
             (Self::Ec2, Objection::Denied) => (
                 StatusCode::FORBIDDEN,
                 "UnauthorizedOperation",
                 format!("You are not authorized to perform this operation. {denied}"),
             ),
             (Self::Sts, Objection::Denied) => (StatusCode::FORBIDDEN, "AccessDenied", denied),
-            (Self::CloudTrail, Objection::Throttled) => {
+            (Self::CloudTrail | Self::Logs, Objection::Expired) => {
+                (StatusCode::BAD_REQUEST, "ExpiredTokenException", EXPIRED.to_owned())
+            }
+            (Self::Ec2, Objection::Expired) => (StatusCode::BAD_REQUEST, "RequestExpired", "Request has expired.".to_owned()),
+            (Self::Sts, Objection::Expired) => (StatusCode::FORBIDDEN, "ExpiredToken", EXPIRED.to_owned()),
+            (Self::CloudTrail | Self::Logs, Objection::Throttled) => {
                 (StatusCode::BAD_REQUEST, "ThrottlingException", "Rate exceeded".to_owned())
             }
             (Self::Ec2, Objection::Throttled) => {
@@ -125,7 +141,9 @@ impl Protocol {
     /// Puts a refusal into this service's shape.
     pub(super) fn refuse(self, refusal: &Refusal, request_id: &str) -> Answer {
         let body = match self {
-            Self::CloudTrail => serde_json::json!({"__type": refusal.code, "message": refusal.message}).to_string(),
+            Self::CloudTrail | Self::Logs => {
+                serde_json::json!({"__type": refusal.code, "message": refusal.message}).to_string()
+            }
             Self::Ec2 => xml::document(|xml| {
                 xml.element("Response", |xml| {
                     xml.element("Errors", |xml| {
@@ -153,7 +171,7 @@ impl Protocol {
 
     pub(super) fn content_type(self) -> &'static str {
         match self {
-            Self::CloudTrail => "application/x-amz-json-1.1",
+            Self::CloudTrail | Self::Logs => "application/x-amz-json-1.1",
             Self::Ec2 => "text/xml;charset=UTF-8",
             Self::Sts => "text/xml",
         }

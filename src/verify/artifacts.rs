@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::case::event::{Artifact, ObjectOrigin, Origin, ResponseOrigin};
 use crate::case::ledger::LedgerState;
-use crate::case::{CaseError, CaseFiles, Found};
+use crate::case::{CaseError, CaseFiles, Found, is_temporary};
 use crate::cloudtrail::chain::StoredDigest;
 use crate::cloudtrail::gzip::{self, GzipProblem};
 use crate::cloudtrail::{Digest, DigestName, LogName, TrailEvent, find_trail_events};
@@ -49,6 +49,10 @@ pub(super) struct Checked {
     /// SHA-256 of every artifact, by the first half of its path's hash: a million of them take 50 MB, their paths would take 200.
     recorded: HashMap<[u8; 16], Sha256Hash>,
     foreign: Vec<(String, &'static str)>,
+    /// Files that are there and could not be read, and why.
+    unreadable: Vec<(String, String)>,
+    /// The objects among them: there, for all that is known.
+    pub(super) unreadable_objects: Vec<String>,
     twice: Vec<String>,
 }
 
@@ -108,6 +112,13 @@ fn work(files: &dyn CaseFiles, options: &Options<'_>, jobs: &Mutex<Receiver<Box<
     }
 }
 
+/// Whether the system could not read, rather than that something else lies there than should.
+pub(super) fn is_trouble(error: &std::io::Error) -> bool {
+    use rustix::io::Errno;
+    let elsewhere = [Errno::NOENT, Errno::NOTDIR, Errno::LOOP, Errno::NXIO];
+    error.raw_os_error().is_some_and(|number| !elsewhere.contains(&Errno::from_raw_os_error(number)))
+}
+
 /// The first half of the hash of a path.
 fn short(path: &str) -> [u8; 16] {
     let hash = Sha256Hash::of(path.as_bytes());
@@ -120,11 +131,18 @@ impl Checked {
         self.recorded.get(&short(path)).copied()
     }
 
+    /// Whether nothing lies under `data/`.
+    pub(super) fn is_bare(&self) -> bool {
+        self.report.total == 0 && self.report.unlisted.is_empty() && self.foreign.is_empty()
+    }
+
     fn merge(&mut self, other: Self) {
         self.report.valid += other.report.valid;
         self.report.bytes += other.report.bytes;
         self.report.modified.extend(other.report.modified);
         self.report.missing.extend(other.report.missing);
+        self.unreadable.extend(other.unreadable);
+        self.unreadable_objects.extend(other.unreadable_objects);
         self.digests.extend(other.digests);
         self.logs.extend(other.logs);
         self.events.extend(other.events);
@@ -133,9 +151,16 @@ impl Checked {
 
     fn take(&mut self, files: &dyn CaseFiles, artifact: Artifact) {
         let path = artifact.path.as_str();
-        let Ok(mut reader) = files.open(path) else {
-            self.report.missing.push(path.to_owned());
-            return;
+        let mut reader = match files.open(path) {
+            Ok(reader) => reader,
+            Err(CaseError::Io { source, .. }) if is_trouble(&source) => {
+                self.could_not_read(&artifact, &source);
+                return;
+            }
+            Err(_) => {
+                self.report.missing.push(path.to_owned());
+                return;
+            }
         };
         let mut bytes = Vec::new();
         let limit = IN_MEMORY.min(artifact.size.saturating_add(1));
@@ -158,15 +183,29 @@ impl Checked {
                     self.report.modified.push(path.to_owned());
                 }
             }
+            // The disk's trouble, which says nothing about the bytes.
+            Err(error) if is_trouble(&error) => {
+                self.could_not_read(&artifact, &error);
+                return;
+            }
             // There, but its bytes cannot be read back: not what was stored.
             Err(_) => self.report.modified.push(path.to_owned()),
         }
         match artifact.source {
+            // An earlier version is not what its key stands for: only its own bytes are checked here.
+            Origin::S3Object(_) if artifact.path.as_str().starts_with("data/s3-versions/") => {}
             Origin::S3Object(origin) => self.take_object(*origin, &bytes),
             Origin::ApiResponse(origin) if origin.service == "cloudtrail" && artifact.size <= RESPONSE => {
                 self.responses.push(StoredResponse { origin: *origin, body: bytes });
             }
             Origin::ApiResponse(_) => {}
+        }
+    }
+
+    fn could_not_read(&mut self, artifact: &Artifact, why: &std::io::Error) {
+        self.unreadable.push((artifact.path.to_string(), why.to_string()));
+        if let Origin::S3Object(origin) = &artifact.source {
+            self.unreadable_objects.push(S3Location::new(origin.bucket.clone(), origin.key.clone()).to_string());
         }
     }
 
@@ -229,8 +268,13 @@ impl Checked {
         for (path, what) in &self.foreign {
             fail("foreign-file", path, &format!("It is {what}; a case holds regular files only."));
         }
+        for (path, why) in &self.unreadable {
+            let detail =
+                format!("It is there and could not be read: {why}. Read it from a copy, or mend the disk, and verify again.");
+            findings.push(Finding::new(Severity::Gap, "artifact-unreadable", path, &detail));
+        }
         for path in &self.report.unlisted {
-            if run_unfinished && !sealed {
+            if (run_unfinished || is_temporary(path)) && !sealed {
                 let detail = "No line of the ledger names it; the interrupted run left it, and the next one discards it.";
                 findings.push(Finding::new(Severity::Gap, "artifact-unrecorded", path, detail));
             } else {

@@ -49,7 +49,7 @@ pub struct Report {
     pub cloudtrail: Vec<TrailReport>,
     /// What is wrong or notable, the weightiest first.
     pub findings: Vec<Finding>,
-    /// Everything the collection recorded as not had.
+    /// Everything that could not be had, in any run.
     pub gaps: Vec<GapReport>,
     /// How many failures are about the case itself, not about what happened in AWS.
     #[serde(skip)]
@@ -91,6 +91,9 @@ pub struct LedgerReport {
     pub root: Sha256Hash,
     /// Whether every line follows from the one before.
     pub valid: bool,
+    /// After how many lines it first had the root that was expected, where one was and it did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expected_root_at: Option<u64>,
 }
 
 /// Whether a signature or time-stamp holds.

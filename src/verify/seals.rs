@@ -2,16 +2,15 @@
 
 use std::io::BufReader;
 
-use crate::case::ledger::LedgerState;
 use crate::case::{CaseError, CaseFiles, Found, LEDGER};
 use crate::model::{Finding, HashingReader, Severity, Sha256Hash};
-use crate::seal::manifest::{Lists, ManifestReader};
+use crate::seal::manifest::{Lists, ManifestError, ManifestReader};
 use crate::seal::{
     AllowedSigners, MANIFEST, SealFile, SealNumbers, SealStatement, SignatureProblem, Signer, TAG_FILES, TAG_MANIFEST,
     verify_signature,
 };
 
-use super::artifacts::Checked;
+use super::artifacts::{Checked, is_trouble};
 use super::report::{SealReport, SignatureState};
 use super::{Acts, Options, stamps};
 
@@ -19,7 +18,6 @@ use super::{Acts, Options, stamps};
 pub(super) fn check(
     files: &dyn CaseFiles,
     acts: &Acts,
-    state: &LedgerState,
     checked: &Checked,
     options: &Options<'_>,
     findings: &mut Vec<Finding>,
@@ -49,6 +47,13 @@ pub(super) fn check(
             let detail = format!("Seal number {expected} should stand here: a seal was taken away.");
             findings.push(Finding::new(Severity::Failure, "seal-missing", &seal.path, &detail));
         }
+        // A crash leaves this, but only as the last thing that happened; what it says is then not yet said.
+        if seal.statement.is_some() && seal.signature.is_none() && acts.sealing.as_ref() == Some(&seal.path) {
+            let detail = "It has no signature, and nothing came after: sealing was interrupted, or the signature was taken away. Seal again.";
+            findings.push(Finding::new(Severity::Gap, "seal-unsigned", &seal.path, detail));
+            reports.push(unsigned(seal));
+            continue;
+        }
         let (mut report, statement) = check_seal(seal, acts, previous, allowed, findings);
         stamps::check(seal, options.authority_roots, &mut report, findings);
         if let Some(statement) = statement {
@@ -57,13 +62,12 @@ pub(super) fn check(
         previous = seal.statement.as_deref().map(Sha256Hash::of);
         reports.push(report);
     }
-    for (path, sealed) in &acts.sealed {
+    for path in acts.sealed.keys() {
         if !seals.iter().any(|seal| seal.path == *path) {
-            let last = sealed.last().is_some_and(|(lines, _)| *lines == state.lines);
-            let (severity, detail) = if last {
+            let (severity, detail) = if acts.sealing.as_ref() == Some(path) {
                 (
                     Severity::Gap,
-                    "The ledger's last line announces it: sealing was interrupted, or the seal was taken away. Seal again.",
+                    "The ledger announces it, and nothing came after: sealing was interrupted, or the seal was taken away. Seal again.",
                 )
             } else {
                 (Severity::Failure, "The ledger says that the case was sealed with it, and it is not there.")
@@ -82,15 +86,8 @@ pub(super) fn check(
     Ok(reports)
 }
 
-fn check_seal(
-    seal: &SealFile,
-    acts: &Acts,
-    previous: Option<Sha256Hash>,
-    allowed: Option<&AllowedSigners>,
-    findings: &mut Vec<Finding>,
-) -> (SealReport, Option<SealStatement>) {
-    let mut fail = |kind: &str, detail: &str| findings.push(Finding::new(Severity::Failure, kind, &seal.path, detail));
-    let mut report = SealReport {
+fn unsigned(seal: &SealFile) -> SealReport {
+    SealReport {
         file: seal.path.clone(),
         signature: SignatureState::Absent,
         signer: None,
@@ -99,7 +96,18 @@ fn check_seal(
         stamped: None,
         time: None,
         ledger_size: None,
-    };
+    }
+}
+
+fn check_seal(
+    seal: &SealFile,
+    acts: &Acts,
+    previous: Option<Sha256Hash>,
+    allowed: Option<&AllowedSigners>,
+    findings: &mut Vec<Finding>,
+) -> (SealReport, Option<SealStatement>) {
+    let mut fail = |kind: &str, detail: &str| findings.push(Finding::new(Severity::Failure, kind, &seal.path, detail));
+    let mut report = unsigned(seal);
     let Some(bytes) = &seal.statement else {
         fail("seal-missing", "Its signature is there, the seal itself is not.");
         return (report, None);
@@ -169,37 +177,24 @@ fn check_bag(
     checked: &Checked,
     findings: &mut Vec<Finding>,
 ) {
-    let hash =
-        |path: &str| files.open(path).ok().and_then(|file| HashingReader::new(file).finish().ok()).map(|(sha256, _)| sha256);
-    let mut fail = |kind: &str, object: &str, detail: &str| {
-        findings.push(Finding::new(Severity::Failure, kind, &object, detail));
-    };
     for (path, sealed) in [(MANIFEST, statement.manifest_sha256), (TAG_MANIFEST, statement.tagmanifest_sha256)] {
-        match hash(path) {
-            None => fail("tag-file-missing", path, "The seal covers it, and it is not there."),
-            Some(found) if found != sealed => fail("tag-file-modified", path, "It is not the one that was sealed."),
-            Some(_) => {}
-        }
+        check_tag_file(files, path, sealed, findings);
     }
     if let Ok(list) = files.open(TAG_MANIFEST) {
         let mut reader = ManifestReader::new(BufReader::new(list), Lists::Tags);
         loop {
             match reader.next_line() {
-                Ok(Some(line)) => match hash(&line.path) {
-                    None => fail("tag-file-missing", &line.path, "The tag manifest lists it, and it is not there."),
-                    Some(found) if found != line.sha256 => {
-                        fail("tag-file-modified", &line.path, "Its bytes are not those that were sealed.");
-                    }
-                    Some(_) => {}
-                },
+                Ok(Some(line)) => check_tag_file(files, &line.path, line.sha256, findings),
                 Ok(None) => break,
                 Err(problem) => {
-                    fail("manifest-malformed", TAG_MANIFEST, &format!("It cannot be read: {problem}."));
+                    findings.push(unread(&problem, TAG_MANIFEST));
                     break;
                 }
             }
         }
     }
+    let mut mismatch =
+        |object: &str, detail: &str| findings.push(Finding::new(Severity::Failure, "manifest-mismatch", &object, detail));
     if let Ok(list) = files.open(MANIFEST) {
         let mut reader = ManifestReader::new(BufReader::new(list), Lists::Payload);
         let mut lines = 0;
@@ -208,12 +203,12 @@ fn check_bag(
                 Ok(Some(line)) => {
                     lines += 1;
                     if checked.recorded(&line.path) != Some(line.sha256) {
-                        fail("manifest-mismatch", &line.path, "The manifest and the ledger disagree on it.");
+                        mismatch(&line.path, "The manifest and the ledger disagree on it.");
                     }
                 }
                 Ok(None) => break,
                 Err(problem) => {
-                    fail("manifest-malformed", MANIFEST, &format!("It cannot be read: {problem}."));
+                    findings.push(unread(&problem, MANIFEST));
                     return;
                 }
             }
@@ -223,7 +218,33 @@ fn check_bag(
                 "It counts {} artifacts; the manifest lists {lines} and the ledger {}.",
                 statement.artifacts.count, checked.report.total
             );
-            fail("manifest-mismatch", &seal.path, &detail);
+            mismatch(&seal.path, &detail);
         }
     }
+}
+
+fn unread(problem: &ManifestError, path: &str) -> Finding {
+    let (severity, kind) = match problem {
+        ManifestError::Io { source, .. } if is_trouble(source) => (Severity::Gap, "tag-file-unreadable"),
+        _ => (Severity::Failure, "manifest-malformed"),
+    };
+    Finding::new(severity, kind, &path, &format!("It cannot be read: {problem}."))
+}
+
+/// One file that a seal covers by its hash.
+fn check_tag_file(files: &dyn CaseFiles, path: &str, sealed: Sha256Hash, findings: &mut Vec<Finding>) {
+    let trouble =
+        |why: &std::io::Error| is_trouble(why).then(|| format!("The seal covers it, and it could not be read: {why}."));
+    let hashed = match files.open(path) {
+        Ok(file) => HashingReader::new(file).finish().map_err(|why| trouble(&why)),
+        Err(CaseError::Io { source, .. }) => Err(trouble(&source)),
+        Err(_) => Err(None),
+    };
+    let (severity, kind, detail) = match hashed {
+        Ok((found, _)) if found == sealed => return,
+        Ok(_) => (Severity::Failure, "tag-file-modified", "Its bytes are not those that were sealed.".to_owned()),
+        Err(Some(trouble)) => (Severity::Gap, "tag-file-unreadable", trouble),
+        Err(None) => (Severity::Failure, "tag-file-missing", "The seal covers it, and it is not there.".to_owned()),
+    };
+    findings.push(Finding::new(severity, kind, &path, &detail));
 }
