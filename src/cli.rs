@@ -20,6 +20,7 @@ mod report;
 mod seal;
 mod status;
 mod table;
+mod timestamp;
 mod tool;
 mod verify;
 

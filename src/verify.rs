@@ -6,6 +6,7 @@ mod delete_markers;
 mod expected_root;
 mod report;
 mod seals;
+mod stamps;
 
 use std::collections::BTreeMap;
 use std::io::{BufReader, Read};
@@ -16,7 +17,7 @@ use crate::case::ledger::{LedgerState, read_ledger};
 use crate::case::{CASE_TOML, CaseError, CaseFiles, CaseIdentity, Gaps, LEDGER, read_bounded};
 use crate::cloudtrail::KeyRing;
 use crate::model::{Finding, Severity, Sha256Hash, Timestamp};
-use crate::seal::AllowedSigners;
+use crate::seal::{AllowedSigners, AuthorityRoots};
 
 pub use expected_root::{ExpectedRoot, ParseExpectedRootError};
 pub use report::{
@@ -31,6 +32,8 @@ const BEGINNING: u64 = 1024 * 1024;
 pub struct Options<'a> {
     /// Who is trusted to seal; none means that nobody was vouched for.
     pub allowed_signers: Option<&'a AllowedSigners>,
+    /// The roots of trusted time-stamping authorities; none means that nobody was vouched for.
+    pub authority_roots: Option<&'a AuthorityRoots>,
     /// A root that the ledger must have had after one of its lines: the one that `collect` printed, as somebody kept it.
     pub expected_root: Option<&'a ExpectedRoot>,
     /// Public keys to verify CloudTrail's signatures with, instead of those that the case holds.
@@ -52,7 +55,15 @@ impl std::fmt::Debug for Options<'_> {
 impl Default for Options<'_> {
     fn default() -> Self {
         let threads = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-        Self { allowed_signers: None, expected_root: None, keys: None, strict: false, threads, progress: &|_, _| {} }
+        Self {
+            allowed_signers: None,
+            authority_roots: None,
+            expected_root: None,
+            keys: None,
+            strict: false,
+            threads,
+            progress: &|_, _| {},
+        }
     }
 }
 
@@ -128,7 +139,7 @@ pub fn verify(files: &dyn CaseFiles, options: &Options<'_>) -> Result<Report, Ca
         let detail = "It is not the file whose hash the first line of the ledger holds.";
         findings.push(Finding::new(Severity::Failure, "case-file-modified", &CASE_TOML, detail));
     }
-    let seals = seals::check(files, &acts, &checked, options.allowed_signers, &mut findings)?;
+    let seals = seals::check(files, &acts, &checked, options, &mut findings)?;
     if state.unterminated {
         let sealed = seals.iter().any(|seal| seal.ledger_size == Some(state.lines));
         let severity = if sealed { Severity::Failure } else { Severity::Gap };

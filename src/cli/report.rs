@@ -7,10 +7,11 @@ use serde::Serialize;
 use crate::case::read_identity;
 use crate::model::{HashingReader, Sha256Hash, Timestamp};
 use crate::report::{Made, PackageFacts, read_facts, report_page};
+use crate::verify::Options;
 
 use super::output::Output;
 use super::tool::this_tool;
-use super::verify::{exit_of, open, read_allowed_signers, verify_with_progress};
+use super::verify::{exit_of, open, read_allowed_signers, read_roots, verify_showing_progress};
 use super::{CliError, Exit};
 
 /// Write the report and the forms that people read, as one HTML page.
@@ -30,6 +31,9 @@ pub(super) struct ReportArguments {
     /// Who may seal: an allowed signers file of OpenSSH that you trust.
     #[arg(long, value_name = "FILE")]
     allowed_signers: Option<PathBuf>,
+    /// Who may stamp the time: root certificates of time-stamping authorities, in PEM, that you trust.
+    #[arg(long, value_name = "FILE")]
+    tsa_roots: Option<PathBuf>,
 }
 
 #[derive(Serialize)]
@@ -44,7 +48,9 @@ pub(super) fn run(arguments: &ReportArguments, output: &Output) -> Result<Exit, 
     let allowed = arguments.allowed_signers.as_deref().map(read_allowed_signers).transpose()?;
     // A report needs an identity; verification alone could do without.
     read_identity(&*files)?;
-    let report = verify_with_progress(&*files, allowed.as_ref(), output)?;
+    let roots = arguments.tsa_roots.as_deref().map(read_roots).transpose()?;
+    let wanted = Options { allowed_signers: allowed.as_ref(), authority_roots: roots.as_ref(), ..Options::default() };
+    let report = verify_showing_progress(&*files, &wanted, output)?;
     let mut facts = read_facts(&*files)?;
     let is_package = arguments.case.is_file();
     if is_package {

@@ -168,7 +168,11 @@ fn row(page: &mut Markup, grid: Grid, trail: &TrailReport, y: u64) {
     for (cell, shade) in (0..).zip(&shades) {
         let (left, right) = (grid.left(cell), grid.left(cell + 1));
         page.raw("<rect class=\"").raw(shade.class()).raw("\" x=\"").text(left).raw("\" y=\"").text(y);
-        page.raw("\" width=\"").text((right - left).saturating_sub(1)).raw("\" height=\"").text(ROW - 3).raw("\"><title>");
+        page.raw("\" width=\"")
+            .text((right - left).saturating_sub(2).max(1))
+            .raw("\" height=\"")
+            .text(ROW - 3)
+            .raw("\"><title>");
         page.text(format_args!("{} from {}: {}", trail.region, grid.time(cell), shade.meaning())).raw("</title></rect>");
         if !shade.sign().is_empty() {
             page.raw("<text class=\"sign ").raw(shade.class()).raw("\" x=\"").text(u64::midpoint(left, right));

@@ -4,7 +4,8 @@ use crate::verify::Report;
 
 use super::facts::Facts;
 use super::markup::Markup;
-use super::sections::{clock_text, or_all, tool_text};
+use super::sections::{clock_text, or_all, stamp_text, tool_text};
+use super::words;
 
 const SIGNATURE: &str = "<div class=\"signature\"><span>Signature</span><span>Name in print, title</span>\
 <span>Place</span><span>Date, time and time zone</span></div>\n";
@@ -97,7 +98,8 @@ pub(super) fn chain_of_custody(page: &mut Markup, facts: &Facts, report: &Report
         ("SHA-256 of the seal", seal.map(|(sha256, _)| sha256.to_string()).unwrap_or_default()),
         ("Merkle root that the seal covers", seal.map(|(_, seal)| seal.ledger.root.to_string()).unwrap_or_default()),
         ("Signer's key", seal.map(|(_, seal)| seal.signer.fingerprint.clone()).unwrap_or_default()),
-        ("Time-stamp: authority, time, serial", blank()),
+        ("Time-stamp", report.seals.last().map(stamp_text).unwrap_or_default()),
+        ("Time-stamping authority and serial", blank()),
     ]);
     page.raw("<h3>8 &nbsp;Storage</h3>\n").fields(&[
         ("Storage location, media id", blank()),
@@ -164,9 +166,9 @@ pub(super) fn certificate(page: &mut Markup, facts: &Facts, report: &Report) {
         page.raw(" (").text(seal.manifest_sha256).raw("); the seal has the SHA-256 ").text(sha256);
     }
     page.raw(".</li>\n<li>The records that this certificate is about: <span class=\"line\"></span> (exhibits).</li>\n");
-    page.raw(
-        "<li>Limits: what could not be had or cannot be proven is listed in parts 7, 8 and 9 of the report.</li>\n</ol>\n",
-    );
+    let (verdict, meaning) = words::verdict(report);
+    page.raw("<li>Limits: verification ended with the verdict ").text(verdict).raw(". ").text(meaning);
+    page.raw(" What could not be had or cannot be proven is listed in parts 7, 8 and 9 of the report.</li>\n</ol>\n");
     page.raw(
         "<p>I declare under penalty of perjury under the laws of the United States of America that the foregoing is true and \
               correct (28 U.S.C. § 1746).</p>\n",

@@ -3,7 +3,7 @@
 use crate::case::event::{ClockOffset, Tool};
 use crate::cloudtrail::coverage::HourStatus;
 use crate::model::{Finding, Severity};
-use crate::verify::Report;
+use crate::verify::{Report, SealReport};
 
 use super::coverage;
 use super::facts::Facts;
@@ -34,6 +34,14 @@ pub(super) fn clock_text(clock: Option<ClockOffset>) -> String {
             )
         },
     )
+}
+
+/// What can be said of a seal's time-stamp.
+pub(super) fn stamp_text(seal: &SealReport) -> String {
+    match seal.stamped {
+        Some(time) => format!("{}: {time}", words::signature(seal.timestamp)),
+        None => words::signature(seal.timestamp).to_owned(),
+    }
 }
 
 fn count(findings: &[Finding], severity: Severity) -> usize {
@@ -338,7 +346,7 @@ pub(super) fn seals(page: &mut Markup, facts: &Facts, report: &Report) {
                 }
                 .to_owned(),
             ),
-            ("Time-stamp (RFC 3161)", checked.map(|seal| words::signature(seal.timestamp).to_owned()).unwrap_or_default()),
+            ("Time-stamp (RFC 3161)", checked.map(stamp_text).unwrap_or_default()),
             ("SHA-256 of the seal", sha256.to_string()),
             ("Ledger it covers", format!("{} lines, root {}", seal.ledger.lines, seal.ledger.root)),
             ("manifest-sha256.txt", seal.manifest_sha256.to_string()),

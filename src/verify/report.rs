@@ -123,6 +123,8 @@ pub struct SealReport {
     pub trusted: Option<bool>,
     /// Its time-stamp.
     pub timestamp: SignatureState,
+    /// The time that the time-stamp gives, where it is valid.
+    pub stamped: Option<Timestamp>,
     /// When the signer says it was sealed.
     pub time: Option<Timestamp>,
     /// How many lines of the ledger it covers.

@@ -32,6 +32,7 @@ mod secrets;
 mod strace;
 mod tamper;
 mod tampering;
+mod timestamp;
 mod vectors;
 mod verification_page;
 
