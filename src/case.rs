@@ -5,9 +5,12 @@
 mod error;
 pub mod event;
 mod files;
+mod gaps;
 mod identity;
 pub mod ledger;
 pub mod merkle;
+mod naming;
+mod protection;
 mod staging;
 pub mod strict_json;
 pub mod summary;
@@ -19,10 +22,14 @@ mod writer_tests;
 
 pub use error::CaseError;
 pub use files::{CaseFiles, CaseFolder, Found, read_bounded};
+pub use gaps::Gaps;
 pub use identity::{CaseIdentity, FORMAT_VERSION, Scope};
+pub(crate) use naming::name_without_replacing;
+pub use protection::{Flag, Protection};
 pub use staging::{Staged, StagedFile, Staging};
 pub use tag_file::TagFile;
-pub use writer::{CaseWriter, Committed, Pending};
+pub(crate) use writer::is_temporary;
+pub use writer::{CaseWriter, Committed, Pending, is_begun};
 
 use crate::model::Sha256Hash;
 

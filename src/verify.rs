@@ -6,18 +6,21 @@ mod report;
 mod seals;
 
 use std::collections::BTreeMap;
-use std::io::BufReader;
+use std::io::{BufReader, Read};
 use std::num::NonZeroUsize;
 
 use crate::case::event::{Event, Gap};
 use crate::case::ledger::{LedgerState, read_ledger};
-use crate::case::{CASE_TOML, CaseError, CaseFiles, CaseIdentity, LEDGER, read_bounded};
+use crate::case::{CASE_TOML, CaseError, CaseFiles, CaseIdentity, Gaps, LEDGER, read_bounded};
 use crate::model::{Finding, Severity, Sha256Hash, Timestamp};
 use crate::seal::AllowedSigners;
 
 pub use report::{
     ArtifactReport, DigestCounts, GapReport, LedgerReport, LogCounts, Report, SealReport, SignatureState, TrailReport, Verdict,
 };
+
+/// Longest beginning of a first line that a crash leaves: the line names the case, and a case's number is short.
+const BEGINNING: u64 = 1024 * 1024;
 
 /// How to verify.
 pub struct Options<'a> {
@@ -46,7 +49,10 @@ impl Default for Options<'_> {
 #[derive(Debug, Default)]
 struct Acts {
     opened: Option<Sha256Hash>,
+    /// The gaps that are open.
     gaps: Vec<Gap>,
+    /// How many a later run closed.
+    gaps_closed: u64,
     runs_open: bool,
     runs: u32,
     regions: Vec<crate::model::Region>,
@@ -54,6 +60,8 @@ struct Acts {
     case_number: Option<String>,
     /// Size and root of the ledger at each `case.sealed`, by the seal's file; an attempt that was cut off leaves one more.
     sealed: BTreeMap<String, Vec<(u64, Sha256Hash)>>,
+    /// The seal that was announced last, as long as nothing happened since that takes a whole seal.
+    sealing: Option<String>,
     unknown: u64,
 }
 
@@ -65,19 +73,38 @@ pub fn verify(files: &dyn CaseFiles, options: &Options<'_>) -> Result<Report, Ca
     let identity = read_identity(files, &mut findings)?;
     let ledger_path = files.describe(LEDGER);
     let mut acts = Acts::default();
+    let mut gaps = Gaps::default();
     let (state, checked) = artifacts::check(files, options, |feed| {
-        let reader = BufReader::with_capacity(256 * 1024, files.open(LEDGER)?);
-        read_ledger(reader, &ledger_path, &mut |line| match &line.entry.event {
-            Event::ArtifactAcquired(artifact) => feed(artifact),
-            other => acts.take(other, line.entry.at, line.tree.size(), line.tree.root()),
+        let ledger: Box<dyn Read + Send + '_> = match files.open(LEDGER) {
+            Err(error) if error.is_not_found() => Box::new(std::io::empty()),
+            opened => opened?,
+        };
+        let reader = BufReader::with_capacity(256 * 1024, ledger);
+        read_ledger(reader, &ledger_path, &mut |line| {
+            gaps.take(&line.entry.event);
+            match &line.entry.event {
+                Event::ArtifactAcquired(artifact) => feed(artifact),
+                other => acts.take(other, line.entry.at, line.tree.size(), line.tree.root()),
+            }
         })
     })?;
-    findings.extend(ledger_findings(&state, &acts));
-    if acts.opened.is_none_or(|recorded| Some(recorded) != hash_of(files, CASE_TOML)) {
+    (acts.gaps, acts.gaps_closed) = gaps.into_open();
+    // Without a first line nothing was ever acknowledged; with evidence or seals beside it, that line was taken away.
+    let never_begun = state.entries == 0 && state.problems.is_empty() && checked.is_bare() && state.bytes < BEGINNING;
+    findings.extend(ledger_findings(&state, &acts, never_begun));
+    if never_begun {
+        let detail = "The making of the case was cut off before the ledger's first line. Run collect again to make it.";
+        findings.push(Finding::new(Severity::Gap, "case-not-begun", &LEDGER, detail));
+    } else if acts.opened.is_none_or(|recorded| Some(recorded) != hash_of(files, CASE_TOML)) {
         let detail = "It is not the file whose hash the first line of the ledger holds.";
         findings.push(Finding::new(Severity::Failure, "case-file-modified", &CASE_TOML, detail));
     }
-    let seals = seals::check(files, &acts, &state, &checked, options.allowed_signers, &mut findings)?;
+    let seals = seals::check(files, &acts, &checked, options.allowed_signers, &mut findings)?;
+    if state.unterminated {
+        let sealed = seals.iter().any(|seal| seal.ledger_size == Some(state.lines));
+        let severity = if sealed { Severity::Failure } else { Severity::Gap };
+        findings.push(Finding::new(severity, "ledger-unterminated", &LEDGER, "The newline at its end is missing."));
+    }
     findings.extend(checked.findings(acts.runs_open, !seals.is_empty()));
     // Up to here everything is about the case itself; from here on, about what happened in AWS.
     let damage = findings.iter().filter(|finding| finding.severity == Severity::Failure).count();
@@ -126,6 +153,10 @@ fn read_identity(files: &dyn CaseFiles, findings: &mut Vec<Finding>) -> Result<O
             ));
             Ok(None)
         }
+        Err(error) if error.is_not_found() => {
+            findings.push(Finding::new(Severity::Failure, "case-file-missing", &CASE_TOML, "It is not there."));
+            Ok(None)
+        }
         Err(other) => Err(other),
     }
 }
@@ -137,14 +168,18 @@ fn hash_of(files: &dyn CaseFiles, path: &str) -> Option<Sha256Hash> {
 impl Acts {
     fn take(&mut self, event: &Event, at: Timestamp, lines: u64, root: Sha256Hash) {
         match event {
+            Event::CaseSealed(sealed) => self.sealing = Some(sealed.seal.clone()),
+            // An attempt to seal that was cut off is made again, beginning with a verification.
+            Event::VerificationRecorded(_) | Event::LedgerRecovered(_) => {}
+            _ => self.sealing = None,
+        }
+        match event {
             Event::CaseOpened(opened) => {
                 self.opened = Some(opened.case_toml_sha256);
                 self.case_number = Some(opened.case_number.clone());
             }
             Event::CollectionStarted(started) => {
                 self.runs = self.runs.max(started.run);
-                // Every run asks for everything that is not stored yet, so only the latest run's gaps are open.
-                self.gaps.clear();
                 self.runs_open = true;
                 self.regions.clone_from(&started.regions);
                 self.collected_until = Some(at);
@@ -154,12 +189,12 @@ impl Acts {
                 self.collected_until = Some(at);
             }
             Event::CollectionInterrupted(_) => self.runs_open = false,
-            Event::GapRecorded(gap) => self.gaps.push(gap.clone()),
             Event::CaseSealed(sealed) => {
                 self.sealed.entry(sealed.seal.clone()).or_default().push((lines, root));
             }
             Event::Unknown => self.unknown += 1,
             Event::ArtifactAcquired(_)
+            | Event::GapRecorded(_)
             | Event::ListingRecorded(_)
             | Event::LedgerRecovered(_)
             | Event::VerificationRecorded(_)
@@ -168,18 +203,18 @@ impl Acts {
     }
 }
 
-fn ledger_findings(state: &LedgerState, acts: &Acts) -> Vec<Finding> {
+fn ledger_findings(state: &LedgerState, acts: &Acts, never_begun: bool) -> Vec<Finding> {
     let mut findings = Vec::new();
     for problem in &state.problems {
         let detail = format!("Line {} does not hold: {}.", problem.line, problem.problem);
         findings.push(Finding::new(Severity::Failure, "ledger-broken", &LEDGER, &detail));
     }
-    if state.entries == 0 {
-        findings.push(Finding::new(Severity::Failure, "ledger-empty", &LEDGER, "It has no entries."));
+    if state.entries == 0 && !never_begun {
+        findings.push(Finding::new(Severity::Failure, "ledger-empty", &LEDGER, "It has no entries, or is not there."));
     }
     if let Some(tail) = &state.torn_tail {
         let detail = format!(
-            "Its last line was cut short after {} bytes, as a crash does; the next run of collect will account for it.",
+            "It ends with {} bytes that are no whole line, as a crash leaves them; the next run of collect will account for them.",
             tail.bytes
         );
         findings.push(Finding::new(Severity::Gap, "ledger-torn", &LEDGER, &detail));
@@ -190,6 +225,10 @@ fn ledger_findings(state: &LedgerState, acts: &Acts) -> Vec<Finding> {
     } else if acts.runs_open {
         let detail = "The last collection did not come to its end. Run collect again to complete it.";
         findings.push(Finding::new(Severity::Gap, "collection-unfinished", &LEDGER, detail));
+    }
+    if acts.gaps_closed > 0 {
+        let detail = format!("{} gaps that earlier runs recorded were closed by later ones.", acts.gaps_closed);
+        findings.push(Finding::new(Severity::Notice, "gaps-closed", &LEDGER, &detail));
     }
     if acts.unknown > 0 {
         let detail = format!("{} lines are of a kind that a later caselock writes; their hashes were checked.", acts.unknown);

@@ -69,6 +69,14 @@ pub enum CaseError {
     Poisoned,
 }
 
+impl CaseError {
+    /// Whether a file is not there.
+    #[must_use]
+    pub fn is_not_found(&self) -> bool {
+        matches!(self, Self::Io { source, .. } if source.kind() == io::ErrorKind::NotFound)
+    }
+}
+
 /// Gives an I/O error what was being done, and on what.
 pub(crate) trait IoContext<T> {
     fn doing(self, doing: &'static str, path: &Path) -> Result<T, CaseError>;

@@ -1,11 +1,11 @@
 //! Reading a case, wherever it lies: in a folder or, later, in a package.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
-use super::CaseError;
 use super::error::IoContext;
+use super::{CASE_TOML, CaseError, LEDGER};
 
 /// The files of a case, for those who only read.
 pub trait CaseFiles: Sync + std::fmt::Debug {
@@ -56,10 +56,19 @@ pub struct CaseFolder {
 }
 
 impl CaseFolder {
-    /// The case in `root`, which must hold a `custody/case.toml`.
+    /// The case in `root`, which must hold a `custody/case.toml`, or at least a ledger that misses it.
     pub fn open(root: &Path) -> Result<Self, CaseError> {
-        if !root.join("custody/case.toml").is_file() {
-            return Err(CaseError::NoCase { path: root.to_owned() });
+        // A ledger without its `case.toml` is a damaged case, which verification reports; it is no other folder.
+        let begun = root.join(LEDGER).metadata().is_ok_and(|ledger| ledger.is_file() && ledger.len() > 0);
+        let case_toml = root.join(CASE_TOML);
+        match case_toml.metadata() {
+            Ok(metadata) if metadata.is_file() => {}
+            _ if begun => {}
+            // What could not be looked at is not therefore absent.
+            Err(error) if !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+                return Err(error).doing("look at", &case_toml);
+            }
+            _ => return Err(CaseError::NoCase { path: root.to_owned() }),
         }
         Ok(Self { root: root.to_owned() })
     }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::model::{Sha256Hash, Timestamp};
+use crate::model::{Sha256Hash, Sha256Hasher, Timestamp};
 
 use super::error::IoContext;
 use super::event::{Event, LedgerRecovered};
@@ -89,21 +89,78 @@ pub struct LedgerState {
     head: Option<Sha256Hash>,
     /// Everything that does not hold.
     pub problems: Vec<LedgerProblem>,
-    /// Bytes after the last newline, if they are no entry: a crash cut the line short.
+    /// What a crash left after the last entry that holds.
     pub torn_tail: Option<TornTail>,
     /// Whether the last line is an entry that lacks only its newline.
     pub unterminated: bool,
 }
 
-/// A last line that a crash cut short.
+/// What a crash left of an append that was never acknowledged: one line cut short, as a rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TornTail {
     /// Where it starts.
     pub offset: u64,
-    /// Its bytes.
+    /// Its bytes, a closing newline not counted.
     pub bytes: u64,
     /// Their SHA-256.
     pub sha256: Sha256Hash,
+    /// Where the piece begins that has no newline after it, if there is one.
+    open_from: Option<u64>,
+}
+
+/// Lines that cannot be read, until an entry accounts for them or the ledger ends.
+#[derive(Debug)]
+struct TornRegion {
+    first_line: u64,
+    offset: u64,
+    bytes: u64,
+    hasher: Sha256Hasher,
+    /// Whether every line of it is what a crash leaves.
+    plausible: bool,
+    /// Whether blocks of it never reached the disk. Whatever follows such a hole was never acknowledged either.
+    has_hole: bool,
+    open_from: Option<u64>,
+}
+
+impl TornRegion {
+    fn begin(first_line: u64, offset: u64, line: &[u8], terminated: bool) -> Self {
+        let mut region = Self {
+            first_line,
+            offset,
+            bytes: 0,
+            hasher: Sha256Hasher::default(),
+            plausible: true,
+            has_hole: false,
+            open_from: None,
+        };
+        region.take(offset, line, terminated);
+        region
+    }
+
+    fn extend(&mut self, offset: u64, line: &[u8], terminated: bool) {
+        self.hasher.update(b"\n");
+        self.bytes += 1;
+        self.take(offset, line, terminated);
+    }
+
+    fn take(&mut self, offset: u64, line: &[u8], terminated: bool) {
+        self.hasher.update(line);
+        self.bytes += u64::try_from(line.len()).unwrap_or(0);
+        self.has_hole |= line.array_windows().any(|[a, b]| (*a, *b) == (0, 0));
+        // A line that was closed after a crash is JSON that ends too early. Anything else was put there by something else.
+        let cut_short = || strict_json::parse(line).is_err_and(|error| error.is_eof());
+        self.plausible &= self.has_hole || !terminated || cut_short();
+        self.open_from = (!terminated).then_some(offset);
+    }
+
+    fn is_accounted_for_by(&self, event: &Event) -> bool {
+        matches!(event, Event::LedgerRecovered(LedgerRecovered { torn_offset, torn_bytes, torn_sha256 })
+            if *torn_offset == self.offset && *torn_bytes == self.bytes && *torn_sha256 == self.hasher.clone().finish())
+    }
+
+    fn into_tail(self) -> TornTail {
+        TornTail { offset: self.offset, bytes: self.bytes, sha256: self.hasher.finish(), open_from: self.open_from }
+    }
 }
 
 /// One line on its way past, with the state of the tree that ends with it.
@@ -119,12 +176,13 @@ pub struct Line<'a> {
 
 /// Reads a ledger line by line, checks its chain, and shows every entry to `visit`.
 ///
-/// Only as much memory is used as the longest line needs. A line that does not parse is accepted only when the next entry
-/// accounts for it by place, length and hash; damage in the middle never passes for a torn tail.
+/// Only as much memory is used as the longest line needs. Lines that do not parse are accepted only when the next entry accounts for
+/// them by place, length and hash, or, at the end of the ledger, when they are what a crash leaves; damage in the middle never passes
+/// for a torn tail.
 pub fn read_ledger(mut reader: impl BufRead, path: &Path, visit: &mut dyn FnMut(&Line<'_>)) -> Result<LedgerState, CaseError> {
     let mut state = LedgerState::default();
     let mut next_seq = 0;
-    let mut unaccounted: Option<(u64, TornTail)> = None;
+    let mut region: Option<TornRegion> = None;
     let mut line = Vec::new();
     loop {
         line.clear();
@@ -139,73 +197,80 @@ pub fn read_ledger(mut reader: impl BufRead, path: &Path, visit: &mut dyn FnMut(
         if terminated {
             line.pop();
         } else if line.len() >= LINE_LIMIT {
-            state
-                .problems
-                .push(LedgerProblem { line: state.lines + 1, problem: "it is longer than any line may be".to_owned() });
+            state.fail(state.lines + 1, "it is longer than any line may be");
             return Ok(state);
         }
-        let torn = || TornTail { offset, bytes: u64::try_from(line.len()).unwrap_or(0), sha256: Sha256Hash::of(&line) };
-        let decoded = Entry::decode(&line).and_then(|entry| {
-            let expected = state.head.unwrap_or(Sha256Hash::ZERO);
-            if entry.seq != next_seq {
-                Err(format!("its number is {} where {next_seq} was due: lines were removed, inserted or moved", entry.seq))
-            } else if entry.prev != expected {
-                Err("it does not hold the hash of the line before: one of the two was changed".to_owned())
-            } else {
-                Ok(entry)
+        let number = state.lines + 1;
+        let decoded = Entry::decode(&line);
+        let follows = decoded.as_ref().is_ok_and(|entry| entry.seq == next_seq && entry.prev == state.head());
+        let closed = decoded
+            .as_ref()
+            .is_ok_and(|entry| follows && region.as_ref().is_none_or(|region| region.is_accounted_for_by(&entry.event)));
+        let decoded = match (decoded, &mut region) {
+            (decoded, None) => decoded,
+            (decoded, Some(_)) if closed => {
+                region = None;
+                decoded
             }
-        });
-        if !terminated && decoded.is_err() {
-            state.torn_tail = Some(torn());
-            break;
-        }
-        state.unterminated = !terminated;
-        state.lines += 1;
-        state.tree.push(&line);
-        let number = state.lines;
+            (decoded, Some(open)) if decoded.is_err() || open.has_hole => {
+                open.extend(offset, &line, terminated);
+                Err(String::new())
+            }
+            (decoded, Some(open)) => {
+                state.fail(open.first_line, "it cannot be read, and the next line does not account for it");
+                region = None;
+                decoded
+            }
+        };
         match decoded {
             Ok(entry) => {
-                if let Some((at, tail)) = unaccounted.take()
-                    && !accounts_for(&entry.event, &tail)
-                {
-                    state.problems.push(LedgerProblem {
-                        line: at,
-                        problem: "it cannot be read, and the next line does not account for it".to_owned(),
-                    });
+                if entry.seq != next_seq {
+                    let problem =
+                        format!("its number is {} where {next_seq} was due: lines were removed, inserted or moved", entry.seq);
+                    state.fail(number, &problem);
+                } else if entry.prev != state.head() {
+                    state.fail(number, "it does not hold the hash of the line before: one of the two was changed");
                 }
-                next_seq = entry.seq + 1;
+                // After a break it goes on from what it found, to name each break once.
+                next_seq = entry.seq.saturating_add(1);
+                state.take(&line, terminated);
                 state.entries += 1;
                 visit(&Line { bytes: &line, entry: &entry, tree: &state.tree });
             }
-            Err(problem) => {
-                if let Some((at, _)) = unaccounted.take() {
-                    state
-                        .problems
-                        .push(LedgerProblem { line: at, problem: "it cannot be read, and nothing accounts for it".to_owned() });
+            Err(_) => {
+                if region.is_none() {
+                    region = Some(TornRegion::begin(number, offset, &line, terminated));
                 }
-                match Entry::decode(&line) {
-                    // It reads well but does not follow: damage, never a torn line. Go on from it, to name each break once.
-                    Ok(entry) => {
-                        state.problems.push(LedgerProblem { line: number, problem });
-                        next_seq = entry.seq + 1;
-                        state.entries += 1;
-                        visit(&Line { bytes: &line, entry: &entry, tree: &state.tree });
-                    }
-                    Err(_) => unaccounted = Some((number, torn())),
+                // A piece without a newline is no line yet.
+                if terminated {
+                    state.take(&line, terminated);
                 }
             }
         }
-        state.head = Some(Sha256Hash::of(&line));
     }
-    if let Some((line, _)) = unaccounted {
-        state.problems.push(LedgerProblem { line, problem: "it cannot be read, and nothing accounts for it".to_owned() });
+    match region {
+        Some(region) if region.plausible => state.torn_tail = Some(region.into_tail()),
+        Some(region) => state.fail(region.first_line, "it cannot be read, and nothing accounts for it"),
+        None => {}
     }
     Ok(state)
 }
 
-fn accounts_for(event: &Event, tail: &TornTail) -> bool {
-    matches!(event, Event::LedgerRecovered(LedgerRecovered { torn_offset, torn_bytes, torn_sha256 })
-        if *torn_offset == tail.offset && *torn_bytes == tail.bytes && *torn_sha256 == tail.sha256)
+impl LedgerState {
+    fn fail(&mut self, line: u64, problem: &str) {
+        self.problems.push(LedgerProblem { line, problem: problem.to_owned() });
+    }
+
+    fn head(&self) -> Sha256Hash {
+        self.head.unwrap_or(Sha256Hash::ZERO)
+    }
+
+    fn take(&mut self, line: &[u8], terminated: bool) {
+        self.lines += 1;
+        self.tree.push(line);
+        self.head = Some(Sha256Hash::of(line));
+        self.unterminated = !terminated;
+    }
 }
 
 /// The one that appends.
@@ -237,26 +302,38 @@ impl LedgerWriter {
             writer.write(b"\n")?;
         }
         if let Some(tail) = &state.torn_tail {
-            writer.head = tail.sha256;
-            let torn = read_tail(&writer.path, tail)?;
-            writer.tree.push(&torn);
-            writer.write(b"\n")?;
+            let mut closing: &[u8] = b"";
+            if let Some(from) = tail.open_from {
+                let piece = read_from(&writer.path, from)?;
+                writer.head = Sha256Hash::of(&piece);
+                writer.tree.push(&piece);
+                closing = b"\n";
+            }
             let recovered = LedgerRecovered { torn_offset: tail.offset, torn_bytes: tail.bytes, torn_sha256: tail.sha256 };
-            writer.append(vec![Event::LedgerRecovered(recovered)], now)?;
+            writer.append_after(closing, vec![Event::LedgerRecovered(recovered)], now)?;
         }
         Ok(writer)
     }
 
     /// Appends the events in one write and one sync. They are on disk when this returns.
     pub(crate) fn append(&mut self, events: Vec<Event>, at: Timestamp) -> Result<Vec<Receipt>, CaseError> {
-        let mut bytes = Vec::new();
+        self.append_after(b"", events, at)
+    }
+
+    fn append_after(&mut self, closing: &[u8], events: Vec<Event>, at: Timestamp) -> Result<Vec<Receipt>, CaseError> {
+        let mut bytes = closing.to_vec();
         let mut receipts = Vec::with_capacity(events.len());
         let (mut seq, mut head, mut tree) = (self.next_seq, self.head, self.tree.clone());
         for event in events {
-            let line = Entry { seq, prev: head, at, event }.encode().map_err(|error| CaseError::Malformed {
+            let malformed = |problem: String| CaseError::Malformed {
                 path: self.path.clone(),
-                problem: format!("an event cannot be written: {error}"),
-            })?;
+                problem: format!("an event cannot be written: {problem}"),
+            };
+            let line = Entry { seq, prev: head, at, event }.encode().map_err(|error| malformed(error.to_string()))?;
+            // What no reader would take must not be written either.
+            if line.len() + 1 >= LINE_LIMIT {
+                return Err(malformed(format!("it has {} bytes, more than a line may have", line.len())));
+            }
             head = Sha256Hash::of(&line);
             tree.push(&line);
             receipts.push(Receipt { seq, sha256: head });
@@ -281,16 +358,20 @@ impl LedgerWriter {
         Ok(())
     }
 
+    pub(crate) fn file(&self) -> &File {
+        &self.file
+    }
+
     pub(crate) fn tree(&self) -> &MerkleTree {
         &self.tree
     }
 }
 
-fn read_tail(path: &Path, tail: &TornTail) -> Result<Vec<u8>, CaseError> {
+fn read_from(path: &Path, offset: u64) -> Result<Vec<u8>, CaseError> {
     use std::io::{Read as _, Seek as _, SeekFrom};
     let mut file = File::open(path).doing("open", path)?;
-    file.seek(SeekFrom::Start(tail.offset)).doing("read", path)?;
+    file.seek(SeekFrom::Start(offset)).doing("read", path)?;
     let mut bytes = Vec::new();
-    file.take(tail.bytes).read_to_end(&mut bytes).doing("read", path)?;
+    file.take(u64::try_from(LINE_LIMIT).unwrap_or(u64::MAX)).read_to_end(&mut bytes).doing("read", path)?;
     Ok(bytes)
 }

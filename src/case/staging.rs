@@ -15,6 +15,13 @@ use crate::model::{PayloadPath, Sha256Hash, Sha256Hasher};
 
 use super::CaseError;
 use super::error::IoContext;
+use super::naming::name_without_replacing;
+use super::protection::make_writable;
+
+/// What a file's name begins with while it has not got its own. No payload path has such a component.
+pub(crate) const TEMPORARY: &str = "~part-";
+/// File systems in user space: `syncfs` does not reach the program behind them.
+const FUSE: u64 = 0x6573_5546;
 
 /// How many open folders are kept at hand.
 const FOLDERS_KEPT: usize = 256;
@@ -29,6 +36,10 @@ pub struct Staging {
 struct Inner {
     root: OwnedFd,
     root_path: PathBuf,
+    /// Whether a file can be held without a name, and named through `/proc`.
+    unnamed_files: bool,
+    /// Whether one call flushes the whole file system. If not, every file and folder is flushed by itself.
+    group_sync: bool,
     folders: Mutex<HashMap<String, Arc<OwnedFd>>>,
     next_name: AtomicU64,
 }
@@ -76,10 +87,13 @@ impl Staging {
     pub(crate) fn new(root: &Path) -> Result<Self, CaseError> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let fd = openat(CWD, root, flags, Mode::empty()).doing("open", root)?;
+        let kind = rustix::fs::fstatfs(&fd).doing("look at", root)?.f_type;
         Ok(Self {
             inner: Arc::new(Inner {
                 root: fd,
                 root_path: root.to_owned(),
+                unnamed_files: Path::new("/proc/self/fd").exists(),
+                group_sync: u64::try_from(kind).ok() != Some(FUSE),
                 folders: Mutex::default(),
                 next_name: AtomicU64::new(0),
             }),
@@ -92,13 +106,17 @@ impl Staging {
         let (folder_path, name) = path.as_str().rsplit_once('/').unwrap_or(("data", path.as_str()));
         let folder = self.folder(folder_path)?;
         let mode = Mode::RUSR | Mode::RGRP | Mode::ROTH;
-        let unnamed = openat(&*folder, ".", OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC, mode);
+        let unnamed = if self.inner.unnamed_files {
+            openat(&*folder, ".", OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC, mode)
+        } else {
+            Err(Errno::OPNOTSUPP)
+        };
         let (fd, temporary_name) = match unnamed {
             Ok(fd) => (fd, None),
             // Network, overlay and older file systems cannot hold a file without a name.
             Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::NOENT | Errno::INVAL) => {
                 let number = self.inner.next_name.fetch_add(1, Ordering::Relaxed);
-                let temporary = format!("~part-{}-{number}", std::process::id());
+                let temporary = format!("{TEMPORARY}{}-{number}", std::process::id());
                 let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
                 (openat(&*folder, &temporary, flags, mode).doing("create", &full_path)?, Some(temporary))
             }
@@ -120,10 +138,13 @@ impl Staging {
         for part in path.split('/') {
             let parent = folder.as_ref().unwrap_or(&self.inner.root);
             match mkdirat(parent, part, Mode::RWXU | Mode::RGRP | Mode::XGRP | Mode::ROTH | Mode::XOTH) {
+                Ok(()) if !self.inner.group_sync => rustix::fs::fsync(parent).doing("flush", &full_path)?,
                 Ok(()) | Err(Errno::EXIST) => {}
                 Err(errno) => return Err(errno).doing("create the folder", &full_path),
             }
-            folder = Some(openat(parent, part, flags, Mode::empty()).doing("open the folder", &full_path)?);
+            let opened = openat(parent, part, flags, Mode::empty()).doing("open the folder", &full_path)?;
+            make_writable(&opened).doing("open the folder", &full_path)?;
+            folder = Some(opened);
         }
         let Some(folder) = folder else {
             return Err(CaseError::Malformed { path: full_path, problem: "it names no folder".to_owned() });
@@ -136,9 +157,16 @@ impl Staging {
         Ok(folder)
     }
 
-    /// Waits until everything written to the case's file system so far, names included, is on disk.
-    pub(crate) fn sync(&self) -> Result<(), CaseError> {
-        rustix::fs::syncfs(&self.inner.root).doing("flush", &self.inner.root_path)
+    /// Waits until these files and everything else written to the case's file system so far, names included, are on disk.
+    pub(crate) fn sync(&self, named: &[Staged]) -> Result<(), CaseError> {
+        if self.inner.group_sync {
+            return rustix::fs::syncfs(&self.inner.root).doing("flush", &self.inner.root_path);
+        }
+        for staged in named {
+            staged.file.sync_all().doing("flush", &staged.place.full_path)?;
+            rustix::fs::fsync(&*staged.place.folder).doing("flush the folder of", &staged.place.full_path)?;
+        }
+        Ok(())
     }
 }
 
@@ -184,10 +212,13 @@ impl Staged {
                 let unnamed = format!("/proc/self/fd/{}", self.file.as_raw_fd());
                 linkat(CWD, unnamed, &*place.folder, &place.name, AtFlags::SYMLINK_FOLLOW)
             }
-            Some(temporary) => linkat(&*place.folder, temporary, &*place.folder, &place.name, AtFlags::empty()),
+            Some(temporary) => name_without_replacing(&*place.folder, temporary, &*place.folder, &place.name),
         };
         match outcome {
-            Ok(()) => Ok(Named::New),
+            Ok(()) => {
+                place.temporary_name = None;
+                Ok(Named::New)
+            }
             Err(Errno::EXIST) => {
                 let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
                 let there = openat(&*place.folder, &place.name, flags, Mode::empty()).doing("open", &place.full_path)?;

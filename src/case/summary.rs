@@ -9,7 +9,7 @@ use crate::model::{AccountId, Region, Sha256Hash, Timestamp};
 
 use super::event::{Event, Gap, GapReason, Origin};
 use super::ledger::read_ledger;
-use super::{CaseError, CaseFiles, LEDGER};
+use super::{CaseError, CaseFiles, Gaps, LEDGER};
 
 /// What a case holds, by its ledger alone; nothing is hashed for it.
 #[derive(Clone, Debug, Serialize)]
@@ -20,7 +20,7 @@ pub struct Summary {
     pub artifacts: u64,
     /// Their bytes.
     pub bytes: u64,
-    /// The gaps that the latest run recorded.
+    /// Every gap that is open: recorded, and not closed by a later run.
     pub gaps: Vec<Gap>,
     /// Every run of `collect`.
     pub runs: Vec<Run>,
@@ -84,9 +84,26 @@ pub fn summarize(files: &dyn CaseFiles) -> Result<Summary, CaseError> {
         ledger_root: Sha256Hash::ZERO,
     };
     let mut rows: BTreeMap<Place, SummaryRow> = BTreeMap::new();
+    let mut gaps = Gaps::default();
+    // A later run lists the same places again.
+    let mut listings: BTreeMap<(Place, String, String), u64> = BTreeMap::new();
     let path = files.describe(LEDGER);
     let reader = BufReader::new(files.open(LEDGER)?);
-    let state = read_ledger(reader, &path, &mut |line| summary.take(&line.entry.event, line.entry.at, &mut rows))?;
+    let state = read_ledger(reader, &path, &mut |line| {
+        gaps.take(&line.entry.event);
+        if let Event::ListingRecorded(listing) = &line.entry.event {
+            let place = (listing.source.clone(), listing.account, listing.region.clone());
+            listings.insert((place, listing.bucket.clone(), listing.prefix.clone()), listing.in_scope);
+        }
+        summary.take(&line.entry.event, line.entry.at, &mut rows);
+    })?;
+    for (((source, account, region), ..), in_scope) in listings {
+        row(&mut rows, &source, account, region.as_ref()).found += in_scope;
+    }
+    summary.gaps = gaps.into_open().0;
+    for gap in &summary.gaps {
+        *row(&mut rows, &gap.source, gap.account, gap.region.as_ref()).gaps.entry(gap.reason).or_default() += 1;
+    }
     summary.rows = rows.into_values().collect();
     summary.ledger_lines = state.lines;
     summary.ledger_root = state.tree.root();
@@ -114,9 +131,6 @@ fn row<'a>(
 impl Summary {
     fn take(&mut self, event: &Event, at: Timestamp, rows: &mut BTreeMap<Place, SummaryRow>) {
         match event {
-            Event::ListingRecorded(listing) => {
-                row(rows, &listing.source, listing.account, listing.region.as_ref()).found += listing.in_scope;
-            }
             Event::ArtifactAcquired(artifact) => {
                 let row = match &artifact.source {
                     Origin::S3Object(origin) => {
@@ -134,17 +148,7 @@ impl Summary {
                 self.artifacts += 1;
                 self.bytes += artifact.size;
             }
-            Event::GapRecorded(gap) => {
-                *row(rows, &gap.source, gap.account, gap.region.as_ref()).gaps.entry(gap.reason).or_default() += 1;
-                self.gaps.push(gap.clone());
-            }
             Event::CollectionStarted(started) => {
-                // Every run lists anew and asks for everything that is not stored yet: earlier counts and gaps are history.
-                self.gaps.clear();
-                for row in rows.values_mut() {
-                    row.found = 0;
-                    row.gaps.clear();
-                }
                 self.runs.push(Run { run: started.run, started: at, finished: None, caller: started.caller.arn.clone() });
             }
             Event::CollectionFinished(finished) => {

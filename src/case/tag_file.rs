@@ -6,10 +6,13 @@ use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
+use rustix::fs::CWD;
+
 use crate::model::{HashingReader, Sha256Hash, Sha256Hasher};
 
 use super::CaseError;
 use super::error::IoContext;
+use super::naming::name_without_replacing;
 
 /// A file of the case that is not evidence, while it is being written.
 #[derive(Debug)]
@@ -26,6 +29,13 @@ impl TagFile {
         let full_path = root.join(path);
         if let Some(folder) = full_path.parent() {
             fs::create_dir_all(folder).doing("create the folder", folder)?;
+            // A planted link must not lead out of the case.
+            for folder in folder.ancestors().take_while(|folder| *folder != root) {
+                if folder.symlink_metadata().doing("look at", folder)?.is_symlink() {
+                    let problem = "it is a symbolic link".to_owned();
+                    return Err(CaseError::Malformed { path: folder.to_owned(), problem });
+                }
+            }
         }
         let part = root.join(format!("{path}.part"));
         match fs::remove_file(&part) {
@@ -58,7 +68,7 @@ impl TagFile {
                     }
                 }
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                    fs::hard_link(&self.part, &self.path).doing("name", &self.path)?;
+                    name_without_replacing(CWD, &self.part, CWD, &self.path).doing("name", &self.path)?;
                 }
                 Err(error) => return Err(error).doing("open", &self.path),
             }

@@ -3,11 +3,12 @@
 
 use std::collections::HashSet;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufReader, Write as _};
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::{CWD, FlockOperation, flock};
+use rustix::io::Errno;
 
 use crate::model::{PayloadPath, Sha256Hash, Timestamp};
 
@@ -17,11 +18,15 @@ use super::files::{CaseFiles as _, CaseFolder, Found, read_bounded};
 use super::identity::{CASE_TOML_LIMIT, CaseIdentity};
 use super::ledger::{LedgerWriter, read_ledger};
 use super::merkle::MerkleTree;
-use super::staging::{Named, Staged, Staging};
+use super::naming::name_without_replacing;
+use super::protection::{self, Protection};
+use super::staging::{Named, Staged, Staging, TEMPORARY};
 use super::tag_file::TagFile;
 use super::{CASE_TOML, CaseError, LEDGER, Receipt};
 
 const README: &str = include_str!("../../case-template/README.txt");
+/// Discarded files that one line of the ledger names; more of them take more lines.
+const NAMED_AT_ONCE: usize = 1000;
 
 /// A case that is open for writing, by this process alone.
 #[derive(Debug)]
@@ -67,6 +72,14 @@ impl CaseWriter {
             return Err(CaseError::NotACase { path: root.to_owned() });
         }
         fs::create_dir_all(root.join("custody")).doing("create the folder", root)?;
+        // The lock before anything else: of two that begin at once, one must find the other's case whole.
+        let ledger_path = root.join(LEDGER);
+        let ledger = open_ledger(&ledger_path, true)?;
+        lock(&ledger, root)?;
+        if is_begun(root) {
+            return Err(CaseError::Locked { path: root.to_owned() });
+        }
+        ledger.set_len(0).doing("replace the unfinished", &ledger_path)?;
         fs::create_dir_all(root.join("data")).doing("create the folder", root)?;
         write_once(&root.join("README.txt"), README.as_bytes())?;
         let text = identity.to_toml();
@@ -81,11 +94,9 @@ impl CaseWriter {
         if let Some(parent) = root.parent().filter(|parent| !parent.as_os_str().is_empty()) {
             sync_folder(parent)?;
         }
-        let ledger_path = root.join(LEDGER);
-        let file = OpenOptions::new().append(true).create(true).mode(0o644).open(&ledger_path).doing("create", &ledger_path)?;
-        sync_folder(&root.join("custody"))?;
-        drop(file);
-        let mut writer = Self::open(root)?;
+        let mut writer = Self::take_up(root, ledger)?;
+        // The folders above, too, may be new.
+        writer.staging.sync(&[])?;
         writer.append(Event::CaseOpened(CaseOpened {
             format_version: identity.format_version,
             case_number: identity.case_number.clone(),
@@ -97,36 +108,38 @@ impl CaseWriter {
 
     /// Opens the case in `root` for writing: takes its lock, checks its ledger, closes a line that a crash cut short.
     pub fn open(root: &Path) -> Result<Self, CaseError> {
+        CaseFolder::open(root)?;
+        let ledger = open_ledger(&root.join(LEDGER), false)?;
+        lock(&ledger, root)?;
+        Self::take_up(root, ledger)
+    }
+
+    /// Goes on with the case whose ledger is locked.
+    fn take_up(root: &Path, ledger: File) -> Result<Self, CaseError> {
         let folder = CaseFolder::open(root)?;
         let text = read_bounded(&folder, CASE_TOML, CASE_TOML_LIMIT)?;
         let case_toml = root.join(CASE_TOML);
         let text = String::from_utf8(text)
             .map_err(|_| CaseError::Malformed { path: case_toml.clone(), problem: "it is not UTF-8".to_owned() })?;
         let identity = CaseIdentity::parse(&text, &case_toml)?;
-
-        let ledger_path = root.join(LEDGER);
-        let no_follow = i32::try_from(rustix::fs::OFlags::NOFOLLOW.bits()).unwrap_or(0);
-        let file = OpenOptions::new()
-            .append(true)
-            .read(true)
-            .custom_flags(no_follow)
-            .open(&ledger_path)
-            .doing("open", &ledger_path)?;
-        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => {}
-            Err(rustix::io::Errno::WOULDBLOCK) => return Err(CaseError::Locked { path: root.to_owned() }),
-            Err(errno) => return Err(errno).doing("lock", &ledger_path),
-        }
         let (mut last_run, mut sealed) = (0, false);
-        let reader = BufReader::new(File::open(&ledger_path).doing("open", &ledger_path)?);
-        let state = read_ledger(reader, &ledger_path, &mut |line| match &line.entry.event {
+        let ledger_path = root.join(LEDGER);
+        let state = read_ledger(BufReader::new(&ledger), &ledger_path, &mut |line| match &line.entry.event {
             Event::CollectionStarted(started) => last_run = started.run,
             Event::CaseSealed(_) => sealed = true,
             _ => {}
         })?;
-        let ledger = LedgerWriter::resume(file, ledger_path, &state, now())?;
+        let ledger = LedgerWriter::resume(ledger, ledger_path, &state, now())?;
         let staging = Staging::new(root)?;
-        Ok(Self { root: root.to_owned(), identity, ledger, staging, next_run: last_run + 1, sealed, poisoned: false })
+        Ok(Self {
+            root: root.to_owned(),
+            identity,
+            ledger,
+            staging,
+            next_run: last_run.saturating_add(1),
+            sealed,
+            poisoned: false,
+        })
     }
 
     /// Makes the case ready for another run of `collect`: refuses a sealed one, and after an interrupted run discards what it left
@@ -135,12 +148,23 @@ impl CaseWriter {
         if self.sealed {
             return Err(CaseError::Sealed { path: self.root.clone() });
         }
-        if let Some(run) = self.unfinished_run()? {
-            let discarded = self.discard_unrecorded()?;
-            self.append(Event::CollectionInterrupted(CollectionInterrupted { run, discarded, cause: None }))?;
+        let unfinished = self.unfinished_run()?;
+        let discarded = self.discard_unrecorded(unfinished.is_some())?;
+        if let Some(run) = unfinished {
+            let mut events: Vec<Event> = discarded
+                .chunks(NAMED_AT_ONCE)
+                .map(|named| {
+                    Event::CollectionInterrupted(CollectionInterrupted { run, discarded: named.to_vec(), cause: None })
+                })
+                .collect();
+            if events.is_empty() {
+                let discarded = Vec::new();
+                events.push(Event::CollectionInterrupted(CollectionInterrupted { run, discarded, cause: None }));
+            }
+            self.append_all(events)?;
         }
         let run = self.next_run;
-        self.next_run += 1;
+        self.next_run = self.next_run.saturating_add(1);
         Ok(run)
     }
 
@@ -154,8 +178,9 @@ impl CaseWriter {
         Ok(unfinished)
     }
 
-    /// Removes files under `data/` that the ledger does not know. They were never acknowledged.
-    fn discard_unrecorded(&self) -> Result<Vec<String>, CaseError> {
+    /// Removes files under `data/` that the ledger does not know: after an unfinished run all of them, for they were never acknowledged;
+    /// otherwise only those that never got a name of their own.
+    fn discard_unrecorded(&self, unfinished: bool) -> Result<Vec<String>, CaseError> {
         let mut recorded = HashSet::new();
         self.read_ledger(&mut |line| {
             if let Event::ArtifactAcquired(artifact) = &line.entry.event {
@@ -166,6 +191,7 @@ impl CaseWriter {
         CaseFolder::open(&self.root)?.walk(&mut |found| {
             if let Found::File { path, .. } = found
                 && path.starts_with("data/")
+                && (unfinished || is_temporary(path))
                 && !recorded.contains(&Sha256Hash::of(path.as_bytes()))
             {
                 unrecorded.push(path.to_owned());
@@ -208,18 +234,20 @@ impl CaseWriter {
         self.poisoned = true;
         let mut outcomes = Vec::with_capacity(batch.len());
         let mut events = Vec::with_capacity(batch.len());
+        let mut named = Vec::with_capacity(batch.len());
         for Pending { mut staged, event } in batch {
             outcomes.push(match staged.name()? {
                 Named::New => {
                     events.push(event);
+                    named.push(staged);
                     None
                 }
                 Named::Same => Some(Committed::AlreadyStored),
                 Named::Different => Some(Committed::Refused { path: staged.path().clone() }),
             });
         }
-        if !events.is_empty() {
-            self.staging.sync()?;
+        if !named.is_empty() {
+            self.staging.sync(&named)?;
         }
         let mut receipts = self.ledger.append(events, now())?.into_iter();
         self.poisoned = false;
@@ -232,22 +260,15 @@ impl CaseWriter {
 
     /// Records an event durably.
     pub fn append(&mut self, event: Event) -> Result<Receipt, CaseError> {
-        self.ledger.append(vec![event], now())?.pop().ok_or(CaseError::Poisoned)
+        self.append_all(vec![event])?.pop().ok_or(CaseError::Poisoned)
     }
 
     /// Records several events in one durable append.
     pub fn append_all(&mut self, events: Vec<Event>) -> Result<Vec<Receipt>, CaseError> {
-        if events.is_empty() { Ok(Vec::new()) } else { self.ledger.append(events, now()) }
-    }
-
-    /// Writes a file of the case that is not evidence (a tag file, a seal) under `path`, once. The same bytes again are fine.
-    pub fn write_tag_file(&mut self, path: &str, bytes: &[u8]) -> Result<(), CaseError> {
-        let full_path = self.root.join(path);
-        if let Some(folder) = full_path.parent() {
-            fs::create_dir_all(folder).doing("create the folder", folder)?;
+        if self.poisoned {
+            return Err(CaseError::Poisoned);
         }
-        write_once(&full_path, bytes)?;
-        full_path.parent().map_or(Ok(()), sync_folder)
+        if events.is_empty() { Ok(Vec::new()) } else { self.ledger.append(events, now()) }
     }
 
     /// Begins a tag file that is written piece by piece; it has its name once [`TagFile::finish`] returns.
@@ -257,24 +278,10 @@ impl CaseWriter {
         TagFile::begin(&self.root, path)
     }
 
-    /// Takes away every permission to write under `data/`. Gives the number of folders changed.
-    pub fn protect_payload(&mut self) -> Result<u64, CaseError> {
-        fn protect(folder: &Path) -> Result<u64, CaseError> {
-            let mut changed = 1;
-            for entry in fs::read_dir(folder).doing("list", folder)? {
-                let entry = entry.doing("list", folder)?;
-                let path = entry.path();
-                let kind = entry.file_type().doing("look at", &path)?;
-                if kind.is_dir() {
-                    changed += protect(&path)?;
-                } else if kind.is_file() {
-                    fs::set_permissions(&path, fs::Permissions::from_mode(0o444)).doing("protect", &path)?;
-                }
-            }
-            fs::set_permissions(folder, fs::Permissions::from_mode(0o555)).doing("protect", folder)?;
-            Ok(changed)
-        }
-        protect(&self.root.join("data"))
+    /// Takes away every permission to write under `data/`; with `flags`, also sets the immutable flag there and the append-only flag on
+    /// the ledger, as far as the system permits.
+    pub fn protect(&mut self, flags: bool) -> Result<Protection, CaseError> {
+        protection::protect(&self.root.join("data"), self.ledger.file(), flags)
     }
 
     /// Which case this is.
@@ -312,22 +319,71 @@ fn now() -> Timestamp {
     Timestamp::new(chrono::Utc::now())
 }
 
+fn open_ledger(path: &Path, create: bool) -> Result<File, CaseError> {
+    let no_follow = i32::try_from(rustix::fs::OFlags::NOFOLLOW.bits()).unwrap_or(0);
+    let mut options = OpenOptions::new();
+    options.append(true).read(true).create(create).mode(0o644).custom_flags(no_follow);
+    let file = options.open(path).doing("open", path)?;
+    // A planted pipe would be waited for forever.
+    if !file.metadata().doing("look at", path)?.is_file() {
+        return Err(CaseError::Malformed { path: path.to_owned(), problem: "it is not a regular file".to_owned() });
+    }
+    Ok(file)
+}
+
+fn lock(ledger: &File, root: &Path) -> Result<(), CaseError> {
+    loop {
+        match flock(ledger, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => return Ok(()),
+            Err(Errno::INTR) => {}
+            Err(Errno::WOULDBLOCK) => return Err(CaseError::Locked { path: root.to_owned() }),
+            Err(errno) => return Err(errno).doing("lock the ledger of", root),
+        }
+    }
+}
+
+/// Whether a path names a file that never got its own name.
+pub(crate) fn is_temporary(path: &str) -> bool {
+    path.rsplit('/').next().is_some_and(|name| name.starts_with(TEMPORARY))
+}
+
+/// Whether the case in `root` has been made: its ledger has a first line, whole.
+///
+/// Until then nothing of it was acknowledged, and [`CaseWriter::create`] makes it again.
+#[must_use]
+pub fn is_begun(root: &Path) -> bool {
+    let Ok(ledger) = File::open(root.join(LEDGER)) else { return false };
+    let mut first = Vec::new();
+    let read = BufReader::new(ledger).take(1024 * 1024).read_until(b'\n', &mut first);
+    // What cannot be read is not taken for nothing.
+    read.is_err() || first.last() == Some(&b'\n') || first.len() >= 1024 * 1024
+}
+
 /// Whether a folder is empty, but for what a run leaves that was cut off before its ledger began.
 fn is_vacant(root: &Path) -> Result<bool, CaseError> {
-    let mut only_beginnings = true;
+    let unfinished = |name: &str| name == "README.txt.part";
     for entry in fs::read_dir(root).doing("list", root)? {
         let name = entry.doing("list", root)?.file_name();
-        only_beginnings &= match name.to_str() {
-            Some("README.txt") => true,
+        let beginning = match name.to_str() {
+            Some("README.txt") => fs::read(root.join("README.txt")).is_ok_and(|text| text == README.as_bytes()),
             Some("data") => fs::read_dir(root.join("data")).doing("list", root)?.next().is_none(),
             Some("custody") => {
-                let ledger = root.join(LEDGER);
-                !ledger.exists() || fs::metadata(&ledger).doing("look at", &ledger)?.len() == 0
+                let names = fs::read_dir(root.join("custody")).doing("list", root)?;
+                let known = ["case.toml", "case.toml.part", "ledger.jsonl"];
+                let mut only_known = true;
+                for entry in names {
+                    only_known &= known.iter().any(|name| entry.as_ref().is_ok_and(|entry| entry.file_name() == *name));
+                }
+                only_known && !is_begun(root)
             }
-            _ => false,
+            Some(name) => unfinished(name),
+            None => false,
         };
+        if !beginning {
+            return Ok(false);
+        }
     }
-    Ok(only_beginnings)
+    Ok(true)
 }
 
 /// Writes a file durably under a name that must not be taken by other bytes.
@@ -342,18 +398,14 @@ fn write_once(path: &Path, bytes: &[u8]) -> Result<(), CaseError> {
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o444).open(&part).doing("create", &part)?;
     file.write_all(bytes).doing("write", &part)?;
     file.sync_all().doing("flush", &part)?;
-    let outcome = match fs::hard_link(&part, path) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            if fs::read(path).doing("read", path)? == bytes {
-                Ok(())
-            } else {
-                Err(CaseError::AlreadyWritten { path: path.to_owned() })
-            }
+    match name_without_replacing(CWD, &part, CWD, path) {
+        Err(Errno::EXIST) => {
+            let same = fs::read(path).doing("read", path)? == bytes;
+            fs::remove_file(&part).doing("discard", &part)?;
+            if same { Ok(()) } else { Err(CaseError::AlreadyWritten { path: path.to_owned() }) }
         }
         other => other.doing("name", path),
-    };
-    fs::remove_file(&part).doing("discard", &part)?;
-    outcome
+    }
 }
 
 fn sync_folder(folder: &Path) -> Result<(), CaseError> {

@@ -156,6 +156,65 @@ fn a_ledger_cut_at_any_byte_of_its_last_line_goes_on() {
     }
 }
 
+/// Closing a torn line is itself an append that a crash can cut short, any number of times over.
+#[test]
+fn a_recovery_cut_at_any_byte_is_recovered_from() {
+    let (_folder, root) = new_case();
+    let ledger = root.join(LEDGER);
+    let whole = fs::read(&ledger).unwrap();
+    let torn = [&whole[..], b"{\"at\":\"2026-03-0"].concat();
+    fs::write(&ledger, &torn).unwrap();
+    drop(CaseWriter::open(&root).unwrap());
+    let recovered = fs::read(&ledger).unwrap();
+    for cut in torn.len()..recovered.len() {
+        fs::write(&ledger, &recovered[..cut]).unwrap();
+        let mut case = CaseWriter::open(&root).unwrap();
+        case.append(gap("after")).unwrap();
+        let tree_root = case.ledger_tree().root();
+        drop(case);
+        assert_eq!(CaseWriter::open(&root).unwrap().ledger_tree().root(), tree_root, "cut at {cut}");
+        assert_eq!(entries(&root).last(), Some(&gap("after")), "cut at {cut}");
+        assert!(fs::read(&ledger).unwrap().starts_with(&recovered[..cut]), "what was torn stays, cut at {cut}");
+    }
+}
+
+/// A power cut can lose any block of an append that was not flushed, and keep the ones after it.
+#[test]
+fn a_hole_that_a_power_cut_left_in_the_last_append_is_accounted_for() {
+    let (_folder, root) = new_case();
+    let ledger = root.join(LEDGER);
+    let acknowledged = fs::read(&ledger).unwrap();
+    let mut case = CaseWriter::open(&root).unwrap();
+    case.append_all((0..4).map(|number| gap(&number.to_string())).collect()).unwrap();
+    drop(case);
+    let whole = fs::read(&ledger).unwrap();
+    for from in (acknowledged.len()..whole.len()).step_by(7) {
+        for to in [from + 2, from + 100, whole.len()] {
+            let mut holed = whole.clone();
+            let to = to.min(holed.len());
+            if to - from < 2 {
+                continue;
+            }
+            holed[from..to].fill(0);
+            fs::write(&ledger, &holed).unwrap();
+            let mut case = CaseWriter::open(&root).unwrap();
+            case.append(gap("after")).unwrap();
+            drop(case);
+            assert_eq!(entries(&root).last(), Some(&gap("after")), "{from}..{to}");
+            assert!(fs::read(&ledger).unwrap().starts_with(&acknowledged));
+        }
+    }
+}
+
+#[test]
+fn an_event_too_long_for_any_reader_is_not_written() {
+    let (_folder, root) = new_case();
+    let mut case = CaseWriter::open(&root).unwrap();
+    assert!(case.append(gap(&"x".repeat(5 * 1024 * 1024))).is_err());
+    case.append(gap("after")).unwrap();
+    assert_eq!(entries(&root).last(), Some(&gap("after")));
+}
+
 #[test]
 fn every_changed_bit_before_the_last_line_is_noticed() {
     let (_folder, root) = new_case();
@@ -222,6 +281,34 @@ fn an_interrupted_run_is_recorded_and_what_it_left_half_stored_is_discarded() {
 }
 
 #[test]
+fn a_thousand_half_stored_files_take_as_many_lines_as_they_need() {
+    let (_folder, root) = new_case();
+    let mut case = CaseWriter::open(&root).unwrap();
+    case.begin_run().unwrap();
+    case.append(started(1)).unwrap();
+    drop(case);
+    for number in 0..2_100 {
+        fs::write(root.join(format!("data/{number:05}.json")), b"half").unwrap();
+    }
+    CaseWriter::open(&root).unwrap().begin_run().unwrap();
+    let discarded: Vec<usize> = entries(&root)
+        .iter()
+        .filter_map(|event| if let Event::CollectionInterrupted(it) = event { Some(it.discarded.len()) } else { None })
+        .collect();
+    assert_eq!(discarded, [1000, 1000, 100]);
+}
+
+#[test]
+fn a_file_that_never_got_its_name_is_discarded_even_after_a_finished_run() {
+    let (_folder, root) = new_case();
+    let temporary = root.join("data/~part-1-1");
+    fs::write(&temporary, b"half").unwrap();
+    fs::write(root.join("data/note.txt"), b"somebody's").unwrap();
+    CaseWriter::open(&root).unwrap().begin_run().unwrap();
+    assert!(!temporary.exists() && root.join("data/note.txt").exists());
+}
+
+#[test]
 fn a_finished_run_is_not_taken_for_an_interrupted_one() {
     let (_folder, root) = new_case();
     let mut case = CaseWriter::open(&root).unwrap();
@@ -277,6 +364,48 @@ fn a_case_whose_making_was_cut_off_is_made_again() {
 }
 
 #[test]
+fn a_case_whose_first_line_was_cut_short_is_made_again() {
+    let (_folder, root) = new_case();
+    let whole = fs::read(root.join(LEDGER)).unwrap();
+    fs::write(root.join("README.txt.part"), b"half").unwrap();
+    for cut in 0..whole.len() {
+        fs::write(root.join(LEDGER), &whole[..cut]).unwrap();
+        drop(CaseWriter::create(&root, &identity(), &tool()).unwrap());
+        assert!(matches!(entries(&root).as_slice(), [Event::CaseOpened(_)]), "cut at {cut}");
+    }
+    assert!(matches!(CaseWriter::create(&root, &identity(), &tool()), Err(CaseError::NotACase { .. })));
+}
+
+#[test]
+fn a_folder_that_only_looks_like_the_beginning_of_a_case_is_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("README.txt"), "mine").unwrap();
+    assert!(matches!(CaseWriter::create(folder.path(), &identity(), &tool()), Err(CaseError::NotACase { .. })));
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("custody")).unwrap();
+    fs::write(folder.path().join("custody/visitors.txt"), "mine").unwrap();
+    assert!(matches!(CaseWriter::create(folder.path(), &identity(), &tool()), Err(CaseError::NotACase { .. })));
+    assert_eq!(fs::read(folder.path().join("custody/visitors.txt")).unwrap(), b"mine");
+}
+
+#[test]
+fn of_two_that_make_a_case_at_once_one_is_refused_and_the_case_is_whole() {
+    for _ in 0..20 {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().join("case");
+        let made: Vec<bool> = std::thread::scope(|scope| {
+            let makers: Vec<_> =
+                (0..4).map(|_| scope.spawn(|| CaseWriter::create(&root, &identity(), &tool()).is_ok())).collect();
+            makers.into_iter().map(|maker| maker.join().unwrap()).collect()
+        });
+        assert_eq!(made.iter().filter(|made| **made).count(), 1, "{made:?}");
+        let opened = entries(&root);
+        let [Event::CaseOpened(opened)] = opened.as_slice() else { panic!("{opened:?}") };
+        assert_eq!(opened.case_toml_sha256, Sha256Hash::of(&fs::read(root.join(CASE_TOML)).unwrap()));
+    }
+}
+
+#[test]
 fn two_writers_at_once_are_refused() {
     let (_folder, root) = new_case();
     let case = CaseWriter::open(&root).unwrap();
@@ -294,4 +423,39 @@ fn a_planted_link_is_not_followed_out_of_the_case() {
     let case = CaseWriter::open(&root).unwrap();
     assert!(case.staging().stage(&path(1)).is_err());
     assert_eq!(fs::read_dir(&outside).unwrap().count(), 0);
+}
+
+#[test]
+fn a_planted_link_does_not_lead_a_tag_file_out_of_the_case() {
+    let (folder, root) = new_case();
+    let outside = folder.path().join("outside");
+    fs::create_dir(&outside).unwrap();
+    std::os::unix::fs::symlink(&outside, root.join("custody/seals")).unwrap();
+    let mut case = CaseWriter::open(&root).unwrap();
+    assert!(case.begin_tag_file("custody/seals/0001.json").is_err());
+    assert_eq!(fs::read_dir(&outside).unwrap().count(), 0);
+}
+
+#[test]
+fn a_pipe_in_the_place_of_the_ledger_is_refused_and_not_waited_for() {
+    let (_folder, root) = new_case();
+    fs::remove_file(root.join(LEDGER)).unwrap();
+    rustix::fs::mknodat(rustix::fs::CWD, root.join(LEDGER), rustix::fs::FileType::Fifo, 0o644.into(), 0).unwrap();
+    assert!(matches!(CaseWriter::open(&root), Err(CaseError::Malformed { .. })));
+}
+
+#[test]
+fn what_an_attempt_to_seal_made_read_only_takes_evidence_again() {
+    let (_folder, root) = new_case();
+    let mut case = CaseWriter::open(&root).unwrap();
+    let first = pending(&case, 1, b"one");
+    case.commit(vec![first]).unwrap();
+    // An administrator may be allowed to set the flags; then they must go away again, too.
+    case.protect(true).unwrap();
+    drop(case);
+    let mut case = CaseWriter::open(&root).unwrap();
+    let second = pending(&case, 2, b"two");
+    let committed = case.commit(vec![second]);
+    let _flags = std::process::Command::new("chattr").args(["-R", "-i", "-a"]).arg(&root).output();
+    assert!(matches!(committed.unwrap().as_slice(), [Committed::Stored(_)]));
 }

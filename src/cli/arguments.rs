@@ -143,9 +143,10 @@ impl ScopeArguments {
             (self.end.as_ref(), Bound::End, identity.window.end()),
         ];
         for (text, bound, kept) in bounds {
-            if let Some(text) = text.filter(|text| !Self::is_relative(text))
-                && parse_bound(text, bound, now)? != kept
-            {
+            let Some(text) = text.filter(|text| !Self::is_relative(text)) else { continue };
+            // Today's date as the end means now, which is another instant each time as well.
+            let given = parse_bound(text, bound, now)?;
+            if given != kept && given != now {
                 return Ok(true);
             }
         }
@@ -241,6 +242,7 @@ mod tests {
     fn the_same_command_line_goes_on_though_its_span_counts_back_from_another_now() {
         assert!(!refused("--case-number IR-1 --examiner A --start -48h --end 2026-03-02T10:00:00Z --region us-east-1"));
         assert!(!refused(""));
+        assert!(!refused("--end 2026-03-02"), "today's date means now");
     }
 
     #[test]
@@ -257,7 +259,7 @@ mod tests {
             "--case-number IR-2",
             "--examiner B",
             "--start 2026-03-01",
-            "--end 2026-03-02",
+            "--end 2026-03-01",
             "--region us-west-2",
             "--source ebs",
             "--lookup-events",

@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use crate::acquire::{CollectOutcome, Progress, RunContext, Stop, StopSwitch, collect};
+use crate::acquire::{CollectOutcome, Notice, Progress, RunContext, Stop, StopSwitch, collect};
 use crate::case::event::Gap;
 use crate::case::summary::{SummaryRow, summarize};
 use crate::case::{CaseFolder, CaseWriter, read_identity};
@@ -106,8 +106,7 @@ pub(super) fn run(arguments: &CollectArguments, output: &Output) -> Result<Exit,
 /// The identity of the case in the folder, if there is one; what was given must not contradict it.
 fn existing_case(arguments: &CollectArguments, now: Timestamp) -> Result<Option<crate::case::CaseIdentity>, CliError> {
     // A folder whose making was cut off before its ledger began is made again.
-    let begun = std::fs::metadata(arguments.folder.join(crate::case::LEDGER)).is_ok_and(|ledger| ledger.len() > 0);
-    if !begun {
+    if !crate::case::is_begun(&arguments.folder) {
         return Ok(None);
     }
     let identity = read_identity(&CaseFolder::open(&arguments.folder)?)?;
@@ -210,6 +209,7 @@ fn text(collected: &Collected<'_>, verbose: bool) -> String {
         lines.push(Output::bold(&format!("Not had ({})", gaps.len())));
         lines.extend(gaps.into_iter().map(gap_line));
     }
+    lines.extend(notice_lines(&outcome.notices));
     lines.extend([
         String::new(),
         format!("First verification: {}", sentence(collected.verification)),
@@ -218,6 +218,16 @@ fn text(collected: &Collected<'_>, verbose: bool) -> String {
         format!("Next: caselock verify {}", collected.case),
     ]);
     lines.join("\n")
+}
+
+/// What is notable, one thing a line.
+pub(super) fn notice_lines(notices: &[Notice]) -> Vec<String> {
+    let mut lines = Vec::new();
+    if !notices.is_empty() {
+        lines.extend([String::new(), Output::bold(&format!("Notable ({})", notices.len()))]);
+        lines.extend(notices.iter().map(|notice| format!("  {} [{}]", printable(&notice.text), notice.source)));
+    }
+    lines
 }
 
 #[cfg(test)]

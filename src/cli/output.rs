@@ -1,8 +1,12 @@
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is the one place that prints")]
+//! The one place that prints.
+//!
+//! Whatever text comes from evidence, names or the command line, nothing of it reaches the terminal as a control.
 
 use std::io::{IsTerminal as _, Write as _};
 
 use serde::Serialize;
+
+use crate::model::printable;
 
 use super::failure::CliError;
 use super::{Exit, OutputArguments};
@@ -61,56 +65,97 @@ impl Output {
 
     /// Text in bold, where it is shown to a person.
     pub(super) fn bold(text: &str) -> String {
-        if Self::colours() { format!("\u{1b}[1m{text}\u{1b}[0m") } else { text.to_owned() }
+        format!("{BOLD}{text}{PLAIN}")
     }
 
     /// Prints a result as text, or as JSON when that was asked for.
     pub(super) fn result<T: Serialize>(&self, value: &T, text: impl FnOnce() -> String) -> Result<(), CliError> {
         let printed = if self.json {
-            serde_json::to_string_pretty(value).map_err(|error| CliError::new(Exit::Failed, &error))?
+            escaped_json(&serde_json::to_string_pretty(value).map_err(|error| CliError::new(Exit::Failed, &error))?)
         } else {
-            text()
+            for_terminal(&text(), Self::colours())
         };
+        Self::print(&printed);
+        Ok(())
+    }
+
+    fn print(text: &str) {
         let mut out = std::io::stdout().lock();
         // A reader that has gone away, such as `head`, is no failure of the command.
-        let _written = writeln!(out, "{}", printed.trim_end()).and_then(|()| out.flush());
-        Ok(())
+        let _written = writeln!(out, "{}", text.trim_end()).and_then(|()| out.flush());
+    }
+
+    fn say(text: &str) {
+        // Where nobody can be told, the work goes on.
+        let _written = writeln!(std::io::stderr().lock(), "{}", for_terminal(text, Self::colours()));
     }
 
     /// Says something on the way, to standard error.
     pub(super) fn note(&self, text: &str) {
         if !self.quiet {
-            eprintln!("{text}");
+            Self::say(text);
         }
     }
 
     /// A plain line of progress, to standard error.
     pub(super) fn line(text: &str) {
-        eprintln!("{text}");
+        Self::say(text);
     }
 
     /// Explains an error.
     pub(super) fn error(&self, error: &CliError) {
         let mut lines = error.what.iter();
         if let Some(first) = lines.next() {
-            eprintln!("error: {first}");
+            Self::say(&format!("error: {first}"));
         }
         for cause in lines {
-            eprintln!("  because: {cause}");
+            Self::say(&format!("  because: {cause}"));
         }
         if let Some(evidence) = &error.evidence {
-            eprintln!("  evidence: {evidence}");
+            Self::say(&format!("  evidence: {evidence}"));
         }
         if let Some(next) = &error.next {
-            eprintln!("  next: {next}");
+            Self::say(&format!("  next: {next}"));
         }
         if self.json {
             let document = serde_json::json!({
                 "error": error.what, "evidence": error.evidence, "next": error.next,
             });
-            println!("{document:#}");
+            Self::print(&escaped_json(&format!("{document:#}")));
         }
     }
+}
+
+/// Where bold begins and ends, until it is known whether the terminal shows it. No text has these characters: Unicode assigns them to
+/// nothing, for good.
+const BOLD: char = '\u{fdd0}';
+const PLAIN: char = '\u{fdd1}';
+
+/// Text as a terminal may have it: line breaks are the only control, and bold the only escape.
+fn for_terminal(text: &str, colours: bool) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for (at, line) in text.split('\n').enumerate() {
+        if at > 0 {
+            safe.push('\n');
+        }
+        safe.push_str(&printable(line));
+    }
+    let (bold, plain) = if colours { ("\u{1b}[1m", "\u{1b}[0m") } else { ("", "") };
+    safe.replace(BOLD, bold).replace(PLAIN, plain)
+}
+
+/// JSON without the characters that a terminal could take for controls, which JSON itself leaves as they are.
+fn escaped_json(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c != '\n' && printable(c.encode_utf8(&mut [0; 4])) != String::from(c) {
+            // All of them are in the basic plane, where one escape is one character.
+            safe.push_str(&format!("\\u{:04x}", u32::from(c)));
+        } else {
+            safe.push(c);
+        }
+    }
+    safe
 }
 
 /// Text broken to the width of the terminal, every line after `indent`.
@@ -157,6 +202,21 @@ pub(super) fn thousands(count: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nothing_but_line_breaks_and_bold_controls_a_terminal() {
+        let hostile = format!("{}\u{1b}[2J\u{9b}1m\r\u{202e}\nnext", Output::bold("title"));
+        assert_eq!(for_terminal(&hostile, false), "title\\u{1b}[2J\\u{9b}1m\\u{d}\\u{202e}\nnext");
+        assert_eq!(for_terminal(&Output::bold("title"), true), "\u{1b}[1mtitle\u{1b}[0m");
+    }
+
+    #[test]
+    fn json_stays_the_same_value() {
+        let value = serde_json::json!({ "name": "\u{9b}31m \u{7f} \u{202e} é \u{1b}" });
+        let printed = escaped_json(&format!("{value:#}"));
+        assert!(!printed.contains(|c: char| c != '\n' && c.is_control()) && !printed.contains('\u{202e}'), "{printed}");
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&printed).unwrap(), value);
+    }
 
     #[test]
     fn sizes_and_counts_read_well() {

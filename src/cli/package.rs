@@ -42,13 +42,20 @@ pub(super) fn run(arguments: &PackageArguments, output: &Output) -> Result<Exit,
             .next("Run `caselock verify` on the case; a case must be sealed before it is packaged.")
     })?;
     let name = package.path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    writer.append(Event::PackageCreated(PackageCreated {
-        file: name,
-        size: package.size,
-        sha256: package.sha256,
-        seal: package.seal.clone(),
-        tool: this_tool(),
-    }))?;
+    // Writing the same package again, as after an attempt that was cut off, is no other act.
+    let mut recorded = false;
+    writer.read_ledger(&mut |line| {
+        recorded |= matches!(&line.entry.event, Event::PackageCreated(created) if created.sha256 == package.sha256 && created.file == name);
+    })?;
+    if !recorded {
+        writer.append(Event::PackageCreated(PackageCreated {
+            file: name,
+            size: package.size,
+            sha256: package.sha256,
+            seal: package.seal.clone(),
+            tool: this_tool(),
+        }))?;
+    }
     let written = Written {
         path: package.path.display().to_string(),
         size: package.size,

@@ -36,6 +36,12 @@ impl Timestamp {
         Self(self.0.checked_add_signed(TimeDelta::seconds(seconds)).unwrap_or(self.0))
     }
 
+    /// The start of this instant's second.
+    #[must_use]
+    pub fn floor_second(self) -> Self {
+        Self(self.0.with_nanosecond(0).unwrap_or(self.0))
+    }
+
     /// The start of this instant's hour.
     #[must_use]
     pub fn floor_hour(self) -> Self {

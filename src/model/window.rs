@@ -134,6 +134,8 @@ impl Window {
 
     /// Reads both ends as people write them; no `end` means now. Nothing of the window may lie in the future.
     pub fn parse(start: &str, end: Option<&str>, now: Timestamp) -> Result<Self, WindowError> {
+        // Whole seconds are what AWS's own times have, and what people can read out.
+        let now = now.floor_second();
         let start = parse_bound(start, Bound::Start, now)?;
         let end = end.map_or(Ok(now), |end| parse_bound(end, Bound::End, now))?;
         if start > now {
@@ -198,6 +200,12 @@ mod tests {
     fn a_span_counts_back_from_now_and_no_end_means_now() {
         let window = Window::parse("-48h", None, now()).unwrap();
         assert_eq!(window.to_string(), "2026-02-28T12:00:00Z to 2026-03-02T12:00:00Z");
+    }
+
+    #[test]
+    fn now_is_cut_to_the_second() {
+        let now = at("2026-03-02T12:00:00.789Z");
+        assert_eq!(Window::parse("-1h", None, now).unwrap().to_string(), "2026-03-02T11:00:00Z to 2026-03-02T12:00:00Z");
     }
 
     #[test]

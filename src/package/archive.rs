@@ -74,6 +74,11 @@ impl Archive {
         let mut aside = path.as_os_str().to_owned();
         aside.push(".directory");
         let aside = PathBuf::from(aside);
+        // The package's own lock is held, so that what lies there was left by a run that was cut off.
+        match fs::remove_file(&aside) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error).doing("discard the unfinished", &aside),
+            _ => {}
+        }
         let directory = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&aside);
         let directory = directory.doing("create", &aside)?;
         // It lives on without a name, and is gone with this process however that ends.

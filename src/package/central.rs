@@ -195,7 +195,7 @@ impl<'a> DirectoryReader<'a> {
         let [_, _, flags_low, flags_high, method_low, method_high, ..] = repeated;
         let (crc, compressed, size) = (fields.u32()?, fields.u32()?, fields.u32()?);
         let (name_length, extra_length, comment_length) = (fields.u16()?, fields.u16()?, fields.u16()?);
-        let (disk, _internal, external, offset) = (fields.u16()?, fields.u16()?, fields.u32()?, fields.u32()?);
+        let (disk, internal, external, offset) = (fields.u16()?, fields.u16()?, fields.u32()?, fields.u32()?);
         if (flags_low, flags_high) != (0, 0) {
             return fault(at, "a member is encrypted, streamed or otherwise flagged");
         }
@@ -205,8 +205,8 @@ impl<'a> DirectoryReader<'a> {
         if name_length > NAME_LIMIT || extra_length > 32 || (comment_length, disk) != (0, 0) {
             return fault(at, "a member has a comment, too long a name or more than a zip64 field");
         }
-        if !is_regular(made_by, external) {
-            return fault(at, "a member is a link, a folder or a device");
+        if !is_plain_file(made_by, internal, external) {
+            return fault(at, "a member is a link, a folder or a device, or has other rights than to be read");
         }
         let name = match std::str::from_utf8(self.read(name_length.into())?) {
             Ok(name) => name.to_owned(),
@@ -235,14 +235,13 @@ impl<'a> DirectoryReader<'a> {
     }
 }
 
-/// Whether the attributes are those of a regular file. On systems without modes, a folder has a bit of its own.
-fn is_regular(made_by: u16, external: u32) -> bool {
-    const KIND: u32 = 0o170_000;
-    const REGULAR: u32 = 0o100_000;
-    const DOS_FOLDER: u32 = 0x10;
-    let kind = (external >> 16) & KIND;
-    let by_unix = made_by >> 8 == 3;
-    external & DOS_FOLDER == 0 && (kind == REGULAR || (kind == 0 && !by_unix))
+/// Whether the attributes are the ones that every member of a package has: a regular file that everybody may read, by a Unix system.
+///
+/// An unpacking program goes by them: a member must not become a link, a program or a file with rights of its own.
+fn is_plain_file(made_by: u16, internal: u16, external: u32) -> bool {
+    const READABLE_FILE: u32 = 0o100_444 << 16;
+    const UNIX: u16 = 3;
+    (made_by >> 8, internal, external) == (UNIX, 0, READABLE_FILE)
 }
 
 /// The zip64 field of a header: the values that do not fit into four bytes, in their order.

@@ -10,8 +10,8 @@ use rustix::fs::{CWD, FlockOperation, RenameFlags, flock, renameat_with};
 use rustix::io::Errno;
 
 use crate::case::merkle::MerkleTree;
-use crate::case::{CaseFiles, CaseFolder, Found, LEDGER, read_bounded, read_identity};
-use crate::model::{Sha256Hash, Sha256Hasher};
+use crate::case::{CaseFiles, CaseFolder, Found, LEDGER, name_without_replacing, read_bounded, read_identity};
+use crate::model::{HashingReader, Sha256Hash, Sha256Hasher};
 use crate::seal::manifest::{Lists, ManifestReader};
 use crate::seal::{MANIFEST, SealFile, SealNumbers, SealStatement, SignatureProblem, TAG_MANIFEST, verify_signature};
 
@@ -44,27 +44,53 @@ pub struct PackageSummary {
 /// Writes the package of a sealed case to `out`: exactly what the latest complete seal covers, and the seals up to it.
 ///
 /// The same sealed case gives the same bytes, wherever its folder lies and however often it was packaged. Every file is hashed on
-/// the way; one that is not what the seal covers stops the writing, and nothing is left at `out`.
+/// the way; one that is not what the seal covers stops the writing, and nothing is left at `out`. A package that lies at `out` already is
+/// left as it is: fine if it is this one, so that an attempt that was cut off is simply made again, and an error if it is not.
 pub fn write_package(case: &CaseFolder, out: &Path) -> Result<PackageSummary, PackageError> {
     let name = file_name(out)?;
     let list = with_suffix(out, ".sha256");
-    for taken in [out, &list] {
-        if taken.symlink_metadata().is_ok() {
-            return Err(PackageError::Exists { path: taken.to_owned() });
-        }
+    // The list is written last, so that it is never there alone.
+    if list.symlink_metadata().is_ok() && out.symlink_metadata().is_err() {
+        return Err(PackageError::Exists { path: list });
     }
     let sealed = Contents::of(case)?;
     let part = Part::create(out)?;
     let Written { members: files, size, sha256 } = write_members(case, &sealed, &part)?;
     part.file.set_permissions(fs::Permissions::from_mode(0o444)).doing("protect", &part.path)?;
     part.file.sync_all().doing("flush", &part.path)?;
-    part.name(out)?;
+    match part.name(out) {
+        Err(PackageError::Exists { .. }) if holds(out, &sha256)? => {}
+        other => other?,
+    }
     let line = format!("{sha256}  {name}\n");
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o444).open(&list).doing("create", &list)?;
-    file.write_all(line.as_bytes()).and_then(|()| file.sync_all()).doing("write", &list)?;
+    write_list(&list, &line)?;
     let folder = out.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     File::open(folder).and_then(|folder| folder.sync_all()).doing("flush", folder)?;
     Ok(PackageSummary { path: out.to_owned(), size, sha256, files, seal: sealed.seal_path })
+}
+
+fn holds(path: &Path, sha256: &Sha256Hash) -> Result<bool, PackageError> {
+    let file = File::open(path).doing("open", path)?;
+    Ok(HashingReader::new(file).finish().doing("read", path)?.0 == *sha256)
+}
+
+/// Writes the package's SHA-256 beside it. It has its name only once it is whole.
+fn write_list(path: &Path, line: &str) -> Result<(), PackageError> {
+    let part = with_suffix(path, ".part");
+    match fs::remove_file(&part) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error).doing("discard the unfinished", &part),
+        _ => {}
+    }
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o444).open(&part).doing("create", &part)?;
+    file.write_all(line.as_bytes()).and_then(|()| file.sync_all()).doing("write", &part)?;
+    match name_without_replacing(CWD, &part, CWD, path) {
+        Err(Errno::EXIST) => {
+            let same = fs::read(path).doing("read", path)? == line.as_bytes();
+            fs::remove_file(&part).doing("discard", &part)?;
+            if same { Ok(()) } else { Err(PackageError::Exists { path: path.to_owned() }) }
+        }
+        other => other.doing("name", path),
+    }
 }
 
 /// The name of a package's top folder: the case number with everything but letters, digits, `.`, `_` and `-` as `-`.
@@ -258,7 +284,13 @@ impl Members<'_> {
         let place = self.case.describe(path);
         let size = match bytes {
             Some(bytes) => bytes,
-            None => place.symlink_metadata().doing("look at", &place)?.len(),
+            None => match place.symlink_metadata() {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    let problem = "the seal covers it, and it is not there".to_owned();
+                    return Err(PackageError::NotAsSealed { path: place, problem });
+                }
+                found => found.doing("look at", &place)?.len(),
+            },
         };
         self.archive.begin_member(&format!("{}/{path}", self.top), size)?;
         let mut reader = self.case.open(path)?.take(bytes.unwrap_or(u64::MAX));

@@ -176,7 +176,7 @@ fn write_bag(
     write(writer, "bag-info.txt", bag::bag_info(&identity, totals, at, tool).as_bytes())?;
     write(writer, VERIFY_TXT, bag::verify_text(&identity, totals, &manifest_sha256, key).as_bytes())?;
     write(writer, ALLOWED_SIGNERS, bag::allowed_signers(key).as_bytes())?;
-    writer.protect_payload()?;
+    writer.protect(false)?;
     let mut hashes = Vec::new();
     for path in TAG_FILES {
         hashes.push((path, hash_file(files, path)?));

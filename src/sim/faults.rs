@@ -8,6 +8,8 @@ use std::time::Duration;
 pub(super) enum Effect {
     /// The caller is not allowed to.
     Deny,
+    /// The caller's session has expired.
+    Expire,
     /// The service asks for patience.
     Throttle,
     /// The body ends after this many bytes although more were announced.
@@ -46,6 +48,12 @@ impl Fault {
     #[must_use]
     pub fn deny(action: &str) -> Self {
         Self::new(action, Effect::Deny)
+    }
+
+    /// Answers, in the service's own way, that the caller's session has expired.
+    #[must_use]
+    pub fn expire(action: &str) -> Self {
+        Self::new(action, Effect::Expire)
     }
 
     /// Answers with the service's own request for fewer requests.

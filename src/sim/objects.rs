@@ -113,6 +113,12 @@ impl Objects {
         bucket.created = created;
     }
 
+    /// Removes a bucket with everything in it. Says whether there was one.
+    #[must_use]
+    pub fn delete_bucket(&self, name: &str) -> bool {
+        self.write().remove(name).is_some()
+    }
+
     /// Sets a bucket's resource policy.
     pub fn set_policy(&self, bucket: &str, policy: Option<String>) {
         if let Some(bucket) = self.write().get_mut(bucket) {

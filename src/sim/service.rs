@@ -15,6 +15,7 @@ use http::StatusCode;
 /// Who asks: the only principal the account knows.
 pub(super) const CALLER_ARN: &str = "arn:aws:sts::111122223333:assumed-role/incident-response/responder";
 
+const EXPIRED: &str = "The security token included in the request is expired";
 const WRONG_SIGNATURE: &str = "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key and signing method. Consult the service documentation for details.";
 
 /// An answer of one of the services other than S3.
@@ -50,6 +51,8 @@ pub(super) enum Objection {
     WrongSignature,
     /// It is refused by fault injection.
     Denied,
+    /// Its session has expired, by fault injection.
+    Expired,
     /// It is throttled by fault injection.
     Throttled,
     /// It is refused with a status, a code and a message by fault injection.
@@ -119,6 +122,11 @@ impl Protocol {
                 format!("You are not authorized to perform this operation. {denied}"),
             ),
             (Self::Sts, Objection::Denied) => (StatusCode::FORBIDDEN, "AccessDenied", denied),
+            (Self::CloudTrail | Self::Logs, Objection::Expired) => {
+                (StatusCode::BAD_REQUEST, "ExpiredTokenException", EXPIRED.to_owned())
+            }
+            (Self::Ec2, Objection::Expired) => (StatusCode::BAD_REQUEST, "RequestExpired", "Request has expired.".to_owned()),
+            (Self::Sts, Objection::Expired) => (StatusCode::FORBIDDEN, "ExpiredToken", EXPIRED.to_owned()),
             (Self::CloudTrail | Self::Logs, Objection::Throttled) => {
                 (StatusCode::BAD_REQUEST, "ThrottlingException", "Rate exceeded".to_owned())
             }

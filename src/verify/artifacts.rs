@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::case::event::{Artifact, ObjectOrigin, Origin, ResponseOrigin};
 use crate::case::ledger::LedgerState;
-use crate::case::{CaseError, CaseFiles, Found};
+use crate::case::{CaseError, CaseFiles, Found, is_temporary};
 use crate::cloudtrail::chain::StoredDigest;
 use crate::cloudtrail::gzip::{self, GzipProblem};
 use crate::cloudtrail::{Digest, DigestName, LogName, TrailEvent, find_trail_events};
@@ -49,6 +49,8 @@ pub(super) struct Checked {
     /// SHA-256 of every artifact, by the first half of its path's hash: a million of them take 50 MB, their paths would take 200.
     recorded: HashMap<[u8; 16], Sha256Hash>,
     foreign: Vec<(String, &'static str)>,
+    /// Files that are there and could not be read, and why.
+    unreadable: Vec<(String, String)>,
     twice: Vec<String>,
 }
 
@@ -108,6 +110,13 @@ fn work(files: &dyn CaseFiles, options: &Options<'_>, jobs: &Mutex<Receiver<Box<
     }
 }
 
+/// Whether the system could not read, rather than that something else lies there than should.
+fn is_trouble(error: &std::io::Error) -> bool {
+    use rustix::io::Errno;
+    let elsewhere = [Errno::NOENT, Errno::NOTDIR, Errno::LOOP, Errno::NXIO];
+    error.raw_os_error().is_some_and(|number| !elsewhere.contains(&Errno::from_raw_os_error(number)))
+}
+
 /// The first half of the hash of a path.
 fn short(path: &str) -> [u8; 16] {
     let hash = Sha256Hash::of(path.as_bytes());
@@ -120,11 +129,17 @@ impl Checked {
         self.recorded.get(&short(path)).copied()
     }
 
+    /// Whether nothing lies under `data/`.
+    pub(super) fn is_bare(&self) -> bool {
+        self.report.total == 0 && self.report.unlisted.is_empty() && self.foreign.is_empty()
+    }
+
     fn merge(&mut self, other: Self) {
         self.report.valid += other.report.valid;
         self.report.bytes += other.report.bytes;
         self.report.modified.extend(other.report.modified);
         self.report.missing.extend(other.report.missing);
+        self.unreadable.extend(other.unreadable);
         self.digests.extend(other.digests);
         self.logs.extend(other.logs);
         self.events.extend(other.events);
@@ -133,9 +148,16 @@ impl Checked {
 
     fn take(&mut self, files: &dyn CaseFiles, artifact: Artifact) {
         let path = artifact.path.as_str();
-        let Ok(mut reader) = files.open(path) else {
-            self.report.missing.push(path.to_owned());
-            return;
+        let mut reader = match files.open(path) {
+            Ok(reader) => reader,
+            Err(CaseError::Io { source, .. }) if is_trouble(&source) => {
+                self.unreadable.push((path.to_owned(), source.to_string()));
+                return;
+            }
+            Err(_) => {
+                self.report.missing.push(path.to_owned());
+                return;
+            }
         };
         let mut bytes = Vec::new();
         let limit = IN_MEMORY.min(artifact.size.saturating_add(1));
@@ -158,6 +180,8 @@ impl Checked {
                     self.report.modified.push(path.to_owned());
                 }
             }
+            // The disk's trouble, which says nothing about the bytes.
+            Err(error) if is_trouble(&error) => self.unreadable.push((path.to_owned(), error.to_string())),
             // There, but its bytes cannot be read back: not what was stored.
             Err(_) => self.report.modified.push(path.to_owned()),
         }
@@ -231,8 +255,13 @@ impl Checked {
         for (path, what) in &self.foreign {
             fail("foreign-file", path, &format!("It is {what}; a case holds regular files only."));
         }
+        for (path, why) in &self.unreadable {
+            let detail =
+                format!("It is there and could not be read: {why}. Read it from a copy, or mend the disk, and verify again.");
+            findings.push(Finding::new(Severity::Gap, "artifact-unreadable", path, &detail));
+        }
         for path in &self.report.unlisted {
-            if run_unfinished && !sealed {
+            if (run_unfinished || is_temporary(path)) && !sealed {
                 let detail = "No line of the ledger names it; the interrupted run left it, and the next one discards it.";
                 findings.push(Finding::new(Severity::Gap, "artifact-unrecorded", path, detail));
             } else {

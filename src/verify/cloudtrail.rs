@@ -3,14 +3,14 @@
 mod logs;
 mod timeline;
 mod trails;
+mod unreadable;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 
 use crate::case::CaseIdentity;
-use crate::case::event::GapReason;
-use crate::cloudtrail::TrailEvent;
 use crate::cloudtrail::chain::{Chain, MissingDigest, StoredDigest, check_chain};
 use crate::cloudtrail::coverage::{DELIVERY_LAG, HourStatus, count_hours, uncovered_ranges};
+use crate::cloudtrail::{DigestName, TrailEvent};
 use crate::model::{AccountId, Finding, Region, S3Location, Severity, TrailArn, Window};
 
 use super::Acts;
@@ -20,6 +20,7 @@ use super::report::{DigestCounts, LogCounts, TrailReport};
 use logs::LogVerdicts;
 use timeline::TrailTime;
 use trails::{Trail, Trails};
+use unreadable::Unreadable;
 
 /// What a chain is of: a trail's digests in one account and region. The bucket may change in mid-chain; the trail does not.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -42,24 +43,11 @@ struct Row {
     digest_status: HashMap<S3Location, HourStatus>,
 }
 
-/// Objects that a recorded gap says could not be fetched, though they may be there.
-fn unreadable(acts: &Acts) -> BTreeSet<&str> {
-    let gaps = acts.gaps.iter().filter(|gap| {
-        let absent = gap.error_code.as_deref().is_some_and(|code| matches!(code, "NoSuchKey" | "NotFound" | "NoSuchVersion"));
-        !absent
-            && matches!(
-                gap.reason,
-                GapReason::Denied | GapReason::Failed | GapReason::Archived | GapReason::ChangedDuringAcquisition
-            )
-    });
-    gaps.map(|gap| gap.what.as_str()).collect()
-}
-
 /// Verifies all of CloudTrail's evidence in the case.
 pub(super) fn check(checked: &Checked, identity: &CaseIdentity, acts: &Acts, findings: &mut Vec<Finding>) -> Vec<TrailReport> {
     let in_scope = identity.scope.sources.is_empty() || identity.scope.sources.iter().any(|source| source == "cloudtrail");
     let trails = Trails::read(checked, findings);
-    let unreadable = unreadable(acts);
+    let unreadable = Unreadable::of(&acts.gaps);
     let window = identity.window;
 
     let mut rows = chains(checked, &trails, acts, identity, findings);
@@ -74,10 +62,10 @@ pub(super) fn check(checked: &Checked, identity: &CaseIdentity, acts: &Acts, fin
     for row in &mut rows {
         let mut time = TrailTime::new(row, window, &trails, &events, acts.collected_until);
         for missing in standard_missing(row, window) {
-            let lost = !unreadable.contains(missing.location.to_string().as_str());
+            let lost = !unreadable.covers(&missing.location);
             time.missing(&missing, lost, findings);
         }
-        time.follow(row, findings);
+        time.follow(row, &unreadable, findings);
         times.push(time);
     }
     verdicts.judge_uncovered(&mut rows, &times, findings);
@@ -107,12 +95,7 @@ fn chains(checked: &Checked, trails: &Trails, acts: &Acts, identity: &CaseIdenti
         }
     }
     for digest in &checked.digests {
-        let of = ChainOf {
-            trail: digest.name.trail.clone(),
-            home_region: digest.name.home_region.clone(),
-            account: digest.name.account,
-            region: digest.name.region.clone(),
-        };
+        let of = ChainOf::of(&digest.name);
         let (standard, backfill) = stored.entry(of).or_default();
         if digest.name.backfill { backfill.push(digest.clone()) } else { standard.push(digest.clone()) }
     }
@@ -131,9 +114,9 @@ fn chains(checked: &Checked, trails: &Trails, acts: &Acts, identity: &CaseIdenti
     rows
 }
 
-fn report(row: Row, time: &TrailTime, window: Window, unreadable: &BTreeSet<&str>) -> TrailReport {
+fn report(row: Row, time: &TrailTime, window: Window, unreadable: &Unreadable<'_>) -> TrailReport {
     let counts = |chain: &Chain, missing: &[MissingDigest]| {
-        let gone = missing.iter().filter(|digest| unreadable.contains(digest.location.to_string().as_str())).count();
+        let gone = missing.iter().filter(|digest| unreadable.covers(&digest.location)).count();
         DigestCounts {
             verified: count(chain.digests.iter().filter(|digest| digest.verified).count()),
             invalid: count(chain.digests.iter().filter(|digest| !digest.verified).count()),
@@ -167,6 +150,16 @@ impl Trail {
 }
 
 impl ChainOf {
+    /// The chain that a digest of this name belongs to.
+    fn of(name: &DigestName) -> Self {
+        let DigestName { trail, home_region, account, region, .. } = name.clone();
+        Self { trail, home_region, account, region }
+    }
+
+    fn is_chain_of(&self, name: &DigestName) -> bool {
+        !name.backfill && *self == Self::of(name)
+    }
+
     fn is_of(&self, arn: &TrailArn) -> bool {
         arn.name() == self.trail && *arn.home_region() == self.home_region
     }

@@ -49,7 +49,7 @@ pub struct Report {
     pub cloudtrail: Vec<TrailReport>,
     /// What is wrong or notable, the weightiest first.
     pub findings: Vec<Finding>,
-    /// Everything the collection recorded as not had.
+    /// Everything that could not be had, in any run.
     pub gaps: Vec<GapReport>,
     /// How many failures are about the case itself, not about what happened in AWS.
     #[serde(skip)]

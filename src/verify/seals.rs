@@ -2,7 +2,6 @@
 
 use std::io::BufReader;
 
-use crate::case::ledger::LedgerState;
 use crate::case::{CaseError, CaseFiles, Found, LEDGER};
 use crate::model::{Finding, HashingReader, Severity, Sha256Hash};
 use crate::seal::manifest::{Lists, ManifestReader};
@@ -19,7 +18,6 @@ use super::report::{SealReport, SignatureState};
 pub(super) fn check(
     files: &dyn CaseFiles,
     acts: &Acts,
-    state: &LedgerState,
     checked: &Checked,
     allowed: Option<&AllowedSigners>,
     findings: &mut Vec<Finding>,
@@ -48,6 +46,13 @@ pub(super) fn check(
             let detail = format!("Seal number {expected} should stand here: a seal was taken away.");
             findings.push(Finding::new(Severity::Failure, "seal-missing", &seal.path, &detail));
         }
+        // A crash leaves this, but only as the last thing that happened; what it says is then not yet said.
+        if seal.statement.is_some() && seal.signature.is_none() && acts.sealing.as_ref() == Some(&seal.path) {
+            let detail = "It has no signature, and nothing came after: sealing was interrupted, or the signature was taken away. Seal again.";
+            findings.push(Finding::new(Severity::Gap, "seal-unsigned", &seal.path, detail));
+            reports.push(unsigned(seal));
+            continue;
+        }
         let (report, statement) = check_seal(seal, acts, previous, allowed, findings);
         if let Some(statement) = statement {
             check_bag(files, seal, &statement, checked, findings);
@@ -55,13 +60,12 @@ pub(super) fn check(
         previous = seal.statement.as_deref().map(Sha256Hash::of);
         reports.push(report);
     }
-    for (path, sealed) in &acts.sealed {
+    for path in acts.sealed.keys() {
         if !seals.iter().any(|seal| seal.path == *path) {
-            let last = sealed.last().is_some_and(|(lines, _)| *lines == state.lines);
-            let (severity, detail) = if last {
+            let (severity, detail) = if acts.sealing.as_ref() == Some(path) {
                 (
                     Severity::Gap,
-                    "The ledger's last line announces it: sealing was interrupted, or the seal was taken away. Seal again.",
+                    "The ledger announces it, and nothing came after: sealing was interrupted, or the seal was taken away. Seal again.",
                 )
             } else {
                 (Severity::Failure, "The ledger says that the case was sealed with it, and it is not there.")
@@ -80,6 +84,18 @@ pub(super) fn check(
     Ok(reports)
 }
 
+fn unsigned(seal: &SealFile) -> SealReport {
+    SealReport {
+        file: seal.path.clone(),
+        signature: SignatureState::Absent,
+        signer: None,
+        trusted: None,
+        timestamp: if seal.timestamp.is_some() { SignatureState::Unchecked } else { SignatureState::Absent },
+        time: None,
+        ledger_size: None,
+    }
+}
+
 fn check_seal(
     seal: &SealFile,
     acts: &Acts,
@@ -88,15 +104,7 @@ fn check_seal(
     findings: &mut Vec<Finding>,
 ) -> (SealReport, Option<SealStatement>) {
     let mut fail = |kind: &str, detail: &str| findings.push(Finding::new(Severity::Failure, kind, &seal.path, detail));
-    let mut report = SealReport {
-        file: seal.path.clone(),
-        signature: SignatureState::Absent,
-        signer: None,
-        trusted: None,
-        timestamp: if seal.timestamp.is_some() { SignatureState::Unchecked } else { SignatureState::Absent },
-        time: None,
-        ledger_size: None,
-    };
+    let mut report = unsigned(seal);
     let Some(bytes) = &seal.statement else {
         fail("seal-missing", "Its signature is there, the seal itself is not.");
         return (report, None);

@@ -8,7 +8,33 @@
     reason = "tests say what must hold by panicking, and plant what a crash, a hand or an intruder would"
 )]
 
+mod account;
+mod agreement;
+mod bad_input;
+mod demo;
+mod faults;
+mod json;
 mod package;
 mod peers;
+mod policy;
+mod reads_only;
+mod resume;
 mod sample;
 mod seal;
+mod secrets;
+mod strace;
+mod tamper;
+
+#[test]
+fn every_file_of_this_folder_is_listed_here() {
+    let here = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it");
+    let listed = include_str!("main.rs");
+    for entry in std::fs::read_dir(here).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        let module = name.strip_suffix(".rs").unwrap_or(&name);
+        assert!(
+            module == "main" || listed.contains(&format!("\nmod {module};\n")),
+            "tests/it/{name} is not a module of tests/it/main.rs, so its tests never run"
+        );
+    }
+}

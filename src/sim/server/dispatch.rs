@@ -122,6 +122,7 @@ impl Dispatcher {
                 Some(Objection::WrongSignature)
             }
             (_, Some(Effect::Deny)) => Some(Objection::Denied),
+            (_, Some(Effect::Expire)) => Some(Objection::Expired),
             (_, Some(Effect::Throttle)) => Some(Objection::Throttled),
             (_, Some(Effect::Refuse(status, code, message))) => Some(Objection::Refused(status, code, message)),
             _ => None,

@@ -1,6 +1,6 @@
 //! Every log that a verified digest lists, and every log that none lists.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 
 use crate::cloudtrail::coverage::HourStatus;
 use crate::cloudtrail::{ListedLog, LogFolder};
@@ -9,6 +9,7 @@ use crate::verify::artifacts::StoredLog;
 
 use super::Row;
 use super::timeline::TrailTime;
+use super::unreadable::Unreadable;
 
 /// How far a log's slot may lie outside the interval of the digest that lists it, in seconds.
 const SLOT_SLACK: i64 = 10 * 60;
@@ -17,14 +18,14 @@ const SLOT_SLACK: i64 = 10 * 60;
 #[derive(Debug)]
 pub(super) struct LogVerdicts<'a> {
     stored: &'a HashMap<S3Location, StoredLog>,
-    unreadable: &'a BTreeSet<&'a str>,
+    unreadable: &'a Unreadable<'a>,
     window: Window,
     listed: HashSet<S3Location>,
     verified: HashSet<S3Location>,
 }
 
 impl<'a> LogVerdicts<'a> {
-    pub(super) fn new(stored: &'a HashMap<S3Location, StoredLog>, unreadable: &'a BTreeSet<&'a str>, window: Window) -> Self {
+    pub(super) fn new(stored: &'a HashMap<S3Location, StoredLog>, unreadable: &'a Unreadable<'a>, window: Window) -> Self {
         Self { stored, unreadable, window, listed: HashSet::new(), verified: HashSet::new() }
     }
 
@@ -84,7 +85,7 @@ impl<'a> LogVerdicts<'a> {
                 if !in_window {
                     return None;
                 }
-                if self.unreadable.contains(log.location.to_string().as_str()) {
+                if self.unreadable.covers(&log.location) {
                     return Some(HourStatus::Unreadable);
                 }
                 fail("log-missing", "A signed digest lists it, and it is not there.");

@@ -7,6 +7,7 @@ use crate::model::{Finding, Severity, Timestamp, Window};
 
 use super::Row;
 use super::trails::{Status, Trails};
+use super::unreadable::Unreadable;
 
 /// How old the newest digest may be while the next is still due: an hour's interval and its delivery, which AWS takes up to 1.5 hours for.
 const FRESH: i64 = 150 * 60;
@@ -71,7 +72,7 @@ impl TrailTime {
     }
 
     /// Follows the chain from its oldest digest to its newest, and beyond to the end of the window.
-    pub(super) fn follow(&mut self, row: &Row, findings: &mut Vec<Finding>) {
+    pub(super) fn follow(&mut self, row: &Row, unreadable: &Unreadable<'_>, findings: &mut Vec<Finding>) {
         let mut known_until = None;
         for digest in &row.standard.digests {
             let end = digest.stored.name.end;
@@ -81,7 +82,9 @@ impl TrailTime {
                     // An empty starting digest spans the hour before logging began: it proves nothing about that hour.
                     let proves = content.previous.is_some() || !content.logs.is_empty();
                     if content.previous.is_none() {
-                        self.restart(known_until, if proves { content.start } else { end }, findings);
+                        let to = if proves { content.start } else { end };
+                        let hidden = unreadable.hides_digests(&row.of, known_until, Some(to));
+                        self.restart(known_until, to, hidden, findings);
                     }
                     if proves {
                         self.timeline.add(content.start, end, status);
@@ -97,11 +100,12 @@ impl TrailTime {
                 self.timeline.add(content.start, content.end, status);
             }
         }
-        self.tail(known_until, row.standard.digests.last(), findings);
+        let hidden = unreadable.hides_digests(&row.of, known_until, None);
+        self.tail(known_until, row.standard.digests.last(), hidden, findings);
     }
 
-    /// A chain begins at `to`; the chain before it, if any, ended at `from`.
-    fn restart(&mut self, from: Option<Timestamp>, to: Timestamp, findings: &mut Vec<Finding>) {
+    /// A chain begins at `to`; the chain before it, if any, ended at `from`. `hidden` when digests between could not be read.
+    fn restart(&mut self, from: Option<Timestamp>, to: Timestamp, hidden: bool, findings: &mut Vec<Finding>) {
         let needed_until = self.window.end().plus_seconds(DELIVERY_LAG);
         if to <= self.window.start() || from.is_some_and(|from| from >= needed_until) {
             return;
@@ -112,6 +116,10 @@ impl TrailTime {
             return;
         };
         if from >= to {
+            return;
+        }
+        if hidden {
+            self.unread(from, to, findings);
             return;
         }
         let stop = self
@@ -159,10 +167,21 @@ impl TrailTime {
         findings.push(Finding::new(Severity::Gap, "logging-off", &self.object, &detail));
     }
 
+    /// Digests of this time may be there, and could not be read.
+    fn unread(&mut self, from: Timestamp, to: Timestamp, findings: &mut Vec<Finding>) {
+        self.timeline.add(from, to, HourStatus::Unreadable);
+        let detail = format!("Its digests from {from} to {to} could not be read, so nothing proves that time; see the gaps.");
+        findings.push(Finding::new(Severity::Gap, "digests-unreadable", &self.object, &detail));
+    }
+
     /// From the newest digest to the end of the window.
-    fn tail(&mut self, newest: Option<Timestamp>, digest: Option<&CheckedDigest>, findings: &mut Vec<Finding>) {
+    fn tail(&mut self, newest: Option<Timestamp>, digest: Option<&CheckedDigest>, hidden: bool, findings: &mut Vec<Finding>) {
         let needed_until = self.window.end().plus_seconds(DELIVERY_LAG);
         let status_delivery = self.status.and_then(|status| status.latest_digest_delivery);
+        if hidden && newest.is_none_or(|from| from < needed_until) {
+            self.unread(newest.unwrap_or_else(|| self.window.start().floor_hour()), needed_until, findings);
+            return;
+        }
         let Some(mut from) = newest else {
             let (severity, kind, detail) = match status_delivery {
                 Some(delivered) if delivered > self.window.start() => (

@@ -89,6 +89,7 @@ impl Gate {
                     "User: {CALLER_ARN} is not authorized to perform: s3:{operation} on resource: \"arn:aws:s3:::{target}\" because no identity-based policy allows the s3:{operation} action"
                 ),
             )),
+            Some(Effect::Expire) => Err(S3Error::with_message(S3ErrorCode::ExpiredToken, "The provided token has expired.")),
             Some(Effect::Throttle) => Err(S3Error::with_message(S3ErrorCode::SlowDown, "Please reduce your request rate.")),
             Some(Effect::Refuse(status, code, message)) => {
                 let mut error = S3Error::with_message(S3ErrorCode::Custom(code.into()), message);

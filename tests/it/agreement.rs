@@ -1,0 +1,473 @@
+//! `aws cloudtrail validate-logs` and caselock over the same accounts, sound and tampered with.
+//!
+//! What AWS's own tool calls invalid is a failure here, on the same object. What it misses is found here as well.
+
+use std::collections::BTreeSet;
+use std::io::Write as _;
+use std::process::{Command, Stdio};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use caselock::sim::{Account, Scenario, StoredObject, TRAIL_BUCKET, Upload};
+use flate2::Compression;
+use flate2::read::GzDecoder;
+use flate2::write::GzEncoder;
+use serde_json::{Value, json};
+
+use crate::account::{Simulated, findings, last_hour, without_aws};
+use crate::peers;
+
+const HOME: &str = "us-east-1";
+
+/// What `validate-logs` says about one region.
+#[derive(Debug, Default)]
+struct Validated {
+    code: i32,
+    valid: BTreeSet<String>,
+    invalid: BTreeSet<String>,
+    text: String,
+}
+
+fn validate(simulated: &Simulated, region: &str) -> Validated {
+    let [start, end] = simulated.window(2, 2);
+    let credentials = simulated.server.credentials();
+    let mut command = Command::new(peers::aws());
+    without_aws(&mut command);
+    let output = command
+        .args(["cloudtrail", "validate-logs", "--verbose", "--region", region, "--trail-arn", &simulated.account.trail_arn()])
+        .args(["--start-time", &start, "--end-time", &end, "--endpoint-url", &simulated.server.endpoint()])
+        .env("AWS_ENDPOINT_URL", simulated.server.endpoint())
+        .env("AWS_ACCESS_KEY_ID", &credentials.access_key_id)
+        .env("AWS_SECRET_ACCESS_KEY", &credentials.secret_access_key)
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let mut validated = Validated { code: output.status.code().unwrap_or(-1), ..Validated::default() };
+    for line in text.lines() {
+        // `Digest file\ts3://bucket/key\tINVALID: reason`
+        let words: Vec<&str> = line.split('\t').collect();
+        let [_, object, verdict, ..] = words[..] else { continue };
+        if verdict == "valid" {
+            validated.valid.insert(object.to_owned());
+        } else if verdict.starts_with("INVALID") {
+            validated.invalid.insert(object.to_owned());
+        }
+    }
+    validated.text = text;
+    validated
+}
+
+fn digests(account: &Account, region: &str) -> Vec<String> {
+    account.objects().keys(TRAIL_BUCKET, &format!("AWSLogs/111122223333/CloudTrail-Digest/{region}/"))
+}
+
+/// A digest of the window that is neither its oldest nor the chain's newest.
+fn a_digest(account: &Account) -> String {
+    let digests = digests(account, HOME);
+    digests[digests.len() / 2].clone()
+}
+
+/// A log that this digest lists.
+fn a_log(account: &Account) -> String {
+    document(account, &a_digest(account))["logFiles"][6]["s3Object"].as_str().unwrap().to_owned()
+}
+
+fn document(account: &Account, key: &str) -> Value {
+    serde_json::from_slice(&unpack(&account.objects().get(TRAIL_BUCKET, key).unwrap().body)).unwrap()
+}
+
+fn unpack(bytes: &[u8]) -> Vec<u8> {
+    let mut content = Vec::new();
+    std::io::Read::read_to_end(&mut GzDecoder::new(bytes), &mut content).unwrap();
+    content
+}
+
+fn pack(content: &[u8]) -> Vec<u8> {
+    let mut packed = GzEncoder::new(Vec::new(), Compression::default());
+    packed.write_all(content).unwrap();
+    packed.finish().unwrap()
+}
+
+fn change(account: &Account, key: &str, edit: impl FnOnce(&mut StoredObject)) {
+    assert!(account.objects().change(TRAIL_BUCKET, key, edit));
+}
+
+/// Changes the bytes of an object in place.
+fn rewrite(account: &Account, key: &str, edit: impl FnOnce(Vec<u8>) -> Vec<u8>) {
+    let bytes = edit(account.objects().get(TRAIL_BUCKET, key).unwrap().body.to_vec());
+    assert!(account.objects().put(TRAIL_BUCKET, key, bytes));
+}
+
+fn erase(account: &Account, key: &str) {
+    assert!(account.objects().erase(TRAIL_BUCKET, key));
+}
+
+fn object(key: &str) -> String {
+    format!("s3://{TRAIL_BUCKET}/{key}")
+}
+
+/// One way to tamper with an account, and what comes of it.
+struct Case {
+    name: &'static str,
+    /// Tampers; gives the object that was tampered with.
+    tamper: fn(&Account) -> String,
+    /// Whether `validate-logs` calls that object, or anything, invalid.
+    peer_sees: bool,
+    /// A finding that caselock has to make.
+    kind: &'static str,
+    /// Whether that finding is about the object itself, not about what a chain lacks.
+    on_object: bool,
+}
+
+/// What each tool says.
+const CASES: [Case; 18] = [
+    Case {
+        name: "a byte of a log's content is changed, its gzip member made anew",
+        tamper: |account| {
+            let key = a_log(account);
+            rewrite(account, &key, |bytes| {
+                let mut content = unpack(&bytes);
+                let at = content.len() / 2;
+                content[at] = if content[at] == b'x' { b'y' } else { b'x' };
+                pack(&content)
+            });
+            key
+        },
+        peer_sees: true,
+        kind: "log-modified",
+        on_object: true,
+    },
+    Case {
+        name: "a log is deleted",
+        tamper: |account| {
+            let key = a_log(account);
+            erase(account, &key);
+            key
+        },
+        peer_sees: true,
+        kind: "log-missing",
+        on_object: true,
+    },
+    Case {
+        name: "a log is cut in half",
+        tamper: |account| {
+            let key = a_log(account);
+            rewrite(account, &key, |bytes| bytes[..bytes.len() / 2].to_vec());
+            key
+        },
+        peer_sees: true,
+        kind: "log-malformed-gzip",
+        on_object: true,
+    },
+    Case {
+        name: "the trailer is cut off a log's gzip member",
+        tamper: |account| {
+            let key = a_log(account);
+            rewrite(account, &key, |bytes| bytes[..bytes.len() - 8].to_vec());
+            key
+        },
+        peer_sees: false,
+        kind: "log-malformed-gzip",
+        on_object: true,
+    },
+    Case {
+        name: "a second gzip member is appended to a digest",
+        tamper: |account| {
+            let key = a_digest(account);
+            rewrite(account, &key, |bytes| [bytes, pack(b"{}")].concat());
+            key
+        },
+        peer_sees: false,
+        kind: "digest-malformed-gzip",
+        on_object: true,
+    },
+    Case {
+        name: "a digest is deleted in mid chain",
+        tamper: |account| {
+            let key = a_digest(account);
+            erase(account, &key);
+            key
+        },
+        peer_sees: true,
+        kind: "digest-missing",
+        on_object: true,
+    },
+    Case {
+        name: "a digest's content is changed",
+        tamper: |account| {
+            let key = a_digest(account);
+            rewrite(account, &key, |bytes| {
+                let mut digest: Value = serde_json::from_slice(&unpack(&bytes)).unwrap();
+                digest["logFiles"] = json!([]);
+                pack(digest.to_string().as_bytes())
+            });
+            key
+        },
+        peer_sees: true,
+        kind: "digest-link-mismatch",
+        on_object: true,
+    },
+    Case {
+        name: "a digest's signature is changed",
+        tamper: |account| {
+            let key = a_digest(account);
+            change(account, &key, |object| {
+                let signature = object.metadata.get_mut("signature").unwrap();
+                let last = if signature.ends_with('0') { "1" } else { "0" };
+                signature.replace_range(signature.len() - 1.., last);
+            });
+            key
+        },
+        peer_sees: true,
+        kind: "digest-link-mismatch",
+        on_object: true,
+    },
+    Case {
+        name: "the newest digest's signature is removed",
+        tamper: |account| {
+            let key = digests(account, HOME).pop().unwrap();
+            change(account, &key, |object| drop(object.metadata.remove("signature")));
+            key
+        },
+        peer_sees: true,
+        kind: "digest-signature-missing",
+        on_object: true,
+    },
+    Case {
+        name: "a digest is replaced by another one of the chain",
+        tamper: |account| {
+            let digests = digests(account, HOME);
+            let key = a_digest(account);
+            let other = account.objects().get(TRAIL_BUCKET, &digests[1]).unwrap();
+            change(account, &key, |object| {
+                object.body = other.body;
+                object.metadata = other.metadata;
+            });
+            key
+        },
+        peer_sees: true,
+        kind: "digest-moved",
+        on_object: true,
+    },
+    Case {
+        name: "the newest digest is deleted",
+        tamper: |account| {
+            let key = digests(account, HOME).pop().unwrap();
+            erase(account, &key);
+            key
+        },
+        peer_sees: false,
+        kind: "newest-digests-missing",
+        on_object: false,
+    },
+    Case {
+        name: "all digests of the window and after it are deleted",
+        tamper: |account| {
+            let digests = digests(account, HOME);
+            for key in &digests[2..] {
+                erase(account, key);
+            }
+            digests[2].clone()
+        },
+        peer_sees: false,
+        kind: "newest-digests-missing",
+        on_object: false,
+    },
+    Case {
+        name: "all digests of the region are deleted",
+        tamper: |account| {
+            let digests = digests(account, HOME);
+            for key in &digests {
+                erase(account, key);
+            }
+            digests[0].clone()
+        },
+        peer_sees: false,
+        kind: "all-digests-missing",
+        on_object: false,
+    },
+    Case {
+        name: "a log is added that no digest lists",
+        tamper: |account| {
+            let log = a_log(account);
+            let stored = account.objects().get(TRAIL_BUCKET, &log).unwrap();
+            let key = log.replace(log.rsplit(['_', '.']).nth(2).unwrap(), "AbCdEfGhIjKlMnOp");
+            let upload = Upload::like(&stored, pack(br#"{"Records":[]}"#));
+            account.objects().put_new_version(TRAIL_BUCKET, &key, upload).unwrap();
+            key
+        },
+        peer_sees: false,
+        kind: "log-uncovered",
+        on_object: true,
+    },
+    Case {
+        name: "a log is deleted and its digest swapped for a validly signed one without it",
+        tamper: |account| {
+            let (key, log) = (a_digest(account), a_log(account));
+            let mut digest = document(account, &key);
+            digest["logFiles"].as_array_mut().unwrap().retain(|listed| listed["s3Object"] != *log);
+            erase(account, &log);
+            account.publish_digest(HOME, digest.to_string().as_bytes()).unwrap();
+            key
+        },
+        peer_sees: false,
+        kind: "digest-link-mismatch",
+        on_object: true,
+    },
+    Case {
+        name: "a digest is swapped for a validly signed one that begins the chain, and all before it are deleted",
+        tamper: |account| {
+            let digests = digests(account, HOME);
+            let key = a_digest(account);
+            let at = digests.iter().position(|digest| *digest == key).unwrap();
+            let mut first = document(account, &key);
+            for field in ["Bucket", "Object"] {
+                first[format!("previousDigestS3{field}")] = Value::Null;
+            }
+            for field in ["HashValue", "HashAlgorithm", "Signature"] {
+                first[format!("previousDigest{field}")] = Value::Null;
+            }
+            account.publish_digest(HOME, first.to_string().as_bytes()).unwrap();
+            for key in &digests[..at] {
+                erase(account, key);
+            }
+            key
+        },
+        // The next digest still names the one that was there, by its hash; the tool compares only where the digest lies.
+        peer_sees: false,
+        kind: "digest-link-mismatch",
+        on_object: true,
+    },
+    Case {
+        name: "a digest is moved under the key of another minute",
+        tamper: |account| {
+            let key = a_digest(account);
+            let stored = account.objects().get(TRAIL_BUCKET, &key).unwrap();
+            let moved = key.replace("4121Z", "4021Z");
+            account.objects().put_new_version(TRAIL_BUCKET, &moved, Upload::like(&stored, stored.body.clone())).unwrap();
+            erase(account, &key);
+            moved
+        },
+        peer_sees: true,
+        kind: "digest-moved",
+        on_object: true,
+    },
+    Case {
+        name: "a digest is copied under the key of another minute",
+        tamper: |account| {
+            let key = a_digest(account);
+            let stored = account.objects().get(TRAIL_BUCKET, &key).unwrap();
+            let moved = key.replace("4121Z", "4521Z");
+            account.objects().put_new_version(TRAIL_BUCKET, &moved, Upload::like(&stored, stored.body.clone())).unwrap();
+            moved
+        },
+        peer_sees: false,
+        kind: "digest-moved",
+        on_object: true,
+    },
+];
+
+#[test]
+fn both_find_nothing_wrong_with_a_sound_account() {
+    let simulated = Simulated::quiet();
+    simulated.collect("case", &[]).expect(0);
+    let (code, report) = simulated.verify("case");
+    assert_eq!((code, findings(&report, "failure")), (0, vec![]), "{report:#}");
+    let before_window = simulated.account.scenario().start() + chrono::TimeDelta::minutes(115);
+    let before_window = before_window.format("%Y%m%dT%H%MZ").to_string();
+    for region in &simulated.account.scenario().regions {
+        let validated = validate(&simulated, region);
+        assert_eq!((validated.code, &validated.invalid), (0, &BTreeSet::new()), "{}", validated.text);
+        let row = report["cloudtrail"].as_array().unwrap().iter().find(|row| row["region"] == **region).unwrap();
+        let is_digest = |object: &&String| object.contains("/CloudTrail-Digest/");
+        let digests = validated.valid.iter().filter(is_digest).count();
+        let is_early = |object: &&String| !is_digest(object) && object.split('_').nth(3).unwrap() < before_window.as_str();
+        let logs = validated.valid.len() - digests - validated.valid.iter().filter(is_early).count();
+        assert!(digests >= 2 && logs > 5, "{}", validated.text);
+        // Nothing may be verified there that is not here; caselock takes digests until the chain's end, so it has more.
+        assert!(row["digests"]["verified"].as_u64().unwrap() >= digests as u64, "{row:#}\n{}", validated.text);
+        assert!(row["logs"]["verified"].as_u64().unwrap() >= logs as u64, "{row:#}\n{}", validated.text);
+        for sort in ["invalid", "missing"] {
+            assert_eq!(row["digests"][sort], 0);
+        }
+        for sort in ["modified", "missing", "malformed", "uncovered", "unreadable"] {
+            assert_eq!(row["logs"][sort], 0, "{row:#}");
+        }
+        let stored = simulated.fetched();
+        for object in &validated.valid {
+            // The tool's first digest covers time before the window; logs of that time are none of the window's.
+            assert!(
+                is_early(&object) || stored.contains_key(object.strip_prefix("s3://").unwrap()),
+                "{object} is not in the case"
+            );
+        }
+    }
+}
+
+#[test]
+fn what_the_peer_calls_invalid_is_a_failure_here_and_so_is_what_it_misses() {
+    // Several accounts at once: the peer takes a second for each.
+    let next = AtomicUsize::new(0);
+    let problems = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                while let Some(case) = CASES.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    problems.lock().unwrap().extend(judge(case));
+                }
+            });
+        }
+    });
+    let problems = problems.into_inner().unwrap();
+    assert!(problems.is_empty(), "{}", problems.join("\n\n"));
+}
+
+fn judge(case: &Case) -> Vec<String> {
+    let simulated = Simulated::quiet();
+    let tampered = object(&(case.tamper)(&simulated.account));
+    let peer = validate(&simulated, HOME);
+    let mut problems = Vec::new();
+    let mut expect = |holds: bool, what: &str, shown: &str| {
+        if !holds {
+            problems.push(format!("{}: {what}\n{tampered}\n{shown}", case.name));
+        }
+    };
+    expect(peer.invalid.is_empty() != case.peer_sees, "the table is wrong about the peer", &peer.text);
+    // What happened in AWS is no damage to the case: it is collected as it is.
+    let collected = simulated.collect("case", &[]);
+    expect(collected.code == 0, "it was not collected whole", &format!("{}{}", collected.stdout, collected.stderr));
+    let (code, report) = simulated.verify("case");
+    let shown = format!("{:#}\n{}", report["findings"], peer.text);
+    let failures = findings(&report, "failure");
+    expect(code == 3, "it passes here", &shown);
+    let named = failures.iter().any(|(kind, object)| kind == case.kind && (!case.on_object || *object == tampered));
+    expect(named, &format!("there is no {}", case.kind), &shown);
+    for object in &peer.invalid {
+        expect(failures.iter().any(|(_, named)| named == object), &format!("the peer alone names {object}"), &shown);
+    }
+    problems
+}
+
+#[test]
+fn a_stopped_trail_whose_last_digests_were_deleted_does_not_look_like_one_that_was_only_stopped() {
+    let sound = Simulated::of(&Scenario { intrusion: false, events_per_hour: 30, ..Scenario::incident(last_hour()) });
+    sound.collect("case", &["--source", "cloudtrail"]).expect(0);
+    let (code, report) = sound.verify("case");
+    assert_eq!((code, findings(&report, "failure")), (4, vec![]), "{report:#}");
+    assert!(findings(&report, "gap").iter().any(|(kind, _)| kind == "logging-off"));
+
+    let hidden = Simulated::of(sound.account.scenario());
+    let digests = digests(&hidden.account, HOME);
+    let restart = digests.iter().rposition(|key| document(&hidden.account, key)["previousDigestS3Object"].is_null()).unwrap();
+    for key in &digests[restart - 3..restart] {
+        erase(&hidden.account, key);
+    }
+    // AWS's tool says that the chain restarts, which it says of the sound account as well.
+    let (before, after) = (validate(&sound, HOME), validate(&hidden, HOME));
+    assert_eq!((before.invalid.len(), after.invalid.len(), after.code), (0, 0, before.code), "{}", after.text);
+    hidden.collect("case", &["--source", "cloudtrail"]).expect(0);
+    let (code, report) = hidden.verify("case");
+    assert_eq!(code, 3, "{report:#}");
+    assert!(findings(&report, "failure").iter().any(|(kind, _)| kind == "restart-hides-digests"), "{report:#}");
+}
