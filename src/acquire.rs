@@ -11,6 +11,7 @@ mod errand;
 mod flow_logs;
 mod keys;
 mod pages;
+mod permissions;
 mod pipeline;
 mod plan;
 mod progress;
@@ -28,7 +29,8 @@ use std::sync::Arc;
 
 pub use collect::{CollectOutcome, RunContext, collect};
 pub use errand::Errand;
-pub use plan::{Plan, plan};
+pub use permissions::{PERMISSIONS, Permission, permissions_of, policy};
+pub use plan::{Estimate, Plan, plan};
 pub use progress::{Progress, Silent};
 pub use stop::{Stop, StopSwitch};
 pub use tally::{Notice, Row, Totals};

@@ -9,6 +9,7 @@ mod exchange;
 mod failure;
 mod fetch;
 mod objects;
+mod reach;
 mod record;
 mod session;
 mod versions;

@@ -15,6 +15,8 @@ mod output;
 mod package;
 #[cfg(feature = "acquire")]
 mod plan;
+#[cfg(feature = "acquire")]
+mod policy;
 mod progress;
 mod report;
 mod seal;
@@ -101,6 +103,8 @@ enum Command {
     Plan(Box<plan::PlanArguments>),
     #[cfg(feature = "acquire")]
     Collect(Box<collect::CollectArguments>),
+    #[cfg(feature = "acquire")]
+    Policy(policy::PolicyArguments),
     Status(status::StatusArguments),
     Verify(verify::VerifyArguments),
     Seal(seal::SealArguments),
@@ -120,6 +124,8 @@ pub fn main() -> ExitCode {
         Command::Plan(arguments) => plan::run(&arguments, &output),
         #[cfg(feature = "acquire")]
         Command::Collect(arguments) => collect::run(&arguments, &output),
+        #[cfg(feature = "acquire")]
+        Command::Policy(arguments) => policy::run(&arguments, &output),
         Command::Status(arguments) => status::run(&arguments, &output),
         Command::Verify(arguments) => verify::run(&arguments, &output),
         Command::Seal(arguments) => seal::run(&arguments, &output),

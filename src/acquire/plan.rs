@@ -4,14 +4,14 @@ use serde::Serialize;
 use tokio::task::JoinSet;
 
 use crate::aws::{Halt, Recorder, Session};
-use crate::case::event::{Caller, ClockOffset, Gap};
+use crate::case::event::{Caller, ClockOffset, Gap, GapReason};
 use crate::model::{Region, Timestamp, Window};
 
 use super::errand::Errand;
 use super::pipeline::{Intake, Owner};
 use super::progress::Silent;
 use super::tally::{Notice, Row, Totals};
-use super::{AcquireError, Request, Source, chosen_sources, regions};
+use super::{AcquireError, DEFAULT_CONCURRENCY, PERMISSIONS, Permission, Request, Source, chosen_sources, regions};
 
 /// What a collection would take, and what it could not.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -37,9 +37,59 @@ pub struct Plan {
     pub requests: u64,
     /// Requests that a collection would take, retries not counted.
     pub requests_expected: u64,
+    /// IAM actions that were refused.
+    pub missing_permissions: Vec<String>,
+    /// What a collection may roughly take.
+    pub estimate: Estimate,
     /// How the clocks compare.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub clock: Option<ClockOffset>,
+}
+
+/// What a collection may roughly take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Estimate {
+    /// Its duration: of every request a share of 50 ms, at 20 MB a second, and at the pace that AWS grants.
+    pub seconds: u64,
+    /// What AWS asks for the requests, in millionths of a dollar.
+    pub requests_microdollars: u64,
+    /// What AWS asks for the transfer, in millionths of a dollar, where it leaves AWS.
+    pub transfer_microdollars: u64,
+}
+
+impl Estimate {
+    /// Of objects, their bytes, and other requests, so many side by side.
+    fn of(objects: u64, bytes: u64, others: u64, concurrency: usize) -> Self {
+        let side_by_side = u64::try_from(concurrency).unwrap_or(1).max(1);
+        // 0.40 dollars for a million objects read, 5 for a million listings, 90 for a thousand gigabytes.
+        Self {
+            seconds: objects * 50 / 1_000 / side_by_side + bytes / 20_000_000 + others / 8 + 1,
+            requests_microdollars: objects * 4 / 10 + others * 5,
+            transfer_microdollars: bytes / 1_000_000 * 90,
+        }
+    }
+}
+
+/// The IAM actions that the gaps of a plan say are missing.
+fn missing_permissions(gaps: &[Gap]) -> Vec<String> {
+    let denied = gaps.iter().filter(|gap| gap.reason == GapReason::Denied);
+    let mut missing: Vec<String> = denied.flat_map(|gap| actions_of(&gap.what)).map(|action| (*action).to_owned()).collect();
+    missing.sort_unstable();
+    missing.dedup();
+    missing
+}
+
+/// The actions for what a gap names: an operation, or a listing of a place in S3.
+fn actions_of(what: &str) -> &'static [&'static str] {
+    let operation = match what.split_whitespace().next().unwrap_or_default() {
+        _ if what.starts_with("earlier versions of ") => "ListObjectVersions",
+        "createVolumePermission" => "DescribeSnapshotAttribute",
+        "records" => "FilterLogEvents",
+        _ if what.contains("s3://") => "ListObjectsV2",
+        first => first,
+    };
+    let named = |permission: &&Permission| permission.operation.split_once(':').is_some_and(|(_, name)| name == operation);
+    PERMISSIONS.iter().find(named).map_or(&[], |permission| permission.actions)
 }
 
 /// Finds out what a collection would take. Fetches no object and writes nothing.
@@ -69,6 +119,13 @@ pub async fn plan(session: &Session, request: &Request) -> Result<Plan, AcquireE
         regions,
         rows: ended.tally.rows(),
         requests,
+        missing_permissions: missing_permissions(&ended.tally.gaps),
+        estimate: Estimate::of(
+            totals.found,
+            totals.found_bytes,
+            requests.saturating_add(errand.expected_requests()),
+            if request.concurrency == 0 { DEFAULT_CONCURRENCY } else { request.concurrency },
+        ),
         requests_expected: requests.saturating_add(totals.found).saturating_add(errand.expected_requests()),
         totals,
         gaps: ended.tally.gaps,
@@ -90,4 +147,31 @@ pub(crate) async fn gather(sources: &[Box<dyn Source>], errand: &Arc<Errand>) ->
         });
     }
     super::errand::join_all(&mut tasks).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_denied_is_named_by_its_iam_action() {
+        for (what, action) in [
+            ("DescribeVolumes", "ec2:DescribeVolumes"),
+            ("GetBucketEncryption of bucket example", "s3:GetEncryptionConfiguration"),
+            ("GetTrailStatus of arn:aws:cloudtrail:us-east-1:111122223333:trail/t", "cloudtrail:GetTrailStatus"),
+            ("listing of s3://example/AWSLogs/", "s3:ListBucket"),
+            ("flow log files under s3://example/AWSLogs/", "s3:ListBucket"),
+            ("earlier versions of digests under s3://example/AWSLogs/", "s3:ListBucketVersions"),
+            ("createVolumePermission of snap-0123456789abcdef0", "ec2:DescribeSnapshotAttribute"),
+        ] {
+            assert_eq!(actions_of(what), [action], "{what}");
+        }
+    }
+
+    #[test]
+    fn an_estimate_grows_with_what_there_is() {
+        let estimate = Estimate::of(1_000_000, 10_000_000_000, 8_000, 32);
+        assert_eq!((estimate.requests_microdollars, estimate.transfer_microdollars), (440_000, 900_000));
+        assert_eq!(estimate.seconds, 1_562 + 500 + 1_000 + 1);
+    }
 }

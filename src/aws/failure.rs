@@ -89,6 +89,9 @@ impl Failure {
             SdkError::DispatchFailure(_) | SdkError::ConstructionFailure(_) if is_about_credentials(error) => {
                 (FailureKind::Credentials, one_line(&innermost(error)))
             }
+            SdkError::DispatchFailure(_) if has_cause::<super::reach::OutOfReach>(error) => {
+                (FailureKind::Network, one_line(&innermost(error)))
+            }
             SdkError::DispatchFailure(failure) if failure.is_user() => (FailureKind::Other, one_line(&innermost(error))),
             SdkError::DispatchFailure(_) => (FailureKind::Network, one_line(&innermost(error))),
             SdkError::ResponseError(_) => {
@@ -182,9 +185,13 @@ fn kind_of_status(status: Option<u16>) -> FailureKind {
 }
 
 fn is_about_credentials(error: &(dyn Error + 'static)) -> bool {
+    has_cause::<aws_credential_types::provider::error::CredentialsError>(error)
+}
+
+fn has_cause<T: Error + 'static>(error: &(dyn Error + 'static)) -> bool {
     let mut next = Some(error);
     while let Some(error) = next {
-        if error.is::<aws_credential_types::provider::error::CredentialsError>() {
+        if error.is::<T>() {
             return true;
         }
         next = error.source();

@@ -23,7 +23,7 @@ const ATTEMPTS: u32 = 6;
 /// The wait before the second attempt; it doubles from there.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 /// Longest wait for the next piece of a body.
-const STALLED: Duration = Duration::from_secs(60);
+const STALLED: Duration = Duration::from_secs(15);
 /// Objects up to this size are gathered in memory and written at once.
 const SMALL: u64 = 1024 * 1024;
 /// Pieces of a large object that wait to be written.

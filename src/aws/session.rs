@@ -151,7 +151,7 @@ impl Session {
             .build_https();
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(Duration::from_secs(5))
-            .read_timeout(Duration::from_secs(30))
+            .read_timeout(Duration::from_secs(20))
             .operation_attempt_timeout(Duration::from_secs(60))
             .operation_timeout(Duration::from_secs(300))
             .build();
@@ -351,6 +351,10 @@ impl Session {
     pub(crate) async fn judge(&self, mut failure: Failure) -> Result<Failure, Halt> {
         match failure.kind {
             FailureKind::Network => {
+                // One host may be out of reach, behind a firewall for example; only when nobody says who we are is the run at its end.
+                if self.inner.wire.reach().has_lost_one() && !self.answers_at_all().await {
+                    return Err(Halt::Unreachable(failure));
+                }
                 if self.inner.unanswered.fetch_add(1, Ordering::Relaxed) + 1 >= UNREACHABLE_AFTER {
                     return Err(Halt::Unreachable(failure));
                 }
@@ -368,6 +372,15 @@ impl Session {
             _ => self.answered(),
         }
         Ok(failure)
+    }
+}
+
+impl Session {
+    /// Whether AWS answers the simplest question, asked in haste.
+    async fn answers_at_all(&self) -> bool {
+        let hasty = aws_sdk_sts::config::Builder::default().retry_config(RetryConfig::standard().with_max_attempts(2));
+        let asked = self.sts().get_caller_identity().customize().config_override(hasty).send().await;
+        asked.is_ok_and(|answer| answer.account().is_some())
     }
 }
 

@@ -6,6 +6,8 @@ use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 
+use super::reach::Reach;
+
 tokio::task_local! {
     /// The stored answer to give to the one request that this task is about to make, instead of asking AWS.
     pub(crate) static STORED_ANSWER: StoredAnswer;
@@ -22,23 +24,33 @@ pub(crate) struct StoredAnswer {
 #[derive(Clone, Debug)]
 pub(crate) struct Wire {
     inner: SharedHttpClient,
+    reach: Reach,
 }
 
 impl Wire {
     pub(crate) fn new(inner: SharedHttpClient) -> Self {
-        Self { inner }
+        Self { inner, reach: Reach::default() }
+    }
+
+    /// Which hosts answer.
+    pub(crate) fn reach(&self) -> &Reach {
+        &self.reach
     }
 }
 
 impl HttpClient for Wire {
     fn http_connector(&self, settings: &HttpConnectorSettings, components: &RuntimeComponents) -> SharedHttpConnector {
-        SharedHttpConnector::new(WireConnector { inner: self.inner.http_connector(settings, components) })
+        SharedHttpConnector::new(WireConnector {
+            inner: self.inner.http_connector(settings, components),
+            reach: self.reach.clone(),
+        })
     }
 }
 
 #[derive(Debug)]
 struct WireConnector {
     inner: SharedHttpConnector,
+    reach: Reach,
 }
 
 impl HttpConnector for WireConnector {
@@ -50,7 +62,20 @@ impl HttpConnector for WireConnector {
             let refused = format!("refused to send {} {}: it is not a read", request.method(), operation(&request));
             return HttpConnectorFuture::ready(Err(ConnectorError::user(refused.into())));
         }
-        self.inner.call(request)
+        let host = request.uri().parse::<http::Uri>().ok().and_then(|uri| uri.authority().map(ToString::to_string));
+        let host = host.unwrap_or_default();
+        if let Err(lost) = self.reach.admit(&host) {
+            return HttpConnectorFuture::ready(Err(ConnectorError::user(lost.into())));
+        }
+        let (sent, reach) = (self.inner.call(request), self.reach.clone());
+        HttpConnectorFuture::new(async move {
+            let answered = sent.await;
+            match &answered {
+                Ok(_) => reach.answered(&host),
+                Err(_) => reach.failed(&host),
+            }
+            answered
+        })
     }
 }
 

@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use crate::acquire::{CollectOutcome, Progress, RunContext, Stop, StopSwitch, collect};
+use crate::acquire::{CollectOutcome, Notice, Progress, RunContext, Stop, StopSwitch, collect};
 use crate::case::event::Gap;
 use crate::case::summary::{SummaryRow, summarize};
 use crate::case::{CaseFolder, CaseWriter, read_identity};
@@ -209,6 +209,7 @@ fn text(collected: &Collected<'_>, verbose: bool) -> String {
         lines.push(Output::bold(&format!("Not had ({})", gaps.len())));
         lines.extend(gaps.into_iter().map(gap_line));
     }
+    lines.extend(notice_lines(&outcome.notices));
     lines.extend([
         String::new(),
         format!("First verification: {}", sentence(collected.verification)),
@@ -218,6 +219,16 @@ fn text(collected: &Collected<'_>, verbose: bool) -> String {
         format!("Next: caselock verify {}", collected.case),
     ]);
     lines.join("\n")
+}
+
+/// What is notable, one thing a line.
+pub(super) fn notice_lines(notices: &[Notice]) -> Vec<String> {
+    let mut lines = Vec::new();
+    if !notices.is_empty() {
+        lines.extend([String::new(), Output::bold(&format!("Notable ({})", notices.len()))]);
+        lines.extend(notices.iter().map(|notice| format!("  {} [{}]", printable(&notice.text), notice.source)));
+    }
+    lines
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use crate::model::{Timestamp, printable};
 
 use super::arguments::{ConnectionArguments, ScopeArguments};
 use super::aws::{block_on, connect, request};
+use super::collect::notice_lines;
 use super::output::{Output, bytes, counted, thousands};
 use super::status::gap_line;
 use super::table::table;
@@ -49,6 +50,17 @@ fn text(plan: &Plan, verbose: bool) -> String {
         thousands(plan.requests),
         thousands(plan.requests_expected)
     ));
+    let estimate = &plan.estimate;
+    lines.push(format!(
+        "Roughly  {} for the requests, {} for the transfer if it leaves AWS, {}",
+        dollars(estimate.requests_microdollars),
+        dollars(estimate.transfer_microdollars),
+        duration(estimate.seconds)
+    ));
+    if !plan.missing_permissions.is_empty() {
+        lines.push(format!("Missing  {}", plan.missing_permissions.join(", ")));
+        lines.push("         `caselock policy` prints a policy that permits what is needed, and nothing else.".to_owned());
+    }
     lines.push(String::new());
     let rows = plan.rows.iter().map(|row| {
         let gaps: Vec<String> = row.gaps.iter().map(|(reason, count)| format!("{count} {}", reason.as_str())).collect();
@@ -68,5 +80,20 @@ fn text(plan: &Plan, verbose: bool) -> String {
         lines.push(Output::bold(&format!("Out of reach ({})", gaps.len())));
         lines.extend(gaps.into_iter().map(gap_line));
     }
+    lines.extend(notice_lines(&plan.notices));
     lines.join("\n")
+}
+
+/// Millionths of a dollar as dollars, to the cent and never below it.
+fn dollars(millionths: u64) -> String {
+    let cents = millionths.div_ceil(10_000);
+    format!("${}.{:02}", thousands(cents / 100), cents % 100)
+}
+
+fn duration(seconds: u64) -> String {
+    match seconds {
+        0..=90 => format!("{seconds} seconds"),
+        91..=5_400 => format!("{} minutes", seconds.div_ceil(60)),
+        _ => format!("{} hours", seconds.div_ceil(3_600)),
+    }
 }

@@ -21,6 +21,7 @@ mod memory_case;
 mod model;
 mod package;
 mod peers;
+mod policy;
 mod power_loss;
 mod proofs;
 mod reads_only;

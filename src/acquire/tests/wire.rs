@@ -167,3 +167,33 @@ async fn credentials_that_expire_in_mid_run_end_it_and_renewed_ones_finish_it() 
     assert!(outcome.complete, "{:#?}", outcome.gaps);
     assert_eq!(outcome.totals.stored + outcome.totals.already_stored, outcome.totals.found);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_goes_silent_is_asked_for_again() {
+    let begun = std::time::Instant::now();
+    is_overcome(Fault::stall("s3:GetObject", 30).times(1)).await;
+    assert!(begun.elapsed() < Duration::from_secs(60), "{:?}", begun.elapsed());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn losing_the_network_ends_the_run_in_well_under_a_minute_and_it_can_be_resumed() {
+    let stage = Stage::new();
+    let (session, request) = (stage.session().await, stage.request());
+    let case = stage.open(&request);
+    stage.server.faults().set_latency(Duration::from_millis(5));
+    let Stage { account, server, folder } = stage;
+    let begun = std::time::Instant::now();
+    let cut = async {
+        tokio::time::sleep(Duration::from_millis(150)).await;
+        tokio::task::spawn_blocking(move || drop(server)).await.unwrap();
+    };
+    let (_switch, stop) = Stop::pair();
+    let run = context();
+    let (ended, ()) = tokio::join!(collect(&session, case, &request, &run, Arc::new(Silent), stop), cut);
+    assert!(matches!(ended, Err(AcquireError::Halted(Halt::Unreachable(_)))), "{ended:?}");
+    assert!(begun.elapsed() < Duration::from_secs(45), "{:?}", begun.elapsed());
+    let stage = Stage { server: Server::start(account.clone()).unwrap(), account, folder };
+    assert!(matches!(stage.events().last(), Some(Event::CollectionInterrupted(_))));
+    let outcome = stage.collect(&request).await;
+    assert!(outcome.complete, "{:#?}", outcome.gaps);
+}

@@ -1,0 +1,108 @@
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// Attempts in a row without any answer after which a host counts as out of reach,
+const FAILURES: u32 = 4;
+/// if at least this long has passed since the first of them.
+const SILENT_FOR: Duration = Duration::from_secs(10);
+/// How often a host out of reach is tried all the same.
+const TRY_EVERY: Duration = Duration::from_secs(5);
+
+/// Which hosts answer. A run need not wait out every retry of every request when the network is gone.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Reach {
+    silent: Arc<Mutex<HashMap<String, Silence>>>,
+}
+
+/// A host that has not answered since some instant.
+#[derive(Clone, Copy, Debug)]
+struct Silence {
+    since: Instant,
+    failures: u32,
+    next_try: Instant,
+}
+
+impl Silence {
+    fn is_lost(&self, now: Instant) -> bool {
+        self.failures >= FAILURES && now.duration_since(self.since) >= SILENT_FOR
+    }
+}
+
+/// A request that was not sent because its host has been silent.
+#[derive(Debug, thiserror::Error)]
+#[error("{host} has not answered for {seconds} seconds")]
+pub(crate) struct OutOfReach {
+    host: String,
+    seconds: u64,
+}
+
+impl Reach {
+    /// Whether a request may go out to a host.
+    pub(crate) fn admit(&self, host: &str) -> Result<(), OutOfReach> {
+        self.admit_at(Instant::now(), host)
+    }
+
+    fn admit_at(&self, now: Instant, host: &str) -> Result<(), OutOfReach> {
+        let mut silent = self.silent.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(silence) = silent.get_mut(host).filter(|silence| silence.is_lost(now)) else { return Ok(()) };
+        if now >= silence.next_try {
+            silence.next_try = now + TRY_EVERY;
+            return Ok(());
+        }
+        Err(OutOfReach { host: host.to_owned(), seconds: now.duration_since(silence.since).as_secs() })
+    }
+
+    /// Notes that a host answered, whatever it said.
+    pub(crate) fn answered(&self, host: &str) {
+        self.silent.lock().unwrap_or_else(PoisonError::into_inner).remove(host);
+    }
+
+    /// Notes that it did not.
+    pub(crate) fn failed(&self, host: &str) {
+        self.failed_at(Instant::now(), host);
+    }
+
+    fn failed_at(&self, now: Instant, host: &str) {
+        let mut silent = self.silent.lock().unwrap_or_else(PoisonError::into_inner);
+        let fresh = Silence { since: now, failures: 0, next_try: now };
+        let silence = silent.entry(host.to_owned()).or_insert(fresh);
+        silence.failures = silence.failures.saturating_add(1);
+        if silence.failures == FAILURES {
+            silence.next_try = now + TRY_EVERY;
+        }
+    }
+
+    /// Whether some host is out of reach.
+    pub(crate) fn has_lost_one(&self) -> bool {
+        self.has_lost_one_at(Instant::now())
+    }
+
+    fn has_lost_one_at(&self, now: Instant) -> bool {
+        let silent = self.silent.lock().unwrap_or_else(PoisonError::into_inner);
+        silent.values().any(|silence| silence.is_lost(now))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_is_lost_after_failures_and_time_and_found_again_by_one_answer() {
+        let (reach, start) = (Reach::default(), Instant::now());
+        for _ in 0..FAILURES {
+            reach.failed_at(start, "a");
+        }
+        assert!(reach.admit_at(start, "a").is_ok(), "not yet silent for long enough");
+        let later = start + SILENT_FOR;
+        assert!(reach.admit_at(later, "a").is_ok(), "a first try");
+        assert!(reach.admit_at(later, "a").is_err() && reach.has_lost_one_at(later));
+        assert!(reach.admit_at(later, "b").is_ok(), "another host has nothing to do with it");
+        assert!(reach.admit_at(later + TRY_EVERY, "a").is_ok(), "now and then it is tried again");
+        reach.answered("a");
+        assert!(reach.admit_at(later, "a").is_ok() && !reach.has_lost_one_at(later));
+    }
+}

@@ -1,0 +1,25 @@
+use crate::acquire::policy;
+
+use super::output::Output;
+use super::{CliError, Exit};
+
+/// Print the least-privilege IAM policy for an acquisition.
+///
+/// It permits the operations that collect and plan use for the chosen sources, and nothing else. Every one of them reads.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example: caselock policy --source cloudtrail --bucket example-corp-cloudtrail > policy.json")]
+pub(super) struct PolicyArguments {
+    /// Permit this source only (repeatable): cloudtrail, flow-logs, ebs.
+    #[arg(long = "source", value_name = "SOURCE", value_parser = ["cloudtrail", "flow-logs", "ebs"])]
+    sources: Vec<String>,
+    /// Permit this bucket only (repeatable); all buckets if left out.
+    #[arg(long = "bucket", value_name = "BUCKET")]
+    buckets: Vec<String>,
+}
+
+pub(super) fn run(arguments: &PolicyArguments, output: &Output) -> Result<Exit, CliError> {
+    let policy = policy(&arguments.sources, &arguments.buckets);
+    // A policy is JSON whichever way it is asked for.
+    output.result(&policy, || format!("{policy:#}"))?;
+    Ok(Exit::Done)
+}
