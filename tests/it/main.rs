@@ -15,6 +15,7 @@ mod bad_input;
 mod demo;
 mod expected_root;
 mod faults;
+mod fuzz;
 mod json;
 mod model;
 mod package;
