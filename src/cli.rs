@@ -16,9 +16,11 @@ mod package;
 #[cfg(feature = "acquire")]
 mod plan;
 mod progress;
+mod report;
 mod seal;
 mod status;
 mod table;
+mod timestamp;
 mod tool;
 mod verify;
 
@@ -103,6 +105,7 @@ enum Command {
     Verify(verify::VerifyArguments),
     Seal(seal::SealArguments),
     Package(package::PackageArguments),
+    Report(report::ReportArguments),
 }
 
 /// Runs the command line of this process.
@@ -121,6 +124,7 @@ pub fn main() -> ExitCode {
         Command::Verify(arguments) => verify::run(&arguments, &output),
         Command::Seal(arguments) => seal::run(&arguments, &output),
         Command::Package(arguments) => package::run(&arguments, &output),
+        Command::Report(arguments) => report::run(&arguments, &output),
     };
     match outcome {
         Ok(exit) => exit.into(),

@@ -12,6 +12,6 @@ mod names;
 mod trail_events;
 
 pub use digest::{Digest, DigestProblem, ListedLog, Previous};
-pub use keys::{KeyRing, KeysProblem, PublicKey, SignatureProblem};
+pub use keys::{KeyProblem, KeyRing, KeyStanding, PublicKey, SignatureProblem};
 pub use names::{DigestName, LogFolder, LogName};
-pub use trail_events::{TrailEvent, find_trail_events};
+pub use trail_events::{ObjectEvent, Telling, TrailEvent, Witness, events_in_history, events_in_log};

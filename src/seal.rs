@@ -13,6 +13,7 @@ mod sealing;
 mod seals;
 mod signature;
 mod statement;
+mod timestamp;
 
 pub use allowed_signers::{AllowedSigners, ParseAllowedSignersError};
 pub use error::SealError;
@@ -21,6 +22,7 @@ pub use sealing::{SealOptions, Sealed, seal_case, seal_case_with};
 pub use seals::{SealFile, SealNumbers, read_seals};
 pub use signature::{SignatureProblem, Signer, verify_signature};
 pub use statement::{ArtifactTotals, LedgerHead, ParseSealError, SealStatement, SealedBy};
+pub use timestamp::{AuthorityRoots, ParseRootsError, Stamp, StampProblem, check_stamp, stamp_request};
 
 /// What an SSH signature over a seal is for; a signature for anything else is refused.
 pub const NAMESPACE: &str = "caselock-seal";

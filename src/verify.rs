@@ -2,9 +2,11 @@
 
 mod artifacts;
 mod cloudtrail;
+mod delete_markers;
 mod expected_root;
 mod report;
 mod seals;
+mod stamps;
 
 use std::collections::BTreeMap;
 use std::io::{BufReader, Read};
@@ -13,8 +15,9 @@ use std::num::NonZeroUsize;
 use crate::case::event::{Event, Gap};
 use crate::case::ledger::{LedgerState, read_ledger};
 use crate::case::{CASE_TOML, CaseError, CaseFiles, CaseIdentity, Gaps, LEDGER, read_bounded};
+use crate::cloudtrail::KeyRing;
 use crate::model::{Finding, Severity, Sha256Hash, Timestamp};
-use crate::seal::AllowedSigners;
+use crate::seal::{AllowedSigners, AuthorityRoots};
 
 pub use expected_root::{ExpectedRoot, ParseExpectedRootError};
 pub use report::{
@@ -25,11 +28,18 @@ pub use report::{
 const BEGINNING: u64 = 1024 * 1024;
 
 /// How to verify.
+#[derive(Clone, Copy)]
 pub struct Options<'a> {
     /// Who is trusted to seal; none means that nobody was vouched for.
     pub allowed_signers: Option<&'a AllowedSigners>,
+    /// The roots of trusted time-stamping authorities; none means that nobody was vouched for.
+    pub authority_roots: Option<&'a AuthorityRoots>,
     /// A root that the ledger must have had after one of its lines: the one that `collect` printed, as somebody kept it.
     pub expected_root: Option<&'a ExpectedRoot>,
+    /// Public keys to verify CloudTrail's signatures with, instead of those that the case holds.
+    pub keys: Option<&'a KeyRing>,
+    /// Whether notices count: whatever is notable makes the verdict incomplete.
+    pub strict: bool,
     /// How many files are read side by side.
     pub threads: NonZeroUsize,
     /// Called as artifacts are done, with how many and how many bytes.
@@ -45,7 +55,15 @@ impl std::fmt::Debug for Options<'_> {
 impl Default for Options<'_> {
     fn default() -> Self {
         let threads = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-        Self { allowed_signers: None, expected_root: None, threads, progress: &|_, _| {} }
+        Self {
+            allowed_signers: None,
+            authority_roots: None,
+            expected_root: None,
+            keys: None,
+            strict: false,
+            threads,
+            progress: &|_, _| {},
+        }
     }
 }
 
@@ -62,6 +80,10 @@ struct Acts {
     unfinished: bool,
     runs: u32,
     regions: Vec<crate::model::Region>,
+    /// The account whose credentials collected.
+    caller: Option<crate::model::AccountId>,
+    /// When the last run began.
+    collecting_since: Option<Timestamp>,
     collected_until: Option<Timestamp>,
     case_number: Option<String>,
     /// Size and root of the ledger at each `case.sealed`, by the seal's file; an attempt that was cut off leaves one more.
@@ -117,7 +139,7 @@ pub fn verify(files: &dyn CaseFiles, options: &Options<'_>) -> Result<Report, Ca
         let detail = "It is not the file whose hash the first line of the ledger holds.";
         findings.push(Finding::new(Severity::Failure, "case-file-modified", &CASE_TOML, detail));
     }
-    let seals = seals::check(files, &acts, &checked, options.allowed_signers, &mut findings)?;
+    let seals = seals::check(files, &acts, &checked, options, &mut findings)?;
     if state.unterminated {
         let sealed = seals.iter().any(|seal| seal.ledger_size == Some(state.lines));
         let severity = if sealed { Severity::Failure } else { Severity::Gap };
@@ -128,7 +150,7 @@ pub fn verify(files: &dyn CaseFiles, options: &Options<'_>) -> Result<Report, Ca
     let damage = findings.iter().filter(|finding| finding.severity == Severity::Failure).count();
     let about_the_case = findings.len();
     let trails = match &identity {
-        Some(identity) => cloudtrail::check(&checked, identity, &acts, &mut findings),
+        Some(identity) => cloudtrail::check(&checked, identity, &acts, options.keys, &mut findings),
         None => Vec::new(),
     };
     if acts.unfinished {
@@ -146,7 +168,7 @@ pub fn verify(files: &dyn CaseFiles, options: &Options<'_>) -> Result<Report, Ca
         expected_root_at: root_met,
     };
     Ok(Report {
-        verdict: verdict(&findings),
+        verdict: verdict(&findings, options.strict),
         window: identity.as_ref().map(|identity| identity.window),
         case_number: identity.map(|identity| identity.case_number),
         artifacts: checked.report,
@@ -167,10 +189,12 @@ fn not_fetched_yet(findings: &mut [Finding]) {
     }
 }
 
-fn verdict(findings: &[Finding]) -> Verdict {
+/// Strictly, a notice is as good as a gap: it makes nothing a failure, but nothing notable passes.
+fn verdict(findings: &[Finding], strict: bool) -> Verdict {
     match findings.iter().map(|finding| finding.severity).min() {
         Some(Severity::Failure) => Verdict::Fail,
         Some(Severity::Gap) => Verdict::Incomplete,
+        Some(Severity::Notice) if strict => Verdict::Incomplete,
         Some(Severity::Notice) | None => Verdict::Pass,
     }
 }
@@ -225,6 +249,8 @@ impl Acts {
                 self.runs_open = true;
                 self.unfinished = true;
                 self.regions.clone_from(&started.regions);
+                self.caller = Some(started.caller.account);
+                self.collecting_since = Some(at);
                 self.collected_until = Some(at);
             }
             Event::CollectionFinished(_) => {

@@ -10,6 +10,7 @@ use crate::seal::{SealError, SealOptions, SealStatement, SigningKey, seal_case_w
 use crate::verify::Report;
 
 use super::output::{Output, bytes, counted, thousands};
+use super::timestamp::{self, Stamped, TimestampArguments};
 use super::tool::this_tool;
 use super::verify::verify_with_progress;
 use super::{CliError, Exit};
@@ -27,8 +28,8 @@ pub(super) struct SealArguments {
     /// The case folder.
     case: PathBuf,
     /// The SSH private key to sign with.
-    #[arg(long, value_name = "KEY")]
-    signing_key: PathBuf,
+    #[arg(long, value_name = "KEY", required_unless_present_any = ["tsa", "timestamp_request", "timestamp_response"])]
+    signing_key: Option<PathBuf>,
     /// The signer's name in the allowed signers, such as an e-mail address; the key's comment if left out.
     #[arg(long, value_name = "NAME")]
     principal: Option<String>,
@@ -42,6 +43,8 @@ pub(super) struct SealArguments {
     /// A remark that becomes part of the seal.
     #[arg(long, value_name = "TEXT", default_value = "")]
     notes: String,
+    #[command(flatten)]
+    timestamp: TimestampArguments,
 }
 
 /// Findings that a seal over a damaged case names; the verification of the case has all.
@@ -53,12 +56,17 @@ struct Result<'a> {
     sha256: String,
     verdict: &'static str,
     statement: &'a SealStatement,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    timestamp: Option<&'a Stamped>,
 }
 
 pub(super) fn run(arguments: &SealArguments, output: &Output) -> std::result::Result<Exit, CliError> {
+    let Some(signing_key) = &arguments.signing_key else {
+        return timestamp::run(&arguments.case, &arguments.timestamp, output);
+    };
     let folder = CaseFolder::open(&arguments.case)?;
     let passphrase = std::env::var("CASELOCK_KEY_PASSPHRASE").ok();
-    let mut key = SigningKey::load(&arguments.signing_key, passphrase.as_deref()).map_err(|error| {
+    let mut key = SigningKey::load(signing_key, passphrase.as_deref()).map_err(|error| {
         CliError::new(Exit::Usage, &error)
             .meaning("The case is unchanged.")
             .next("Give an SSH private key with --signing-key; ssh-keygen -t ed25519 makes one.")
@@ -95,11 +103,16 @@ pub(super) fn run(arguments: &SealArguments, output: &Output) -> std::result::Re
     let now = Timestamp::new(chrono::Utc::now());
     let options = SealOptions { notes: arguments.notes.clone(), flags: arguments.immutable, damage };
     let sealed = seal_case_with(&mut writer, &key, now, &tool, &options).map_err(|error| explain(&error))?;
+    // The lock is for one at a time.
+    drop(writer);
+    let stamped = arguments.timestamp.tsa.as_ref().map(|_| timestamp::stamp(&arguments.case, &arguments.timestamp)).transpose();
+    let timestamp = stamped.inspect_err(|_| output.note(&format!("Sealed, without a time-stamp: {}", sealed.path)))?;
     let result = Result {
         seal: &sealed.path,
         sha256: sealed.sha256.to_string(),
         verdict: report.verdict.as_str(),
         statement: &sealed.statement,
+        timestamp: timestamp.as_ref(),
     };
     output.result(&result, || {
         let statement = &sealed.statement;
@@ -122,7 +135,7 @@ pub(super) fn run(arguments: &SealArguments, output: &Output) -> std::result::Re
                     counted(u64::try_from(statement.damage.len()).unwrap_or(u64::MAX), "finding")
                 )
             },
-            String::new(),
+            timestamp.as_ref().map(Stamped::text).unwrap_or_default(),
             "Tell the recipient the signer's fingerprint by another channel: it is what makes the seal yours.".to_owned(),
             format!("Next: caselock package {case} -o {case}.zip"),
         ]

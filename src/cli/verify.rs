@@ -5,7 +5,7 @@ use crate::case::{CaseFiles, CaseFolder};
 use crate::cloudtrail::coverage::HourStatus;
 use crate::model::{Finding, Severity};
 use crate::package::PackageFiles;
-use crate::seal::AllowedSigners;
+use crate::seal::{AllowedSigners, AuthorityRoots};
 use crate::verify::{ExpectedRoot, Options, Report, SealReport, SignatureState, TrailReport, Verdict, verify};
 
 use super::output::{Output, bytes, counted, thousands, wrapped};
@@ -24,6 +24,9 @@ pub(super) struct VerifyArguments {
     /// Who is trusted to seal, in OpenSSH's format of `allowed_signers`.
     #[arg(long, value_name = "FILE")]
     allowed_signers: Option<PathBuf>,
+    /// Who may stamp the time: root certificates of time-stamping authorities, in PEM, that you trust.
+    #[arg(long, value_name = "FILE")]
+    tsa_roots: Option<PathBuf>,
     /// The ledger's root as it was noted when the case was collected: its first 16 digits or more. Fails if the ledger never had it.
     #[arg(long, value_name = "HEX")]
     expect_root: Option<ExpectedRoot>,
@@ -35,8 +38,13 @@ const SHOWN: usize = 3;
 pub(super) fn run(arguments: &VerifyArguments, output: &Output) -> Result<Exit, CliError> {
     let files = open(&arguments.case)?;
     let allowed = arguments.allowed_signers.as_deref().map(read_allowed_signers).transpose()?;
-    let wanted =
-        Options { allowed_signers: allowed.as_ref(), expected_root: arguments.expect_root.as_ref(), ..Options::default() };
+    let roots = arguments.tsa_roots.as_deref().map(read_roots).transpose()?;
+    let wanted = Options {
+        allowed_signers: allowed.as_ref(),
+        authority_roots: roots.as_ref(),
+        expected_root: arguments.expect_root.as_ref(),
+        ..Options::default()
+    };
     let report = verify_showing_progress(&*files, &wanted, output)?;
     output.result(&report, || text(&report, output.is_verbose()))?;
     Ok(exit_of(report.verdict))
@@ -51,7 +59,12 @@ pub(super) fn verify_with_progress(
     verify_showing_progress(files, &Options { allowed_signers: allowed, ..Options::default() }, output)
 }
 
-fn verify_showing_progress(files: &dyn CaseFiles, wanted: &Options<'_>, output: &Output) -> Result<Report, CliError> {
+/// Verifies as wanted, showing how far it has come.
+pub(super) fn verify_showing_progress(
+    files: &dyn CaseFiles,
+    wanted: &Options<'_>,
+    output: &Output,
+) -> Result<Report, CliError> {
     let bar = super::progress::bar(output, "verifying");
     let done = AtomicU64::new(0);
     let progress = |files: u64, size: u64| {
@@ -76,7 +89,15 @@ pub(super) fn open(path: &Path) -> Result<Box<dyn CaseFiles>, CliError> {
     Ok(Box::new(CaseFolder::open(path)?))
 }
 
-fn read_allowed_signers(path: &Path) -> Result<AllowedSigners, CliError> {
+/// Reads who may stamp the time.
+pub(super) fn read_roots(path: &Path) -> Result<AuthorityRoots, CliError> {
+    let bytes = std::fs::read(path)
+        .map_err(|error| CliError::new(Exit::Usage, &error).next(format!("Check the path {}.", path.display())))?;
+    AuthorityRoots::parse(&bytes).map_err(|error| CliError::new(Exit::Usage, &error))
+}
+
+/// Reads who may seal.
+pub(super) fn read_allowed_signers(path: &Path) -> Result<AllowedSigners, CliError> {
     let text = std::fs::read_to_string(path)
         .map_err(|error| CliError::new(Exit::Usage, &error).next(format!("Check the path {}.", path.display())))?;
     AllowedSigners::parse(&text).map_err(|error| CliError::new(Exit::Usage, &error))
@@ -166,6 +187,14 @@ fn seal_lines(seals: &[SealReport]) -> Vec<String> {
             lines.push(format!("               key {signer}"));
             lines.push(format!("               {trust}"));
         }
+        match (seal.timestamp, seal.stamped) {
+            (SignatureState::Valid, Some(time)) => lines.push(format!("               time-stamp valid: {time}")),
+            (SignatureState::Invalid, _) => lines.push("               time-stamp INVALID".to_owned()),
+            (SignatureState::Unchecked, _) => {
+                lines.push("               time-stamp not checked here (use openssl, see VERIFY.txt)".to_owned());
+            }
+            _ => {}
+        }
     }
     lines
 }
@@ -202,6 +231,7 @@ fn trail_lines(report: &Report) -> Vec<String> {
 fn symbol(status: HourStatus) -> char {
     match status {
         HourStatus::Verified => '#',
+        HourStatus::Recovered => 'r',
         HourStatus::LoggingOff => 'o',
         HourStatus::Pending => '.',
         HourStatus::Restart | HourStatus::NoDigests => '?',

@@ -1,15 +1,17 @@
 //! One chain of digests: a trail's digests of one account and region, each signed and each vouching for the one before.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crate::model::{Finding, S3Location, Severity, Sha256Hash, Timestamp};
 
-use super::{Digest, DigestName, KeyRing};
+use super::{Digest, DigestName, KeyRing, KeyStanding};
 
 /// The only signature algorithm that CloudTrail is known to use.
 const ALGORITHM: &str = "SHA256withRSA";
+/// How long after the end of its interval a digest may be signed, in seconds.
+const SIGNED_WITHIN: i64 = 2 * 3600;
 
-/// A digest file as it lies in the case.
+/// A digest file as it lies in the case: the current version of its object, or an older one.
 #[derive(Clone, Debug)]
 pub struct StoredDigest {
     /// Where it was fetched from.
@@ -26,15 +28,23 @@ pub struct StoredDigest {
     pub generated: Option<Timestamp>,
     /// When S3 says it was delivered.
     pub last_modified: Option<Timestamp>,
+    /// The version of the object, where the bucket keeps versions.
+    pub version_id: Option<String>,
+    /// Whether it is what the key gave when the evidence was acquired, and not an older version.
+    pub current: bool,
 }
 
 /// A digest and whether all that was checked about it holds.
 #[derive(Clone, Debug)]
 pub struct CheckedDigest {
-    /// The digest.
+    /// The digest: the current version, or the older one that takes its place.
     pub stored: StoredDigest,
     /// Parsed, in its place, signed by a published key, and as its successor recorded it.
     pub verified: bool,
+    /// Whether it is an older version, because the current one does not hold or is not there.
+    pub recovered: bool,
+    /// Whether there is no current version.
+    pub deleted: bool,
 }
 
 /// A digest that a verified successor names and that is not in the case.
@@ -46,6 +56,8 @@ pub struct MissingDigest {
     pub from: Option<Timestamp>,
     /// The start of the oldest digest behind the hole.
     pub to: Timestamp,
+    /// Whether a finding names it already: it was deleted, and none of its older versions holds.
+    pub reported: bool,
 }
 
 /// What checking a chain came to.
@@ -67,64 +79,179 @@ impl CheckedDigest {
     }
 }
 
+impl MissingDigest {
+    /// How many digests the hole takes, at one an hour.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        let seconds = self.from.map_or(0, |from| (self.to.instant() - from.instant()).num_seconds());
+        u64::try_from(seconds).unwrap_or(0).div_ceil(3600).max(1)
+    }
+}
+
+/// The versions of one digest's object.
+#[derive(Debug, Default)]
+struct Versions {
+    current: Option<StoredDigest>,
+    /// The newest first.
+    older: Vec<StoredDigest>,
+}
+
+/// What a verified digest recorded of the one before it.
+struct Vouch {
+    sha256: Sha256Hash,
+    signature: String,
+}
+
 /// Checks the digests of one chain, whatever their order.
-///
-/// `keys_asked` says whether the source region answered `ListPublicKeys` at all: a key that nobody published is a failure, keys that
-/// could not be had are a gap.
 #[must_use]
-pub fn check_chain(mut stored: Vec<StoredDigest>, keys: &KeyRing, keys_asked: bool) -> Chain {
-    stored.sort_by(|a, b| (a.name.end, &a.location).cmp(&(b.name.end, &b.location)));
-    let places: HashMap<S3Location, usize> =
-        stored.iter().enumerate().map(|(at, digest)| (digest.location.clone(), at)).collect();
-    let mut findings = Vec::new();
-    // What a verified successor recorded of a digest. The newest comes first, so that its word is there when the older is judged.
-    let mut vouched: HashMap<S3Location, (Sha256Hash, String)> = HashMap::new();
-    let mut verified = vec![false; stored.len()];
-    let mut missing = Vec::new();
-    for (at, digest) in stored.iter().enumerate().rev() {
-        let vouch = vouched.get(&digest.location);
-        let holds = check_digest(digest, keys, keys_asked, vouch, &mut findings);
-        if let Some(place) = verified.get_mut(at) {
-            *place = holds;
+pub fn check_chain(mut stored: Vec<StoredDigest>, keys: &KeyRing) -> Chain {
+    stored.sort_by(|a, b| (b.last_modified, &a.version_id).cmp(&(a.last_modified, &b.version_id)));
+    let mut places: BTreeMap<(Timestamp, S3Location), Versions> = BTreeMap::new();
+    for digest in stored {
+        let versions = places.entry((digest.name.end, digest.location.clone())).or_default();
+        if digest.current && versions.current.is_none() {
+            versions.current = Some(digest);
+        } else {
+            versions.older.push(digest);
         }
-        let Some((content, _)) = digest.content.as_ref().ok().filter(|_| holds) else { continue };
-        let Some(previous) = &content.previous else { continue };
-        match places.get(&previous.location).and_then(|at| stored.get(*at)) {
-            Some(older) if older.name.end >= digest.name.end => findings.push(Finding::new(
-                Severity::Failure,
-                "digest-order",
-                &digest.location,
-                "It names as its predecessor a digest that is not older.",
-            )),
-            Some(older) => {
-                if let Ok((older, _)) = &older.content
-                    && older.end != content.start
-                {
-                    let detail = format!("It starts {} but its predecessor ends {}.", content.start, older.end);
-                    findings.push(Finding::new(Severity::Gap, "digest-time-hole", &digest.location, &detail));
+    }
+    let there: HashMap<S3Location, Timestamp> = places.keys().map(|(end, location)| (location.clone(), *end)).collect();
+    let ends: Vec<Timestamp> = places.keys().map(|(end, _)| *end).collect();
+    let mut chain = Chain::default();
+    // The newest comes first, so that a successor's word is there when the older is judged.
+    let mut vouched: HashMap<S3Location, Vouch> = HashMap::new();
+    let mut gone = HashSet::new();
+    for (at, ((end, location), versions)) in places.into_iter().enumerate().rev() {
+        let Some(checked) = check_versions(&location, versions, keys, vouched.get(&location), &mut chain.findings) else {
+            gone.insert(location);
+            continue;
+        };
+        if let Some(previous) = checked.proven().and_then(|content| content.previous.clone()) {
+            match there.get(&previous.location) {
+                Some(older) if *older >= end => chain.findings.push(Finding::new(
+                    Severity::Failure,
+                    "digest-order",
+                    &location,
+                    "It names as its predecessor a digest that is not older.",
+                )),
+                Some(_) => {}
+                None => {
+                    let from = at.checked_sub(1).and_then(|before| ends.get(before)).copied();
+                    let to = checked.proven().map_or(end, |content| content.start);
+                    chain.missing.push(MissingDigest { location: previous.location.clone(), from, to, reported: false });
                 }
             }
-            None => {
-                let from = at.checked_sub(1).and_then(|before| stored.get(before)).map(|before| before.name.end);
-                missing.push(MissingDigest { location: previous.location.clone(), from, to: content.start });
+            let vouch = Vouch { sha256: previous.sha256, signature: previous.signature };
+            if vouched.insert(previous.location.clone(), vouch).is_some() {
+                let detail = format!(
+                    "Another signed digest names the same predecessor, {}: the chain forks here, and which branch is the \
+                     trail's history cannot be told.",
+                    previous.location
+                );
+                chain.findings.push(Finding::new(Severity::Gap, "chain-fork", &location, &detail));
             }
         }
-        vouched.insert(previous.location.clone(), (previous.sha256, previous.signature.clone()));
+        chain.digests.push(checked);
     }
-    missing.reverse();
-    findings.reverse();
-    let digests = stored.into_iter().zip(verified).map(|(stored, verified)| CheckedDigest { stored, verified }).collect();
-    Chain { digests, missing, findings }
+    chain.digests.reverse();
+    chain.missing.reverse();
+    chain.findings.reverse();
+    // A deleted digest of which no version holds is as good as not there.
+    for digest in chain.digests.iter().filter(|digest| digest.verified) {
+        let Some(content) = digest.proven() else { continue };
+        if let Some(previous) = content.previous.as_ref().filter(|previous| gone.contains(&previous.location)) {
+            let from = chain.digests.iter().map(|older| older.stored.name.end).filter(|end| *end < content.end).max();
+            chain.missing.push(MissingDigest { location: previous.location.clone(), from, to: content.start, reported: true });
+        }
+    }
+    continuity(&mut chain);
+    chain
+}
+
+/// Whether each digest begins where its predecessor ends, and no two of them cover the same time.
+fn continuity(chain: &mut Chain) {
+    let ends: HashMap<&S3Location, Timestamp> =
+        chain.digests.iter().filter_map(|digest| Some((&digest.stored.location, digest.proven()?.end))).collect();
+    let mut known_until: Option<Timestamp> = None;
+    let mut findings = Vec::new();
+    for digest in &chain.digests {
+        let Some(content) = digest.proven() else { continue };
+        let older_end = content.previous.as_ref().and_then(|previous| ends.get(&previous.location));
+        if let Some(older_end) = older_end.filter(|end| **end != content.start) {
+            let detail = format!("It starts {} but its predecessor ends {older_end}.", content.start);
+            findings.push(Finding::new(Severity::Gap, "digest-time-hole", &digest.stored.location, &detail));
+        } else if !digest.stored.name.backfill && known_until.is_some_and(|known| overlaps(content, known)) {
+            let detail = "It covers time that an earlier digest of the same trail, account and region covers already: two \
+                          chains ran side by side, and which of them is the trail's history cannot be told.";
+            findings.push(Finding::new(Severity::Gap, "chain-overlap", &digest.stored.location, detail));
+        }
+        known_until = known_until.max(Some(content.end));
+    }
+    chain.findings.extend(findings);
+}
+
+/// Whether a digest covers time before `known_until` that another one covers.
+///
+/// An empty starting digest spans the hour before its chain began, whatever came before: that alone is no overlap.
+fn overlaps(content: &Digest, known_until: Timestamp) -> bool {
+    let empty_start = content.previous.is_none() && content.logs.is_empty();
+    if empty_start { content.end <= known_until } else { content.start < known_until }
+}
+
+/// The version of a digest that holds, with what is wrong with the current one; none if it was deleted and no version holds.
+fn check_versions(
+    location: &S3Location,
+    versions: Versions,
+    keys: &KeyRing,
+    vouch: Option<&Vouch>,
+    findings: &mut Vec<Finding>,
+) -> Option<CheckedDigest> {
+    let deleted = versions.current.is_none();
+    let mut wrong = Vec::new();
+    if let Some(current) = &versions.current
+        && check_digest(current, keys, vouch, &mut wrong)
+    {
+        findings.append(&mut wrong);
+        let stored = versions.current?;
+        return Some(CheckedDigest { stored, verified: true, recovered: false, deleted: false });
+    }
+    if deleted {
+        let detail = "It was deleted: only older versions of it are there.";
+        wrong.push(Finding::new(Severity::Failure, "digest-missing", location, detail));
+    }
+    findings.append(&mut wrong);
+    for older in versions.older {
+        let mut notes = Vec::new();
+        if check_digest(&older, keys, vouch, &mut notes) {
+            findings.append(&mut notes);
+            findings.push(Finding::new(
+                Severity::Notice,
+                "digest-recovered",
+                location,
+                &recovered(&older, versions.current.as_ref()),
+            ));
+            return Some(CheckedDigest { stored: older, verified: true, recovered: true, deleted });
+        }
+    }
+    Some(CheckedDigest { stored: versions.current?, verified: false, recovered: false, deleted: false })
+}
+
+fn recovered(genuine: &StoredDigest, current: Option<&StoredDigest>) -> String {
+    let version = genuine.version_id.as_deref().unwrap_or("without an id");
+    let stored = genuine.last_modified.map(|at| format!(", stored {at},")).unwrap_or_default();
+    let instead = match current {
+        Some(current) => {
+            let version = current.version_id.as_deref().unwrap_or("without an id");
+            let at = current.last_modified.map(|at| format!(" of {at}")).unwrap_or_default();
+            format!("the current version {version}{at} does not hold")
+        }
+        None => "the object was deleted".to_owned(),
+    };
+    format!("Its genuine bytes are in the case: version {version}{stored} is what AWS signed, though {instead}.")
 }
 
 /// Checks one digest by itself, and against what its verified successor recorded of it.
-fn check_digest(
-    stored: &StoredDigest,
-    keys: &KeyRing,
-    keys_asked: bool,
-    vouch: Option<&(Sha256Hash, String)>,
-    findings: &mut Vec<Finding>,
-) -> bool {
+fn check_digest(stored: &StoredDigest, keys: &KeyRing, vouch: Option<&Vouch>, findings: &mut Vec<Finding>) -> bool {
     let before = findings.len();
     let mut fail = |severity: Severity, kind: &str, detail: &str| {
         findings.push(Finding::new(severity, kind, &stored.location, detail));
@@ -148,34 +275,46 @@ fn check_digest(
         let detail = format!("It names the signature algorithm `{other}`; CloudTrail signs with {ALGORITHM}.");
         fail(Severity::Failure, "digest-algorithm", &detail);
     }
-    if let Some((vouched_sha256, vouched_signature)) = vouch {
-        if vouched_sha256 != sha256 {
+    if stored.signature.is_some() && stored.signature_algorithm.is_none() {
+        fail(Severity::Failure, "digest-algorithm", "Its metadata has a signature and does not say with which algorithm.");
+    }
+    if stored.name.backfill && stored.generated.is_none() {
+        let detail = "It is a backfill digest, and its metadata does not say when it was generated.";
+        fail(Severity::Failure, "digest-backfill-time", detail);
+    }
+    if let Some(vouch) = vouch {
+        if vouch.sha256 != *sha256 {
             let detail = "It is not the digest that its successor recorded: the hash of its content differs.";
             fail(Severity::Failure, "digest-link-mismatch", detail);
-        } else if stored.signature.as_ref().is_some_and(|own| !own.eq_ignore_ascii_case(vouched_signature)) {
+        } else if stored.signature.as_ref().is_some_and(|own| !own.eq_ignore_ascii_case(&vouch.signature)) {
             let detail = "Its signature is not the one that its successor recorded.";
             fail(Severity::Failure, "digest-link-mismatch", detail);
         }
     }
-    let signature = stored.signature.as_ref().or(vouch.map(|(_, signature)| signature));
-    match (signature, keys.get(&stored.name.region, &digest.key_fingerprint)) {
+    let signed_at = stored.generated.unwrap_or(digest.end);
+    let standing = keys.standing(&stored.name.region, &digest.key_fingerprint, signed_at);
+    let (fingerprint, region) = (crate::model::printable(&digest.key_fingerprint), &stored.name.region);
+    match (stored.signature.as_ref().or(vouch.map(|vouch| &vouch.signature)), standing) {
         (None, _) => {
             let detail = "It has no signature in its metadata, and no successor that recorded one.";
             fail(Severity::Failure, "digest-signature-missing", detail);
         }
-        (Some(_), None) if keys_asked => {
-            let detail = format!(
-                "It is signed with key {}, which {} did not publish for this time.",
-                digest.key_fingerprint, stored.name.region
-            );
+        (Some(_), KeyStanding::Unknown) => {
+            let detail = format!("It is signed with key {fingerprint}, which {region} did not publish for this time.");
             fail(Severity::Failure, "key-unknown", &detail);
         }
-        (Some(_), None) => {
-            let detail =
-                format!("The public keys of {} are not in the case, so nothing it signed can be checked.", stored.name.region);
+        (Some(_), KeyStanding::NotAsked) => {
+            let detail = format!(
+                "The case does not hold the public keys of {region} for this time, so its signature, by key {fingerprint}, cannot \
+                 be checked."
+            );
             fail(Severity::Gap, "keys-unavailable", &detail);
         }
-        (Some(signature), Some(key)) => {
+        (Some(_), KeyStanding::Unusable) => {
+            let detail = format!("What {region} answered for key {fingerprint} is not usable as that key.");
+            fail(Severity::Gap, "key-unusable", &detail);
+        }
+        (Some(signature), KeyStanding::Published(key)) => {
             if let Err(problem) = key.verify(&digest.signed_text(*sha256), signature) {
                 fail(Severity::Failure, "digest-signature-invalid", &format!("Its content is not what AWS signed: {problem}."));
             }
@@ -185,8 +324,8 @@ fn check_digest(
         return false;
     }
     // From here on only what takes nothing from the proof.
-    if let Some(key) = keys.get(&stored.name.region, &digest.key_fingerprint)
-        && !key.is_valid_at(stored.generated.or(stored.last_modified).unwrap_or(digest.end))
+    if let KeyStanding::Published(key) = standing
+        && (signed_at > key.valid_until || signed_at.plus_seconds(SIGNED_WITHIN) < key.valid_from)
     {
         let detail = format!(
             "It is signed with key {}, valid {} to {}, and was signed outside of that.",

@@ -18,6 +18,8 @@ pub const DELIVERY_LAG: i64 = 15 * 60;
 pub enum HourStatus {
     /// A verified digest covers it, and every log it lists is there and verified.
     Verified,
+    /// Something that covers it was changed or deleted, and its genuine bytes were recovered from an older version and verified.
+    Recovered,
     /// Too fresh: the digest that will cover it had not been delivered when the evidence was collected.
     Pending,
     /// The trail was switched off, and events in verified logs or the trail's status say so.
@@ -44,6 +46,7 @@ impl HourStatus {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Verified => "verified",
+            Self::Recovered => "recovered",
             Self::Pending => "pending",
             Self::LoggingOff => "logging-off",
             Self::Restart => "restart",

@@ -1,4 +1,4 @@
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -28,14 +28,28 @@ pub struct PublicKey {
 #[derive(Clone, Debug, Default)]
 pub struct KeyRing {
     keys: HashMap<(Region, String), PublicKey>,
+    /// Fingerprints that an answer names beside something that cannot be used as that key.
+    unusable: HashSet<(Region, String)>,
+    /// For which times each region was asked for its keys, and answered in full.
+    asked: HashMap<Region, Vec<(Option<Timestamp>, Option<Timestamp>)>>,
 }
 
-/// Why an answer of `ListPublicKeys` cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum KeysProblem {
-    /// It does not parse.
-    #[error("it does not parse: {0}")]
-    Json(#[from] serde_json::Error),
+/// What can be said of a key that signed something.
+#[derive(Clone, Copy, Debug)]
+pub enum KeyStanding<'a> {
+    /// It was published.
+    Published(&'a PublicKey),
+    /// An answer names it, but what stands there is not this key.
+    Unusable,
+    /// The region was asked for the keys of that time, answered, and did not name it.
+    Unknown,
+    /// The region was never asked for the keys of that time, or did not answer.
+    NotAsked,
+}
+
+/// Why one key of an answer cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum KeyProblem {
     /// A key's fingerprint is not the MD5 of its value, as it is for every key that AWS published.
     #[error("the fingerprint {fingerprint} is not that of the key it stands beside")]
     Fingerprint {
@@ -45,6 +59,12 @@ pub enum KeysProblem {
     /// A key's value is neither form of an RSA public key.
     #[error("the value of key {fingerprint} is not an RSA public key")]
     NotAKey {
+        /// Which.
+        fingerprint: String,
+    },
+    /// A key that another answer gave another value.
+    #[error("two answers give different keys for the fingerprint {fingerprint}")]
+    Contradiction {
         /// Which.
         fingerprint: String,
     },
@@ -78,37 +98,59 @@ struct Listed {
 }
 
 impl KeyRing {
-    /// Takes the keys of one answer of `ListPublicKeys` given by `region`.
-    pub fn add_answer(&mut self, region: &Region, body: &[u8]) -> Result<usize, KeysProblem> {
+    /// Takes the keys of one answer of `ListPublicKeys` given by `region`; says what is wrong with those it cannot use.
+    ///
+    /// An answer that does not parse gives no keys at all and is an error.
+    pub fn add_answer(&mut self, region: &Region, body: &[u8]) -> Result<Vec<KeyProblem>, serde_json::Error> {
         let answer: Answer = serde_json::from_slice(body)?;
-        let count = answer.public_key_list.len();
+        let mut problems = Vec::new();
         for listed in answer.public_key_list {
-            let not_a_key = || KeysProblem::NotAKey { fingerprint: crate::model::printable(&listed.fingerprint) };
-            let value = STANDARD.decode(&listed.value).map_err(|_| not_a_key())?;
-            if hex::encode(Md5::digest(&value)) != listed.fingerprint.to_ascii_lowercase() {
-                return Err(KeysProblem::Fingerprint { fingerprint: crate::model::printable(&listed.fingerprint) });
+            let place = (region.clone(), listed.fingerprint.clone());
+            match listed.key() {
+                Ok(key) if self.keys.get(&place).is_some_and(|known| known.der != key.der) => {
+                    problems.push(KeyProblem::Contradiction { fingerprint: crate::model::printable(&key.fingerprint) });
+                }
+                Ok(key) => drop(self.keys.insert(place, key)),
+                Err(problem) => {
+                    self.unusable.insert(place);
+                    problems.push(problem);
+                }
             }
-            let (der, wrapped) = match unwrapped(&value) {
-                Some(inner) => (inner.to_vec(), true),
-                None if sequence(&value).is_some() => (value, false),
-                None => return Err(not_a_key()),
-            };
-            let key = PublicKey {
-                fingerprint: listed.fingerprint.clone(),
-                der,
-                wrapped,
-                valid_from: epoch(listed.validity_start_time).ok_or_else(not_a_key)?,
-                valid_until: epoch(listed.validity_end_time).ok_or_else(not_a_key)?,
-            };
-            self.keys.insert((region.clone(), listed.fingerprint), key);
         }
-        Ok(count)
+        Ok(problems)
+    }
+
+    /// Notes that `region` was asked for all keys of a time, and answered. Without bounds: the keys in use at that moment.
+    pub fn note_asked(&mut self, region: &Region, from: Option<Timestamp>, until: Option<Timestamp>) {
+        self.asked.entry(region.clone()).or_default().push((from, until));
+    }
+
+    /// What can be said of the key with this fingerprint, with which `region` is to have signed at `at`.
+    #[must_use]
+    pub fn standing(&self, region: &Region, fingerprint: &str, at: Timestamp) -> KeyStanding<'_> {
+        let place = (region.clone(), fingerprint.to_owned());
+        if let Some(key) = self.keys.get(&place) {
+            return KeyStanding::Published(key);
+        }
+        if self.unusable.contains(&place) {
+            return KeyStanding::Unusable;
+        }
+        let asked = self.asked.get(region).into_iter().flatten();
+        let covers = |(from, until): &(Option<Timestamp>, Option<Timestamp>)| {
+            from.is_none_or(|from| from <= at) && until.is_none_or(|until| at <= until)
+        };
+        if asked.into_iter().any(covers) { KeyStanding::Unknown } else { KeyStanding::NotAsked }
     }
 
     /// The key with this fingerprint, published by this region.
     #[must_use]
     pub fn get(&self, region: &Region, fingerprint: &str) -> Option<&PublicKey> {
         self.keys.get(&(region.clone(), fingerprint.to_owned()))
+    }
+
+    /// Every key with the region that published it.
+    pub fn iter(&self) -> impl Iterator<Item = (&Region, &PublicKey)> {
+        self.keys.iter().map(|((region, _), key)| (region, key))
     }
 
     /// How many there are.
@@ -121,6 +163,29 @@ impl KeyRing {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.keys.is_empty()
+    }
+}
+
+impl Listed {
+    fn key(self) -> Result<PublicKey, KeyProblem> {
+        let fingerprint = crate::model::printable(&self.fingerprint);
+        let not_a_key = || KeyProblem::NotAKey { fingerprint: fingerprint.clone() };
+        let value = STANDARD.decode(&self.value).map_err(|_| not_a_key())?;
+        if hex::encode(Md5::digest(&value)) != self.fingerprint.to_ascii_lowercase() {
+            return Err(KeyProblem::Fingerprint { fingerprint });
+        }
+        let (der, wrapped) = match unwrapped(&value) {
+            Some(inner) => (inner.to_vec(), true),
+            None if is_public_key(&value) => (value, false),
+            None => return Err(not_a_key()),
+        };
+        Ok(PublicKey {
+            der,
+            wrapped,
+            valid_from: epoch(self.validity_start_time).ok_or_else(not_a_key)?,
+            valid_until: epoch(self.validity_end_time).ok_or_else(not_a_key)?,
+            fingerprint: self.fingerprint,
+        })
     }
 }
 
@@ -170,12 +235,22 @@ fn sequence(bytes: &[u8]) -> Option<&[u8]> {
     element(bytes, 0x30).and_then(|(content, rest)| rest.is_empty().then_some(content))
 }
 
+/// Whether `bytes` are a PKCS#1 `RSAPublicKey`: a sequence of two integers, the first of at least 2,048 bits.
+fn is_public_key(bytes: &[u8]) -> bool {
+    let parts = sequence(bytes).and_then(|content| {
+        let (modulus, rest) = element(content, 0x02)?;
+        let (exponent, rest) = element(rest, 0x02)?;
+        Some((modulus.len(), exponent.len(), rest.len()))
+    });
+    parts.is_some_and(|(modulus, exponent, rest)| modulus >= 256 && exponent > 0 && rest == 0)
+}
+
 /// The `RSAPublicKey` inside a `SubjectPublicKeyInfo` (RFC 5280 section 4.1), if `bytes` are one.
 fn unwrapped(bytes: &[u8]) -> Option<&[u8]> {
     let (_algorithm, rest) = element(sequence(bytes)?, 0x30)?;
     let (bits, rest) = element(rest, 0x03)?;
     let inner = bits.strip_prefix(&[0])?;
-    (rest.is_empty() && sequence(inner).is_some()).then_some(inner)
+    (rest.is_empty() && is_public_key(inner)).then_some(inner)
 }
 
 #[cfg(test)]
@@ -189,10 +264,14 @@ mod tests {
         "us-east-2".parse().unwrap()
     }
 
+    fn problems(body: &str) -> Vec<KeyProblem> {
+        KeyRing::default().add_answer(&region(), body.as_bytes()).unwrap()
+    }
+
     #[test]
     fn keys_that_aws_published_are_read_in_both_encodings() {
         let mut ring = KeyRing::default();
-        assert_eq!(ring.add_answer(&region(), PUBLISHED.as_bytes()).unwrap(), 4);
+        assert_eq!(ring.add_answer(&region(), PUBLISHED.as_bytes()).unwrap(), []);
         let wrapped = ring.get(&region(), "31e8b5433410dfb61a9dc45cc65b22ff").unwrap();
         assert!(wrapped.wrapped && wrapped.der.len() == 270);
         assert_eq!(ring.keys.values().filter(|key| !key.wrapped).count(), 3);
@@ -206,14 +285,28 @@ mod tests {
     }
 
     #[test]
-    fn a_fingerprint_of_another_key_is_refused() {
+    fn a_key_beside_another_keys_fingerprint_is_refused_and_the_others_are_kept() {
         let body = PUBLISHED.replace("31e8b5433410dfb61a9dc45cc65b22ff", "31e8b5433410dfb61a9dc45cc65b22fe");
-        assert!(matches!(KeyRing::default().add_answer(&region(), body.as_bytes()), Err(KeysProblem::Fingerprint { .. })));
+        let mut ring = KeyRing::default();
+        let problems = ring.add_answer(&region(), body.as_bytes()).unwrap();
+        assert!(matches!(problems.as_slice(), [KeyProblem::Fingerprint { .. }]) && ring.len() == 3);
+        let standing = ring.standing(&region(), "31e8b5433410dfb61a9dc45cc65b22fe", "2015-07-01T00:00:00Z".parse().unwrap());
+        assert!(matches!(standing, KeyStanding::Unusable));
     }
 
     #[test]
     fn what_is_no_key_is_refused() {
         let body = r#"{"PublicKeyList":[{"Value":"AAAA","ValidityStartTime":1,"ValidityEndTime":2,"Fingerprint":"693e9af84d3dfcc71e640e005bdc5e2e"}]}"#;
-        assert!(matches!(KeyRing::default().add_answer(&region(), body.as_bytes()), Err(KeysProblem::NotAKey { .. })));
+        assert!(matches!(problems(body).as_slice(), [KeyProblem::NotAKey { .. }]));
+    }
+
+    #[test]
+    fn a_key_is_unknown_only_for_times_that_were_asked_about() {
+        let at = |text: &str| text.parse::<Timestamp>().unwrap();
+        let mut ring = KeyRing::default();
+        ring.note_asked(&region(), Some(at("2026-03-01T00:00:00Z")), Some(at("2026-03-02T00:00:00Z")));
+        let standing = |time: &str| ring.standing(&region(), "00", at(time));
+        assert!(matches!(standing("2026-03-01T12:00:00Z"), KeyStanding::Unknown));
+        assert!(matches!(standing("2026-02-01T12:00:00Z"), KeyStanding::NotAsked));
     }
 }

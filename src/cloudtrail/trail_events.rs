@@ -1,62 +1,173 @@
 use memchr::memmem;
+use serde::Deserialize;
 use serde_json::Value;
 
-use crate::model::Timestamp;
+use crate::model::{AccountId, Region, S3Location, Timestamp, TrailArn};
 
-/// An event that changes what a trail delivers.
+use super::{DigestName, LogName};
+
+/// Where an event is known from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TrailEvent {
-    /// `StopLogging`, `StartLogging`, `CreateTrail`, `UpdateTrail` or `DeleteTrail`.
+pub enum Witness {
+    /// A log file, which is as good as the digest that lists it: the object and, of an older version, the version's id.
+    Log(S3Location, Option<String>),
+    /// An answer of `LookupEvents`: AWS's own event history, which nobody in the account can change.
+    History,
+}
+
+/// Who did something, when, from where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Telling {
+    /// The event's name, such as `StopLogging`.
     pub name: String,
     /// When.
     pub at: Timestamp,
-    /// The trail as the request named it: its name or its ARN.
-    pub trail: String,
-    /// By whom: the ARN of the principal, as far as the event says.
+    /// The ARN of the principal, as far as the event says.
     pub principal: Option<String>,
     /// From where.
     pub source_address: Option<String>,
     /// The event's id.
     pub event_id: Option<String>,
+    /// The region that recorded it.
+    pub region: Option<String>,
+    /// How it is known.
+    pub witness: Witness,
 }
 
-const NAMES: [&str; 5] = ["StopLogging", "StartLogging", "CreateTrail", "UpdateTrail", "DeleteTrail"];
+/// An event that changes what a trail delivers: `StopLogging`, `StartLogging`, `CreateTrail`, `UpdateTrail` or `DeleteTrail`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TrailEvent {
+    /// The event.
+    pub telling: Telling,
+    /// The trail as the request named it: its name or its ARN.
+    pub trail: String,
+    /// Whether the request switched log file validation on or off.
+    pub validation: Option<bool>,
+    /// Whether the request named a bucket or a prefix to deliver to.
+    pub moves: bool,
+}
+
+/// A write to, or a deletion of, one of CloudTrail's own files by somebody other than CloudTrail.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ObjectEvent {
+    /// The event: `DeleteObject` or `PutObject`.
+    pub telling: Telling,
+    /// The object.
+    pub location: S3Location,
+}
+
+const TRAIL_EVENTS: [&str; 5] = ["StopLogging", "StartLogging", "CreateTrail", "UpdateTrail", "DeleteTrail"];
+const OBJECT_EVENTS: [&str; 2] = ["DeleteObject", "PutObject"];
+
+impl Telling {
+    /// Words for a finding: by whom, from where, known from what.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        let known = match &self.witness {
+            Witness::Log(location, None) => format!("recorded in {location}"),
+            Witness::Log(location, Some(version)) => format!("recorded in {location}, version {version}"),
+            Witness::History => "recorded in AWS's event history".to_owned(),
+        };
+        format!(
+            "{} by {} from {} at {} (event {}, {known})",
+            self.name,
+            self.principal.as_deref().unwrap_or("an unnamed principal"),
+            self.source_address.as_deref().unwrap_or("an unnamed address"),
+            self.at,
+            self.event_id.as_deref().unwrap_or("without an id"),
+        )
+    }
+}
 
 impl TrailEvent {
-    /// Whether it concerns the trail with this name.
+    /// Whether it concerns the trail of this name and home region. By its name alone a trail is called only at home.
     #[must_use]
-    pub fn concerns(&self, trail_name: &str) -> bool {
-        self.trail == trail_name || self.trail.rsplit_once(":trail/").is_some_and(|(_, name)| name == trail_name)
+    pub fn concerns(&self, name: &str, home: &Region, owner: Option<AccountId>) -> bool {
+        match self.trail.parse::<TrailArn>() {
+            Ok(arn) => arn.name() == name && arn.home_region() == home && owner.is_none_or(|account| arn.account() == account),
+            Err(_) => self.trail == name && self.telling.region.as_deref().is_none_or(|region| region == home.as_str()),
+        }
     }
 }
 
-/// The successful events in a log's content that change what a trail delivers.
+/// Events in a log's content that change what a trail delivers, and those that touch CloudTrail's own files; attempts that were refused
+/// are left out.
 ///
-/// Logs without a trace of them, almost all, are passed over without being parsed.
+/// Logs without a trace of either, almost all, are passed over without being parsed.
 #[must_use]
-pub fn find_trail_events(content: &[u8]) -> Vec<TrailEvent> {
-    if !NAMES.iter().any(|name| memmem::find(content, name.as_bytes()).is_some()) {
-        return Vec::new();
+pub fn events_in_log(content: &[u8], location: &S3Location, version: Option<&str>) -> (Vec<TrailEvent>, Vec<ObjectEvent>) {
+    let mentions = |words: &[&str]| words.iter().any(|word| memmem::find(content, word.as_bytes()).is_some());
+    let files = mentions(&OBJECT_EVENTS) && mentions(&["AWSLogs/"]);
+    if !files && !mentions(&TRAIL_EVENTS) {
+        return (Vec::new(), Vec::new());
     }
-    let Ok(log) = serde_json::from_slice::<Value>(content) else { return Vec::new() };
+    let Ok(log) = serde_json::from_slice::<Value>(content) else { return (Vec::new(), Vec::new()) };
     let records = log.get("Records").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-    records.iter().filter_map(trail_event).collect()
+    let witness = || Witness::Log(location.clone(), version.map(str::to_owned));
+    let trails = records.iter().filter_map(|record| trail_event(record, witness())).collect();
+    let objects = records.iter().filter_map(|record| object_event(record, witness())).collect();
+    (trails, objects)
 }
 
-fn trail_event(record: &Value) -> Option<TrailEvent> {
-    let text = |field: &str| record.get(field).and_then(Value::as_str);
-    let name = text("eventName").filter(|name| NAMES.contains(name))?;
-    if text("eventSource") != Some("cloudtrail.amazonaws.com") || text("errorCode").is_some() {
+#[derive(Deserialize)]
+struct History {
+    #[serde(rename = "Events", default)]
+    events: Vec<Shown>,
+}
+
+#[derive(Deserialize)]
+struct Shown {
+    #[serde(rename = "CloudTrailEvent")]
+    event: Option<String>,
+}
+
+/// The same, in an answer of `LookupEvents`.
+pub fn events_in_history(body: &[u8]) -> Result<Vec<TrailEvent>, serde_json::Error> {
+    let history: History = serde_json::from_slice(body)?;
+    let records = history.events.iter().filter_map(|shown| serde_json::from_str::<Value>(shown.event.as_deref()?).ok());
+    Ok(records.filter_map(|record| trail_event(&record, Witness::History)).collect())
+}
+
+fn text<'a>(value: &'a Value, field: &str) -> Option<&'a str> {
+    value.get(field).and_then(Value::as_str)
+}
+
+/// What every event says of itself, if it is of `source`, has one of these names and was not refused.
+fn telling(record: &Value, source: &str, names: &[&str], witness: Witness) -> Option<Telling> {
+    let name = text(record, "eventName").filter(|name| names.contains(name))?;
+    if text(record, "eventSource") != Some(source) || text(record, "errorCode").is_some() {
         return None;
     }
-    Some(TrailEvent {
+    Some(Telling {
         name: name.to_owned(),
-        at: text("eventTime")?.parse().ok()?,
-        trail: record.get("requestParameters")?.get("name")?.as_str()?.to_owned(),
-        principal: record.get("userIdentity").and_then(|who| who.get("arn")).and_then(Value::as_str).map(str::to_owned),
-        source_address: text("sourceIPAddress").map(str::to_owned),
-        event_id: text("eventID").map(str::to_owned),
+        at: text(record, "eventTime")?.parse().ok()?,
+        principal: record.get("userIdentity").and_then(|who| text(who, "arn")).map(str::to_owned),
+        source_address: text(record, "sourceIPAddress").map(str::to_owned),
+        event_id: text(record, "eventID").map(str::to_owned),
+        region: text(record, "awsRegion").map(str::to_owned),
+        witness,
     })
+}
+
+fn trail_event(record: &Value, witness: Witness) -> Option<TrailEvent> {
+    let telling = telling(record, "cloudtrail.amazonaws.com", &TRAIL_EVENTS, witness)?;
+    let request = record.get("requestParameters")?;
+    Some(TrailEvent {
+        trail: text(request, "name")?.to_owned(),
+        validation: request.get("enableLogFileValidation").and_then(Value::as_bool),
+        moves: request.get("s3BucketName").is_some_and(Value::is_string)
+            || request.get("s3KeyPrefix").is_some_and(Value::is_string),
+        telling,
+    })
+}
+
+fn object_event(record: &Value, witness: Witness) -> Option<ObjectEvent> {
+    let telling = telling(record, "s3.amazonaws.com", &OBJECT_EVENTS, witness)?;
+    let request = record.get("requestParameters")?;
+    let location = S3Location::new(text(request, "bucketName")?, text(request, "key")?);
+    let ours = location.key.parse::<LogName>().is_ok() || location.key.parse::<DigestName>().is_ok();
+    let by_cloudtrail = record.get("userIdentity").and_then(|who| text(who, "invokedBy")) == Some("cloudtrail.amazonaws.com");
+    (ours && !by_cloudtrail).then_some(ObjectEvent { telling, location })
 }
 
 #[cfg(test)]
@@ -64,16 +175,28 @@ mod tests {
     use super::*;
 
     fn log(fields: &str) -> Vec<u8> {
-        format!(r#"{{"Records":[{{"eventTime":"2026-03-01T09:00:00Z","eventSource":"cloudtrail.amazonaws.com",{fields}}}]}}"#)
-            .into_bytes()
+        format!(
+            r#"{{"Records":[{{"eventTime":"2026-03-01T09:00:00Z","awsRegion":"us-east-1","eventSource":"cloudtrail.amazonaws.com",{fields}}}]}}"#
+        )
+        .into_bytes()
+    }
+
+    fn place() -> S3Location {
+        S3Location::new("example-corp", "log")
+    }
+
+    fn trail_events(content: &[u8]) -> Vec<TrailEvent> {
+        events_in_log(content, &place(), None).0
     }
 
     #[test]
     fn a_stop_is_found_by_name_or_by_arn() {
+        let home: Region = "us-east-1".parse().unwrap();
         for trail in ["management-events", "arn:aws:cloudtrail:us-east-1:111122223333:trail/management-events"] {
-            let found =
-                find_trail_events(&log(&format!(r#""eventName":"StopLogging","requestParameters":{{"name":"{trail}"}}"#)));
-            assert!(found.len() == 1 && found[0].concerns("management-events") && !found[0].concerns("events"));
+            let found = trail_events(&log(&format!(r#""eventName":"StopLogging","requestParameters":{{"name":"{trail}"}}"#)));
+            assert!(found.len() == 1 && found[0].concerns("management-events", &home, None));
+            assert!(!found[0].concerns("events", &home, None));
+            assert!(!found[0].concerns("management-events", &"eu-central-1".parse().unwrap(), None));
         }
     }
 
@@ -81,12 +204,44 @@ mod tests {
     fn a_refused_attempt_changed_nothing() {
         let refused =
             r#""eventName":"StopLogging","errorCode":"AccessDenied","requestParameters":{"name":"management-events"}"#;
-        assert_eq!(find_trail_events(&log(refused)), []);
+        assert_eq!(trail_events(&log(refused)), []);
     }
 
     #[test]
     fn a_name_that_merely_occurs_is_no_event() {
-        assert_eq!(find_trail_events(&log(r#""eventName":"LookupEvents","requestParameters":{"name":"StopLogging"}"#)), []);
-        assert_eq!(find_trail_events(b"StopLogging is not JSON"), []);
+        assert_eq!(trail_events(&log(r#""eventName":"LookupEvents","requestParameters":{"name":"StopLogging"}"#)), []);
+        assert_eq!(trail_events(b"StopLogging is not JSON"), []);
+    }
+
+    #[test]
+    fn an_update_says_what_it_switched() {
+        let update = r#""eventName":"UpdateTrail","requestParameters":{"name":"t","enableLogFileValidation":false}"#;
+        let found = trail_events(&log(update));
+        assert_eq!((found[0].validation, found[0].moves), (Some(false), false));
+        let update = r#""eventName":"UpdateTrail","requestParameters":{"name":"t","s3KeyPrefix":"elsewhere"}"#;
+        assert!(trail_events(&log(update))[0].moves);
+    }
+
+    #[test]
+    fn the_event_history_tells_the_same() {
+        let event = String::from_utf8(log(r#""eventName":"StopLogging","requestParameters":{"name":"t"}"#)).unwrap();
+        let record = event.strip_prefix(r#"{"Records":["#).unwrap().strip_suffix("]}").unwrap();
+        let body = serde_json::json!({"Events": [{"CloudTrailEvent": record}, {"EventName": "without a record"}]});
+        let found = events_in_history(body.to_string().as_bytes()).unwrap();
+        assert_eq!((found.len(), &found[0].telling.witness), (1, &Witness::History));
+    }
+
+    #[test]
+    fn who_deleted_a_log_is_found_and_cloudtrail_writing_one_is_not() {
+        let key = "AWSLogs/111122223333/CloudTrail/us-east-1/2026/03/01/111122223333_CloudTrail_us-east-1_20260301T0935Z_AbCdEfGh12345678.json.gz";
+        let event = |name: &str, who: &str| {
+            format!(
+                r#"{{"Records":[{{"eventTime":"2026-03-01T09:00:00Z","eventSource":"s3.amazonaws.com","eventName":"{name}","userIdentity":{who},"requestParameters":{{"bucketName":"example-corp","key":"{key}"}}}}]}}"#
+            )
+        };
+        let deleted = event("DeleteObject", r#"{"arn":"arn:aws:iam::111122223333:user/contractor"}"#);
+        assert_eq!(events_in_log(deleted.as_bytes(), &place(), None).1.len(), 1);
+        let written = event("PutObject", r#"{"invokedBy":"cloudtrail.amazonaws.com"}"#);
+        assert_eq!(events_in_log(written.as_bytes(), &place(), None).1, []);
     }
 }

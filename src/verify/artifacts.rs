@@ -10,9 +10,10 @@ use crate::case::ledger::LedgerState;
 use crate::case::{CaseError, CaseFiles, Found, is_temporary};
 use crate::cloudtrail::chain::StoredDigest;
 use crate::cloudtrail::gzip::{self, GzipProblem};
-use crate::cloudtrail::{Digest, DigestName, LogName, TrailEvent, find_trail_events};
-use crate::model::{Finding, HashingReader, S3Location, Severity, Sha256Hash};
+use crate::cloudtrail::{Digest, DigestName, LogName, ObjectEvent, TrailEvent, events_in_log};
+use crate::model::{Finding, HashingReader, S3Location, Severity, Sha256Hash, Timestamp};
 
+use super::delete_markers::{DeleteMarker, delete_markers};
 use super::{ArtifactReport, Options};
 
 /// Artifacts up to this size are read into memory; CloudTrail's files are far below, and larger ones are only hashed.
@@ -22,12 +23,13 @@ const SEARCHED: usize = 256 * 1024 * 1024;
 /// Responses up to this size are kept to be read.
 const RESPONSE: u64 = 32 * 1024 * 1024;
 
-/// What one log file comes to.
+/// What one log file, or one older version of it, comes to.
 #[derive(Clone, Debug)]
 pub(super) struct StoredLog {
-    pub(super) location: S3Location,
-    pub(super) name: LogName,
     pub(super) content: Result<Sha256Hash, GzipProblem>,
+    /// When S3 received it.
+    pub(super) received: Option<Timestamp>,
+    pub(super) version_id: Option<String>,
 }
 
 /// A body that a later step reads.
@@ -42,9 +44,16 @@ pub(super) struct StoredResponse {
 pub(super) struct Checked {
     pub(super) report: ArtifactReport,
     pub(super) digests: Vec<StoredDigest>,
+    /// The current version of each log.
     pub(super) logs: HashMap<S3Location, StoredLog>,
-    /// Events that change what a trail delivers, with the log that holds them.
-    pub(super) events: Vec<(S3Location, TrailEvent)>,
+    /// Versions of logs that were not current any more when the evidence was acquired.
+    pub(super) older_logs: HashMap<S3Location, Vec<StoredLog>>,
+    /// Events in logs that change what a trail delivers.
+    pub(super) events: Vec<TrailEvent>,
+    /// Events in logs that touch CloudTrail's own files.
+    pub(super) object_events: Vec<ObjectEvent>,
+    /// Delete markers on CloudTrail's own files, as listings show them.
+    pub(super) delete_markers: Vec<DeleteMarker>,
     pub(super) responses: Vec<StoredResponse>,
     /// SHA-256 of every artifact, by the first half of its path's hash: a million of them take 50 MB, their paths would take 200.
     recorded: HashMap<[u8; 16], Sha256Hash>,
@@ -145,7 +154,12 @@ impl Checked {
         self.unreadable_objects.extend(other.unreadable_objects);
         self.digests.extend(other.digests);
         self.logs.extend(other.logs);
+        for (location, versions) in other.older_logs {
+            self.older_logs.entry(location).or_default().extend(versions);
+        }
         self.events.extend(other.events);
+        self.object_events.extend(other.object_events);
+        self.delete_markers.extend(other.delete_markers);
         self.responses.extend(other.responses);
     }
 
@@ -191,10 +205,18 @@ impl Checked {
             // There, but its bytes cannot be read back: not what was stored.
             Err(_) => self.report.modified.push(path.to_owned()),
         }
+        let current = !artifact.path.as_str().starts_with("data/s3-versions/");
         match artifact.source {
-            Origin::S3Object(origin) => self.take_object(*origin, &bytes),
-            Origin::ApiResponse(origin) if origin.service == "cloudtrail" && artifact.size <= RESPONSE => {
-                self.responses.push(StoredResponse { origin: *origin, body: bytes });
+            Origin::S3Object(origin) => self.take_object(*origin, current, &bytes),
+            Origin::ApiResponse(origin) if artifact.size <= RESPONSE => {
+                match (origin.service.as_str(), origin.operation.as_str()) {
+                    ("cloudtrail", _) => self.responses.push(StoredResponse { origin: *origin, body: bytes }),
+                    ("s3", "ListObjectVersions") => {
+                        let bucket = origin.parameters.get("Bucket").map(String::as_str);
+                        self.delete_markers.extend(delete_markers(&bytes, bucket));
+                    }
+                    _ => {}
+                }
             }
             Origin::ApiResponse(_) => {}
         }
@@ -207,18 +229,27 @@ impl Checked {
         }
     }
 
-    fn take_object(&mut self, origin: ObjectOrigin, bytes: &[u8]) {
+    /// Takes what the key gave when it was fetched, if `current`, or an older version of the object.
+    fn take_object(&mut self, origin: ObjectOrigin, current: bool, bytes: &[u8]) {
         let location = S3Location::new(origin.bucket, origin.key);
-        if let Ok(name) = location.key.parse::<LogName>() {
+        if location.key.parse::<LogName>().is_ok() {
             let mut content = Vec::new();
             let outcome = gzip::read_member(bytes, &gzip::Limits::default(), &mut |piece| {
                 if content.len() + piece.len() <= SEARCHED {
                     content.extend_from_slice(piece);
                 }
             });
-            self.events.extend(find_trail_events(&content).into_iter().map(|event| (location.clone(), event)));
+            let version = origin.version_id.as_deref().filter(|_| !current);
+            let (trails, objects) = events_in_log(&content, &location, version);
+            self.events.extend(trails);
+            self.object_events.extend(objects);
             let content = outcome.map(|(sha256, _)| sha256);
-            self.logs.insert(location.clone(), StoredLog { location, name, content });
+            let log = StoredLog { content, received: origin.last_modified, version_id: origin.version_id };
+            if current {
+                self.logs.insert(location, log);
+            } else {
+                self.older_logs.entry(location).or_default().push(log);
+            }
         } else if let Ok(name) = location.key.parse::<DigestName>() {
             let mut content = Vec::new();
             let outcome = gzip::read_member(bytes, &gzip::Limits::default(), &mut |piece| content.extend_from_slice(piece));
@@ -238,6 +269,8 @@ impl Checked {
                 signature_algorithm: metadata.remove("signature-algorithm"),
                 generated,
                 last_modified: origin.last_modified,
+                version_id: origin.version_id,
+                current,
             });
         }
     }

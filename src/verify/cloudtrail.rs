@@ -1,16 +1,18 @@
 //! CloudTrail's own proof: chains of digests, every listed log, every hour of the window.
 
 mod logs;
+mod switches;
 mod timeline;
+mod traces;
 mod trails;
 mod unreadable;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::case::CaseIdentity;
-use crate::cloudtrail::chain::{Chain, MissingDigest, StoredDigest, check_chain};
+use crate::cloudtrail::chain::{Chain, CheckedDigest, MissingDigest, StoredDigest, check_chain};
 use crate::cloudtrail::coverage::{DELIVERY_LAG, HourStatus, count_hours, uncovered_ranges};
-use crate::cloudtrail::{DigestName, TrailEvent};
+use crate::cloudtrail::{DigestName, KeyRing, TrailEvent};
 use crate::model::{AccountId, Finding, Region, S3Location, Severity, TrailArn, Window};
 
 use super::Acts;
@@ -29,6 +31,16 @@ struct ChainOf {
     home_region: Region,
     account: AccountId,
     region: Region,
+    /// The organization's id, where the trail is one of an organization: a member may have a trail of the same name.
+    organization: Option<String>,
+}
+
+/// Where a trail delivers to. Log names do not tell trails apart that deliver to one place.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Place {
+    bucket: String,
+    prefix: String,
+    organization: Option<String>,
 }
 
 /// One trail in one account and region, on its way to its report.
@@ -36,6 +48,7 @@ struct ChainOf {
 struct Row {
     of: ChainOf,
     arn: String,
+    places: BTreeSet<Place>,
     standard: Chain,
     backfill: Chain,
     logs: LogCounts,
@@ -44,23 +57,31 @@ struct Row {
 }
 
 /// Verifies all of CloudTrail's evidence in the case.
-pub(super) fn check(checked: &Checked, identity: &CaseIdentity, acts: &Acts, findings: &mut Vec<Finding>) -> Vec<TrailReport> {
+///
+/// `keys` are used instead of those that the case holds.
+pub(super) fn check(
+    checked: &Checked,
+    identity: &CaseIdentity,
+    acts: &Acts,
+    keys: Option<&KeyRing>,
+    findings: &mut Vec<Finding>,
+) -> Vec<TrailReport> {
     let in_scope = identity.scope.sources.is_empty() || identity.scope.sources.iter().any(|source| source == "cloudtrail");
-    let trails = Trails::read(checked, findings);
+    let trails = Trails::read(checked, keys, findings);
     let unreadable = Unreadable::of(&acts.gaps, &checked.unreadable_objects);
     let window = identity.window;
 
     let mut rows = chains(checked, &trails, acts, identity, findings);
-    let mut verdicts = LogVerdicts::new(&checked.logs, &unreadable, window);
+    let mut verdicts = LogVerdicts::new(checked, &unreadable, window);
     for row in &mut rows {
         verdicts.judge(row, findings);
     }
-    let events: Vec<&TrailEvent> =
-        checked.events.iter().filter(|(log, _)| verdicts.is_verified(log)).map(|(_, event)| event).collect();
+    let told = checked.events.iter().chain(&trails.history);
+    let events: Vec<&TrailEvent> = told.filter(|event| verdicts.is_proven(&event.telling.witness)).collect();
 
     let mut times = Vec::with_capacity(rows.len());
     for row in &mut rows {
-        let mut time = TrailTime::new(row, window, &trails, &events, acts.collected_until);
+        let mut time = TrailTime::new(row, window, &trails, &events, acts);
         for missing in standard_missing(row, window) {
             let lost = !unreadable.covers(&missing.location);
             time.missing(&missing, lost, findings);
@@ -68,7 +89,9 @@ pub(super) fn check(checked: &Checked, identity: &CaseIdentity, acts: &Acts, fin
         time.follow(row, &unreadable, findings);
         times.push(time);
     }
-    verdicts.judge_uncovered(&mut rows, &times, findings);
+    let one_trail = identity.scope.trail_arn.is_some();
+    verdicts.judge_uncovered(&mut rows, &times, &trails, one_trail, findings);
+    traces::add(checked, &verdicts, findings);
 
     if rows.is_empty() && in_scope {
         let detail =
@@ -89,39 +112,52 @@ fn standard_missing(row: &Row, window: Window) -> Vec<MissingDigest> {
 /// The chains that are in the case, and those that should be.
 fn chains(checked: &Checked, trails: &Trails, acts: &Acts, identity: &CaseIdentity, findings: &mut Vec<Finding>) -> Vec<Row> {
     let mut stored: BTreeMap<ChainOf, (Vec<StoredDigest>, Vec<StoredDigest>)> = BTreeMap::new();
-    for trail in trails.validated(identity.scope.trail_arn.as_ref()) {
-        for region in trail.source_regions(&acts.regions) {
-            stored.entry(trail.chain_in(trail.arn.account(), region)).or_default();
-        }
-    }
     for digest in &checked.digests {
-        let of = ChainOf::of(&digest.name);
-        let (standard, backfill) = stored.entry(of).or_default();
+        let (standard, backfill) = stored.entry(ChainOf::of(&digest.name)).or_default();
         if digest.name.backfill { backfill.push(digest.clone()) } else { standard.push(digest.clone()) }
+    }
+    for trail in trails.validated(identity.scope.trail_arn.as_ref()) {
+        // What an organization's trail delivers of other accounts is known only by what is there.
+        if trail.of_organization && acts.caller.is_some_and(|caller| caller != trail.arn.account()) {
+            continue;
+        }
+        for region in trail.source_regions(&acts.regions) {
+            let expected = trail.chain_in(trail.arn.account(), region);
+            if !stored.keys().any(|of| *of == expected || (trail.of_organization && of.is_in_organization(&expected))) {
+                stored.entry(expected).or_default();
+            }
+        }
     }
     let mut rows = Vec::new();
     for (of, (standard, backfill)) in stored {
-        let asked = trails.keys_asked(&of.region);
-        let mut standard = check_chain(standard, trails.keys(), asked);
-        let mut backfill = check_chain(backfill, trails.keys(), asked);
+        let delivered = standard.iter().chain(&backfill).map(|digest| Place {
+            bucket: digest.location.bucket.clone(),
+            prefix: digest.name.prefix.clone(),
+            organization: digest.name.organization.clone(),
+        });
+        let places = delivered.chain(trails.place_of(&of)).collect();
+        let mut standard = check_chain(standard, trails.keys());
+        let mut backfill = check_chain(backfill, trails.keys());
         findings.append(&mut standard.findings);
         findings.append(&mut backfill.findings);
         let arn = trails
             .arn_of(&of)
             .unwrap_or_else(|| format!("arn:aws:cloudtrail:{}:{}:trail/{}", of.home_region, of.account, of.trail));
-        rows.push(Row { of, arn, standard, backfill, logs: LogCounts::default(), digest_status: HashMap::new() });
+        rows.push(Row { of, arn, places, standard, backfill, logs: LogCounts::default(), digest_status: HashMap::new() });
     }
     rows
 }
 
 fn report(row: Row, time: &TrailTime, window: Window, unreadable: &Unreadable<'_>) -> TrailReport {
     let counts = |chain: &Chain, missing: &[MissingDigest]| {
-        let gone = missing.iter().filter(|digest| unreadable.covers(&digest.location)).count();
+        let of = |wanted: &dyn Fn(&CheckedDigest) -> bool| count(chain.digests.iter().filter(|digest| wanted(digest)).count());
+        let (unreadable, missing): (Vec<_>, Vec<_>) = missing.iter().partition(|digest| unreadable.covers(&digest.location));
         DigestCounts {
-            verified: count(chain.digests.iter().filter(|digest| digest.verified).count()),
-            invalid: count(chain.digests.iter().filter(|digest| !digest.verified).count()),
-            missing: count(missing.len() - gone),
-            unreadable: count(gone),
+            verified: of(&|digest| digest.verified && !digest.recovered),
+            invalid: of(&|digest| !digest.deleted && (!digest.verified || digest.recovered)),
+            missing: missing.iter().map(|digest| digest.count()).sum::<u64>() + of(&|digest| digest.deleted),
+            unreadable: unreadable.iter().map(|digest| digest.count()).sum(),
+            recovered: of(&|digest| digest.recovered),
         }
     };
     let missing = standard_missing(&row, window);
@@ -145,23 +181,39 @@ fn count(number: usize) -> u64 {
 
 impl Trail {
     fn chain_in(&self, account: AccountId, region: Region) -> ChainOf {
-        ChainOf { trail: self.arn.name().to_owned(), home_region: self.arn.home_region().clone(), account, region }
+        ChainOf {
+            trail: self.arn.name().to_owned(),
+            home_region: self.arn.home_region().clone(),
+            account,
+            region,
+            organization: None,
+        }
     }
 }
 
 impl ChainOf {
-    /// The chain that a digest of this name belongs to.
     fn of(name: &DigestName) -> Self {
-        let DigestName { trail, home_region, account, region, .. } = name.clone();
-        Self { trail, home_region, account, region }
+        Self {
+            trail: name.trail.clone(),
+            home_region: name.home_region.clone(),
+            account: name.account,
+            region: name.region.clone(),
+            organization: name.organization.clone(),
+        }
+    }
+
+    fn is_of(&self, arn: &TrailArn) -> bool {
+        let owned = self.organization.is_some() || arn.account() == self.account;
+        owned && arn.name() == self.trail && *arn.home_region() == self.home_region
     }
 
     fn is_chain_of(&self, name: &DigestName) -> bool {
         !name.backfill && *self == Self::of(name)
     }
 
-    fn is_of(&self, arn: &TrailArn) -> bool {
-        arn.name() == self.trail && *arn.home_region() == self.home_region
+    /// Whether it is `other`, but for the organization that only the names of its files tell.
+    fn is_in_organization(&self, other: &Self) -> bool {
+        self.organization.is_some() && Self { organization: None, ..self.clone() } == *other
     }
 
     /// How findings name it.

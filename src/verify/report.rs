@@ -123,6 +123,8 @@ pub struct SealReport {
     pub trusted: Option<bool>,
     /// Its time-stamp.
     pub timestamp: SignatureState,
+    /// The time that the time-stamp gives, where it is valid.
+    pub stamped: Option<Timestamp>,
     /// When the signer says it was sealed.
     pub time: Option<Timestamp>,
     /// How many lines of the ledger it covers.
@@ -140,6 +142,8 @@ pub struct DigestCounts {
     pub missing: u64,
     /// Named, and could not be fetched.
     pub unreadable: u64,
+    /// Of the invalid and the missing, those whose genuine bytes an older version holds.
+    pub recovered: u64,
 }
 
 /// The logs of one trail, account and region.
@@ -159,6 +163,8 @@ pub struct LogCounts {
     pub pending: u64,
     /// Listed, and could not be fetched.
     pub unreadable: u64,
+    /// Of the modified, missing and malformed, those whose genuine bytes an older version holds.
+    pub recovered: u64,
 }
 
 /// One trail in one account and region.

@@ -10,18 +10,19 @@ use crate::seal::{
     verify_signature,
 };
 
-use super::Acts;
 use super::artifacts::{Checked, is_trouble};
 use super::report::{SealReport, SignatureState};
+use super::{Acts, Options, stamps};
 
 /// Checks every seal of the case, and the bag that they cover.
 pub(super) fn check(
     files: &dyn CaseFiles,
     acts: &Acts,
     checked: &Checked,
-    allowed: Option<&AllowedSigners>,
+    options: &Options<'_>,
     findings: &mut Vec<Finding>,
 ) -> Result<Vec<SealReport>, CaseError> {
+    let allowed = options.allowed_signers;
     let mut numbers = SealNumbers::default();
     let mut strangers = Vec::new();
     files.walk(&mut |found| {
@@ -53,7 +54,8 @@ pub(super) fn check(
             reports.push(unsigned(seal));
             continue;
         }
-        let (report, statement) = check_seal(seal, acts, previous, allowed, findings);
+        let (mut report, statement) = check_seal(seal, acts, previous, allowed, findings);
+        stamps::check(seal, options.authority_roots, &mut report, findings);
         if let Some(statement) = statement {
             check_bag(files, seal, &statement, checked, findings);
         }
@@ -90,7 +92,8 @@ fn unsigned(seal: &SealFile) -> SealReport {
         signature: SignatureState::Absent,
         signer: None,
         trusted: None,
-        timestamp: if seal.timestamp.is_some() { SignatureState::Unchecked } else { SignatureState::Absent },
+        timestamp: SignatureState::Absent,
+        stamped: None,
         time: None,
         ledger_size: None,
     }

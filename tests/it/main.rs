@@ -12,22 +12,30 @@ mod account;
 mod adverse;
 mod agreement;
 mod bad_input;
+mod defects;
 mod demo;
 mod expected_root;
 mod faults;
 mod fuzz;
 mod json;
+mod memory_case;
 mod model;
 mod package;
 mod peers;
 mod power_loss;
+mod proofs;
 mod reads_only;
+mod report;
 mod resume;
 mod sample;
 mod seal;
 mod secrets;
 mod strace;
 mod tamper;
+mod tampering;
+mod timestamp;
+mod vectors;
+mod verification_page;
 
 #[test]
 fn every_file_of_this_folder_is_listed_here() {

@@ -1,36 +1,57 @@
 //! Every log that a verified digest lists, and every log that none lists.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::cloudtrail::coverage::HourStatus;
-use crate::cloudtrail::{ListedLog, LogFolder};
-use crate::model::{Finding, S3Location, Severity, Window};
-use crate::verify::artifacts::StoredLog;
+use crate::cloudtrail::{ListedLog, LogFolder, LogName, Witness};
+use crate::model::{Finding, S3Location, Severity, Timestamp, Window};
+use crate::verify::artifacts::{Checked, StoredLog};
 
-use super::Row;
 use super::timeline::TrailTime;
+use super::trails::Trails;
 use super::unreadable::Unreadable;
+use super::{Place, Row};
 
 /// How far a log's slot may lie outside the interval of the digest that lists it, in seconds.
 const SLOT_SLACK: i64 = 10 * 60;
 
+/// What a log that is stored came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Judged<'a> {
+    /// It is as a digest lists it.
+    Verified,
+    /// It is not, but this older version is.
+    Recovered(Option<&'a str>),
+    /// Neither.
+    Wrong,
+}
+
 /// The judgement on all logs, as far as it has come.
 #[derive(Debug)]
 pub(super) struct LogVerdicts<'a> {
-    stored: &'a HashMap<S3Location, StoredLog>,
+    checked: &'a Checked,
     unreadable: &'a Unreadable<'a>,
     window: Window,
-    listed: HashSet<S3Location>,
-    verified: HashSet<S3Location>,
+    /// Of logs that are stored, whether current or older.
+    judged: HashMap<&'a S3Location, Judged<'a>>,
+    /// Logs that are listed and not stored at all.
+    absent: BTreeSet<S3Location>,
 }
 
 impl<'a> LogVerdicts<'a> {
-    pub(super) fn new(stored: &'a HashMap<S3Location, StoredLog>, unreadable: &'a Unreadable<'a>, window: Window) -> Self {
-        Self { stored, unreadable, window, listed: HashSet::new(), verified: HashSet::new() }
+    pub(super) fn new(checked: &'a Checked, unreadable: &'a Unreadable<'a>, window: Window) -> Self {
+        Self { checked, unreadable, window, judged: HashMap::new(), absent: BTreeSet::new() }
     }
 
-    pub(super) fn is_verified(&self, location: &S3Location) -> bool {
-        self.verified.contains(location)
+    /// Whether what this witness tells is proven by AWS.
+    pub(super) fn is_proven(&self, witness: &Witness) -> bool {
+        match witness {
+            Witness::History => true,
+            Witness::Log(location, None) => self.judged.get(location) == Some(&Judged::Verified),
+            Witness::Log(location, Some(version)) => {
+                self.judged.get(location) == Some(&Judged::Recovered(Some(version.as_str())))
+            }
+        }
     }
 
     /// Judges the logs that this chain's verified digests list.
@@ -40,94 +61,166 @@ impl<'a> LogVerdicts<'a> {
             let Some(content) = digest.proven() else { continue };
             let mut worst = HourStatus::Verified;
             for log in &content.logs {
-                let Some(status) = self.judge_log(log, findings) else { continue };
+                let Some((status, malformed)) = self.judge_log(log, findings) else { continue };
                 worst = worst.max(status);
-                let malformed = self.stored.get(&log.location).is_some_and(|stored| stored.content.is_err());
+                let current = self.checked.logs.contains_key(&log.location);
+                logs.recovered += u64::from(status == HourStatus::Recovered);
                 *match status {
                     HourStatus::Verified => &mut logs.verified,
-                    HourStatus::LogMissing => &mut logs.missing,
                     HourStatus::Unreadable => &mut logs.unreadable,
                     _ if malformed => &mut logs.malformed,
-                    _ => &mut logs.modified,
+                    _ if current => &mut logs.modified,
+                    _ => &mut logs.missing,
                 } += 1;
             }
             digest_status.insert(digest.stored.location.clone(), worst);
         }
     }
 
-    /// The status of one listed log; none if it has been judged, or is not there and has no event in the window.
-    fn judge_log(&mut self, log: &ListedLog, findings: &mut Vec<Finding>) -> Option<HourStatus> {
-        if !self.listed.insert(log.location.clone()) {
+    /// The status of one listed log, and whether it is malformed; none if it has been judged, or is not there and has no event in the window.
+    fn judge_log(&mut self, log: &ListedLog, findings: &mut Vec<Finding>) -> Option<(HourStatus, bool)> {
+        let checked = self.checked;
+        let mut find = |severity, kind: &str, detail: &str| findings.push(Finding::new(severity, kind, &log.location, detail));
+        let current = checked.logs.get_key_value(&log.location);
+        let older = checked.older_logs.get_key_value(&log.location);
+        let place = current.map(|(place, _)| place).or(older.map(|(place, _)| place));
+        if place.is_some_and(|place| self.judged.contains_key(place)) || self.absent.contains(&log.location) {
+            let holds = current.is_some_and(|(_, current)| current.content == Ok(log.sha256));
+            if current.is_some() && !holds && place.and_then(|place| self.judged.get(place)) == Some(&Judged::Verified) {
+                let detail = "Two signed digests list it with different hashes; it agrees with one of them.";
+                find(Severity::Gap, "log-listed-twice", detail);
+            }
             return None;
         }
-        let mut fail = |kind: &str, detail: &str| findings.push(Finding::new(Severity::Failure, kind, &log.location, detail));
-        match self.stored.get(&log.location).map(|stored| &stored.content) {
-            Some(Ok(sha256)) if *sha256 == log.sha256 => {
-                self.verified.insert(log.location.clone());
-                Some(HourStatus::Verified)
-            }
+        let (status, malformed) = match current.map(|(_, current)| &current.content) {
+            Some(Ok(sha256)) if *sha256 == log.sha256 => (HourStatus::Verified, false),
             Some(Ok(_)) => {
-                fail(
-                    "log-modified",
-                    "Its content is not what CloudTrail delivered: its hash differs from the one in the signed digest.",
-                );
-                Some(HourStatus::LogModified)
+                let detail =
+                    "Its content is not what CloudTrail delivered: its hash differs from the one in the signed digest.";
+                find(Severity::Failure, "log-modified", detail);
+                (HourStatus::LogModified, false)
             }
             Some(Err(problem)) => {
-                fail("log-malformed-gzip", &format!("It is not one whole gzip member: {problem}."));
-                Some(HourStatus::LogModified)
+                find(Severity::Failure, "log-malformed-gzip", &format!("It is not one whole gzip member: {problem}."));
+                (HourStatus::LogModified, true)
             }
             None => {
                 let in_window = match (log.oldest_event, log.newest_event) {
                     (Some(oldest), Some(newest)) => self.window.overlaps(oldest, newest),
                     _ => true,
                 };
-                if !in_window {
+                if !in_window && older.is_none() {
                     return None;
                 }
                 if self.unreadable.covers(&log.location) {
-                    return Some(HourStatus::Unreadable);
+                    self.absent.insert(log.location.clone());
+                    return Some((HourStatus::Unreadable, false));
                 }
-                fail("log-missing", "A signed digest lists it, and it is not there.");
-                Some(HourStatus::LogMissing)
+                find(Severity::Failure, "log-missing", "A signed digest lists it, and it is not there.");
+                (HourStatus::LogMissing, false)
             }
+        };
+        let genuine = older.into_iter().flat_map(|(_, versions)| versions).find(|older| older.content == Ok(log.sha256));
+        let judged = match (status, genuine) {
+            (HourStatus::Verified, _) => Judged::Verified,
+            (_, Some(genuine)) => {
+                find(Severity::Notice, "log-recovered", &recovered(genuine, current.map(|(_, current)| current)));
+                Judged::Recovered(genuine.version_id.as_deref())
+            }
+            (_, None) => Judged::Wrong,
+        };
+        match place {
+            Some(place) => drop(self.judged.insert(place, judged)),
+            None => drop(self.absent.insert(log.location.clone())),
         }
+        Some((if matches!(judged, Judged::Recovered(_)) { HourStatus::Recovered } else { status }, malformed))
     }
 
     /// Judges the logs that no verified digest lists.
-    pub(super) fn judge_uncovered(&self, rows: &mut [Row], times: &[TrailTime], findings: &mut Vec<Finding>) {
-        let mut uncovered: Vec<&StoredLog> = self.stored.values().filter(|log| !self.listed.contains(&log.location)).collect();
-        uncovered.sort_by(|a, b| a.location.cmp(&b.location));
-        for log in uncovered {
-            let here = |row: &&mut Row| row.of.account == log.name.account && row.of.region == log.name.region;
-            let at = log.name.minute;
+    pub(super) fn judge_uncovered(
+        &self,
+        rows: &mut [Row],
+        times: &[TrailTime],
+        trails: &Trails,
+        one_trail: bool,
+        findings: &mut Vec<Finding>,
+    ) {
+        let uncovered = self.checked.logs.iter().filter(|(location, _)| !self.judged.contains_key(location));
+        let mut uncovered: Vec<(&S3Location, &StoredLog)> = uncovered.collect();
+        uncovered.sort_by_key(|(location, _)| *location);
+        let mut unproven: BTreeMap<String, Unproven> = BTreeMap::new();
+        for (location, log) in uncovered {
+            let Ok(name) = location.key.parse::<LogName>() else { continue };
+            let place =
+                Place { bucket: location.bucket.clone(), prefix: name.prefix.clone(), organization: name.organization.clone() };
+            let delivers_here =
+                |row: &Row| row.of.account == name.account && row.of.region == name.region && row.places.contains(&place);
+            let at = name.minute;
+            // It may be of any trail that delivers here: the worst of their times decides whether some digest could still list it.
             let status = rows
                 .iter()
                 .zip(times)
-                .filter(|(row, _)| row.of.account == log.name.account && row.of.region == log.name.region)
+                .filter(|(row, _)| delivers_here(row))
                 .map(|(_, time)| time.worst(at.plus_seconds(-SLOT_SLACK), at.plus_seconds(SLOT_SLACK)))
-                .min();
-            let row = rows.iter_mut().find(here);
-            match status {
-                Some(HourStatus::Verified) if log.name.folder == LogFolder::CloudTrail => {
-                    let detail =
-                        "No digest lists it, though digests cover its time without a hole: CloudTrail did not deliver it here.";
-                    findings.push(Finding::new(Severity::Failure, "log-uncovered", &log.location, detail));
+                .max();
+            let row = rows.iter_mut().find(|row| delivers_here(row));
+            let received = log.received.map_or_else(String::new, |at| format!(" S3 received it {at}."));
+            let covered = matches!(status, Some(HourStatus::Verified | HourStatus::Recovered));
+            if covered && name.folder == LogFolder::CloudTrail && !one_trail && !trails.may_deliver_unsigned(&place) {
+                let detail = format!(
+                    "No digest lists it, though digests cover its time without a hole: CloudTrail did not deliver it here.{received}"
+                );
+                findings.push(Finding::new(Severity::Failure, "log-uncovered", location, &detail));
+            } else if status == Some(HourStatus::Pending) {
+                if let Some(row) = row {
+                    row.logs.pending += 1;
                 }
-                Some(HourStatus::Pending) => {
-                    if let Some(row) = row {
-                        row.logs.pending += 1;
-                    }
-                    continue;
-                }
-                _ => {
-                    let detail = "No digest in the case lists it, so AWS's signatures say nothing about it.";
-                    findings.push(Finding::new(Severity::Gap, "log-unproven", &log.location, detail));
-                }
+                continue;
+            } else {
+                let (folder, _) = location.key.rsplit_once('/').unwrap_or_default();
+                unproven.entry(format!("s3://{}/{folder}/", location.bucket)).or_default().take(at);
             }
             if let Some(row) = row {
                 row.logs.uncovered += 1;
             }
         }
+        for (folder, logs) in unproven {
+            findings.push(Finding::new(Severity::Gap, "log-unproven", &folder, &logs.describe()));
+        }
     }
+}
+
+/// Logs of one folder that nothing speaks for: a trail without validation may have any number of them.
+#[derive(Debug, Default)]
+struct Unproven {
+    count: u64,
+    slots: Option<(Timestamp, Timestamp)>,
+}
+
+impl Unproven {
+    fn take(&mut self, slot: Timestamp) {
+        self.count += 1;
+        let (first, last) = self.slots.unwrap_or((slot, slot));
+        self.slots = Some((first.min(slot), last.max(slot)));
+    }
+
+    fn describe(&self) -> String {
+        let slots = self.slots.map(|(first, last)| format!(", named {first} to {last}")).unwrap_or_default();
+        let logs = if self.count == 1 { "1 log".to_owned() } else { format!("{} logs", self.count) };
+        format!("{logs} here{slots}: no digest in the case lists them, so AWS's signatures say nothing about them.")
+    }
+}
+
+fn recovered(genuine: &StoredLog, current: Option<&StoredLog>) -> String {
+    let version = genuine.version_id.as_deref().unwrap_or("without an id");
+    let received = genuine.received.map(|at| format!(", received {at},")).unwrap_or_default();
+    let instead = match current {
+        Some(current) => {
+            let version = current.version_id.as_deref().unwrap_or("without an id");
+            let at = current.received.map(|at| format!(" of {at}")).unwrap_or_default();
+            format!("the current version {version}{at} is not")
+        }
+        None => "the object was deleted".to_owned(),
+    };
+    format!("Its genuine bytes are in the case: version {version}{received} is what CloudTrail delivered, though {instead}.")
 }

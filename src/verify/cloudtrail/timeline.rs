@@ -4,8 +4,10 @@ use crate::cloudtrail::TrailEvent;
 use crate::cloudtrail::chain::{CheckedDigest, MissingDigest};
 use crate::cloudtrail::coverage::{DELIVERY_LAG, HourStatus, Timeline};
 use crate::model::{Finding, Severity, Timestamp, Window};
+use crate::verify::Acts;
 
 use super::Row;
+use super::switches::{Phase, State, Switches};
 use super::trails::{Status, Trails};
 use super::unreadable::Unreadable;
 
@@ -15,6 +17,12 @@ const FRESH: i64 = 150 * 60;
 const STOP_SLACK: i64 = 5 * 60;
 /// How much later than the newest digest's delivery the trail's status may put it, in seconds.
 const DELIVERY_SLACK: i64 = 10 * 60;
+/// How long after its end a digest's own delivery may be remembered before it must be that of a later one, in seconds.
+const NEXT_DUE: i64 = 75 * 60;
+/// How far before the end of a chain the act that ended it is looked for, in seconds.
+const LOOK_BACK: i64 = 2 * 3600;
+/// Longer ago than any trail, in seconds.
+const EVER: i64 = 1 << 32;
 
 /// One chain's time.
 #[derive(Debug)]
@@ -23,29 +31,25 @@ pub(super) struct TrailTime {
     window: Window,
     object: String,
     status: Option<Status>,
-    /// Events about this trail in verified logs, oldest first.
-    events: Vec<TrailEvent>,
+    switches: Switches,
+    collecting_since: Option<Timestamp>,
     collected_until: Option<Timestamp>,
 }
 
 impl TrailTime {
-    pub(super) fn new(
-        row: &Row,
-        window: Window,
-        trails: &Trails,
-        events: &[&TrailEvent],
-        collected_until: Option<Timestamp>,
-    ) -> Self {
-        let mut events: Vec<TrailEvent> =
-            events.iter().filter(|event| event.concerns(&row.of.trail)).map(|event| (*event).clone()).collect();
-        events.sort_by_key(|event| event.at);
+    pub(super) fn new(row: &Row, window: Window, trails: &Trails, events: &[&TrailEvent], acts: &Acts) -> Self {
+        let owner = row.of.organization.is_none().then_some(row.of.account);
+        let events: Vec<&TrailEvent> =
+            events.iter().filter(|event| event.concerns(&row.of.trail, &row.of.home_region, owner)).copied().collect();
+        let status = trails.status(&row.of);
         Self {
             timeline: Timeline::new(window),
             window,
             object: row.of.describe(&row.arn),
-            status: trails.status(&row.of),
-            events,
-            collected_until,
+            status,
+            switches: Switches::new(&events, status),
+            collecting_since: acts.collecting_since,
+            collected_until: acts.collected_until,
         }
     }
 
@@ -58,12 +62,20 @@ impl TrailTime {
         self.timeline.worst(from, to, HourStatus::NoDigests)
     }
 
+    fn find(&self, findings: &mut Vec<Finding>, severity: Severity, kind: &str, detail: &str) {
+        findings.push(Finding::new(severity, kind, &self.object, detail));
+    }
+
     /// A digest that a verified one names is not there; `lost` unless a gap says that it could not be fetched.
     pub(super) fn missing(&mut self, missing: &MissingDigest, lost: bool, findings: &mut Vec<Finding>) {
         let from = missing.from.unwrap_or_else(|| self.window.start().floor_hour());
-        if lost {
+        if lost && !missing.reported {
+            let others = match missing.count() {
+                1 => String::new(),
+                count => format!(" By the hour, {count} digests are gone."),
+            };
             let detail = format!(
-                "The signed digest after it names it, and it is not there: nothing proves the time from {from} to {}.",
+                "The signed digest after it names it, and it is not there: nothing proves the time from {from} to {}.{others}",
                 missing.to
             );
             findings.push(Finding::new(Severity::Failure, "digest-missing", &missing.location, &detail));
@@ -79,6 +91,7 @@ impl TrailTime {
             match digest.proven() {
                 Some(content) => {
                     let status = row.digest_status.get(&digest.stored.location).copied().unwrap_or(HourStatus::Verified);
+                    let status = if digest.recovered { status.max(HourStatus::Recovered) } else { status };
                     // An empty starting digest spans the hour before logging began: it proves nothing about that hour.
                     let proves = content.previous.is_some() || !content.logs.is_empty();
                     if content.previous.is_none() {
@@ -90,7 +103,14 @@ impl TrailTime {
                         self.timeline.add(content.start, end, status);
                     }
                 }
-                None => self.timeline.add(start_of_invalid(digest, known_until), end, HourStatus::DigestInvalid),
+                None => {
+                    let status = if digest_is_only_unchecked(digest, findings) {
+                        HourStatus::Unreadable
+                    } else {
+                        HourStatus::DigestInvalid
+                    };
+                    self.timeline.add(start_of_invalid(digest, known_until), end, status);
+                }
             }
             known_until = known_until.max(Some(end));
         }
@@ -107,97 +127,110 @@ impl TrailTime {
     /// A chain begins at `to`; the chain before it, if any, ended at `from`. `hidden` when digests between could not be read.
     fn restart(&mut self, from: Option<Timestamp>, to: Timestamp, hidden: bool, findings: &mut Vec<Finding>) {
         let needed_until = self.window.end().plus_seconds(DELIVERY_LAG);
-        if to <= self.window.start() || from.is_some_and(|from| from >= needed_until) {
-            return;
-        }
-        let Some(from) = from else {
-            let detail = format!("Its chain of digests begins {to}; the case holds nothing that proves the time before.");
-            findings.push(Finding::new(Severity::Gap, "chain-begins", &self.object, &detail));
-            return;
-        };
-        if from >= to {
+        if to <= self.window.start() || from.is_some_and(|from| from >= needed_until || from >= to) {
             return;
         }
         if hidden {
-            self.unread(from, to, findings);
-            return;
+            return self.unread(from.unwrap_or_else(|| self.window.start().floor_hour()), to, findings);
         }
-        let stop = self
-            .events
-            .iter()
-            .rev()
-            .find(|event| matches!(event.name.as_str(), "StopLogging" | "DeleteTrail" | "UpdateTrail") && event.at <= to)
-            .filter(|event| event.at >= from.plus_seconds(-2 * 3600));
-        let stopped_at = stop.map(|event| event.at).or_else(|| {
-            let stopped = self.status.and_then(|status| status.stopped);
-            stopped.filter(|stopped| *stopped <= to && *stopped >= from.plus_seconds(-2 * 3600))
-        });
-        let Some(stopped_at) = stopped_at else {
+        let Some(from) = from else { return self.begins(to, findings) };
+        if !self.switches.stopped_between(from.plus_seconds(-LOOK_BACK), to) {
             self.timeline.add(from, to, HourStatus::Restart);
+            if let Some(why) = self.switches.moved_between(from.plus_seconds(-LOOK_BACK), to.plus_seconds(LOOK_BACK)) {
+                let detail = format!(
+                    "A new chain of digests begins {to}, the one before ended {from}, and the trail was told to deliver elsewhere: \
+                     {why}. Nothing proves the time between."
+                );
+                return self.find(findings, Severity::Gap, "restart-after-move", &detail);
+            }
             let detail = format!(
                 "A new chain of digests begins {to}, the one before ended {from}, and nothing in the case says why. \
                  Switching a trail off and on does this; so does deleting the digests between."
             );
-            findings.push(Finding::new(Severity::Gap, "restart-unexplained", &self.object, &detail));
-            return;
-        };
-        if stopped_at > from.plus_seconds(STOP_SLACK) {
-            let detail = format!(
-                "Logging stopped {stopped_at}, but the last digest before ends {from}: the digests between, the final one \
-                 that AWS delivers when logging stops among them, are not there."
-            );
-            findings.push(Finding::new(Severity::Failure, "restart-hides-digests", &self.object, &detail));
-            self.timeline.add(from, stopped_at, HourStatus::DigestMissing);
+            return self.find(findings, Severity::Gap, "restart-unexplained", &detail);
         }
-        self.timeline.add(from.max(stopped_at), to, HourStatus::LoggingOff);
-        let who = stop.map_or_else(
-            || "according to the trail's status".to_owned(),
-            |event| {
-                format!(
-                    "by {} from {} ({} event {})",
-                    event.principal.as_deref().unwrap_or("an unnamed principal"),
-                    event.source_address.as_deref().unwrap_or("an unnamed address"),
-                    event.name,
-                    event.event_id.as_deref().unwrap_or("without an id")
-                )
-            },
-        );
-        let detail =
-            format!("The trail was switched off {stopped_at} {who}; digests begin again {to}. Nothing was recorded between.");
-        findings.push(Finding::new(Severity::Gap, "logging-off", &self.object, &detail));
+        self.account_for(from, to, LOOK_BACK, findings);
     }
 
     /// Digests of this time may be there, and could not be read.
     fn unread(&mut self, from: Timestamp, to: Timestamp, findings: &mut Vec<Finding>) {
         self.timeline.add(from, to, HourStatus::Unreadable);
         let detail = format!("Its digests from {from} to {to} could not be read, so nothing proves that time; see the gaps.");
-        findings.push(Finding::new(Severity::Gap, "digests-unreadable", &self.object, &detail));
+        self.find(findings, Severity::Gap, "digests-unreadable", &detail);
+    }
+
+    /// The first chain of all begins at `to`.
+    fn begins(&mut self, to: Timestamp, findings: &mut Vec<Finding>) {
+        let start = self.window.start().floor_hour();
+        if let Some(first) = self.switches.first_between(start.plus_seconds(-LOOK_BACK), to.plus_seconds(LOOK_BACK)) {
+            let detail = format!("Its chain of digests begins {to}, when the trail began to be signed: {}.", first.why);
+            return self.find(findings, Severity::Gap, "chain-begins", &detail);
+        }
+        // A trail that was stopped and started again was signed before, as far as anything says: those digests are gone.
+        let stopped = self.switches.phases(start, to, EVER).iter().any(|phase| phase.state == State::Off);
+        if stopped {
+            return self.account_for(start, to, EVER, findings);
+        }
+        let detail = format!("Its chain of digests begins {to}; the case holds nothing that proves the time before.");
+        self.find(findings, Severity::Gap, "chain-begins", &detail);
+    }
+
+    /// Explains the time between two chains by what switched the trail.
+    fn account_for(&mut self, from: Timestamp, to: Timestamp, before: i64, findings: &mut Vec<Finding>) {
+        let phases: Vec<(Timestamp, Timestamp, State, String)> = self
+            .switches
+            .phases(from, to, before)
+            .iter()
+            .map(|Phase { from, to, state, began }| {
+                (*from, *to, *state, began.map_or_else(String::new, |switch| switch.why.clone()))
+            })
+            .collect();
+        let last = phases.len();
+        for (number, (since, until, state, why)) in phases.iter().enumerate() {
+            let seconds = (until.instant() - since.instant()).num_seconds();
+            let followed_by_unsigned = phases.get(number + 1).is_some_and(|(_, _, state, _)| *state == State::Unsigned);
+            match state {
+                State::Off => {
+                    self.timeline.add(*since, *until, HourStatus::LoggingOff);
+                    let began = if since == &from { format!("before {since}") } else { since.to_string() };
+                    let detail = format!(
+                        "The trail was switched off {began}: {why}. Digests begin again {until}. Nothing was recorded between."
+                    );
+                    self.find(findings, Severity::Gap, "logging-off", &detail);
+                }
+                State::Unsigned => {
+                    let detail =
+                        format!("Log file validation was off from {since} to {until}: {why}. Nothing was signed between.");
+                    self.find(findings, Severity::Gap, "validation-off", &detail);
+                }
+                // Behind the last switch the new chain begins, within the hour that its first digest takes.
+                State::On if number + 1 == last => self.timeline.add(*since, *until, HourStatus::Restart),
+                // No final digest is promised when validation is switched off, and the last one may be an hour old.
+                State::On if seconds <= if followed_by_unsigned { 3600 + STOP_SLACK } else { STOP_SLACK } => {
+                    self.timeline.add(*since, *until, HourStatus::Restart);
+                }
+                State::On => {
+                    self.timeline.add(*since, *until, HourStatus::DigestMissing);
+                    let stop = phases.get(number + 1).map_or("", |(_, _, _, why)| why.as_str());
+                    let detail = format!(
+                        "The trail recorded until {until} ({stop}), but there is no digest from {since} on: the digests between, the \
+                         final one that AWS delivers when logging stops among them, are gone."
+                    );
+                    self.find(findings, Severity::Failure, "restart-hides-digests", &detail);
+                }
+            }
+        }
     }
 
     /// From the newest digest to the end of the window.
     fn tail(&mut self, newest: Option<Timestamp>, digest: Option<&CheckedDigest>, hidden: bool, findings: &mut Vec<Finding>) {
         let needed_until = self.window.end().plus_seconds(DELIVERY_LAG);
-        let status_delivery = self.status.and_then(|status| status.latest_digest_delivery);
         if hidden && newest.is_none_or(|from| from < needed_until) {
-            self.unread(newest.unwrap_or_else(|| self.window.start().floor_hour()), needed_until, findings);
-            return;
+            return self.unread(newest.unwrap_or_else(|| self.window.start().floor_hour()), needed_until, findings);
         }
-        let Some(mut from) = newest else {
-            let (severity, kind, detail) = match status_delivery {
-                Some(delivered) if delivered > self.window.start() => (
-                    Severity::Failure,
-                    "all-digests-missing",
-                    format!("The trail's status says that a digest was delivered {delivered}, and there is none at all."),
-                ),
-                _ => (Severity::Gap, "no-digests", "There is no digest for it, so nothing proves what it recorded.".to_owned()),
-            };
-            findings.push(Finding::new(severity, kind, &self.object, &detail));
-            if severity == Severity::Failure {
-                self.timeline.add(self.window.start().floor_hour(), needed_until, HourStatus::DigestMissing);
-            }
-            return;
-        };
-        let fresh = self.collected_until.is_none_or(|at| at < from.plus_seconds(FRESH));
+        let Some(mut from) = newest else { return self.no_digests(needed_until, findings) };
+        let is_fresh = |from: Timestamp| self.collected_until.is_some_and(|at| at < from.plus_seconds(FRESH));
+        let mut fresh = is_fresh(from);
         if from >= needed_until {
             // The window is covered; logs behind it may still wait for their digest.
             if fresh {
@@ -206,36 +239,87 @@ impl TrailTime {
             return;
         }
         let delivered = digest.and_then(|digest| digest.stored.last_modified);
-        if let (Some(said), Some(delivered)) = (status_delivery, delivered)
-            && said > delivered.plus_seconds(DELIVERY_SLACK)
-        {
+        if let Some(said) = self.last_delivery().filter(|said| is_of_a_later_digest(*said, from, delivered)) {
+            let last = delivered.map_or_else(String::new, |at| format!(" was delivered {at} and"));
             let detail = format!(
-                "The trail's status says that a digest was delivered {said}, but the newest there was delivered {delivered} \
-                 and ends {from}: what came after it is gone."
+                "The trail's status says that a digest was delivered {said}, but the newest there{last} ends {from}: what came \
+                 after it is gone."
             );
-            findings.push(Finding::new(Severity::Failure, "newest-digests-missing", &self.object, &detail));
-            let until = said.max(from).min(needed_until);
-            self.timeline.add(from, until, HourStatus::DigestMissing);
-            from = until;
+            self.find(findings, Severity::Failure, "newest-digests-missing", &detail);
+            self.timeline.add(from, said, HourStatus::DigestMissing);
+            from = said.max(from);
+            fresh = is_fresh(from);
+            if from >= needed_until {
+                return self.timeline.add(from, from.plus_seconds(if fresh { 86_400 } else { 0 }), HourStatus::Pending);
+            }
         }
-        let off = self.status.filter(|status| !status.is_logging).and_then(|status| status.stopped);
-        if let Some(stopped) = off {
-            self.timeline.add(from, stopped.max(from), HourStatus::NoDigests);
-            self.timeline.add(from.max(stopped), needed_until, HourStatus::LoggingOff);
-            let detail = format!("The trail was switched off {stopped} and is off still. Nothing is recorded since.");
-            findings.push(Finding::new(Severity::Gap, "logging-off", &self.object, &detail));
+        let phases = self.switches.phases(from, needed_until, LOOK_BACK);
+        if let Some((off, why)) = phases.last().filter(|phase| phase.state == State::Off).map(|phase| (phase.from, phase.began))
+        {
+            let why = why.map_or_else(String::new, |switch| switch.why.clone());
+            self.timeline.add(from, off, if fresh { HourStatus::Pending } else { HourStatus::NoDigests });
+            self.timeline.add(off, needed_until, HourStatus::LoggingOff);
+            let detail = format!("The trail was switched off: {why}. Nothing is recorded since.");
+            self.find(findings, Severity::Gap, "logging-off", &detail);
+            if !fresh && off > from.plus_seconds(STOP_SLACK) {
+                let detail = format!("The newest digest ends {from}, and the final one, due after the stop, is not there.");
+                self.find(findings, Severity::Gap, "digests-end", &detail);
+            }
         } else if fresh {
             self.timeline.add(from, needed_until.max(from.plus_seconds(86_400)), HourStatus::Pending);
             let detail = format!(
-                "The newest digest ends {from}; the next was not due when the evidence was collected. Collect again later \
-                 into a new case to prove the rest."
+                "What digests there are, or were, reach up to {from}; the next was not due when the evidence was collected. Collect \
+                 again later into a new case to prove the rest."
             );
-            findings.push(Finding::new(Severity::Gap, "digests-pending", &self.object, &detail));
+            self.find(findings, Severity::Gap, "digests-pending", &detail);
         } else {
-            let detail = format!("The newest digest ends {from}, and none came after it though more were due.");
-            findings.push(Finding::new(Severity::Gap, "digests-end", &self.object, &detail));
+            let detail = format!("What digests there are, or were, reach up to {from}; none came after, though more were due.");
+            self.find(findings, Severity::Gap, "digests-end", &detail);
         }
     }
+
+    /// There is no digest at all.
+    fn no_digests(&mut self, needed_until: Timestamp, findings: &mut Vec<Finding>) {
+        let start = self.window.start();
+        if let Some(said) = self.last_delivery().filter(|said| *said > start) {
+            let detail = format!("The trail's status says that a digest was delivered {said}, and there is none at all.");
+            self.find(findings, Severity::Failure, "all-digests-missing", &detail);
+            self.timeline.add(start.floor_hour(), said.min(needed_until), HourStatus::DigestMissing);
+            return;
+        }
+        let phases = self.switches.phases(start, needed_until, EVER);
+        if let [Phase { state: State::Off, began: Some(switch), .. }] = phases.as_slice() {
+            let detail = format!("The trail was switched off throughout the window: {}. Nothing was recorded.", switch.why);
+            self.find(findings, Severity::Gap, "logging-off", &detail);
+            self.timeline.add(start.floor_hour(), needed_until, HourStatus::LoggingOff);
+            return;
+        }
+        self.find(findings, Severity::Gap, "no-digests", "There is no digest for it, so nothing proves what it recorded.");
+    }
+
+    /// When a digest was last delivered according to the trail's status; none if that may have been after the bucket was listed.
+    fn last_delivery(&self) -> Option<Timestamp> {
+        let said = self.status.and_then(|status| status.latest_digest_delivery)?;
+        self.collecting_since.is_none_or(|since| said < since).then_some(said)
+    }
+}
+
+/// Whether a remembered delivery cannot be that of the newest digest there, which ends at `end` and was `delivered`.
+fn is_of_a_later_digest(said: Timestamp, end: Timestamp, delivered: Option<Timestamp>) -> bool {
+    match delivered {
+        Some(delivered) if said > delivered.plus_seconds(DELIVERY_SLACK) => true,
+        // Stored again later than that, so its own time of delivery is not known; but the next digest was due by then.
+        Some(delivered) if said < delivered.plus_seconds(-DELIVERY_SLACK) => said > end.plus_seconds(NEXT_DUE),
+        Some(_) => false,
+        None => said > end.plus_seconds(NEXT_DUE),
+    }
+}
+
+/// Whether nothing speaks against a digest but that its signature could not be checked.
+fn digest_is_only_unchecked(digest: &CheckedDigest, findings: &[Finding]) -> bool {
+    let object = digest.stored.location.to_string();
+    let mut about = findings.iter().filter(|finding| finding.object == object).peekable();
+    about.peek().is_some() && about.all(|finding| finding.severity != Severity::Failure)
 }
 
 fn start_of_invalid(digest: &CheckedDigest, known_until: Option<Timestamp>) -> Timestamp {

@@ -1,30 +1,33 @@
-//! What AWS said about the trails: `DescribeTrails`, `GetTrailStatus`, `ListPublicKeys`.
+//! What AWS said about the trails: `DescribeTrails`, `GetTrailStatus`, `ListPublicKeys`, `LookupEvents`.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use chrono::DateTime;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use crate::cloudtrail::KeyRing;
+use crate::cloudtrail::{KeyRing, TrailEvent, events_in_history};
 use crate::model::{Finding, Region, Severity, Timestamp, TrailArn};
 
-use super::ChainOf;
+use super::{ChainOf, Place};
 use crate::verify::artifacts::{Checked, StoredResponse};
 
 /// One trail, as `DescribeTrails` gave it.
 #[derive(Clone, Debug)]
 pub(super) struct Trail {
     pub(super) arn: TrailArn,
+    bucket: String,
+    prefix: String,
     multi_region: bool,
+    pub(super) of_organization: bool,
     validated: bool,
 }
 
 /// A trail's `GetTrailStatus` in one region.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Status {
-    pub(super) is_logging: bool,
     pub(super) latest_digest_delivery: Option<Timestamp>,
+    pub(super) started: Option<Timestamp>,
     pub(super) stopped: Option<Timestamp>,
 }
 
@@ -34,7 +37,10 @@ pub(super) struct Trails {
     trails: BTreeMap<TrailArn, Trail>,
     statuses: BTreeMap<(String, Region), Status>,
     keys: KeyRing,
-    asked: BTreeSet<Region>,
+    /// Events about trails in AWS's own event history.
+    pub(super) history: Vec<TrailEvent>,
+    /// Whether some region told which trails there are.
+    described: bool,
 }
 
 #[derive(Deserialize)]
@@ -48,8 +54,14 @@ struct Described {
 struct DescribedTrail {
     #[serde(rename = "TrailARN")]
     arn: TrailArn,
+    #[serde(rename = "S3BucketName", default)]
+    bucket: String,
+    #[serde(rename = "S3KeyPrefix", default)]
+    prefix: Option<String>,
     #[serde(default)]
     is_multi_region_trail: bool,
+    #[serde(default)]
+    is_organization_trail: bool,
     #[serde(default)]
     log_file_validation_enabled: bool,
 }
@@ -58,9 +70,9 @@ struct DescribedTrail {
 #[serde(rename_all = "PascalCase")]
 struct DescribedStatus {
     #[serde(default)]
-    is_logging: bool,
-    #[serde(default)]
     latest_digest_delivery_time: Option<f64>,
+    #[serde(default)]
+    start_logging_time: Option<f64>,
     #[serde(default)]
     stop_logging_time: Option<f64>,
 }
@@ -72,38 +84,21 @@ fn epoch(seconds: f64) -> Option<Timestamp> {
 }
 
 impl Trails {
-    pub(super) fn read(checked: &Checked, findings: &mut Vec<Finding>) -> Self {
+    pub(super) fn read(checked: &Checked, other_keys: Option<&KeyRing>, findings: &mut Vec<Finding>) -> Self {
         let mut all = Self::default();
         for response in checked.responses.iter().filter(|response| response.origin.status == 200) {
-            let region = &response.origin.region;
-            let outcome = match response.origin.operation.as_str() {
-                "ListPublicKeys" => {
-                    all.asked.insert(region.clone());
-                    all.keys.add_answer(region, &response.body).map(drop).map_err(|problem| problem.to_string())
-                }
-                "DescribeTrails" => parse::<Described>(response).map(|described| {
-                    for trail in described.trails {
-                        let (multi_region, validated) = (trail.is_multi_region_trail, trail.log_file_validation_enabled);
-                        let arn = trail.arn;
-                        all.trails.insert(arn.clone(), Trail { arn, multi_region, validated });
-                    }
-                }),
-                "GetTrailStatus" => parse::<DescribedStatus>(response).map(|status| {
-                    let name = response.origin.parameters.get("Name").cloned().unwrap_or_default();
-                    let status = Status {
-                        is_logging: status.is_logging,
-                        latest_digest_delivery: status.latest_digest_delivery_time.and_then(epoch),
-                        stopped: status.stop_logging_time.and_then(epoch),
-                    };
-                    all.statuses.insert((name, region.clone()), status);
-                }),
-                _ => Ok(()),
-            };
-            if let Err(problem) = outcome {
-                let object = format!("cloudtrail {} in {region}", response.origin.operation);
+            if let Err(problem) = all.take(response, findings) {
+                let object = format!("cloudtrail {} in {}", response.origin.operation, response.origin.region);
                 let detail = format!("AWS's answer, as stored, cannot be used: {problem}.");
                 findings.push(Finding::new(Severity::Gap, "answer-unusable", &object, &detail));
             }
+        }
+        if let Some(keys) = other_keys {
+            all.keys = keys.clone();
+        }
+        for key in all.keys.iter().filter(|(_, key)| key.wrapped).map(|(region, key)| (region, &key.fingerprint)) {
+            let detail = "It was published as an X.509 SubjectPublicKeyInfo, not as the PKCS#1 key that is usual; the key in it is used.";
+            findings.push(Finding::new(Severity::Notice, "key-encoding", &format!("key {} of {}", key.1, key.0), detail));
         }
         for trail in all.trails.values().filter(|trail| !trail.validated) {
             let detail =
@@ -111,6 +106,69 @@ impl Trails {
             findings.push(Finding::new(Severity::Gap, "validation-off", &trail.arn, detail));
         }
         all
+    }
+
+    fn take(&mut self, response: &StoredResponse, findings: &mut Vec<Finding>) -> Result<(), String> {
+        let origin = &response.origin;
+        match origin.operation.as_str() {
+            "ListPublicKeys" => {
+                let problems = self.keys.add_answer(&origin.region, &response.body).map_err(|error| error.to_string())?;
+                for problem in problems {
+                    let object = format!("cloudtrail ListPublicKeys in {}", origin.region);
+                    findings.push(Finding::new(
+                        Severity::Gap,
+                        "key-unusable",
+                        &object,
+                        &format!("It gives a key that is not used: {problem}."),
+                    ));
+                }
+                if origin.last {
+                    let bound = |name: &str| origin.parameters.get(name).and_then(|text| text.parse().ok());
+                    self.keys.note_asked(&origin.region, bound("StartTime"), bound("EndTime"));
+                }
+            }
+            "DescribeTrails" => {
+                self.described = true;
+                for trail in parse::<Described>(response)?.trails {
+                    let prefix = trail.prefix.filter(|prefix| !prefix.is_empty());
+                    let described = Trail {
+                        arn: trail.arn.clone(),
+                        bucket: trail.bucket,
+                        prefix: prefix.map(|prefix| format!("{}/", prefix.trim_end_matches('/'))).unwrap_or_default(),
+                        multi_region: trail.is_multi_region_trail,
+                        of_organization: trail.is_organization_trail,
+                        validated: trail.log_file_validation_enabled,
+                    };
+                    self.trails.insert(trail.arn, described);
+                }
+            }
+            "GetTrailStatus" => {
+                let status = parse::<DescribedStatus>(response)?;
+                let name = origin.parameters.get("Name").cloned().unwrap_or_default();
+                let status = Status {
+                    latest_digest_delivery: status.latest_digest_delivery_time.and_then(epoch),
+                    started: status.start_logging_time.and_then(epoch),
+                    stopped: status.stop_logging_time.and_then(epoch),
+                };
+                self.statuses.insert((name, origin.region.clone()), status);
+            }
+            "LookupEvents" => {
+                self.history.extend(events_in_history(&response.body).map_err(|error| error.to_string())?);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Whether a trail that delivers to this place has no digests, or whether that is not known: then a log that no digest lists may be its.
+    pub(super) fn may_deliver_unsigned(&self, place: &Place) -> bool {
+        !self.described
+            || self.trails.values().any(|trail| {
+                !trail.validated
+                    && trail.bucket == place.bucket
+                    && trail.prefix == place.prefix
+                    && trail.of_organization == place.organization.is_some()
+            })
     }
 
     /// The trails with log file validation, or the one asked for.
@@ -122,15 +180,17 @@ impl Trails {
         &self.keys
     }
 
-    pub(super) fn keys_asked(&self, region: &Region) -> bool {
-        self.asked.contains(region)
-    }
-
     pub(super) fn arn_of(&self, of: &ChainOf) -> Option<String> {
         self.trails.keys().find(|arn| of.is_of(arn)).map(ToString::to_string)
     }
 
-    /// The status in the chain's region, or in the trail's home region.
+    /// Where the chain's trail delivers to now, as far as AWS said.
+    pub(super) fn place_of(&self, of: &ChainOf) -> Option<Place> {
+        let trail = self.trails.values().find(|trail| of.is_of(&trail.arn))?;
+        Some(Place { bucket: trail.bucket.clone(), prefix: trail.prefix.clone(), organization: of.organization.clone() })
+    }
+
+    /// The status in the chain's region.
     pub(super) fn status(&self, of: &ChainOf) -> Option<Status> {
         let named = |region: &Region| {
             let of_trail = |name: &str| name == of.trail || name.parse::<TrailArn>().is_ok_and(|arn| of.is_of(&arn));
@@ -141,8 +201,9 @@ impl Trails {
 }
 
 impl Trail {
-    pub(super) fn source_regions(&self, enabled: &[Region]) -> Vec<Region> {
-        if self.multi_region { enabled.to_vec() } else { vec![self.arn.home_region().clone()] }
+    /// The regions it records, of those in scope.
+    pub(super) fn source_regions(&self, in_scope: &[Region]) -> Vec<Region> {
+        in_scope.iter().filter(|region| self.multi_region || *region == self.arn.home_region()).cloned().collect()
     }
 }
 

@@ -84,6 +84,7 @@ mod tests {
             home_region: "us-east-1".parse().unwrap(),
             account: "111122223333".parse().unwrap(),
             region: region.parse().unwrap(),
+            organization: None,
         }
     }
 

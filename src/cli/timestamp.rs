@@ -1,0 +1,171 @@
+//! Time-stamps over a seal that is there already: the question on the wire or in a file, the answer checked before it is filed.
+
+use std::io::{Read as _, Write as _};
+use std::net::{TcpStream, ToSocketAddrs as _};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::case::{CaseFolder, CaseWriter};
+use crate::model::Timestamp;
+use crate::seal::{SealFile, check_stamp, read_seals, stamp_request};
+
+use super::output::Output;
+use super::{CliError, Exit};
+
+/// Longest answer that is read; real ones are below 10 kB.
+const ANSWER_LIMIT: u64 = 1024 * 1024;
+/// How long an authority may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What `seal` is asked about time-stamps.
+#[derive(Debug, clap::Args)]
+pub(super) struct TimestampArguments {
+    /// Let this RFC 3161 authority stamp the time of the seal; without --signing-key, of the latest seal.
+    ///
+    /// Only http: the answer is signed, so the connection adds nothing. For https, use --timestamp-request and curl.
+    #[arg(long, value_name = "URL", conflicts_with_all = ["timestamp_request", "timestamp_response"])]
+    pub(super) tsa: Option<String>,
+    /// Write the question about the latest seal to this file, to be carried to an authority.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["signing_key", "timestamp_response"])]
+    pub(super) timestamp_request: Option<PathBuf>,
+    /// File the authority's answer with the latest seal, after checking it.
+    #[arg(long, value_name = "FILE", conflicts_with = "signing_key")]
+    pub(super) timestamp_response: Option<PathBuf>,
+}
+
+/// A time-stamp that was filed.
+#[derive(Debug, Serialize)]
+pub(super) struct Stamped {
+    file: String,
+    time: Timestamp,
+    serial: String,
+    check: String,
+}
+
+/// Does what was asked about the latest seal.
+pub(super) fn run(case: &Path, arguments: &TimestampArguments, output: &Output) -> Result<Exit, CliError> {
+    if let Some(path) = &arguments.timestamp_request {
+        let seals = read_seals(&CaseFolder::open(case)?)?;
+        let (seal, statement) = latest(&seals)?;
+        return write_request(path, seal, statement, output);
+    }
+    let stamped = stamp(case, arguments)?;
+    output.result(&stamped, || stamped.text())?;
+    Ok(Exit::Done)
+}
+
+/// Has the latest seal stamped, or takes an answer that was carried here; files it with the seal.
+pub(super) fn stamp(case: &Path, arguments: &TimestampArguments) -> Result<Stamped, CliError> {
+    let mut writer = CaseWriter::open(case)?;
+    let seals = read_seals(&writer.files()?)?;
+    let (seal, statement) = latest(&seals)?;
+    let answer = match (&arguments.tsa, &arguments.timestamp_response) {
+        (Some(url), _) => ask(url, &stamp_request(statement))?,
+        (None, Some(path)) => read(path)?,
+        (None, None) => Vec::new(),
+    };
+    let stamp = check_stamp(statement, &answer, None).map_err(|error| {
+        CliError::new(Exit::Failed, &error)
+            .meaning("The case is sealed as before; the answer was not filed.")
+            .next("Ask again, or ask another authority.")
+    })?;
+    let file = format!("{}.tsr", seal.path);
+    let mut filed = writer.begin_tag_file(&file)?;
+    filed.write_all(&answer).map_err(|error| CliError::new(Exit::Failed, &error))?;
+    filed.finish()?;
+    let seconds = stamp.time.instant().timestamp();
+    let check = format!("openssl ts -verify -data {} -in {file} -CAfile ROOT.pem -attime {seconds}", seal.path);
+    Ok(Stamped { file, time: stamp.time, serial: stamp.serial, check })
+}
+
+impl Stamped {
+    pub(super) fn text(&self) -> String {
+        format!(
+            "Time-stamp {}: {} (serial {})\nTo check it in the case folder, with the authority's root certificate, now or in many years:\n    {}",
+            self.file, self.time, self.serial, self.check
+        )
+    }
+}
+
+fn latest(seals: &[SealFile]) -> Result<(&SealFile, &[u8]), CliError> {
+    let seal = seals.iter().rev().find(|seal| seal.is_complete());
+    seal.and_then(|seal| Some((seal, seal.statement.as_deref()?))).ok_or_else(|| {
+        CliError { exit: Exit::Usage, ..CliError::failed("the case has no seal whose time could be stamped") }
+            .next("Seal it first: caselock seal CASE_DIR --signing-key KEY")
+    })
+}
+
+#[expect(clippy::disallowed_methods, reason = "the question is no part of a case")]
+fn write_request(path: &Path, seal: &SealFile, statement: &[u8], output: &Output) -> Result<Exit, CliError> {
+    let write = || {
+        let mut file = std::fs::OpenOptions::new().write(true).create_new(true).open(path)?;
+        file.write_all(&stamp_request(statement))?;
+        file.sync_all()
+    };
+    write().map_err(|error: std::io::Error| {
+        CliError::new(Exit::Failed, &error).next(format!("Choose another name than {}; nothing is replaced.", path.display()))
+    })?;
+    let path = path.display().to_string();
+    let send = format!(
+        "curl -H 'Content-Type: application/timestamp-query' --data-binary @{path} URL -o answer.tsr\n    \
+         caselock seal CASE_DIR --timestamp-response answer.tsr"
+    );
+    let value = serde_json::json!({ "request": path, "seal": seal.path });
+    output.result(&value, || {
+        format!("Question about {}: {path}\nIt holds a hash and nothing else. Carry it to an authority:\n    {send}", seal.path)
+    })?;
+    Ok(Exit::Done)
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, CliError> {
+    let mut bytes = Vec::new();
+    let read = std::fs::File::open(path).and_then(|file| file.take(ANSWER_LIMIT).read_to_end(&mut bytes));
+    read.map_err(|error| CliError::new(Exit::Usage, &error).next(format!("Check the path {}.", path.display())))?;
+    Ok(bytes)
+}
+
+/// Asks an authority over plain HTTP/1.0.
+fn ask(url: &str, question: &[u8]) -> Result<Vec<u8>, CliError> {
+    let Some(rest) = url.strip_prefix("http://") else {
+        return Err(CliError { exit: Exit::Usage, ..CliError::failed(format!("`{url}` is not an http URL")) }
+            .meaning("Nothing was sent.")
+            .next("For https: seal --timestamp-request FILE, send it with curl, then seal --timestamp-response FILE."));
+    };
+    let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let address = if host.contains(':') { host.to_owned() } else { format!("{host}:80") };
+    if url.contains(|c: char| c.is_whitespace() || c.is_control()) {
+        return Err(CliError { exit: Exit::Usage, ..CliError::failed("a URL has no blanks in it") });
+    }
+    let exchange = || -> std::io::Result<Vec<u8>> {
+        let address = address.to_socket_addrs()?.next().ok_or_else(|| std::io::Error::other("the name has no address"))?;
+        let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.set_write_timeout(Some(PATIENCE))?;
+        let head = format!(
+            "POST /{path} HTTP/1.0\r\nHost: {host}\r\nContent-Type: application/timestamp-query\r\nContent-Length: {}\r\n\r\n",
+            question.len()
+        );
+        stream.write_all(head.as_bytes())?;
+        stream.write_all(question)?;
+        let mut answer = Vec::new();
+        stream.take(ANSWER_LIMIT).read_to_end(&mut answer)?;
+        Ok(answer)
+    };
+    let failed = |error: CliError| {
+        error
+            .meaning("The case is sealed as before; only the time-stamp is missing.")
+            .next("Try again without --signing-key: caselock seal CASE_DIR --tsa URL")
+    };
+    let answer = exchange().map_err(|error| failed(CliError::new(Exit::Failed, &error)))?;
+    let body = answer.windows(4).position(|window| window == b"\r\n\r\n").and_then(|at| answer.get(at + 4..));
+    let status = answer.split(|byte| *byte == b' ').nth(1).unwrap_or_default();
+    match body {
+        Some(body) if status == b"200" => Ok(body.to_vec()),
+        _ => Err(failed(CliError::failed(format!(
+            "{url} answered with status `{}`",
+            String::from_utf8_lossy(status.get(..3).unwrap_or_default())
+        )))),
+    }
+}

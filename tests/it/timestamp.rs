@@ -1,0 +1,227 @@
+//! Time-stamps, by an authority of our own around `openssl ts`.
+
+use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use caselock::case::CaseFolder;
+use caselock::seal::{AuthorityRoots, StampProblem, check_stamp, stamp_request};
+use caselock::verify::{Options, Report, SignatureState, Verdict, verify};
+
+use crate::sample::{Sample, shell_ok};
+
+/// A root, and an authority under it with a key of this kind.
+const AUTHORITY: &str = r#"
+cat > ext.cnf <<X
+[tsa]
+basicConstraints=critical,CA:false
+keyUsage=critical,digitalSignature
+extendedKeyUsage=critical,timeStamping
+[other]
+basicConstraints=critical,CA:false
+extendedKeyUsage=critical,serverAuth
+X
+cat > ts.cnf <<X
+[authority]
+serial=./serial
+default_policy=1.3.6.1.4.1.32473.1
+digests=sha256,sha384,sha512
+accuracy=secs:1
+clock_precision_digits=3
+signer_digest=$DIGEST
+ess_cert_id_alg=sha256
+X
+echo 01 > serial
+openssl req -x509 -newkey rsa:2048 -nodes -keyout root.key -out root.pem -subj "/CN=Example Root" -days 3650 2>/dev/null
+$KEY -out tsa.key 2>/dev/null
+openssl req -new -key tsa.key -subj "/CN=Example Time" -out tsa.csr
+openssl x509 -req -in tsa.csr -CA root.pem -CAkey root.key -CAcreateserial -days 3000 -extfile ext.cnf -extensions tsa -out tsa.pem 2>/dev/null
+"#;
+
+const RSA: (&str, &str) = ("openssl genrsa", "sha256");
+const P256: (&str, &str) = ("openssl ecparam -name prime256v1 -genkey -noout", "sha256");
+const P384: (&str, &str) = ("openssl ecparam -name secp384r1 -genkey -noout", "sha384");
+
+fn authority(folder: &Path, (key, digest): (&str, &str)) {
+    fs::create_dir_all(folder).unwrap();
+    shell_ok(folder, &format!("KEY='{key}' DIGEST={digest}\n{AUTHORITY}"), &[]);
+}
+
+fn answer(folder: &Path, question: &[u8]) -> Vec<u8> {
+    fs::write(folder.join("question"), question).unwrap();
+    shell_ok(
+        folder,
+        "openssl ts -reply -config ts.cnf -section authority -queryfile question -signer tsa.pem -inkey tsa.key -out answer",
+        &[],
+    );
+    fs::read(folder.join("answer")).unwrap()
+}
+
+fn roots(folder: &Path) -> AuthorityRoots {
+    AuthorityRoots::parse(&fs::read(folder.join("root.pem")).unwrap()).unwrap()
+}
+
+fn caselock(command: &str, arguments: &[&Path]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_caselock")).arg(command).args(arguments).output().unwrap()
+}
+
+fn verified(sample: &Sample, roots: Option<&AuthorityRoots>) -> Report {
+    let folder = CaseFolder::open(&sample.case()).unwrap();
+    verify(&folder, &Options { authority_roots: roots, ..Options::default() }).unwrap()
+}
+
+#[test]
+fn stamps_by_every_kind_of_key_are_verified_fractions_included() {
+    let scratch = tempfile::tempdir().unwrap();
+    for (name, kind) in [("rsa", RSA), ("p256", P256), ("p384", P384)] {
+        let folder = scratch.path().join(name);
+        authority(&folder, kind);
+        let response = answer(&folder, &stamp_request(b"statement"));
+        let stamp = check_stamp(b"statement", &response, Some(&roots(&folder))).unwrap();
+        assert_eq!(stamp.trusted, Some(true), "{name}");
+        assert_eq!(check_stamp(b"other", &response, None), Err(StampProblem::OtherData), "{name}");
+    }
+    let others = roots(&scratch.path().join("p256"));
+    let response = fs::read(scratch.path().join("rsa/answer")).unwrap();
+    assert_eq!(check_stamp(b"statement", &response, Some(&others)).unwrap().trusted, Some(false));
+}
+
+#[test]
+fn no_single_byte_of_a_stamp_can_be_changed_to_another_time_or_signer() {
+    let scratch = tempfile::tempdir().unwrap();
+    authority(scratch.path(), P256);
+    let roots = roots(scratch.path());
+    let response = answer(scratch.path(), &stamp_request(b"statement"));
+    let good = check_stamp(b"statement", &response, Some(&roots)).unwrap();
+    for at in 0..response.len() {
+        let mut changed = response.clone();
+        changed[at] ^= 1;
+        if let Ok(stamp) = check_stamp(b"statement", &changed, Some(&roots)) {
+            assert!(stamp.trusted == Some(false) || stamp == good, "byte {at} of {}: {stamp:?}", response.len());
+        }
+    }
+}
+
+#[test]
+fn a_certificate_that_is_not_for_time_stamping_is_not_trusted() {
+    let scratch = tempfile::tempdir().unwrap();
+    authority(scratch.path(), P256);
+    let roots = roots(scratch.path());
+    let good = answer(scratch.path(), &stamp_request(b"statement"));
+    assert_eq!(check_stamp(b"statement", &good, Some(&roots)).unwrap().trusted, Some(true));
+    // The same stamp, signed anew with a certificate of the same root that is for web servers.
+    shell_ok(
+        scratch.path(),
+        "openssl ts -reply -in answer -token_out -out token
+         openssl cms -verify -noverify -inform DER -in token -out stamp
+         openssl x509 -req -in tsa.csr -CA root.pem -CAkey root.key -days 30 -extfile ext.cnf -extensions other -out web.pem
+         openssl cms -sign -binary -nodetach -cades -md sha256 -in stamp -econtent_type 1.2.840.113549.1.9.16.1.4 \
+             -signer web.pem -inkey tsa.key -outform DER -out resigned",
+        &[],
+    );
+    let token = fs::read(scratch.path().join("resigned")).unwrap();
+    let granted = [&[0x30, 0x03, 0x02, 0x01, 0x00], &token[..]].concat();
+    let length = u16::try_from(granted.len()).unwrap().to_be_bytes();
+    let response = [&[0x30, 0x82], &length[..], &granted].concat();
+    assert_eq!(check_stamp(b"statement", &response, Some(&roots)).unwrap().trusted, Some(false));
+}
+
+#[test]
+fn a_carried_question_and_answer_are_filed_checked_and_accepted_by_openssl() {
+    let sample = Sample::sealed();
+    let desk = sample.path("desk");
+    authority(&desk, RSA);
+    let question = sample.path("question.tsq");
+    let asked = caselock("seal", &[&sample.case(), Path::new("--timestamp-request"), &question]);
+    assert!(asked.status.success(), "{asked:?}");
+    let response: PathBuf = desk.join("response.tsr");
+    fs::write(&response, answer(&desk, &fs::read(&question).unwrap())).unwrap();
+
+    let wrong = sample.path("wrong.tsr");
+    fs::write(&wrong, answer(&desk, &stamp_request(b"something else"))).unwrap();
+    let refused = caselock("seal", &[&sample.case(), Path::new("--timestamp-response"), &wrong]);
+    assert_eq!(refused.status.code(), Some(1), "{refused:?}");
+    assert!(!sample.file("custody/seals/0001.json.tsr").exists());
+
+    let filed = caselock("seal", &[&sample.case(), Path::new("--timestamp-response"), &response]);
+    assert!(filed.status.success(), "{filed:?}");
+    let said = String::from_utf8(filed.stdout).unwrap();
+    let command = said.lines().last().unwrap().trim().replace("ROOT.pem", &desk.join("root.pem").display().to_string());
+    assert!(command.contains("-attime "), "{command}");
+    assert!(shell_ok(&sample.case(), &command, &[]).contains("Verification: OK"));
+    // And the commands that VERIFY.txt gives.
+    let text = fs::read_to_string(sample.file("VERIFY.txt")).unwrap();
+    let commands: Vec<&str> =
+        text.lines().filter(|line| line.starts_with("attime=") || line.starts_with("openssl ts -verify")).collect();
+    assert_eq!(commands.len(), 2, "{text}");
+    let script = commands.join("\n").replace("ROOT.pem", &desk.join("root.pem").display().to_string());
+    assert!(shell_ok(&sample.case(), &script, &[]).contains("Verification: OK"));
+
+    let report = verified(&sample, Some(&roots(&desk)));
+    assert_eq!(report.seals[0].timestamp, SignatureState::Valid);
+    assert!(report.seals[0].stamped.is_some());
+    assert!(verified(&sample, None).findings.iter().any(|finding| finding.kind == "timestamp-authority-unknown"));
+    let package = caselock::package::write_package(&CaseFolder::open(&sample.case()).unwrap(), &sample.path("p.zip")).unwrap();
+    let verified_package =
+        caselock("verify", &[&package.path, Path::new("--tsa-roots"), &desk.join("root.pem"), Path::new("--quiet")]);
+    assert!(String::from_utf8_lossy(&verified_package.stdout).contains("time-stamp valid"), "{verified_package:?}");
+}
+
+#[test]
+fn a_stamp_of_something_else_or_by_somebody_else_is_a_failure() {
+    let sample = Sample::sealed();
+    let (desk, other) = (sample.path("desk"), sample.path("other"));
+    authority(&desk, P256);
+    authority(&other, P256);
+    let statement = fs::read(sample.file("custody/seals/0001.json")).unwrap();
+    sample.overwrite("custody/seals/0001.json.tsr", &answer(&desk, &stamp_request(&statement)));
+    let untrusted = verified(&sample, Some(&roots(&other)));
+    assert_eq!((untrusted.seals[0].timestamp, untrusted.verdict), (SignatureState::Invalid, Verdict::Fail));
+    sample.overwrite("custody/seals/0001.json.tsr", &answer(&desk, &stamp_request(b"something else")));
+    let report = verified(&sample, None);
+    assert_eq!((report.seals[0].timestamp, report.verdict), (SignatureState::Invalid, Verdict::Fail));
+    assert!(report.findings.iter().any(|finding| finding.kind == "timestamp-invalid"));
+}
+
+#[test]
+fn an_authority_is_asked_over_http_and_its_silence_leaves_the_seal() {
+    let (sample, writer) = Sample::new();
+    drop(writer);
+    let desk = sample.path("desk");
+    authority(&desk, P384);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/stamp", listener.local_addr().unwrap());
+    let served = desk.clone();
+    let server = std::thread::spawn(move || {
+        for refuse in [true, false] {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut request = Vec::new();
+            let mut byte = [0];
+            while !request.ends_with(b"\r\n\r\n") {
+                stream.read_exact(&mut byte).unwrap();
+                request.push(byte[0]);
+            }
+            let head = String::from_utf8(request).unwrap();
+            assert!(head.contains("Content-Type: application/timestamp-query"), "{head}");
+            let length = head.lines().find_map(|line| line.strip_prefix("Content-Length: ")).unwrap().parse().unwrap();
+            let mut question = vec![0; length];
+            stream.read_exact(&mut question).unwrap();
+            if refuse {
+                stream.write_all(b"HTTP/1.0 503 Busy\r\n\r\n").unwrap();
+            } else {
+                stream.write_all(b"HTTP/1.0 200 OK\r\nContent-Type: application/timestamp-reply\r\n\r\n").unwrap();
+                stream.write_all(&answer(&served, &question)).unwrap();
+            }
+        }
+    });
+    let (key, tsa, url) = (Path::new("--signing-key"), Path::new("--tsa"), Path::new(&url));
+    let unstamped = caselock("seal", &[&sample.case(), key, &sample.key_path(), tsa, url]);
+    assert_eq!(unstamped.status.code(), Some(1), "{unstamped:?}");
+    assert!(sample.file("custody/seals/0001.json.sig").exists());
+    let stamped = caselock("seal", &[&sample.case(), tsa, url]);
+    assert!(stamped.status.success(), "{stamped:?}");
+    server.join().unwrap();
+    assert_eq!(verified(&sample, Some(&roots(&desk))).seals[0].timestamp, SignatureState::Valid);
+}

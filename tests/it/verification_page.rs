@@ -1,0 +1,81 @@
+//! docs/verification.md names every finding there is, and no other, and the vectors it names exist.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::defects::DEFECTS;
+
+const PAGE: &str = include_str!("../../docs/verification.md");
+
+/// Words in the sources of verification that look like a kind of finding and are none.
+const OTHER_WORDS: [&str; 14] = [
+    "backfill-generation-timestamp",
+    "digest-invalid",
+    "kebab-case",
+    "o-",
+    "signature-algorithm",
+    "us-east-1",
+    "management-events",
+    "example-corp",
+    "eu-central-1",
+    "amzn-s3-demo-bucket",
+    "us-east-2",
+    "us-west-2",
+    "caselock-seal",
+    "o-abc123",
+];
+
+fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
+        if entry.file_type().unwrap().is_dir() { sources(&entry.path(), found) } else { found.push(entry.path()) }
+    }
+}
+
+/// The kinds of finding in the sources: every literal of words joined by hyphens in the parts that make findings, tests left out.
+fn kinds_in_the_sources() -> BTreeSet<String> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = vec![root.join("verify.rs"), root.join("cloudtrail/chain.rs")];
+    sources(&root.join("verify"), &mut files);
+    let mut kinds = BTreeSet::new();
+    for file in files {
+        let text = fs::read_to_string(&file).unwrap();
+        let code = text.split("#[cfg(test)]\nmod tests").next().unwrap();
+        let words = code.split('"').skip(1).step_by(2);
+        let is_kind = |word: &&str| word.contains('-') && word.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-');
+        kinds.extend(words.filter(is_kind).filter(|word| !OTHER_WORDS.contains(word)).map(str::to_owned));
+    }
+    kinds.remove("gap-");
+    kinds.extend(["gap-denied", "gap-failed", "gap-archived", "gap-changed-during-acquisition"].map(str::to_owned));
+    kinds
+}
+
+fn explained() -> BTreeSet<String> {
+    PAGE.split("**`").skip(1).filter_map(|rest| rest.split_once("`**")).map(|(kind, _)| kind.to_owned()).collect()
+}
+
+#[test]
+fn every_kind_of_finding_is_explained_and_no_other() {
+    assert_eq!(explained(), kinds_in_the_sources());
+}
+
+#[test]
+fn every_kind_that_a_vector_gives_is_explained() {
+    let explained = explained();
+    for defect in DEFECTS.iter() {
+        for kind in defect.failures.iter().chain(defect.others) {
+            assert!(explained.contains(*kind), "{}: {kind}", defect.name);
+        }
+    }
+}
+
+#[test]
+fn every_vector_that_the_page_names_exists() {
+    let vectors: BTreeSet<&str> = DEFECTS.iter().map(|defect| defect.name).collect();
+    for part in PAGE.split("*Test:*").skip(1) {
+        let part = part.split("\n- **").next().unwrap().split("\n\n").next().unwrap();
+        for name in part.split('`').skip(1).step_by(2) {
+            assert!(vectors.contains(name), "{name} is no vector");
+        }
+    }
+}
