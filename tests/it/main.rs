@@ -16,6 +16,7 @@ mod defects;
 mod demo;
 mod expected_root;
 mod faults;
+mod fuzz;
 mod json;
 mod memory_case;
 mod model;

@@ -1,0 +1,98 @@
+//! What hostile bytes are fed to, and what must hold whatever they are: no panic, and nothing accepted that is not what it was read as.
+
+use std::path::Path;
+
+use caselock::case::CaseIdentity;
+use caselock::case::ledger::read_ledger;
+use caselock::model::{Bound, PayloadPath, S3Location, parse_bound};
+use caselock::package::PackageFiles;
+use caselock::seal::manifest::{Lists, ManifestReader};
+use caselock::seal::{AllowedSigners, SealStatement, verify_signature};
+
+/// A target by its name.
+pub type Target = (&'static str, fn(&[u8], &Path));
+
+/// All targets. The folder is for those that need a file.
+pub const TARGETS: [Target; 8] = [
+    ("ledger", ledger),
+    ("case-toml", case_toml),
+    ("seal", seal),
+    ("signature", signature),
+    ("manifest", manifest),
+    ("package", package),
+    ("payload-path", payload_path),
+    ("time", time),
+];
+
+fn ledger(bytes: &[u8], _: &Path) {
+    let mut shown = 0;
+    let Ok(state) = read_ledger(bytes, Path::new("ledger"), &mut |_| shown += 1) else { return };
+    assert_eq!(state.entries, shown);
+    assert!(state.lines >= state.entries && state.tree.size() == state.lines);
+    assert!(state.bytes <= u64::try_from(bytes.len()).unwrap());
+    if let Some(tail) = state.torn_tail {
+        assert!(tail.offset + tail.bytes <= state.bytes);
+    }
+}
+
+fn case_toml(bytes: &[u8], _: &Path) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    if let Ok(identity) = CaseIdentity::parse(text, Path::new("case.toml")) {
+        assert_eq!(CaseIdentity::parse(&identity.to_toml(), Path::new("case.toml")).unwrap(), identity);
+    }
+}
+
+fn seal(bytes: &[u8], _: &Path) {
+    if let Ok(statement) = SealStatement::parse(bytes) {
+        assert_eq!(statement.encode().unwrap(), bytes, "one statement has one spelling");
+    }
+}
+
+fn signature(bytes: &[u8], _: &Path) {
+    assert!(verify_signature(b"what nobody signed", bytes).is_err());
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        let _parsed = AllowedSigners::parse(text);
+    }
+}
+
+fn manifest(bytes: &[u8], _: &Path) {
+    for lists in [Lists::Payload, Lists::Tags] {
+        let mut reader = ManifestReader::new(bytes, lists);
+        while let Ok(Some(line)) = reader.next_line() {
+            assert!(!line.path.starts_with('/') && !line.path.split('/').any(|part| part == ".."), "{}", line.path);
+            assert_eq!(line.path.starts_with("data/"), lists == Lists::Payload);
+        }
+    }
+}
+
+fn package(bytes: &[u8], scratch: &Path) {
+    use caselock::case::CaseFiles;
+    let path = scratch.join("package.zip");
+    std::fs::write(&path, bytes).unwrap();
+    let Ok(files) = PackageFiles::open(&path) else { return };
+    let mut members = Vec::new();
+    files.walk(&mut |found| members.push(format!("{found:?}"))).unwrap();
+    assert!(!members.iter().any(|member| member.contains("../")), "{members:?}");
+}
+
+fn payload_path(bytes: &[u8], _: &Path) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    if let Ok(path) = text.parse::<PayloadPath>() {
+        assert_eq!(path.as_str(), text);
+        assert!(text.starts_with("data/") && !text.split('/').any(|part| matches!(part, "" | "." | "..")));
+    }
+    let path = PayloadPath::for_object(&S3Location::new("example-corp", text));
+    assert_eq!(path.as_str().parse::<PayloadPath>().unwrap(), path);
+    assert!(path.as_str().len() <= 200 && path.as_str().starts_with("data/s3/example-corp/"));
+}
+
+fn time(bytes: &[u8], _: &Path) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    let now = "2026-03-02T12:00:00Z".parse().unwrap();
+    for bound in [Bound::Start, Bound::End] {
+        if let Ok(instant) = parse_bound(text, bound, now) {
+            let printed = instant.to_string();
+            assert_eq!(parse_bound(&printed, bound, now).unwrap(), instant, "{text}");
+        }
+    }
+}
