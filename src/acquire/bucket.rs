@@ -61,10 +61,10 @@ pub(crate) async fn describe(
     let versioning = ask!(errand, row, account, region_of_bucket, bucket, client, "GetBucketVersioning", get_bucket_versioning);
     // Suspended versioning has a status too, and leaves the versions from before.
     let keeps_versions = versioning.map_or(true, |answer| answer.status().is_some());
-    let _kept = ask!(errand, row, account, region_of_bucket, bucket, client, "GetBucketPolicy", get_bucket_policy);
-    let _kept = ask!(errand, row, account, region_of_bucket, bucket, client, "GetBucketAcl", get_bucket_acl);
-    let _kept = ask!(errand, row, account, region_of_bucket, bucket, client, "GetPublicAccessBlock", get_public_access_block);
-    let _kept = ask!(
+    let _answer = ask!(errand, row, account, region_of_bucket, bucket, client, "GetBucketPolicy", get_bucket_policy);
+    let _answer = ask!(errand, row, account, region_of_bucket, bucket, client, "GetBucketAcl", get_bucket_acl);
+    let _answer = ask!(errand, row, account, region_of_bucket, bucket, client, "GetPublicAccessBlock", get_public_access_block);
+    let _answer = ask!(
         errand,
         row,
         account,
@@ -74,9 +74,9 @@ pub(crate) async fn describe(
         "GetBucketOwnershipControls",
         get_bucket_ownership_controls
     );
-    let _kept = ask!(errand, row, account, region_of_bucket, bucket, client, "GetBucketEncryption", get_bucket_encryption);
-    let _kept = ask!(errand, row, account, region_of_bucket, bucket, client, "GetBucketLogging", get_bucket_logging);
-    let _kept = ask!(
+    let _answer = ask!(errand, row, account, region_of_bucket, bucket, client, "GetBucketEncryption", get_bucket_encryption);
+    let _answer = ask!(errand, row, account, region_of_bucket, bucket, client, "GetBucketLogging", get_bucket_logging);
+    let _answer = ask!(
         errand,
         row,
         account,
@@ -86,8 +86,8 @@ pub(crate) async fn describe(
         "GetBucketLifecycleConfiguration",
         get_bucket_lifecycle_configuration
     );
-    let _kept = ask!(errand, row, account, region_of_bucket, bucket, client, "GetBucketReplication", get_bucket_replication);
-    let _kept = ask!(
+    let _answer = ask!(errand, row, account, region_of_bucket, bucket, client, "GetBucketReplication", get_bucket_replication);
+    let _answer = ask!(
         errand,
         row,
         account,

@@ -111,9 +111,8 @@ pub(super) async fn collect_at(
         () = stop.requested() => Err(Halt::Stopped),
     };
     intake.close().await;
-    let Ended { case, tally, error } = match owner.join_next().await {
-        Some(Ok(ended)) => ended,
-        _ => return Err(AcquireError::Halted(Halt::TaskLost)),
+    let Some(Ok(Ended { case, tally, error })) = owner.join_next().await else {
+        return Err(AcquireError::Halted(Halt::TaskLost));
     };
     if let Some(error) = error {
         return Err(AcquireError::Case(error));
@@ -134,11 +133,11 @@ pub(super) async fn collect_at(
             }))?;
         }
         Err(halt) => {
-            let cause = chain(&halt);
+            let reason = chain(&halt);
             let discarded = Vec::new();
-            case.append(Event::CollectionInterrupted(CollectionInterrupted { run, discarded, cause: Some(cause.clone()) }))?;
+            case.append(Event::CollectionInterrupted(CollectionInterrupted { run, discarded, cause: Some(reason.clone()) }))?;
             match halt {
-                Halt::Stopped => interrupted = Some(cause),
+                Halt::Stopped => interrupted = Some(reason),
                 Halt::Case(error) => return Err(AcquireError::Case(*error)),
                 halt => return Err(AcquireError::Halted(halt)),
             }

@@ -26,7 +26,7 @@ const SMALL_GROUP: usize = 128;
 /// What fetchers and sources tell the owner of the case.
 #[derive(Debug)]
 enum Order {
-    Artifact { row: RowKey, pending: Pending, object: bool },
+    Artifact { row: RowKey, pending: Box<Pending>, object: bool },
     Gap(Gap),
     Listing(Listing),
     Found { row: RowKey, objects: u64, bytes: u64 },
@@ -86,7 +86,7 @@ impl Intake {
         let Fetched { staged, content_sha256, origin, .. } = fetched;
         let origin = Origin::S3Object(Box::new(origin));
         let pending = pending(staged, content_sha256, origin)?;
-        self.send(Order::Artifact { row: row.clone(), pending, object: true }).await
+        self.send(Order::Artifact { row: row.clone(), pending: Box::new(pending), object: true }).await
     }
 
     /// Says that nothing more comes.
@@ -113,7 +113,7 @@ impl KeepPage for Intake {
             });
             let staged = staged.await.map_err(|_| Halt::TaskLost)??;
             let pending = pending(staged, None, Origin::ApiResponse(Box::new(origin)))?;
-            self.send(Order::Artifact { row, pending, object: false }).await
+            self.send(Order::Artifact { row, pending: Box::new(pending), object: false }).await
         })
     }
 }
@@ -221,7 +221,7 @@ impl Owner {
                 Order::Artifact { row, pending, object } => {
                     let what = pending.staged.path().to_string();
                     waiting.push(Waiting { row, object, size: pending.staged.size, what });
-                    artifacts.push(pending);
+                    artifacts.push(*pending);
                 }
                 Order::Gap(gap) => events.push(Event::GapRecorded(gap)),
                 Order::Listing(listing) => events.push(Event::ListingRecorded(listing)),

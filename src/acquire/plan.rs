@@ -106,9 +106,8 @@ pub async fn plan(session: &Session, request: &Request) -> Result<Plan, AcquireE
     let errand = Arc::new(errand);
     gather(&sources, &errand).await.map_err(AcquireError::Halted)?;
     intake.close().await;
-    let ended = match counting.join_next().await {
-        Some(Ok(ended)) => ended,
-        _ => return Err(AcquireError::Halted(Halt::TaskLost)),
+    let Some(Ok(ended)) = counting.join_next().await else {
+        return Err(AcquireError::Halted(Halt::TaskLost));
     };
     let totals = ended.tally.totals();
     let requests = session.requests();

@@ -49,11 +49,8 @@ impl Strays {
     pub(crate) fn judge(&mut self, object: &ListedObject, window: Window) -> bool {
         let last = window.end().plus_seconds(SLACK);
         let taken = object.last_modified.is_none_or(|written| window.start() <= written && written <= last);
-        if taken {
-            self.taken.add(&object.key)
-        } else {
-            self.left.add(&object.key)
-        }
+        let told = if taken { &mut self.taken } else { &mut self.left };
+        told.add(&object.key);
         taken
     }
 

@@ -221,9 +221,9 @@ impl ObjectFetcher {
         }
         let (staging, path) = (self.staging.clone(), path.clone());
         let stored = tokio::task::spawn_blocking(move || -> Result<Received, CaseError> {
-            let mut receiver = Receiver::new(staging.stage(&path)?, with_md5);
-            receiver.take(&bytes)?;
-            let mut received = receiver.finish();
+            let mut file = Receiver::new(staging.stage(&path)?, with_md5);
+            file.take(&bytes)?;
+            let mut received = file.finish();
             received.body = read_back.then_some(bytes);
             Ok(received)
         });

@@ -206,9 +206,8 @@ pub async fn region_of_bucket(
         return Ok(BucketRegion::Known(region));
     }
     Ok(match head {
-        Ok(_) => BucketRegion::Unknown(failure),
         Err(error) if Failure::of(&error).kind == FailureKind::NotFound => BucketRegion::Gone(failure),
-        Err(_) => BucketRegion::Unknown(failure),
+        Ok(_) | Err(_) => BucketRegion::Unknown(failure),
     })
 }
 

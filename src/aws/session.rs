@@ -146,20 +146,20 @@ impl Session {
         let in_flight = if connection.concurrency == 0 { 32 } else { connection.concurrency };
         let http = aws_smithy_http_client::Builder::new()
             .tls_provider(tls::Provider::Rustls(CryptoMode::Ring))
-            .pool_idle_timeout(Duration::from_secs(60))
+            .pool_idle_timeout(Duration::from_mins(1))
             .pool_max_idle_per_host(in_flight.saturating_add(16))
             .build_https();
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(Duration::from_secs(5))
             .read_timeout(Duration::from_secs(20))
-            .operation_attempt_timeout(Duration::from_secs(60))
-            .operation_timeout(Duration::from_secs(300))
+            .operation_attempt_timeout(Duration::from_mins(1))
+            .operation_timeout(Duration::from_mins(5))
             .build();
         let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
             .http_client(http.clone())
             .timeout_config(timeouts)
             .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS));
-        if let Ok(name) = AppName::new(concat!("caselock-", env!("CARGO_PKG_VERSION"))) {
+        if let Ok(name) = AppName::new(app_name(connection.case_number.as_deref())) {
             loader = loader.app_name(name);
         }
         if let Some(profile) = &connection.profile {
@@ -440,6 +440,15 @@ fn session_name(case_number: Option<&str>) -> String {
     format!("caselock-{case}")
 }
 
+/// What every request says of itself, so that the victim's CloudTrail tells them from everybody else's: AWS takes 50 characters.
+fn app_name(case_number: Option<&str>) -> String {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | '+');
+    let name = concat!("caselock-", env!("CARGO_PKG_VERSION")).to_owned();
+    let Some(case) = case_number else { return name };
+    let case = case.chars().map(|c| if allowed(c) { c } else { '-' });
+    name.chars().chain(['-']).chain(case).take(50).collect()
+}
+
 fn sdk_region(region: &Region) -> aws_types::region::Region {
     aws_types::region::Region::new(region.as_str().to_owned())
 }
@@ -466,6 +475,17 @@ mod tests {
         }
         for elsewhere in [None, Some("https://cloudtrail.us-east-1.amazonaws.com"), Some("https://192.0.2.1"), Some("")] {
             assert_eq!(default_pace(elsewhere), PACE, "{elsewhere:?}");
+        }
+    }
+
+    #[test]
+    fn requests_carry_the_case_number_in_what_a_user_agent_may_hold() {
+        assert!(app_name(Some("IR 2026/014 ü")).ends_with("-IR-2026-014--"));
+        for case in
+            [None, Some(""), Some("IR-1"), Some("(x); \"y\""), Some("ein sehr langes Aktenzeichen, länger als alles, was geht")]
+        {
+            let name = app_name(case);
+            assert!(name.len() <= 50 && AppName::new(name.clone()).is_ok(), "{name}");
         }
     }
 

@@ -289,7 +289,7 @@ fn each_denied_call_is_a_gap_that_names_it_and_the_rest_is_stored() {
         assert!(ran.stdout.contains("denied"), "{action}: {}", ran.stdout);
         let (code, report) = simulated.verify(&case);
         assert_eq!((code, findings(&report, "failure")), (4, vec![]), "{action}: {report:#}");
-        if !["ListObjectsV2", "GetObject", "DescribeTrails", "DescribeFlowLogs", "DescribeRegions"]
+        if !["ListObjectsV2", "GetObject", "LookupEvents", "DescribeTrails", "DescribeFlowLogs", "DescribeRegions"]
             .contains(&operation.as_str())
         {
             let stored = events(&simulated.path(&case), "artifact.acquired");

@@ -100,11 +100,16 @@ async fn the_stop_signal_leaves_a_case_that_can_be_resumed() {
     let (session, request) = (stage.session().await, stage.request());
     let case = stage.open(&request);
     let (switch, stop) = Stop::pair();
-    tokio::spawn(async move {
-        tokio::time::sleep(Duration::from_millis(200)).await;
+    // As soon as the first object was asked for.
+    let stopping = async {
+        while !stage.server.requests().iter().any(|request| request.operation == "GetObject") {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
         switch.stop();
-    });
-    let outcome = collect(&session, case, &request, &context(), Arc::new(Silent), stop).await.unwrap();
+    };
+    let run = context();
+    let (outcome, ()) = tokio::join!(collect(&session, case, &request, &run, Arc::new(Silent), stop), stopping);
+    let outcome = outcome.unwrap();
     assert!(outcome.interrupted.is_some() && !outcome.complete);
     assert!(matches!(stage.events().last(), Some(Event::CollectionInterrupted(_))));
     stage.server.faults().clear();
