@@ -1,7 +1,7 @@
 //! Inputs from a seed and a corpus: bytes flipped, taken out, put in, doubled and spliced, the same ones for the same seed.
 
 /// Chance that is the same every time (xorshift64).
-pub struct Chance(u64);
+pub(crate) struct Chance(u64);
 
 /// Pieces that formats are made of, or stumble over.
 const PIECES: [&[u8]; 18] = [
@@ -27,7 +27,7 @@ const PIECES: [&[u8]; 18] = [
 
 impl Chance {
     /// Chance from a seed.
-    pub fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
     }
 
@@ -39,7 +39,7 @@ impl Chance {
     }
 
     /// One of the corpus, changed a few times.
-    pub fn input(&mut self, corpus: &[Vec<u8>]) -> Vec<u8> {
+    pub(crate) fn input(&mut self, corpus: &[Vec<u8>]) -> Vec<u8> {
         let mut bytes = corpus.get(self.below(corpus.len())).cloned().unwrap_or_default();
         for _ in 0..=self.below(4) {
             let at = self.below(bytes.len() + 1);

@@ -10,10 +10,10 @@ use caselock::seal::manifest::{Lists, ManifestReader};
 use caselock::seal::{AllowedSigners, SealStatement, verify_signature};
 
 /// A target by its name.
-pub type Target = (&'static str, fn(&[u8], &Path));
+pub(crate) type Target = (&'static str, fn(&[u8], &Path));
 
 /// All targets. The folder is for those that need a file.
-pub const TARGETS: [Target; 8] = [
+pub(crate) const TARGETS: [Target; 8] = [
     ("ledger", ledger),
     ("case-toml", case_toml),
     ("seal", seal),
