@@ -10,13 +10,16 @@ mod ebs;
 mod errand;
 mod flow_logs;
 mod keys;
+mod pages;
 mod pipeline;
 mod plan;
 mod progress;
 mod regions;
 mod stop;
+mod strays;
 mod sweep;
 mod tally;
+mod versions;
 
 use std::fmt;
 use std::future::Future;
@@ -28,7 +31,7 @@ pub use errand::Errand;
 pub use plan::{Plan, plan};
 pub use progress::{Progress, Silent};
 pub use stop::{Stop, StopSwitch};
-pub use tally::{Row, Totals};
+pub use tally::{Notice, Row, Totals};
 
 use crate::aws::{AwsError, Halt};
 use crate::case::{CaseError, Scope};

@@ -11,6 +11,7 @@ mod fetch;
 mod objects;
 mod record;
 mod session;
+mod versions;
 mod wire;
 
 pub use clock::ClockSamples;
@@ -21,6 +22,7 @@ pub(crate) use objects::timestamp;
 pub use objects::{BucketRegion, ListPage, ListQuery, ListedObject, list_page, region_of_bucket};
 pub use record::{Answers, Call, KeepPage, Page, Recorder};
 pub use session::{AccessKey, AwsError, Connection, Session};
+pub use versions::{ListedVersion, VersionPage, list_versions_page};
 
 use crate::case::CaseError;
 

@@ -8,6 +8,7 @@ mod files;
 mod gaps;
 mod identity;
 pub mod ledger;
+mod listing;
 pub mod merkle;
 mod naming;
 mod protection;

@@ -16,6 +16,7 @@ mod package;
 #[cfg(feature = "acquire")]
 mod plan;
 mod progress;
+mod report;
 mod seal;
 mod status;
 mod table;
@@ -103,6 +104,7 @@ enum Command {
     Verify(verify::VerifyArguments),
     Seal(seal::SealArguments),
     Package(package::PackageArguments),
+    Report(report::ReportArguments),
 }
 
 /// Runs the command line of this process.
@@ -121,6 +123,7 @@ pub fn main() -> ExitCode {
         Command::Verify(arguments) => verify::run(&arguments, &output),
         Command::Seal(arguments) => seal::run(&arguments, &output),
         Command::Package(arguments) => package::run(&arguments, &output),
+        Command::Report(arguments) => report::run(&arguments, &output),
     };
     match outcome {
         Ok(exit) => exit.into(),

@@ -29,6 +29,7 @@ use flate2::{Compression, GzBuilder};
 use serde_json::{Value, json};
 
 pub use faults::{Fault, Faults};
+pub use flow::FlowDestination;
 pub use keys::RegionKey;
 pub use objects::{Objects, StoredObject, Upload};
 pub use requests::Request;
@@ -62,13 +63,22 @@ struct State {
     events: Vec<record::Event>,
     deliveries: BTreeMap<String, trail::LastDelivery>,
     disks: RwLock<disks::Disks>,
-    flow_logs: Vec<flow::FlowLog>,
+    flow_logs: RwLock<Vec<flow::FlowLog>>,
+    log_groups: RwLock<Vec<flow::LogGroup>>,
     trail_deleted: AtomicBool,
 }
 
 impl State {
     fn disks(&self) -> RwLockReadGuard<'_, disks::Disks> {
         self.disks.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn flow_logs(&self) -> RwLockReadGuard<'_, Vec<flow::FlowLog>> {
+        self.flow_logs.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn log_groups(&self) -> RwLockReadGuard<'_, Vec<flow::LogGroup>> {
+        self.log_groups.read().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -91,7 +101,8 @@ impl Account {
             events,
             deliveries,
             disks: RwLock::new(disks),
-            flow_logs,
+            flow_logs: RwLock::new(flow_logs),
+            log_groups: RwLock::default(),
             trail_deleted: AtomicBool::new(false),
         };
         Self { state: Arc::new(state) }
@@ -152,6 +163,23 @@ impl Account {
     pub fn create_snapshot(&self, region: &str) -> Option<String> {
         let mut disks = self.state.disks.write().unwrap_or_else(PoisonError::into_inner);
         disks.copy_first(region, self.scenario().end)
+    }
+
+    /// Adds a flow log that does not deliver to S3.
+    pub fn add_flow_log(&self, region: &str, destination: FlowDestination) {
+        let mut flow_logs = self.state.flow_logs.write().unwrap_or_else(PoisonError::into_inner);
+        let number = flow_logs.len();
+        flow_logs.push(flow::FlowLog::to(destination, region, number, self.scenario().start()));
+    }
+
+    /// Makes a CloudWatch Logs group of records, each with its time and the stream that it is in.
+    pub fn add_log_group(&self, region: &str, name: &str, records: impl IntoIterator<Item = (DateTime<Utc>, String, String)>) {
+        let events = records
+            .into_iter()
+            .map(|(at, stream, message)| flow::LogEvent { at: at.timestamp_millis(), stream, message })
+            .collect();
+        let group = flow::LogGroup { region: region.to_owned(), name: name.to_owned(), events };
+        self.state.log_groups.write().unwrap_or_else(PoisonError::into_inner).push(group);
     }
 
     fn state(&self) -> &State {

@@ -3,6 +3,7 @@
 mod artifacts;
 mod cloudtrail;
 mod delete_markers;
+mod expected_root;
 mod report;
 mod seals;
 
@@ -17,6 +18,7 @@ use crate::cloudtrail::KeyRing;
 use crate::model::{Finding, Severity, Sha256Hash, Timestamp};
 use crate::seal::AllowedSigners;
 
+pub use expected_root::{ExpectedRoot, ParseExpectedRootError};
 pub use report::{
     ArtifactReport, DigestCounts, GapReport, LedgerReport, LogCounts, Report, SealReport, SignatureState, TrailReport, Verdict,
 };
@@ -33,6 +35,8 @@ pub struct Options<'a> {
     pub keys: Option<&'a KeyRing>,
     /// Whether notices count: whatever is notable makes the verdict incomplete.
     pub strict: bool,
+    /// A root that the ledger must have had after one of its lines: the one that `collect` printed, as somebody kept it.
+    pub expected_root: Option<&'a ExpectedRoot>,
     /// How many files are read side by side.
     pub threads: NonZeroUsize,
     /// Called as artifacts are done, with how many and how many bytes.
@@ -48,7 +52,7 @@ impl std::fmt::Debug for Options<'_> {
 impl Default for Options<'_> {
     fn default() -> Self {
         let threads = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-        Self { allowed_signers: None, keys: None, strict: false, threads, progress: &|_, _| {} }
+        Self { allowed_signers: None, keys: None, strict: false, expected_root: None, threads, progress: &|_, _| {} }
     }
 }
 
@@ -61,6 +65,8 @@ struct Acts {
     /// How many a later run closed.
     gaps_closed: u64,
     runs_open: bool,
+    /// Whether the last collection did not come to its end, recorded or not.
+    unfinished: bool,
     runs: u32,
     regions: Vec<crate::model::Region>,
     /// The account whose credentials collected.
@@ -85,6 +91,7 @@ pub fn verify(files: &dyn CaseFiles, options: &Options<'_>) -> Result<Report, Ca
     let ledger_path = files.describe(LEDGER);
     let mut acts = Acts::default();
     let mut gaps = Gaps::default();
+    let mut root_met = None;
     let (state, checked) = artifacts::check(files, options, |feed| {
         let ledger: Box<dyn Read + Send + '_> = match files.open(LEDGER) {
             Err(error) if error.is_not_found() => Box::new(std::io::empty()),
@@ -93,6 +100,9 @@ pub fn verify(files: &dyn CaseFiles, options: &Options<'_>) -> Result<Report, Ca
         let reader = BufReader::with_capacity(256 * 1024, ledger);
         read_ledger(reader, &ledger_path, &mut |line| {
             gaps.take(&line.entry.event);
+            if root_met.is_none() && options.expected_root.is_some_and(|expected| expected.is_met_by(&line.tree.root())) {
+                root_met = Some(line.tree.size());
+            }
             match &line.entry.event {
                 Event::ArtifactAcquired(artifact) => feed(artifact),
                 other => acts.take(other, line.entry.at, line.tree.size(), line.tree.root()),
@@ -100,6 +110,13 @@ pub fn verify(files: &dyn CaseFiles, options: &Options<'_>) -> Result<Report, Ca
         })
     })?;
     (acts.gaps, acts.gaps_closed) = gaps.into_open();
+    if let Some(expected) = options.expected_root.filter(|_| root_met.is_none()) {
+        let detail = format!(
+            "The ledger, cut after any of its lines, never had a root that begins with {expected}: lines that were there when it was \
+             noted have been changed or taken away, or it is the root of another case."
+        );
+        findings.push(Finding::new(Severity::Failure, "ledger-root-unexpected", &LEDGER, &detail));
+    }
     // Without a first line nothing was ever acknowledged; with evidence or seals beside it, that line was taken away.
     let never_begun = state.entries == 0 && state.problems.is_empty() && checked.is_bare() && state.bytes < BEGINNING;
     findings.extend(ledger_findings(&state, &acts, never_begun));
@@ -119,16 +136,25 @@ pub fn verify(files: &dyn CaseFiles, options: &Options<'_>) -> Result<Report, Ca
     findings.extend(checked.findings(acts.runs_open, !seals.is_empty()));
     // Up to here everything is about the case itself; from here on, about what happened in AWS.
     let damage = findings.iter().filter(|finding| finding.severity == Severity::Failure).count();
+    let about_the_case = findings.len();
     let trails = match &identity {
         Some(identity) => cloudtrail::check(&checked, identity, &acts, options.keys, &mut findings),
         None => Vec::new(),
     };
+    if acts.unfinished {
+        not_fetched_yet(findings.get_mut(about_the_case..).unwrap_or_default());
+    }
     for gap in acts.gaps.iter().filter(|gap| gap.reason.is_incompleteness()) {
         findings.push(gap_finding(gap));
     }
     findings.sort();
     findings.dedup();
-    let ledger = LedgerReport { entries: state.entries, root: state.tree.root(), valid: state.problems.is_empty() };
+    let ledger = LedgerReport {
+        entries: state.entries,
+        root: state.tree.root(),
+        valid: state.problems.is_empty(),
+        expected_root_at: root_met,
+    };
     Ok(Report {
         verdict: verdict(&findings, options.strict),
         window: identity.as_ref().map(|identity| identity.window),
@@ -141,6 +167,23 @@ pub fn verify(files: &dyn CaseFiles, options: &Options<'_>) -> Result<Report, Ca
         gaps: acts.gaps.iter().map(GapReport::from).collect(),
         case_failures: u64::try_from(damage).unwrap_or(u64::MAX),
     })
+}
+
+/// What a collection that did not come to its end has not fetched is not therefore gone.
+fn not_fetched_yet(findings: &mut [Finding]) {
+    let maybe = [
+        "digest-missing",
+        "log-missing",
+        "newest-digests-missing",
+        "all-digests-missing",
+        "restart-hides-digests",
+        // A backfill digest that lists it may not have been fetched.
+        "log-uncovered",
+    ];
+    for finding in findings.iter_mut().filter(|finding| maybe.contains(&finding.kind.as_str())) {
+        finding.severity = Severity::Gap;
+        finding.detail.push_str(" The last collection did not come to its end, so it may not have been fetched yet.");
+    }
 }
 
 /// Strictly, a notice is as good as a gap: it makes nothing a failure, but nothing notable passes.
@@ -194,6 +237,7 @@ impl Acts {
             Event::CollectionStarted(started) => {
                 self.runs = self.runs.max(started.run);
                 self.runs_open = true;
+                self.unfinished = true;
                 self.regions.clone_from(&started.regions);
                 self.caller = Some(started.caller.account);
                 self.collecting_since = Some(at);
@@ -201,6 +245,7 @@ impl Acts {
             }
             Event::CollectionFinished(_) => {
                 self.runs_open = false;
+                self.unfinished = false;
                 self.collected_until = Some(at);
             }
             Event::CollectionInterrupted(_) => self.runs_open = false,
@@ -237,7 +282,7 @@ fn ledger_findings(state: &LedgerState, acts: &Acts, never_begun: bool) -> Vec<F
     if acts.runs == 0 {
         let detail = "No collection was ever started, so there is nothing to prove.";
         findings.push(Finding::new(Severity::Gap, "nothing-collected", &LEDGER, detail));
-    } else if acts.runs_open {
+    } else if acts.unfinished {
         let detail = "The last collection did not come to its end. Run collect again to complete it.";
         findings.push(Finding::new(Severity::Gap, "collection-unfinished", &LEDGER, detail));
     }

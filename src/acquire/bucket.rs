@@ -15,12 +15,22 @@ macro_rules! ask {
             .recorder
             .call(&call, 1, |_| true, |tap| $client.$method().bucket($bucket).customize().interceptor(tap).send())
             .await?;
-        if let Err(failure) = answer
+        if let Err(failure) = &answer
             && !matches!(failure.kind, FailureKind::NotFound | FailureKind::NotEnabled)
         {
-            $errand.failed(&$row, &format!("{} of bucket {}", $operation, $bucket), &failure).await?;
+            $errand.failed(&$row, &format!("{} of bucket {}", $operation, $bucket), failure).await?;
         }
+        answer
     }};
+}
+
+/// A bucket that there is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct LogBucket {
+    /// Where it lies.
+    pub(crate) region: Region,
+    /// Whether it keeps earlier versions, or may do so for all that is known.
+    pub(crate) keeps_versions: bool,
 }
 
 /// Finds the region of a bucket and keeps its configuration. `None` when the bucket is gone, which is a gap by then.
@@ -29,7 +39,7 @@ pub(crate) async fn describe(
     source: &'static str,
     account: AccountId,
     bucket: &str,
-) -> Result<Option<Region>, Halt> {
+) -> Result<Option<LogBucket>, Halt> {
     let row = RowKey { source, account: Some(account), region: None };
     let region = match region_of_bucket(&errand.recorder, source, account, bucket).await? {
         BucketRegion::Known(region) => region,
@@ -48,14 +58,25 @@ pub(crate) async fn describe(
     };
     let row = RowKey { region: Some(region.clone()), ..row };
     let (client, region_of_bucket) = (errand.session().s3(&region), &region);
-    ask!(errand, row, account, region_of_bucket, bucket, client, "GetBucketVersioning", get_bucket_versioning);
-    ask!(errand, row, account, region_of_bucket, bucket, client, "GetBucketPolicy", get_bucket_policy);
-    ask!(errand, row, account, region_of_bucket, bucket, client, "GetBucketAcl", get_bucket_acl);
-    ask!(errand, row, account, region_of_bucket, bucket, client, "GetPublicAccessBlock", get_public_access_block);
-    ask!(errand, row, account, region_of_bucket, bucket, client, "GetBucketOwnershipControls", get_bucket_ownership_controls);
-    ask!(errand, row, account, region_of_bucket, bucket, client, "GetBucketEncryption", get_bucket_encryption);
-    ask!(errand, row, account, region_of_bucket, bucket, client, "GetBucketLogging", get_bucket_logging);
-    ask!(
+    let versioning = ask!(errand, row, account, region_of_bucket, bucket, client, "GetBucketVersioning", get_bucket_versioning);
+    // Suspended versioning has a status too, and leaves the versions from before.
+    let keeps_versions = versioning.map_or(true, |answer| answer.status().is_some());
+    let _kept = ask!(errand, row, account, region_of_bucket, bucket, client, "GetBucketPolicy", get_bucket_policy);
+    let _kept = ask!(errand, row, account, region_of_bucket, bucket, client, "GetBucketAcl", get_bucket_acl);
+    let _kept = ask!(errand, row, account, region_of_bucket, bucket, client, "GetPublicAccessBlock", get_public_access_block);
+    let _kept = ask!(
+        errand,
+        row,
+        account,
+        region_of_bucket,
+        bucket,
+        client,
+        "GetBucketOwnershipControls",
+        get_bucket_ownership_controls
+    );
+    let _kept = ask!(errand, row, account, region_of_bucket, bucket, client, "GetBucketEncryption", get_bucket_encryption);
+    let _kept = ask!(errand, row, account, region_of_bucket, bucket, client, "GetBucketLogging", get_bucket_logging);
+    let _kept = ask!(
         errand,
         row,
         account,
@@ -65,7 +86,16 @@ pub(crate) async fn describe(
         "GetBucketLifecycleConfiguration",
         get_bucket_lifecycle_configuration
     );
-    ask!(errand, row, account, region_of_bucket, bucket, client, "GetBucketReplication", get_bucket_replication);
-    ask!(errand, row, account, region_of_bucket, bucket, client, "GetObjectLockConfiguration", get_object_lock_configuration);
-    Ok(Some(region))
+    let _kept = ask!(errand, row, account, region_of_bucket, bucket, client, "GetBucketReplication", get_bucket_replication);
+    let _kept = ask!(
+        errand,
+        row,
+        account,
+        region_of_bucket,
+        bucket,
+        client,
+        "GetObjectLockConfiguration",
+        get_object_lock_configuration
+    );
+    Ok(Some(LogBucket { region, keeps_versions }))
 }

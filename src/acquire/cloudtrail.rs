@@ -1,6 +1,8 @@
 //! CloudTrail: trails and their state, signing keys, and every log and digest that the window asks for.
 
 mod digests;
+mod folders;
+mod history;
 mod public_keys;
 mod store;
 mod trails;
@@ -19,6 +21,8 @@ use crate::model::Region;
 use super::Source;
 use super::errand::{Errand, join_all};
 use super::tally::RowKey;
+#[cfg(test)]
+pub(super) use history::DEFINING_EVENTS;
 use store::Store;
 use trails::Trail;
 
@@ -44,17 +48,29 @@ impl Source for CloudTrail {
 
 async fn gather(errand: Arc<Errand>) -> Result<(), Halt> {
     let trails = find_trails(&errand).await?;
-    let mut tasks = JoinSet::new();
+    let mut questions = JoinSet::new();
     for trail in &trails {
         let (errand, trail) = (Arc::clone(&errand), trail.clone());
-        tasks.spawn(async move { trails::question(&errand, &trail).await });
+        questions.spawn(async move {
+            let standing = trails::question(&errand, &trail).await?;
+            Ok::<_, Halt>((trail, standing))
+        });
     }
     let stores = stores(&errand, &trails);
     let mut regions: BTreeSet<Region> = errand.regions.iter().cloned().collect();
+    let mut standing = Vec::new();
+    while let Some(done) = questions.join_next().await {
+        standing.push(done.map_err(|_| Halt::TaskLost)??);
+    }
+    let mut tasks = JoinSet::new();
+    {
+        // Paced by AWS's quota, so it goes on beside everything else.
+        let errand = Arc::clone(&errand);
+        tasks.spawn(async move { history::look_up(&errand, &standing).await });
+    }
     for store in stores {
         regions.extend(store::sweep_store(&errand, &store).await?);
     }
-    join_all(&mut tasks).await?;
     // Keys are asked for last: by then every region that has digests is known.
     for region in regions {
         let errand = Arc::clone(&errand);

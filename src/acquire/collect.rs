@@ -13,7 +13,7 @@ use super::pipeline::{Ended, Intake, Owner};
 use super::plan::gather;
 use super::progress::Progress;
 use super::stop::Stop;
-use super::tally::{Row, Totals};
+use super::tally::{Notice, Row, Totals};
 use super::{AcquireError, Request, chosen_sources, regions};
 
 /// What the ledger says of the program and the machine.
@@ -48,6 +48,8 @@ pub struct CollectOutcome {
     pub totals: Totals,
     /// What is missing, and why: the first thousands; the ledger has all.
     pub gaps: Vec<Gap>,
+    /// What is notable, and not missing.
+    pub notices: Vec<Notice>,
     /// Whether everything in scope is stored.
     pub complete: bool,
     /// Why the run was stopped before its end, if it was.
@@ -151,6 +153,7 @@ pub(super) async fn collect_at(
         complete: interrupted.is_none() && totals.incompleteness() == 0,
         totals,
         gaps: tally.gaps,
+        notices: tally.notices,
         interrupted,
         clock: session.clock(),
         requests: session.requests(),

@@ -1,19 +1,24 @@
-//! EBS: which snapshots and volumes there are, and who may copy each snapshot.
+//! EBS: which snapshots and volumes there are, who may copy each snapshot, and what protects them.
 
+mod inventory;
+
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use aws_sdk_ec2::operation::describe_snapshots::DescribeSnapshotsOutput;
 use aws_sdk_ec2::types::SnapshotAttributeName;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use crate::aws::{Call, Failure, FailureKind, Halt};
+use crate::aws::{Call, Halt};
 use crate::case::event::GapReason;
 use crate::model::{AccountId, Region, printable};
 
 use super::Source;
 use super::errand::{Errand, join_all};
+use super::pages::every_page_or_gap;
 use super::tally::RowKey;
 
 const NAME: &str = "ebs";
@@ -31,7 +36,7 @@ impl Source for Ebs {
     }
 
     fn about(&self) -> &'static str {
-        "EBS snapshots, who they are shared with, and volumes"
+        "EBS snapshots, who they are shared with, what protects them, and volumes and images"
     }
 
     fn gather(&self, errand: Arc<Errand>) -> Pin<Box<dyn Future<Output = Result<(), Halt>> + Send>> {
@@ -51,10 +56,12 @@ async fn gather(errand: Arc<Errand>) -> Result<(), Halt> {
         let (errand, questions) = (Arc::clone(&errand), Arc::clone(&questions));
         tasks.spawn(async move {
             let permit = errand.discovery().await?;
-            volumes(&errand, account, &region).await?;
-            let snapshots = snapshots(&errand, account, &region).await?;
+            inventory::collect(&errand, account, &region).await?;
+            let first = snapshots(&errand, account, &region, Listing::First).await?;
             drop(permit);
-            permissions(&errand, account, &region, snapshots, &questions).await
+            let Some(first) = first else { return Ok(()) };
+            permissions(&errand, account, &region, first.clone(), &questions).await?;
+            repeat(&errand, account, &region, &first, &questions).await
         });
     }
     join_all(&mut tasks).await
@@ -64,96 +71,78 @@ fn row(account: AccountId, region: &Region) -> RowKey {
     RowKey { source: NAME, account: Some(account), region: Some(region.clone()) }
 }
 
-fn repeated_token() -> Failure {
-    Failure::found(FailureKind::Other, "the answer repeats itself: the same continuation token came twice")
+/// Which listing of the account's own snapshots.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Listing {
+    First,
+    /// Asked now, at the end, whatever the case holds.
+    Repeated,
 }
 
-/// Keeps every page of `DescribeSnapshots`; gives the ids of the account's own snapshots.
-async fn snapshots(errand: &Errand, account: AccountId, region: &Region) -> Result<Vec<String>, Halt> {
+/// Keeps every page of `DescribeSnapshots`; gives the ids of the account's own snapshots, if the answer came whole.
+async fn snapshots(
+    errand: &Errand,
+    account: AccountId,
+    region: &Region,
+    listing: Listing,
+) -> Result<Option<BTreeSet<String>>, Halt> {
     let row = row(account, region);
     let client = errand.session().ec2(region);
-    let call = Call::new(NAME, "ec2", "DescribeSnapshots", account, region)
+    let mut call = Call::new(NAME, "ec2", "DescribeSnapshots", account, region)
         .with("OwnerIds", "self")
         .with("MaxResults", PAGE.to_string());
-    let (mut ids, mut token, mut page) = (Vec::new(), None::<String>, 1);
-    loop {
-        let answer = errand
-            .recorder
-            .call(
-                &call,
-                page,
-                |output: &aws_sdk_ec2::operation::describe_snapshots::DescribeSnapshotsOutput| {
-                    output.next_token().is_none_or(str::is_empty)
-                },
-                |tap| {
-                    let asked = client.describe_snapshots().owner_ids("self").max_results(PAGE);
-                    asked.set_next_token(token.clone()).customize().interceptor(tap).send()
-                },
-            )
-            .await?;
-        let output = match answer {
-            Ok(output) => output,
-            Err(failure) => {
-                errand.failed(&row, "DescribeSnapshots", &failure).await?;
-                return Ok(ids);
-            }
-        };
-        ids.extend(output.snapshots().iter().filter_map(|snapshot| snapshot.snapshot_id().map(str::to_owned)));
-        let next = output.next_token().filter(|token| !token.is_empty()).map(str::to_owned);
-        if next.is_none() {
-            break;
-        }
-        if next == token {
-            errand.failed(&row, "DescribeSnapshots", &repeated_token()).await?;
-            break;
-        }
-        (token, page) = (next, page + 1);
+    if listing == Listing::Repeated {
+        call = call.fresh();
     }
-    if ids.is_empty() {
+    let mut ids = BTreeSet::new();
+    let whole = every_page_or_gap(
+        errand,
+        &row,
+        &call,
+        |token, tap| {
+            let asked = client.describe_snapshots().owner_ids("self").max_results(PAGE).set_next_token(token);
+            asked.customize().interceptor(tap).send()
+        },
+        |output: &DescribeSnapshotsOutput| output.next_token(),
+        |output| ids.extend(output.snapshots().iter().filter_map(|snapshot| snapshot.snapshot_id().map(str::to_owned))),
+    )
+    .await?;
+    if whole && ids.is_empty() && listing == Listing::First {
         errand.gap(&row, "snapshots", GapReason::Empty, Some("the account owns none in this region")).await?;
     }
-    Ok(ids)
+    // Of an answer that broke off, who may copy what it did name is still asked.
+    Ok((whole || !ids.is_empty()).then_some(ids))
 }
 
-/// Keeps every page of `DescribeVolumes`.
-async fn volumes(errand: &Errand, account: AccountId, region: &Region) -> Result<(), Halt> {
-    let row = row(account, region);
-    let client = errand.session().ec2(region);
-    let call = Call::new(NAME, "ec2", "DescribeVolumes", account, region).with("MaxResults", PAGE.to_string());
-    let (mut count, mut token, mut page) = (0, None::<String>, 1);
-    loop {
-        let answer = errand
-            .recorder
-            .call(
-                &call,
-                page,
-                |output: &aws_sdk_ec2::operation::describe_volumes::DescribeVolumesOutput| {
-                    output.next_token().is_none_or(str::is_empty)
-                },
-                |tap| {
-                    let asked = client.describe_volumes().max_results(PAGE).set_next_token(token.clone());
-                    asked.customize().interceptor(tap).send()
-                },
-            )
-            .await?;
-        let output = match answer {
-            Ok(output) => output,
-            Err(failure) => return errand.failed(&row, "DescribeVolumes", &failure).await,
-        };
-        count += output.volumes().len();
-        let next = output.next_token().filter(|token| !token.is_empty()).map(str::to_owned);
-        if next.is_none() {
-            break;
-        }
-        if next == token {
-            return errand.failed(&row, "DescribeVolumes", &repeated_token()).await;
-        }
-        (token, page) = (next, page + 1);
+/// Lists the snapshots again, and tells what came and went meanwhile.
+async fn repeat(
+    errand: &Arc<Errand>,
+    account: AccountId,
+    region: &Region,
+    first: &BTreeSet<String>,
+    questions: &Arc<Semaphore>,
+) -> Result<(), Halt> {
+    // Where the case held every answer already, there is no meanwhile.
+    if errand.is_plan() || !errand.recorder.has_asked(NAME) {
+        return Ok(());
     }
-    if count == 0 {
-        errand.gap(&row, "volumes", GapReason::Empty, Some("the account has none in this region")).await?;
+    let Some(now) = snapshots(errand, account, region, Listing::Repeated).await? else { return Ok(()) };
+    let names = |ids: Vec<&String>| ids.into_iter().map(|id| printable(id)).collect::<Vec<_>>().join(", ");
+    let (came, went): (Vec<&String>, Vec<&String>) = (now.difference(first).collect(), first.difference(&now).collect());
+    if came.is_empty() && went.is_empty() {
+        return Ok(());
     }
-    Ok(())
+    let new: BTreeSet<String> = came.iter().map(|id| (*id).clone()).collect();
+    let mut changes = Vec::new();
+    if !came.is_empty() {
+        changes.push(format!("appeared: {}", names(came)));
+    }
+    if !went.is_empty() {
+        changes.push(format!("vanished: {}", names(went)));
+    }
+    let detail = format!("the listing at the end differs from the first; {}", changes.join("; "));
+    errand.gap(&row(account, region), "snapshots", GapReason::ChangedDuringAcquisition, Some(&detail)).await?;
+    permissions(errand, account, region, new, questions).await
 }
 
 /// Asks of every snapshot who may make volumes of it, which is who may read the disk.
@@ -161,7 +150,7 @@ async fn permissions(
     errand: &Arc<Errand>,
     account: AccountId,
     region: &Region,
-    snapshots: Vec<String>,
+    snapshots: BTreeSet<String>,
     questions: &Arc<Semaphore>,
 ) -> Result<(), Halt> {
     let mut tasks = JoinSet::new();

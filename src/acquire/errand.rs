@@ -1,5 +1,6 @@
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -7,7 +8,7 @@ use tokio::task::JoinSet;
 use crate::aws::{Failure, FailureKind, Halt, ObjectFetcher, Recorder, Session, Wanted};
 use crate::case::event::{Caller, Gap, GapReason};
 use crate::case::{CaseFolder, Staging, read_bounded};
-use crate::model::{AccountId, PayloadPath, Region, Timestamp, Window};
+use crate::model::{AccountId, Region, Timestamp, Window};
 
 use super::pipeline::Intake;
 use super::progress::Progress;
@@ -34,6 +35,8 @@ pub struct Errand {
     slots: Arc<Semaphore>,
     /// Bounds what is discovered at once.
     discoveries: Arc<Semaphore>,
+    /// Requests that a collection makes and a plan does not.
+    expected: AtomicU64,
 }
 
 /// What only a collection has.
@@ -73,6 +76,7 @@ impl Errand {
             collecting,
             slots: Arc::new(Semaphore::new(slots)),
             discoveries: Arc::new(Semaphore::new(DISCOVERIES)),
+            expected: AtomicU64::new(0),
         }
     }
 
@@ -103,6 +107,20 @@ impl Errand {
         regions.is_empty() || regions.contains(region)
     }
 
+    /// Whether this only counts.
+    pub(crate) fn is_plan(&self) -> bool {
+        self.collecting.is_none()
+    }
+
+    /// Notes requests that a collection makes and a plan does not.
+    pub(crate) fn expect_requests(&self, requests: u64) {
+        self.expected.fetch_add(requests, Ordering::Relaxed);
+    }
+
+    pub(crate) fn expected_requests(&self) -> u64 {
+        self.expected.load(Ordering::Relaxed)
+    }
+
     /// A permit for one discovery.
     pub(crate) async fn discovery(&self) -> Result<tokio::sync::OwnedSemaphorePermit, Halt> {
         Arc::clone(&self.discoveries).acquire_owned().await.map_err(|_| Halt::Closed)
@@ -111,6 +129,12 @@ impl Errand {
     /// Records something in scope that is not there.
     pub(crate) async fn gap(&self, row: &RowKey, what: &str, reason: GapReason, detail: Option<&str>) -> Result<(), Halt> {
         self.intake.gap(gap(row, what, reason, detail)).await
+    }
+
+    /// Tells people of something notable that is not missing.
+    pub(crate) async fn notice(&self, row: &RowKey, text: String) -> Result<(), Halt> {
+        self.progress.note(&text);
+        self.intake.notice(row, text).await
     }
 
     /// Records a request that failed, and what that means.
@@ -145,11 +169,11 @@ impl Errand {
     async fn fetch(&self, bucket_region: &Region, wanted: Wanted, on_body: Option<OnBody>) -> Result<(), Halt> {
         let Some(collecting) = &self.collecting else { return Ok(()) };
         let row = RowKey { source: wanted.source, account: wanted.account, region: wanted.region.clone() };
-        let path = PayloadPath::for_object(&wanted.location);
+        let path = wanted.path();
         if let Ok(stored) = collecting.root.join(path.as_str()).symlink_metadata() {
             if wanted.size.is_some_and(|listed| listed != stored.len()) {
                 let detail = "the object that the bucket holds now is not the one that was stored; that one was kept";
-                let what = wanted.location.to_string();
+                let what = wanted.name();
                 return self.gap(&row, &what, GapReason::ChangedDuringAcquisition, Some(detail)).await;
             }
             if let Some(on_body) = on_body {
@@ -177,7 +201,7 @@ impl Errand {
                 self.intake.object(&row, fetched).await
             }
             Err(failure) if wanted.optional && failure.kind == FailureKind::NotFound => Ok(()),
-            Err(failure) => self.failed(&row, &wanted.location.to_string(), &failure).await,
+            Err(failure) => self.failed(&row, &wanted.name(), &failure).await,
         }
     }
 }

@@ -1,23 +1,31 @@
-//! VPC Flow Logs: which there are, and the files of those that are delivered to S3.
+//! VPC Flow Logs: which there are, their records in S3 and CloudWatch Logs, and the networks that they speak of.
+
+mod context;
+mod log_groups;
+mod statuses;
 
 use std::collections::BTreeSet;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
+use aws_sdk_ec2::operation::describe_flow_logs::DescribeFlowLogsOutput;
 use aws_sdk_ec2::types::{FlowLog, LogDestinationType};
 use tokio::task::JoinSet;
 
-use crate::aws::{Call, Failure, FailureKind, Halt, ListQuery, ListedObject};
+use crate::aws::{Call, Halt, ListQuery, ListedObject};
 use crate::case::event::GapReason;
 use crate::model::{AccountId, Region, printable};
 
 use super::Source;
-use super::bucket;
+use super::bucket::{self, LogBucket};
 use super::errand::{Errand, join_all};
 use super::keys::{DayLayout, StampRange, flow_stamp};
+use super::pages::every_page_or_gap;
 use super::sweep::{Choose, Chosen, Sweep, sweep};
 use super::tally::RowKey;
+use super::versions::{InScope, sweep_versions};
+use log_groups::Groups;
 
 const NAME: &str = "flow-logs";
 /// A file holds the records of the five minutes that start at its stamp.
@@ -35,7 +43,7 @@ impl Source for FlowLogs {
     }
 
     fn about(&self) -> &'static str {
-        "VPC flow logs: their configuration, and the files of those delivered to S3"
+        "VPC flow logs: their configuration, their records in S3 and CloudWatch Logs, and the networks they are of"
     }
 
     fn gather(&self, errand: Arc<Errand>) -> Pin<Box<dyn Future<Output = Result<(), Halt>> + Send>> {
@@ -63,24 +71,34 @@ async fn gather(errand: Arc<Errand>) -> Result<(), Halt> {
         let errand = Arc::clone(&errand);
         tasks.spawn(async move {
             let permit = errand.discovery().await?;
-            let places = describe(&errand, account, &region).await;
+            let described = describe(&errand, account, &region).await?;
+            context::collect(&errand, account, &region).await?;
             drop(permit);
-            places
+            Ok::<_, Halt>((region, described))
         });
     }
-    let mut places = BTreeSet::new();
+    let (mut places, mut sweeps) = (BTreeSet::new(), JoinSet::new());
     while let Some(done) = tasks.join_next().await {
-        places.extend(done.map_err(|_| Halt::TaskLost)??);
-    }
-    let buckets: BTreeSet<String> = places.iter().map(|place| place.bucket.clone()).collect();
-    let mut sweeps = JoinSet::new();
-    for bucket in buckets {
-        let Some(bucket_region) = bucket::describe(&errand, NAME, account, &bucket).await? else { continue };
-        for place in places.iter().filter(|place| place.bucket == bucket).cloned() {
-            let (errand, bucket_region) = (Arc::clone(&errand), bucket_region.clone());
+        let (region, described) = done.map_err(|_| Halt::TaskLost)??;
+        places.extend(described.places);
+        for (group, format) in described.groups {
+            let (errand, region) = (Arc::clone(&errand), region.clone());
             sweeps.spawn(async move {
                 let permit = errand.discovery().await?;
-                let swept = sweep_place(&errand, account, &bucket_region, place).await;
+                let collected = log_groups::collect(&errand, account, &region, &group, format.as_deref()).await;
+                drop(permit);
+                collected
+            });
+        }
+    }
+    let buckets: BTreeSet<String> = places.iter().map(|place| place.bucket.clone()).collect();
+    for bucket in buckets {
+        let Some(log_bucket) = bucket::describe(&errand, NAME, account, &bucket).await? else { continue };
+        for place in places.iter().filter(|place| place.bucket == bucket).cloned() {
+            let (errand, log_bucket) = (Arc::clone(&errand), log_bucket.clone());
+            sweeps.spawn(async move {
+                let permit = errand.discovery().await?;
+                let swept = sweep_place(&errand, account, &log_bucket, place).await;
                 drop(permit);
                 swept
             });
@@ -89,81 +107,88 @@ async fn gather(errand: Arc<Errand>) -> Result<(), Halt> {
     join_all(&mut sweeps).await
 }
 
-/// Asks a region for its flow logs; gives the places in S3, and gaps for records that lie elsewhere.
-async fn describe(errand: &Errand, account: AccountId, region: &Region) -> Result<Vec<Place>, Halt> {
+/// The flow logs of a region, by where their records lie.
+#[derive(Debug, Default)]
+struct Described {
+    places: Vec<Place>,
+    groups: Groups,
+}
+
+/// Where the records of a flow log lie.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Destination {
+    S3(Place),
+    Group(String),
+    /// Out of reach, with where it is.
+    Elsewhere(String),
+}
+
+/// Asks a region for its flow logs; records that lie out of reach become gaps.
+async fn describe(errand: &Errand, account: AccountId, region: &Region) -> Result<Described, Halt> {
     let row = RowKey { source: NAME, account: Some(account), region: Some(region.clone()) };
     let client = errand.session().ec2(region);
     let call = Call::new(NAME, "ec2", "DescribeFlowLogs", account, region).with("MaxResults", "1000");
-    let (mut places, mut count, mut token, mut page) = (Vec::new(), 0_u64, None::<String>, 1);
-    loop {
-        let answer = errand
-            .recorder
-            .call(
-                &call,
-                page,
-                |output: &aws_sdk_ec2::operation::describe_flow_logs::DescribeFlowLogsOutput| {
-                    output.next_token().is_none_or(str::is_empty)
-                },
-                |tap| {
-                    let asked = client.describe_flow_logs().max_results(1000).set_next_token(token.clone());
-                    asked.customize().interceptor(tap).send()
-                },
-            )
-            .await?;
-        let output = match answer {
-            Ok(output) => output,
-            Err(failure) => {
-                errand.failed(&row, "DescribeFlowLogs", &failure).await?;
-                return Ok(places);
-            }
-        };
-        for flow_log in output.flow_logs() {
-            count += 1;
-            match destination(flow_log, account, region) {
-                Ok(place) => places.push(place),
-                Err(elsewhere) => {
-                    let what = format!("records of flow log {}", printable(flow_log.flow_log_id().unwrap_or("without an id")));
-                    errand.gap(&row, &what, GapReason::Failed, Some(&elsewhere)).await?;
-                }
-            }
-        }
-        let next = output.next_token().filter(|token| !token.is_empty()).map(str::to_owned);
-        if next.is_none() {
-            break;
-        }
-        if next == token {
-            let failure =
-                Failure::found(FailureKind::Other, "the answer repeats itself: the same continuation token came twice");
-            errand.failed(&row, "DescribeFlowLogs", &failure).await?;
-            break;
-        }
-        (token, page) = (next, page + 1);
-    }
-    if count == 0 {
+    let mut flow_logs = Vec::new();
+    let answered = every_page_or_gap(
+        errand,
+        &row,
+        &call,
+        |token, tap| client.describe_flow_logs().max_results(1000).set_next_token(token).customize().interceptor(tap).send(),
+        |output: &DescribeFlowLogsOutput| output.next_token(),
+        |output| flow_logs.extend(output.flow_logs().iter().cloned()),
+    )
+    .await?;
+    if answered && flow_logs.is_empty() {
         errand.gap(&row, "flow logs", GapReason::NotEnabled, Some("the region has no flow log")).await?;
     }
-    Ok(places)
+    let mut described = Described::default();
+    for flow_log in &flow_logs {
+        let id = printable(flow_log.flow_log_id().unwrap_or("without an id"));
+        match destination(flow_log, account, region) {
+            Destination::S3(place) => described.places.push(place),
+            Destination::Group(group) => {
+                described.groups.insert(group, flow_log.log_format().map(str::to_owned));
+            }
+            Destination::Elsewhere(place) => {
+                errand.gap(&row, &format!("records of flow log {id}"), GapReason::Failed, Some(&place)).await?;
+            }
+        }
+        if let Some(problem) = flow_log.deliver_logs_error_message() {
+            let detail = format!("AWS could not deliver them: {}", printable(problem));
+            errand.gap(&row, &format!("some records of flow log {id}"), GapReason::Failed, Some(&detail)).await?;
+        }
+    }
+    Ok(described)
 }
 
-/// The place in S3 to which a flow log is delivered, or in words where else its records lie.
-fn destination(flow_log: &FlowLog, account: AccountId, region: &Region) -> Result<Place, String> {
+/// Where the records of a flow log lie.
+fn destination(flow_log: &FlowLog, account: AccountId, region: &Region) -> Destination {
     let target = flow_log.log_destination().unwrap_or_default();
     match flow_log.log_destination_type() {
         Some(LogDestinationType::S3) => {}
         Some(LogDestinationType::CloudWatchLogs) => {
-            let group = flow_log.log_group_name().unwrap_or(target);
-            return Err(format!(
-                "they lie in the CloudWatch Logs group {}, which this version does not collect from",
-                printable(group)
+            // Either field names it; the ARN ends in the group, or in `:*` after it.
+            let named = target.split_once(":log-group:").map(|(_, group)| group.trim_end_matches(":*"));
+            return match flow_log.log_group_name().or(named).filter(|group| !group.is_empty()) {
+                Some(group) => Destination::Group(group.to_owned()),
+                None => Destination::Elsewhere("they lie in a CloudWatch Logs group that is not named".to_owned()),
+            };
+        }
+        Some(LogDestinationType::KinesisDataFirehose) => {
+            return Destination::Elsewhere(format!(
+                "they go to the Firehose stream {}, and from there to wherever that stream delivers; its configuration, and the \
+                 records at its end, have to be collected there",
+                printable(target)
             ));
         }
         other => {
             let kind = other.map_or("another destination", LogDestinationType::as_str);
-            return Err(format!("they go to {kind} {}, which this version does not collect from", printable(target)));
+            return Destination::Elsewhere(format!("they go to {} {}", printable(kind), printable(target)));
         }
     }
-    let resource =
-        target.split(":::").nth(1).ok_or_else(|| format!("its destination {} is not a bucket", printable(target)))?;
+    let Some(resource) = target.split(":::").nth(1) else {
+        return Destination::Elsewhere(format!("its destination {} is not a bucket", printable(target)));
+    };
     let (bucket, folder) = resource.split_once('/').unwrap_or((resource, ""));
     let folder = folder.trim_end_matches('/');
     let folder = if folder.is_empty() { String::new() } else { format!("{folder}/") };
@@ -174,20 +199,21 @@ fn destination(flow_log: &FlowLog, account: AccountId, region: &Region) -> Resul
     } else {
         format!("{folder}AWSLogs/{account}/vpcflowlogs/{region}/")
     };
-    Ok(Place { bucket: bucket.to_owned(), prefix, hive, region: region.clone() })
+    Destination::S3(Place { bucket: bucket.to_owned(), prefix, hive, region: region.clone() })
 }
 
-async fn sweep_place(errand: &Arc<Errand>, account: AccountId, bucket_region: &Region, place: Place) -> Result<(), Halt> {
+async fn sweep_place(errand: &Arc<Errand>, account: AccountId, log_bucket: &LogBucket, place: Place) -> Result<(), Halt> {
     let row = RowKey { source: NAME, account: Some(account), region: Some(place.region.clone()) };
     let range = StampRange::around(errand.window(), BEFORE, AFTER, BEFORE);
     // Hours, where there are any, lie below days, and the file's name has the stamp in every layout.
     let layout = if place.hive { DayLayout::Hive } else { DayLayout::Plain };
+    let (statuses, on_body) = statuses::counting();
     let listing = Sweep {
         row: row.clone(),
         query: ListQuery {
             source: NAME,
             account,
-            region: bucket_region.clone(),
+            region: log_bucket.region.clone(),
             bucket: place.bucket.clone(),
             prefix: place.prefix.clone(),
             folders: false,
@@ -196,12 +222,24 @@ async fn sweep_place(errand: &Arc<Errand>, account: AccountId, bucket_region: &R
         stop_before: format!("{}{}", place.prefix, range.folder_after(layout)),
         rule: "files stamped from 5 minutes before the window to 70 minutes after it".to_owned(),
         what: "flow log files".to_owned(),
-        on_body: None,
+        on_body: Some(on_body),
     };
-    let swept = sweep(errand, &listing, &mut FlowRule { account, region: place.region, range }).await?;
+    let swept = sweep(errand, &listing, &mut FlowRule { account, region: place.region.clone(), range }).await?;
     if swept.whole && swept.in_scope == 0 {
         let what = format!("flow log files under s3://{}/{}", place.bucket, place.prefix);
         errand.gap(&row, &what, GapReason::Empty, Some("there are none that the window asks for")).await?;
+    }
+    let statuses = *statuses.lock().unwrap_or_else(PoisonError::into_inner);
+    let unread = if errand.is_plan() { 0 } else { swept.in_scope.saturating_sub(statuses.read) };
+    if let Some(text) = statuses.sentence(&format!("flow log files under s3://{}/{}", place.bucket, place.prefix), unread) {
+        errand.notice(&row, text).await?;
+    }
+    if log_bucket.keeps_versions {
+        let in_scope: InScope = Arc::new(move |key| {
+            let name = key.rsplit('/').next().unwrap_or_default();
+            flow_stamp(name, account, &place.region).is_some_and(|stamp| range.holds(stamp))
+        });
+        sweep_versions(errand, &listing, in_scope).await?;
     }
     Ok(())
 }
@@ -222,7 +260,7 @@ impl Choose for FlowRule {
         match flow_stamp(name, self.account, &self.region) {
             Some(stamp) if self.range.holds(stamp) => Chosen::InScope(vec![object]),
             Some(_) => Chosen::InScope(Vec::new()),
-            None => Chosen::Stranger(object.key),
+            None => Chosen::Stranger(object),
         }
     }
 }
@@ -233,33 +271,43 @@ mod tests {
 
     use super::*;
 
-    fn place(destination_arn: &str, hive: bool) -> Result<Place, String> {
+    fn of(flow_log: &FlowLog) -> Destination {
+        destination(flow_log, "111122223333".parse().unwrap(), &"us-east-1".parse().unwrap())
+    }
+
+    fn place(destination_arn: &str, hive: bool) -> Destination {
         let options = DestinationOptionsResponse::builder().hive_compatible_partitions(hive).build();
-        let flow_log = FlowLog::builder()
-            .log_destination_type(LogDestinationType::S3)
-            .log_destination(destination_arn)
-            .destination_options(options)
-            .build();
-        destination(&flow_log, "111122223333".parse().unwrap(), &"us-east-1".parse().unwrap())
+        let flow_log = FlowLog::builder().log_destination_type(LogDestinationType::S3).log_destination(destination_arn);
+        of(&flow_log.destination_options(options).build())
     }
 
     #[test]
     fn the_folder_of_the_destination_stands_before_both_layouts() {
-        let plain = place("arn:aws:s3:::example-flow/team/vpc/", false).unwrap();
+        let Destination::S3(plain) = place("arn:aws:s3:::example-flow/team/vpc/", false) else { panic!("S3") };
         assert_eq!(
             (plain.bucket.as_str(), plain.prefix.as_str()),
             ("example-flow", "team/vpc/AWSLogs/111122223333/vpcflowlogs/us-east-1/")
         );
-        let hive = place("arn:aws-us-gov:s3:::example-flow", true).unwrap();
+        let Destination::S3(hive) = place("arn:aws-us-gov:s3:::example-flow", true) else { panic!("S3") };
         assert_eq!(hive.prefix, "AWSLogs/aws-account-id=111122223333/aws-service=vpcflowlogs/aws-region=us-east-1/");
     }
 
     #[test]
-    fn other_destinations_say_where_the_records_are() {
-        let flow_log =
-            FlowLog::builder().log_destination_type(LogDestinationType::CloudWatchLogs).log_group_name("example-group").build();
-        let elsewhere = destination(&flow_log, "111122223333".parse().unwrap(), &"us-east-1".parse().unwrap()).unwrap_err();
-        assert!(elsewhere.contains("example-group"), "{elsewhere}");
-        assert!(place("example-flow", false).is_err());
+    fn a_log_group_is_named_by_either_field() {
+        let group = || FlowLog::builder().log_destination_type(LogDestinationType::CloudWatchLogs);
+        let named = group().log_group_name("example-group").build();
+        let by_arn = group().log_destination("arn:aws:logs:us-east-1:111122223333:log-group:example-group:*").build();
+        assert_eq!([of(&named), of(&by_arn)], [(); 2].map(|()| Destination::Group("example-group".to_owned())));
+        assert!(matches!(of(&group().build()), Destination::Elsewhere(_)));
+    }
+
+    #[test]
+    fn destinations_out_of_reach_say_where_the_records_are() {
+        let firehose = FlowLog::builder()
+            .log_destination_type(LogDestinationType::KinesisDataFirehose)
+            .log_destination("arn:aws:firehose:us-east-1:111122223333:deliverystream/flows")
+            .build();
+        assert!(matches!(of(&firehose), Destination::Elsewhere(place) if place.contains("deliverystream/flows")));
+        assert!(matches!(place("example-flow", false), Destination::Elsewhere(_)));
     }
 }

@@ -91,6 +91,21 @@ impl StampRange {
     }
 }
 
+/// The hours of a stretch of time, each to its last whole second, so that no event with whole seconds is in two of them.
+pub(crate) fn hours(start: Timestamp, end: Timestamp) -> Vec<(Timestamp, Timestamp)> {
+    let mut hours = Vec::new();
+    let mut from = start;
+    while from <= end {
+        let next = from.plus_seconds(3600);
+        if next <= from {
+            break; // the end of all time
+        }
+        hours.push((from, next.plus_seconds(-1).min(end)));
+        from = next;
+    }
+    hours
+}
+
 /// How days are named in a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum DayLayout {
@@ -207,6 +222,19 @@ mod tests {
         assert_eq!(range.first_folder(DayLayout::Plain), "2026/02/28/");
         assert_eq!(range.folder_after(DayLayout::Plain), "2026/03/03/");
         assert!(range.holds(at("2026-02-28T23:55:00Z")));
+    }
+
+    #[test]
+    fn hours_follow_each_other_without_overlap_up_to_the_end() {
+        let all = hours(at("2026-03-01T09:30:00Z"), at("2026-03-01T11:00:00Z"));
+        assert_eq!(
+            all,
+            [
+                (at("2026-03-01T09:30:00Z"), at("2026-03-01T10:29:59Z")),
+                (at("2026-03-01T10:30:00Z"), at("2026-03-01T11:00:00Z"))
+            ]
+        );
+        assert_eq!(hours(at("2026-03-01T09:00:00Z"), at("2026-03-01T10:00:00Z")).len(), 2, "the end itself is asked for");
     }
 
     #[test]

@@ -31,6 +31,7 @@ enum Order {
     Listing(Listing),
     Found { row: RowKey, objects: u64, bytes: u64 },
     AlreadyStored { row: RowKey, bytes: u64 },
+    Notice { row: RowKey, text: String },
     Close,
 }
 
@@ -70,6 +71,10 @@ impl Intake {
 
     pub(crate) async fn gap(&self, gap: Gap) -> Result<(), Halt> {
         self.send(Order::Gap(gap)).await
+    }
+
+    pub(crate) async fn notice(&self, row: &RowKey, text: String) -> Result<(), Halt> {
+        self.send(Order::Notice { row: row.clone(), text }).await
     }
 
     pub(crate) async fn listing(&self, listing: Listing) -> Result<(), Halt> {
@@ -199,6 +204,7 @@ impl Owner {
                 self.progress.stored(row.source, 1, bytes);
                 self.tally.row(&row).already_stored += 1;
             }
+            Order::Notice { row, text } => self.tally.notice(&row, text),
             Order::Gap(gap) => {
                 self.tally.gap(&gap);
                 group.push(Order::Gap(gap));
@@ -219,7 +225,7 @@ impl Owner {
                 }
                 Order::Gap(gap) => events.push(Event::GapRecorded(gap)),
                 Order::Listing(listing) => events.push(Event::ListingRecorded(listing)),
-                Order::Found { .. } | Order::AlreadyStored { .. } | Order::Close => {}
+                Order::Found { .. } | Order::AlreadyStored { .. } | Order::Notice { .. } | Order::Close => {}
             }
         }
         let written = tokio::task::spawn_blocking(move || {

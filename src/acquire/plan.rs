@@ -10,7 +10,7 @@ use crate::model::{Region, Timestamp, Window};
 use super::errand::Errand;
 use super::pipeline::{Intake, Owner};
 use super::progress::Silent;
-use super::tally::{Row, Totals};
+use super::tally::{Notice, Row, Totals};
 use super::{AcquireError, Request, Source, chosen_sources, regions};
 
 /// What a collection would take, and what it could not.
@@ -31,6 +31,8 @@ pub struct Plan {
     pub totals: Totals,
     /// What is missing, and why.
     pub gaps: Vec<Gap>,
+    /// What is notable, and not missing.
+    pub notices: Vec<Notice>,
     /// Requests that the plan took.
     pub requests: u64,
     /// Requests that a collection would take, retries not counted.
@@ -51,7 +53,8 @@ pub async fn plan(session: &Session, request: &Request) -> Result<Plan, AcquireE
     let regions = regions::identify(&recorder, request, &intake).await.map_err(AcquireError::Halted)?;
     let now = Timestamp::new(chrono::Utc::now());
     let errand = Errand::new(recorder, request.clone(), regions.clone(), now, intake.clone(), progress, None);
-    gather(&sources, &Arc::new(errand)).await.map_err(AcquireError::Halted)?;
+    let errand = Arc::new(errand);
+    gather(&sources, &errand).await.map_err(AcquireError::Halted)?;
     intake.close().await;
     let ended = match counting.join_next().await {
         Some(Ok(ended)) => ended,
@@ -66,9 +69,10 @@ pub async fn plan(session: &Session, request: &Request) -> Result<Plan, AcquireE
         regions,
         rows: ended.tally.rows(),
         requests,
-        requests_expected: requests.saturating_add(totals.found),
+        requests_expected: requests.saturating_add(totals.found).saturating_add(errand.expected_requests()),
         totals,
         gaps: ended.tally.gaps,
+        notices: ended.tally.notices,
         clock: session.clock(),
     })
 }

@@ -5,14 +5,12 @@ use std::sync::Arc;
 use tokio::task::JoinSet;
 
 use crate::aws::{Failure, FailureKind, Halt, ListQuery, ListedObject, Wanted, list_page};
-use crate::case::event::{GapReason, Listing};
-use crate::model::{S3Location, printable};
+use crate::case::event::Listing;
+use crate::model::S3Location;
 
 use super::errand::{Errand, OnBody, join_all};
+use super::strays::Strays;
 use super::tally::RowKey;
-
-/// Names of objects that are not what they lie among, as far as a gap names them.
-const STRANGERS_NAMED: usize = 5;
 
 /// What to sweep, and what for.
 #[derive(Clone)]
@@ -44,7 +42,7 @@ pub(crate) enum Chosen {
     /// These are in scope.
     InScope(Vec<ListedObject>),
     /// Its name is not one of those that belong here.
-    Stranger(String),
+    Stranger(ListedObject),
 }
 
 /// What a sweep came to.
@@ -62,7 +60,7 @@ pub(crate) struct Swept {
 pub(crate) async fn sweep(errand: &Arc<Errand>, sweep: &Sweep, choose: &mut dyn Choose) -> Result<Swept, Halt> {
     let mut swept = Swept::default();
     let mut tasks = JoinSet::new();
-    let (mut strangers, mut stranger_count) = (Vec::new(), 0_u64);
+    let mut strays = Strays::default();
     let mut token: Option<String> = None;
     let failure = loop {
         let page = match list_page(&errand.recorder, &sweep.query, swept.pages + 1, token.as_deref()).await? {
@@ -81,10 +79,9 @@ pub(crate) async fn sweep(errand: &Arc<Errand>, sweep: &Sweep, choose: &mut dyn 
             swept.listed += 1;
             match choose.choose(object) {
                 Chosen::InScope(these) => chosen.extend(these),
-                Chosen::Stranger(name) => {
-                    stranger_count += 1;
-                    if strangers.len() < STRANGERS_NAMED {
-                        strangers.push(printable(&name.chars().take(200).collect::<String>()));
+                Chosen::Stranger(object) => {
+                    if strays.judge(&object, errand.window()) {
+                        chosen.push(object);
                     }
                 }
             }
@@ -108,6 +105,7 @@ pub(crate) async fn sweep(errand: &Arc<Errand>, sweep: &Sweep, choose: &mut dyn 
                 location: S3Location::new(sweep.query.bucket.clone(), object.key),
                 size: Some(object.size),
                 etag: object.etag,
+                version: None,
                 read_back: sweep.on_body.is_some(),
                 optional: false,
             };
@@ -126,16 +124,11 @@ pub(crate) async fn sweep(errand: &Arc<Errand>, sweep: &Sweep, choose: &mut dyn 
         token = page.next;
     };
     join_all(&mut tasks).await?;
+    let place = format!("{} under s3://{}/{}", sweep.what, sweep.query.bucket, sweep.query.prefix);
     if let Some(failure) = &failure {
-        let what = format!("{} under s3://{}/{}", sweep.what, sweep.query.bucket, sweep.query.prefix);
-        errand.failed(&sweep.row, &what, failure).await?;
+        errand.failed(&sweep.row, &place, failure).await?;
     }
-    if stranger_count > 0 {
-        let what =
-            format!("{stranger_count} objects among {} under s3://{}/{}", sweep.what, sweep.query.bucket, sweep.query.prefix);
-        let detail = format!("their names are not those of {}, so they were not fetched: {}", sweep.what, strangers.join(", "));
-        errand.gap(&sweep.row, &what, GapReason::Skipped, Some(&detail)).await?;
-    }
+    strays.report(errand, &sweep.row, &place).await?;
     errand
         .intake
         .listing(Listing {
@@ -155,18 +148,28 @@ pub(crate) async fn sweep(errand: &Arc<Errand>, sweep: &Sweep, choose: &mut dyn 
     Ok(swept)
 }
 
-/// The folders directly below a prefix, all pages of them.
-pub(crate) async fn folders_below(errand: &Errand, query: &ListQuery) -> Result<Result<Vec<String>, Failure>, Halt> {
-    let (mut folders, mut token, mut number): (Vec<String>, Option<String>, u32) = (Vec::new(), None, 1);
+/// What lies directly below a prefix.
+#[derive(Debug, Default)]
+pub(crate) struct Level {
+    /// The folders, without their slashes.
+    pub(crate) folders: Vec<String>,
+    /// The objects.
+    pub(crate) objects: Vec<ListedObject>,
+}
+
+/// What lies directly below a prefix, all pages of it.
+pub(crate) async fn level_below(errand: &Errand, query: &ListQuery) -> Result<Result<Level, Failure>, Halt> {
+    let (mut level, mut token, mut number): (Level, Option<String>, u32) = (Level::default(), None, 1);
     loop {
         let page = match list_page(&errand.recorder, query, number, token.as_deref()).await? {
             Ok(page) => page,
             Err(failure) => return Ok(Err(failure)),
         };
         let names = page.folders.iter().filter_map(|folder| folder.strip_prefix(&query.prefix)?.strip_suffix('/'));
-        folders.extend(names.map(str::to_owned));
+        level.folders.extend(names.map(str::to_owned));
+        level.objects.extend(page.objects);
         if page.next.is_none() {
-            return Ok(Ok(folders));
+            return Ok(Ok(level));
         }
         if page.next == token {
             let what = "the listing repeats itself: the same continuation token came twice";

@@ -41,6 +41,19 @@ pub struct Row {
     pub gaps: BTreeMap<GapReason, u64>,
 }
 
+/// Something notable that is not missing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Notice {
+    /// The source.
+    pub source: String,
+    /// The account.
+    pub account: Option<AccountId>,
+    /// The region.
+    pub region: Option<Region>,
+    /// What, in a sentence.
+    pub text: String,
+}
+
 /// The sum of all rows.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Totals {
@@ -73,6 +86,7 @@ impl Totals {
 pub(crate) struct Tally {
     rows: BTreeMap<(String, Option<AccountId>, Option<Region>), Row>,
     pub(crate) gaps: Vec<Gap>,
+    pub(crate) notices: Vec<Notice>,
     /// Bytes of everything stored, answers included.
     pub(crate) all_bytes: u64,
 }
@@ -87,6 +101,11 @@ impl Tally {
         if self.gaps.len() < GAPS_NAMED {
             self.gaps.push(gap.clone());
         }
+    }
+
+    pub(crate) fn notice(&mut self, row: &RowKey, text: String) {
+        let notice = Notice { source: row.source.to_owned(), account: row.account, region: row.region.clone(), text };
+        self.notices.push(notice);
     }
 
     fn entry(&mut self, source: &str, account: Option<AccountId>, region: Option<&Region>) -> &mut Row {

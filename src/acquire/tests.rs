@@ -1,5 +1,10 @@
+mod disks;
 mod faults;
+mod flows;
+mod history;
 mod scope;
+mod versions;
+mod wire;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -136,7 +141,10 @@ impl Stage {
         for request in self.server.requests() {
             let action = request.action();
             let operation = action.split(':').nth(1).unwrap();
-            assert!(["Get", "List", "Describe", "Head"].iter().any(|verb| operation.starts_with(verb)), "{action}");
+            assert!(
+                ["Get", "List", "Describe", "Head", "Lookup", "Filter"].iter().any(|verb| operation.starts_with(verb)),
+                "{action}"
+            );
         }
     }
 }

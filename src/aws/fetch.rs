@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 
 use crate::case::event::{Agreement, ObjectOrigin};
 use crate::case::{CaseError, Staged, StagedFile, Staging};
-use crate::model::{AccountId, PayloadPath, Region, S3Location, Sha256Hash};
+use crate::model::{AccountId, PayloadPath, Region, S3Location, Sha256Hash, printable};
 
 use super::Halt;
 use super::content::ContentHasher;
@@ -44,10 +44,32 @@ pub struct Wanted {
     pub size: Option<u64>,
     /// The entity tag that a listing named, as S3 wrote it.
     pub etag: Option<String>,
+    /// The version wanted, where it is an earlier one.
+    pub version: Option<String>,
     /// Whether the bytes are wanted back, where the object is small.
     pub read_back: bool,
     /// Whether it may as well not be there.
     pub optional: bool,
+}
+
+impl Wanted {
+    /// Where it belongs in a case.
+    #[must_use]
+    pub fn path(&self) -> PayloadPath {
+        match &self.version {
+            None => PayloadPath::for_object(&self.location),
+            Some(version) => PayloadPath::for_version(&self.location, version),
+        }
+    }
+
+    /// What it is called where it cannot be had.
+    #[must_use]
+    pub fn name(&self) -> String {
+        match &self.version {
+            None => self.location.to_string(),
+            Some(version) => format!("{} version {}", self.location, printable(version)),
+        }
+    }
 }
 
 /// A fetched object, staged and hashed.
@@ -89,8 +111,8 @@ impl ObjectFetcher {
     /// Fetches one object whole, asking again as long as its body breaks off.
     pub async fn fetch(&self, bucket_region: &Region, wanted: &Wanted) -> Result<Result<Fetched, Failure>, Halt> {
         let client = self.session.s3(bucket_region);
-        let path = PayloadPath::for_object(&wanted.location);
-        let (mut attempt, mut wait, mut requests, mut version) = (1, FIRST_WAIT, 0, None);
+        let path = wanted.path();
+        let (mut attempt, mut wait, mut requests, mut version) = (1, FIRST_WAIT, 0, wanted.version.clone());
         loop {
             match self.attempt(&client, wanted, &path, &mut requests, &mut version).await? {
                 Attempt::Whole(fetched) => {
@@ -137,7 +159,7 @@ impl ObjectFetcher {
             Ok(output) => output,
             Err(error) => {
                 let mut failure = Failure::of(&error);
-                if failure.code.as_deref() == Some("NoSuchKey") && wanted.etag.is_some() {
+                if matches!(failure.code.as_deref(), Some("NoSuchKey" | "NoSuchVersion")) && wanted.etag.is_some() {
                     failure.kind = FailureKind::Changed;
                 }
                 return Ok(Attempt::Refused(failure));
@@ -375,6 +397,7 @@ mod tests {
             location: S3Location::new("example-logs", "a"),
             size: None,
             etag: None,
+            version: None,
             read_back: false,
             optional: false,
         };

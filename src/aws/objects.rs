@@ -95,9 +95,7 @@ fn read_page(
     output: &aws_sdk_s3::operation::list_objects_v2::ListObjectsV2Output,
     query: &ListQuery,
 ) -> Result<ListPage, String> {
-    let decode = |text: &str| {
-        if output.encoding_type() == Some(&EncodingType::Url) { percent_decoded(text) } else { Some(text.to_owned()) }
-    };
+    let decode = |text: &str| decoded(text, output.encoding_type());
     let unreadable = |text: &str| format!("the listing holds a name that cannot be read: {}", printable(text));
     let (Some(count), Some(truncated)) = (output.key_count(), output.is_truncated()) else {
         return Err("the listing says neither how many keys it holds nor whether there are more".to_owned());
@@ -135,6 +133,11 @@ fn read_page(
 /// An SDK time as one of ours.
 pub(crate) fn timestamp(time: &aws_smithy_types::DateTime) -> Option<Timestamp> {
     chrono::DateTime::from_timestamp(time.secs(), time.subsec_nanos()).map(Timestamp::new)
+}
+
+/// A key as it is, out of a listing that may say that its keys are encoded.
+pub(crate) fn decoded(text: &str, encoding: Option<&EncodingType>) -> Option<String> {
+    if encoding == Some(&EncodingType::Url) { percent_decoded(text) } else { Some(text.to_owned()) }
 }
 
 /// Decodes S3's URL encoding of keys: `%XX`, and `+` for a space.

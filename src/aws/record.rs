@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -8,6 +8,7 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use chrono::TimeDelta;
+use tokio::time::Instant;
 
 use crate::case::event::{Event, Exchange, Origin, ResponseOrigin};
 use crate::case::{CaseError, CaseFolder, CaseWriter, read_bounded};
@@ -43,6 +44,10 @@ pub struct Call {
     pub parameters: BTreeMap<String, String>,
     /// Parameters that only say "until now", so that a later run's question is the same one.
     pub moving: &'static [&'static str],
+    /// Whether an answer from an earlier run will not do.
+    pub fresh: bool,
+    /// Whether the operation is one of those that AWS grants twice a second, by account and region.
+    pub paced: bool,
 }
 
 impl Call {
@@ -56,7 +61,7 @@ impl Call {
         region: &Region,
     ) -> Self {
         let (parameters, moving): (_, &'static [&'static str]) = (BTreeMap::new(), &[]);
-        Self { source, service, account, region: region.clone(), operation, parameters, moving }
+        Self { source, service, account, region: region.clone(), operation, parameters, moving, fresh: false, paced: false }
     }
 
     /// The same with one more parameter.
@@ -71,6 +76,20 @@ impl Call {
     pub fn with_moving(mut self, name: &'static str, names: &'static [&'static str], value: impl Into<String>) -> Self {
         self.moving = names;
         self.with(name, value)
+    }
+
+    /// The same, at the pace that AWS grants for it.
+    #[must_use]
+    pub fn paced(mut self) -> Self {
+        self.paced = true;
+        self
+    }
+
+    /// The same, to be asked now whatever an earlier run was told.
+    #[must_use]
+    pub fn fresh(mut self) -> Self {
+        self.fresh = true;
+        self
     }
 
     fn identity(&self) -> Sha256Hash {
@@ -234,6 +253,10 @@ struct RecorderState {
     keeper: Option<Arc<dyn KeepPage>>,
     answers: Answers,
     numbers: Mutex<HashMap<String, u32>>,
+    /// The sources that asked AWS anything in this run.
+    asked: Mutex<HashSet<&'static str>>,
+    /// When the next paced request may go out, by region.
+    paces: Mutex<HashMap<Region, Instant>>,
 }
 
 impl Recorder {
@@ -251,7 +274,16 @@ impl Recorder {
 
     fn with(session: &Session, keeper: Option<Arc<dyn KeepPage>>, mut answers: Answers) -> Self {
         let numbers = Mutex::new(std::mem::take(&mut answers.numbers));
-        Self { inner: Arc::new(RecorderState { session: session.clone(), keeper, answers, numbers }) }
+        Self {
+            inner: Arc::new(RecorderState {
+                session: session.clone(),
+                keeper,
+                answers,
+                numbers,
+                asked: Mutex::default(),
+                paces: Mutex::default(),
+            }),
+        }
     }
 
     /// The session that is recorded.
@@ -276,11 +308,16 @@ impl Recorder {
         E: ProvideErrorMetadata + std::error::Error + 'static,
     {
         // What was refused a moment ago may be permitted now; what did not exist is an answer for good.
-        if let Some(stored) = self.inner.answers.page(call, page).await
+        if !call.fresh
+            && let Some(stored) = self.inner.answers.page(call, page).await
             && is_settled(stored.status, &stored.body)
         {
             let answer = STORED_ANSWER.scope(stored, send(ExchangeTap::default())).await;
             return Ok(answer.map_err(|error| Failure::of(&error)));
+        }
+        self.inner.asked.lock().unwrap_or_else(PoisonError::into_inner).insert(call.source);
+        if call.paced {
+            self.await_turn(&call.region).await;
         }
         let tap = ExchangeTap::default();
         let outcome = send(tap.clone()).await;
@@ -298,6 +335,24 @@ impl Recorder {
             }
             Err(error) => Ok(Err(self.inner.session.judge(Failure::of(&error)).await?)),
         }
+    }
+
+    /// Whether a source asked AWS anything in this run, or found all its answers in the case.
+    pub(crate) fn has_asked(&self, source: &str) -> bool {
+        self.inner.asked.lock().unwrap_or_else(PoisonError::into_inner).contains(source)
+    }
+
+    /// Waits for the next turn of a paced request.
+    async fn await_turn(&self, region: &Region) {
+        let interval = self.inner.session.pace();
+        let turn = {
+            let mut paces = self.inner.paces.lock().unwrap_or_else(PoisonError::into_inner);
+            let (now, next) = (Instant::now(), paces.get(region).copied());
+            let turn = next.map_or(now, |next| next.max(now));
+            paces.insert(region.clone(), turn + interval);
+            turn
+        };
+        tokio::time::sleep_until(turn).await;
     }
 
     async fn keep(

@@ -29,6 +29,8 @@ const ATTEMPTS: u32 = 8;
 const FIRST_ATTEMPTS: u32 = 3;
 /// Requests in a row without any whole answer after which AWS counts as out of reach.
 const UNREACHABLE_AFTER: u32 = 16;
+/// The time between two requests of an operation that AWS grants twice a second.
+const PACE: Duration = Duration::from_millis(550);
 /// The region asked where the user and the configuration name none.
 const DEFAULT_REGION: &str = "us-east-1";
 
@@ -51,6 +53,8 @@ pub struct Connection {
     pub concurrency: usize,
     /// The access key to use, instead of whatever the environment and the profile have.
     pub access_key: Option<AccessKey>,
+    /// The time between two requests of an operation that AWS grants twice a second; none for the default.
+    pub pace: Option<Duration>,
 }
 
 /// An access key.
@@ -129,9 +133,11 @@ struct Inner {
     s3: Mutex<HashMap<Region, aws_sdk_s3::Client>>,
     ec2: Mutex<HashMap<Region, aws_sdk_ec2::Client>>,
     cloudtrail: Mutex<HashMap<Region, aws_sdk_cloudtrail::Client>>,
+    logs: Mutex<HashMap<Region, aws_sdk_cloudwatchlogs::Client>>,
     clock: Mutex<ClockSamples>,
     requests: AtomicU64,
     unanswered: AtomicU32,
+    pace: Duration,
 }
 
 impl Session {
@@ -201,9 +207,11 @@ impl Session {
             s3: Mutex::default(),
             ec2: Mutex::default(),
             cloudtrail: Mutex::default(),
+            logs: Mutex::default(),
             clock: Mutex::default(),
             requests: AtomicU64::new(0),
             unanswered: AtomicU32::new(0),
+            pace: connection.pace.unwrap_or_else(|| default_pace(config.endpoint_url())),
             config,
         };
         let tap = ExchangeTap::default();
@@ -258,6 +266,11 @@ impl Session {
         self.inner.clock.lock().unwrap_or_else(PoisonError::into_inner).offset()
     }
 
+    /// The time between two requests of an operation that AWS grants twice a second.
+    pub(crate) fn pace(&self) -> Duration {
+        self.inner.pace
+    }
+
     /// Requests sent so far, retries included.
     #[must_use]
     pub fn requests(&self) -> u64 {
@@ -304,6 +317,18 @@ impl Session {
                 .http_client(self.inner.wire.clone())
                 .retry_partition(partition("cloudtrail", region));
             aws_sdk_cloudtrail::Client::from_conf(config.build())
+        })
+    }
+
+    /// The client of CloudWatch Logs in `region`.
+    #[must_use]
+    pub fn logs(&self, region: &Region) -> aws_sdk_cloudwatchlogs::Client {
+        cached(&self.inner.logs, region, || {
+            let config = aws_sdk_cloudwatchlogs::config::Builder::from(&self.inner.config)
+                .region(sdk_region(region))
+                .http_client(self.inner.wire.clone())
+                .retry_partition(partition("logs", region));
+            aws_sdk_cloudwatchlogs::Client::from_conf(config.build())
         })
     }
 
@@ -377,6 +402,14 @@ async fn access_key_id(config: &SdkConfig, role: Option<&str>) -> Result<String,
     }
 }
 
+/// A little under two requests a second; a stand-in for AWS on this machine has no such quota.
+fn default_pace(endpoint_url: Option<&str>) -> Duration {
+    let host = endpoint_url.and_then(|url| url.parse::<http::Uri>().ok()?.host().map(str::to_owned));
+    let host = host.as_deref().map(|host| host.trim_matches(['[', ']']));
+    let here = |host: &str| host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback());
+    if host.is_some_and(here) { Duration::ZERO } else { PACE }
+}
+
 fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
     let (mut last, mut next) = (error.to_string(), error.source());
     while let Some(error) = next {
@@ -412,6 +445,16 @@ fn cached<T: Clone>(clients: &Mutex<HashMap<Region, T>>, region: &Region, make: 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_a_stand_in_on_this_machine_is_asked_without_a_pause() {
+        for here in ["http://127.0.0.1:9000", "http://localhost:4566", "http://[::1]:1"] {
+            assert_eq!(default_pace(Some(here)), Duration::ZERO, "{here}");
+        }
+        for elsewhere in [None, Some("https://cloudtrail.us-east-1.amazonaws.com"), Some("https://192.0.2.1"), Some("")] {
+            assert_eq!(default_pace(elsewhere), PACE, "{elsewhere:?}");
+        }
+    }
 
     #[test]
     fn a_session_name_holds_only_what_sts_allows() {

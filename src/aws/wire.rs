@@ -65,7 +65,7 @@ fn is_read(request: &HttpRequest) -> bool {
         "GET" | "HEAD" => true,
         "POST" => {
             let operation = operation(request);
-            ["Get", "List", "Describe", "Lookup"].iter().any(|verb| operation.starts_with(verb))
+            ["Get", "List", "Describe", "Lookup", "Filter"].iter().any(|verb| operation.starts_with(verb))
                 // Gives credentials, and changes nothing.
                 || operation == "AssumeRole"
         }

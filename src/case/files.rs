@@ -5,6 +5,7 @@ use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 use super::error::IoContext;
+use super::listing::list;
 use super::{CASE_TOML, CaseError, LEDGER};
 
 /// The files of a case, for those who only read.
@@ -86,20 +87,16 @@ impl CaseFolder {
 
     fn walk_folder(&self, below: &str, visit: &mut dyn FnMut(Found<'_>)) -> Result<(), CaseError> {
         let folder = if below.is_empty() { self.root.clone() } else { self.root.join(below) };
-        let mut entries = Vec::new();
-        for entry in std::fs::read_dir(&folder).doing("list", &folder)? {
-            let entry = entry.doing("list", &folder)?;
-            entries.push((entry.file_name(), entry.file_type().doing("look at", &entry.path())?, entry));
-        }
+        let mut entries = list(&folder).doing("list", &folder)?;
         // A folder sorts as if its name ended with the `/` that follows it in every path below, so that paths come in byte order.
-        entries.sort_by_cached_key(|(name, kind, _)| {
+        entries.sort_by_cached_key(|(name, kind)| {
             let mut name = name.as_encoded_bytes().to_vec();
             if kind.is_dir() {
                 name.push(b'/');
             }
             name
         });
-        for (name, kind, entry) in entries {
+        for (name, kind) in entries {
             let lossy = name.to_string_lossy();
             let path = if below.is_empty() { lossy.clone().into_owned() } else { format!("{below}/{lossy}") };
             if name.to_str().is_none() {
@@ -107,7 +104,8 @@ impl CaseFolder {
             } else if kind.is_dir() {
                 self.walk_folder(&path, visit)?;
             } else if kind.is_file() {
-                let size = entry.metadata().doing("look at", &entry.path())?.len();
+                let place = folder.join(&name);
+                let size = place.symlink_metadata().doing("look at", &place)?.len();
                 visit(Found::File { path: &path, size });
             } else {
                 let what = if kind.is_symlink() { "a symbolic link" } else { "a device, pipe or socket" };

@@ -70,6 +70,12 @@ pub struct Scope {
     /// The key prefix in that bucket.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prefix: Option<String>,
+    /// Whether the whole event history is asked for, not only where no trail covers a region.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub lookup_events: bool,
+    /// What the event history is asked for besides, as `KEY=VALUE`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lookup_attributes: Vec<String>,
 }
 
 /// All that is read of a file before its format is known.
@@ -101,6 +107,9 @@ impl CaseIdentity {
         let optional = |name: &str, value: Option<String>| {
             value.map_or_else(String::new, |value| format!("{name} = {}\n", quoted(&value)))
         };
+        let attributes = &self.scope.lookup_attributes;
+        let attributes =
+            if attributes.is_empty() { String::new() } else { format!("lookup-attributes = {}\n", quoted_list(attributes)) };
         let values = [
             ("{{format-version}}", self.format_version.to_string()),
             ("{{case-number}}", quoted(&self.case_number)),
@@ -120,7 +129,9 @@ impl CaseIdentity {
                 "{{trail}}\n",
                 optional("trail-arn", self.scope.trail_arn.as_ref().map(ToString::to_string))
                     + &optional("bucket", self.scope.bucket.clone())
-                    + &optional("prefix", self.scope.prefix.clone()),
+                    + &optional("prefix", self.scope.prefix.clone())
+                    + if self.scope.lookup_events { "lookup-events = true\n" } else { "" }
+                    + &attributes,
             ),
         ];
         // One pass: a value that holds another placeholder must stay as it is.
@@ -167,6 +178,8 @@ mod tests {
                 sources: vec!["cloudtrail".to_owned()],
                 regions: vec!["us-east-1".parse().unwrap()],
                 trail_arn: Some("arn:aws:cloudtrail:us-east-1:111122223333:trail/management-events".parse().unwrap()),
+                lookup_events: true,
+                lookup_attributes: vec!["Username=a \"b\"".to_owned(), "AccessKeyId=AKIAIOSFODNN7EXAMPLE".to_owned()],
                 ..Scope::default()
             },
         }

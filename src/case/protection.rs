@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::CaseError;
 use super::error::IoContext;
+use super::listing::list;
 
 /// How far the system keeps a sealed case from being changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,10 +49,8 @@ pub(crate) fn protect(data: &Path, ledger: &File, flags_wanted: bool) -> Result<
 }
 
 fn protect_folder(folder: &Path, immutable: &mut Flag) -> Result<(), CaseError> {
-    for entry in fs::read_dir(folder).doing("list", folder)? {
-        let entry = entry.doing("list", folder)?;
-        let path = entry.path();
-        let kind = entry.file_type().doing("look at", &path)?;
+    for (name, kind) in list(folder).doing("list", folder)? {
+        let path = folder.join(name);
         if kind.is_dir() {
             protect_folder(&path, immutable)?;
         } else if kind.is_file() {

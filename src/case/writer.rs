@@ -17,6 +17,7 @@ use super::event::{CaseOpened, CollectionInterrupted, Event, Tool};
 use super::files::{CaseFiles as _, CaseFolder, Found, read_bounded};
 use super::identity::{CASE_TOML_LIMIT, CaseIdentity};
 use super::ledger::{LedgerWriter, read_ledger};
+use super::listing::list;
 use super::merkle::MerkleTree;
 use super::naming::name_without_replacing;
 use super::protection::{self, Protection};
@@ -361,23 +362,17 @@ pub fn is_begun(root: &Path) -> bool {
 
 /// Whether a folder is empty, but for what a run leaves that was cut off before its ledger began.
 fn is_vacant(root: &Path) -> Result<bool, CaseError> {
-    let unfinished = |name: &str| name == "README.txt.part";
-    for entry in fs::read_dir(root).doing("list", root)? {
-        let name = entry.doing("list", root)?.file_name();
+    for (name, _) in list(root).doing("list", root)? {
         let beginning = match name.to_str() {
             Some("README.txt") => fs::read(root.join("README.txt")).is_ok_and(|text| text == README.as_bytes()),
-            Some("data") => fs::read_dir(root.join("data")).doing("list", root)?.next().is_none(),
+            Some("README.txt.part") => true,
+            Some("data") => list(&root.join("data")).doing("list", root)?.is_empty(),
             Some("custody") => {
-                let names = fs::read_dir(root.join("custody")).doing("list", root)?;
+                let names = list(&root.join("custody")).doing("list", root)?;
                 let known = ["case.toml", "case.toml.part", "ledger.jsonl"];
-                let mut only_known = true;
-                for entry in names {
-                    only_known &= known.iter().any(|name| entry.as_ref().is_ok_and(|entry| entry.file_name() == *name));
-                }
-                only_known && !is_begun(root)
+                names.iter().all(|(name, _)| known.iter().any(|known| name == known)) && !is_begun(root)
             }
-            Some(name) => unfinished(name),
-            None => false,
+            _ => false,
         };
         if !beginning {
             return Ok(false);

@@ -35,6 +35,23 @@ pub(super) struct ScopeArguments {
     /// The key prefix in that bucket.
     #[arg(long, value_name = "PREFIX", requires = "bucket")]
     pub(super) prefix: Option<String>,
+    /// Ask for the whole event history (90 days, 2 requests a second), not only where no trail covers a region.
+    #[arg(long)]
+    pub(super) lookup_events: bool,
+    /// Ask the event history for events with this attribute too (repeatable), such as AccessKeyId=AKIA….
+    #[arg(long = "lookup-attribute", value_name = "KEY=VALUE", value_parser = lookup_attribute)]
+    pub(super) lookup_attributes: Vec<String>,
+}
+
+/// The attributes that the event history can be asked by.
+const LOOKUP_ATTRIBUTES: [&str; 8] =
+    ["AccessKeyId", "EventId", "EventName", "EventSource", "ReadOnly", "ResourceName", "ResourceType", "Username"];
+
+fn lookup_attribute(text: &str) -> Result<String, String> {
+    match text.split_once('=') {
+        Some((key, value)) if LOOKUP_ATTRIBUTES.contains(&key) && !value.is_empty() => Ok(text.to_owned()),
+        _ => Err(format!("write KEY=VALUE, where KEY is one of {}", LOOKUP_ATTRIBUTES.join(", "))),
+    }
 }
 
 /// How AWS is reached.
@@ -105,6 +122,8 @@ impl ScopeArguments {
             trail_arn: self.trail_arn.clone(),
             bucket: self.bucket.clone(),
             prefix: self.prefix.clone(),
+            lookup_events: self.lookup_events,
+            lookup_attributes: self.lookup_attributes.clone(),
         }
     }
 
@@ -227,6 +246,14 @@ mod tests {
     }
 
     #[test]
+    fn an_attribute_that_the_event_history_does_not_know_is_refused() {
+        assert!(lookup_attribute("Username=a=b").is_ok());
+        for wrong in ["Username", "Username=", "=alice", "SourceIpAddress=192.0.2.1"] {
+            assert!(lookup_attribute(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
     fn another_number_person_window_or_scope_is_refused() {
         for again in [
             "--case-number IR-2",
@@ -235,6 +262,8 @@ mod tests {
             "--end 2026-03-01",
             "--region us-west-2",
             "--source ebs",
+            "--lookup-events",
+            "--lookup-attribute Username=alice",
         ] {
             assert!(refused(again), "{again}");
         }

@@ -37,6 +37,7 @@ pub(super) async fn connect(
         case_number,
         concurrency: usize::from(arguments.concurrency),
         access_key: None,
+        pace: None,
     };
     Ok(Session::connect(&connection).await.map_err(AcquireError::Aws)?)
 }

@@ -213,7 +213,8 @@ fn text(collected: &Collected<'_>, verbose: bool) -> String {
         String::new(),
         format!("First verification: {}", sentence(collected.verification)),
         format!("Ledger   {} lines, root {}", thousands(collected.ledger_lines), collected.ledger_root),
-        "         Write the root down, or read it to a colleague: it pins down everything above.".to_owned(),
+        "         Write the root down, or read its first 16 digits to a colleague: they pin down everything above,".to_owned(),
+        "         and `caselock verify --expect-root` checks them.".to_owned(),
         format!("Next: caselock verify {}", collected.case),
     ]);
     lines.join("\n")

@@ -192,7 +192,7 @@ impl<'a> DirectoryReader<'a> {
         fields.expect(CENTRAL_HEADER, "central header")?;
         let made_by = fields.u16()?;
         let repeated: [u8; 10] = fields.array()?;
-        let [_, _, flags_low, flags_high, method_low, method_high, ..] = repeated;
+        let [needed, _, flags_low, flags_high, method_low, method_high, ..] = repeated;
         let (crc, compressed, size) = (fields.u32()?, fields.u32()?, fields.u32()?);
         let (name_length, extra_length, comment_length) = (fields.u16()?, fields.u16()?, fields.u16()?);
         let (disk, internal, external, offset) = (fields.u16()?, fields.u16()?, fields.u32()?, fields.u32()?);
@@ -205,7 +205,7 @@ impl<'a> DirectoryReader<'a> {
         if name_length > NAME_LIMIT || extra_length > 32 || (comment_length, disk) != (0, 0) {
             return fault(at, "a member has a comment, too long a name or more than a zip64 field");
         }
-        if !is_plain_file(made_by, internal, external) {
+        if made_by & 0xff != u16::from(needed) || !is_plain_file(made_by, internal, external) {
             return fault(at, "a member is a link, a folder or a device, or has other rights than to be read");
         }
         let name = match std::str::from_utf8(self.read(name_length.into())?) {

@@ -72,6 +72,9 @@ pub fn verify_signature(statement: &[u8], signature_pem: &[u8]) -> Result<Signer
     if signature_pem.len() > SIGNATURE_LIMIT {
         return Err(unreadable(&"it is too long"));
     }
+    if !is_canonical_armour(signature_pem) {
+        return Err(unreadable(&"its armour is not as OpenSSH writes it"));
+    }
     let signature = match SshSig::from_pem(signature_pem) {
         Ok(signature) => signature,
         Err(error) => {
@@ -96,6 +99,20 @@ pub fn verify_signature(statement: &[u8], signature_pem: &[u8]) -> Result<Signer
         _ => return Err(SignatureProblem::NotChecked { algorithm: signer.algorithm.clone(), signer: Some(Box::new(signer)) }),
     };
     if valid { Ok(signer) } else { Err(SignatureProblem::Invalid { signer: Box::new(signer) }) }
+}
+
+/// Whether the armour is spelled as OpenSSH spells it, so that not one byte of the file can be changed unnoticed: the two marker lines, between
+/// them base64 in lines of one width, the last of which may be shorter, and nothing else.
+fn is_canonical_armour(pem: &[u8]) -> bool {
+    const BEGIN: &[u8] = b"-----BEGIN SSH SIGNATURE-----\n";
+    const END: &[u8] = b"-----END SSH SIGNATURE-----\n";
+    let Some(body) = pem.strip_prefix(BEGIN).and_then(|rest| rest.strip_suffix(END)) else { return false };
+    let Some(body) = body.strip_suffix(b"\n") else { return false };
+    let lines: Vec<&[u8]> = body.split(|byte| *byte == b'\n').collect();
+    let Some((last, whole)) = lines.split_last() else { return false };
+    let width = whole.first().map_or(last.len(), |line| line.len());
+    let is_base64 = |line: &&[u8]| line.iter().all(|byte| byte.is_ascii_alphanumeric() || b"+/=".contains(byte));
+    whole.iter().all(|line| line.len() == width) && (1..=width).contains(&last.len()) && lines.iter().all(is_base64)
 }
 
 fn is_rsa_valid(key: &ssh_key::public::RsaPublicKey, signature: &SshSig, statement: &[u8]) -> bool {

@@ -16,6 +16,16 @@ pub(super) enum Effect {
     Cut(usize),
     /// The connection ends without an answer.
     Reset,
+    /// The body goes silent after this many bytes.
+    Stall(usize),
+    /// The body ends after this many bytes, and nothing says how many there should be.
+    Shorten(usize),
+    /// The body is another one.
+    Replace(&'static str),
+    /// The headers name a checksum that the body does not have.
+    WrongChecksum,
+    /// The answer is an error: status, code, message.
+    Refuse(u16, &'static str, &'static str),
 }
 
 /// A misbehaviour of one operation, such as `s3:GetObject`; `s3:*` stands for all of a service and
@@ -62,6 +72,36 @@ impl Fault {
     #[must_use]
     pub fn reset(action: &str) -> Self {
         Self::new(action, Effect::Reset)
+    }
+
+    /// Sends some bytes of the body and then nothing, without closing the connection.
+    #[must_use]
+    pub fn stall(action: &str, after_bytes: usize) -> Self {
+        Self::new(action, Effect::Stall(after_bytes))
+    }
+
+    /// Sends only the beginning of the body, and does not say how long it should be.
+    #[must_use]
+    pub fn shorten(action: &str, after_bytes: usize) -> Self {
+        Self::new(action, Effect::Shorten(after_bytes))
+    }
+
+    /// Sends another body.
+    #[must_use]
+    pub fn replace(action: &str, body: &'static str) -> Self {
+        Self::new(action, Effect::Replace(body))
+    }
+
+    /// Names a checksum that the body does not have.
+    #[must_use]
+    pub fn wrong_checksum(action: &str) -> Self {
+        Self::new(action, Effect::WrongChecksum)
+    }
+
+    /// Answers with an error.
+    #[must_use]
+    pub fn refuse(action: &str, status: u16, code: &'static str, message: &'static str) -> Self {
+        Self::new(action, Effect::Refuse(status, code, message))
     }
 
     /// Only where the target, `bucket/key`, contains this.

@@ -25,6 +25,34 @@ pub(super) struct FlowLog {
     pub(super) hive: bool,
     pub(super) fields: &'static str,
     pub(super) aggregation: u32,
+    /// Where its records go, if not to the account's bucket.
+    pub(super) elsewhere: Option<FlowDestination>,
+}
+
+/// Where a flow log's records go, if not to S3.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FlowDestination {
+    /// A CloudWatch Logs group.
+    LogGroup(String),
+    /// A Firehose delivery stream.
+    Firehose(String),
+}
+
+/// A CloudWatch Logs group.
+#[derive(Debug, Clone)]
+pub(super) struct LogGroup {
+    pub(super) region: String,
+    pub(super) name: String,
+    pub(super) events: Vec<LogEvent>,
+}
+
+/// An event of a log group.
+#[derive(Debug, Clone)]
+pub(super) struct LogEvent {
+    /// Milliseconds of the epoch.
+    pub(super) at: i64,
+    pub(super) stream: String,
+    pub(super) message: String,
 }
 
 impl FlowLog {
@@ -33,8 +61,49 @@ impl FlowLog {
         self.fields.split(' ').map(|field| format!("${{{field}}}")).collect::<Vec<_>>().join(" ")
     }
 
+    /// A flow log of the account's VPC with another destination than S3.
+    pub(super) fn to(destination: FlowDestination, region: &str, number: usize, created: DateTime<Utc>) -> Self {
+        Self {
+            region: region.to_owned(),
+            id: format!("fl-0{number:016x}"),
+            resource: "vpc-0aa11bb22cc33dd44".to_owned(),
+            created,
+            folder: "",
+            hive: false,
+            fields: DEFAULT_FIELDS,
+            aggregation: 600,
+            elsewhere: Some(destination),
+        }
+    }
+
+    /// `LogDestinationType`.
+    pub(super) fn destination_type(&self) -> &'static str {
+        match &self.elsewhere {
+            None => "s3",
+            Some(FlowDestination::LogGroup(_)) => "cloud-watch-logs",
+            Some(FlowDestination::Firehose(_)) => "kinesis-data-firehose",
+        }
+    }
+
+    /// `LogGroupName`.
+    pub(super) fn group(&self) -> Option<&str> {
+        match &self.elsewhere {
+            Some(FlowDestination::LogGroup(name)) => Some(name),
+            _ => None,
+        }
+    }
+
     /// `LogDestination`.
     pub(super) fn destination(&self) -> String {
+        match &self.elsewhere {
+            Some(FlowDestination::LogGroup(name)) => {
+                return format!("arn:aws:logs:{}:{ACCOUNT_ID}:log-group:{name}", self.region);
+            }
+            Some(FlowDestination::Firehose(name)) => {
+                return format!("arn:aws:firehose:{}:{ACCOUNT_ID}:deliverystream/{name}", self.region);
+            }
+            None => {}
+        }
         let folder = if self.folder.is_empty() { String::new() } else { format!("/{}", self.folder) };
         format!("arn:aws:s3:::{FLOW_BUCKET}{folder}")
     }
@@ -67,6 +136,7 @@ pub(super) fn flow_logs(scenario: &Scenario) -> Vec<FlowLog> {
         hive: false,
         fields: DEFAULT_FIELDS,
         aggregation: 600,
+        elsewhere: None,
     }];
     if let Some(region) = scenario.regions.get(1) {
         logs.push(FlowLog {
@@ -78,6 +148,7 @@ pub(super) fn flow_logs(scenario: &Scenario) -> Vec<FlowLog> {
             hive: true,
             fields: CUSTOM_FIELDS,
             aggregation: 60,
+            elsewhere: None,
         });
     }
     logs

@@ -4,6 +4,7 @@ mod bucket;
 mod listing;
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use bytes::Bytes;
@@ -80,9 +81,23 @@ impl Upload {
 #[derive(Debug, Clone, Default)]
 pub struct Objects {
     buckets: Arc<RwLock<BTreeMap<String, Bucket>>>,
+    /// 0 for none of its own.
+    page_limit: Arc<AtomicUsize>,
 }
 
 impl Objects {
+    /// Lets no answer of a listing, of whatever service, hold more than this.
+    pub fn set_page_limit(&self, limit: usize) {
+        self.page_limit.store(limit, Ordering::Relaxed);
+    }
+
+    pub(super) fn page_limit(&self) -> usize {
+        match self.page_limit.load(Ordering::Relaxed) {
+            0 => usize::MAX,
+            limit => limit,
+        }
+    }
+
     /// The names of all buckets, in order.
     #[must_use]
     pub fn buckets(&self) -> Vec<String> {

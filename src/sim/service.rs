@@ -3,6 +3,7 @@
 pub(super) mod cloudtrail;
 pub(super) mod ec2;
 mod form;
+pub(super) mod logs;
 pub(super) mod s3;
 pub(super) mod sts;
 mod xml;
@@ -54,12 +55,15 @@ pub(super) enum Objection {
     Expired,
     /// It is throttled by fault injection.
     Throttled,
+    /// It is refused with a status, a code and a message by fault injection.
+    Refused(u16, &'static str, &'static str),
 }
 
 /// The protocol a service speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Protocol {
     CloudTrail,
+    Logs,
     Ec2,
     Sts,
 }
@@ -68,6 +72,7 @@ impl Protocol {
     pub(super) fn service(self) -> &'static str {
         match self {
             Self::CloudTrail => "cloudtrail",
+            Self::Logs => "logs",
             Self::Ec2 => "ec2",
             Self::Sts => "sts",
         }
@@ -80,13 +85,16 @@ impl Protocol {
             "User: {CALLER_ARN} is not authorized to perform: {action} because no identity-based policy allows the {action} action"
         );
         let (status, code, message) = match (self, objection) {
-            (Self::CloudTrail, Objection::Unsigned) => {
+            (_, Objection::Refused(status, code, message)) => {
+                (StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST), code, message.to_owned())
+            }
+            (Self::CloudTrail | Self::Logs, Objection::Unsigned) => {
                 (StatusCode::BAD_REQUEST, "MissingAuthenticationTokenException", "Missing Authentication Token".to_owned())
             }
             (_, Objection::Unsigned) => {
                 (StatusCode::FORBIDDEN, "MissingAuthenticationToken", "Request is missing Authentication Token".to_owned())
             }
-            (Self::CloudTrail, Objection::UnknownKey) => (
+            (Self::CloudTrail | Self::Logs, Objection::UnknownKey) => (
                 StatusCode::BAD_REQUEST,
                 "UnrecognizedClientException",
                 "The security token included in the request is invalid.".to_owned(),
@@ -101,23 +109,25 @@ impl Protocol {
                 "InvalidClientTokenId",
                 "The security token included in the request is invalid.".to_owned(),
             ),
-            (Self::CloudTrail, Objection::WrongSignature) => {
+            (Self::CloudTrail | Self::Logs, Objection::WrongSignature) => {
                 (StatusCode::BAD_REQUEST, "InvalidSignatureException", WRONG_SIGNATURE.to_owned())
             }
             (Self::Sts, Objection::WrongSignature) => {
                 (StatusCode::FORBIDDEN, "SignatureDoesNotMatch", WRONG_SIGNATURE.to_owned())
             }
-            (Self::CloudTrail, Objection::Denied) => (StatusCode::BAD_REQUEST, "AccessDeniedException", denied),
+            (Self::CloudTrail | Self::Logs, Objection::Denied) => (StatusCode::BAD_REQUEST, "AccessDeniedException", denied),
             (Self::Ec2, Objection::Denied) => (
                 StatusCode::FORBIDDEN,
                 "UnauthorizedOperation",
                 format!("You are not authorized to perform this operation. {denied}"),
             ),
             (Self::Sts, Objection::Denied) => (StatusCode::FORBIDDEN, "AccessDenied", denied),
-            (Self::CloudTrail, Objection::Expired) => (StatusCode::BAD_REQUEST, "ExpiredTokenException", EXPIRED.to_owned()),
+            (Self::CloudTrail | Self::Logs, Objection::Expired) => {
+                (StatusCode::BAD_REQUEST, "ExpiredTokenException", EXPIRED.to_owned())
+            }
             (Self::Ec2, Objection::Expired) => (StatusCode::BAD_REQUEST, "RequestExpired", "Request has expired.".to_owned()),
             (Self::Sts, Objection::Expired) => (StatusCode::FORBIDDEN, "ExpiredToken", EXPIRED.to_owned()),
-            (Self::CloudTrail, Objection::Throttled) => {
+            (Self::CloudTrail | Self::Logs, Objection::Throttled) => {
                 (StatusCode::BAD_REQUEST, "ThrottlingException", "Rate exceeded".to_owned())
             }
             (Self::Ec2, Objection::Throttled) => {
@@ -131,7 +141,9 @@ impl Protocol {
     /// Puts a refusal into this service's shape.
     pub(super) fn refuse(self, refusal: &Refusal, request_id: &str) -> Answer {
         let body = match self {
-            Self::CloudTrail => serde_json::json!({"__type": refusal.code, "message": refusal.message}).to_string(),
+            Self::CloudTrail | Self::Logs => {
+                serde_json::json!({"__type": refusal.code, "message": refusal.message}).to_string()
+            }
             Self::Ec2 => xml::document(|xml| {
                 xml.element("Response", |xml| {
                     xml.element("Errors", |xml| {
@@ -159,7 +171,7 @@ impl Protocol {
 
     pub(super) fn content_type(self) -> &'static str {
         match self {
-            Self::CloudTrail => "application/x-amz-json-1.1",
+            Self::CloudTrail | Self::Logs => "application/x-amz-json-1.1",
             Self::Ec2 => "text/xml;charset=UTF-8",
             Self::Sts => "text/xml",
         }

@@ -91,6 +91,9 @@ pub struct LedgerReport {
     pub root: Sha256Hash,
     /// Whether every line follows from the one before.
     pub valid: bool,
+    /// After how many lines it first had the root that was expected, where one was and it did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expected_root_at: Option<u64>,
 }
 
 /// Whether a signature or time-stamp holds.

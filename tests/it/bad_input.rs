@@ -156,7 +156,9 @@ fn a_sealed_case_takes_nothing_more() {
     simulated.sealed_case(&["--source", "ebs"]);
     let said = ["evidence: A sealed case takes no more evidence", "next: Collect into a new folder"];
     unchanged(&simulated, &["collect", "case"], 2).says(&said);
-    unchanged(&simulated, &["package", "case", "-o", "case.zip"], 1).says(&["case.zip", "evidence: No package was written"]);
+    fs::write(simulated.path("other.zip"), "something else").unwrap();
+    unchanged(&simulated, &["package", "case", "-o", "other.zip"], 1).says(&["other.zip", "evidence: No package was written"]);
+    assert_eq!(fs::read(simulated.path("other.zip")).unwrap(), b"something else");
 }
 
 #[test]

@@ -162,8 +162,9 @@ impl Sweep {
         // Killed while its second group of files gets its names, with half a line in the ledger as well.
         let arguments = simulated.collect_arguments(&text(&interrupted), SCOPE);
         let log = simulated.path("interrupted.log");
-        finish(strace::command(&simulated, &log, &["linkat"], Some("linkat:signal=KILL:when=12"), &arguments).spawn().unwrap());
+        finish(strace::command(&simulated, &log, &["linkat"], Some("linkat:signal=KILL:when=5"), &arguments).spawn().unwrap());
         let ledger = interrupted.join("custody/ledger.jsonl");
+        assert!(artifacts(&interrupted).len() < undisturbed.artifacts.len(), "it was not interrupted");
         let torn = [&fs::read(&ledger).unwrap()[..], b"{\"at\":\"2026-03-0"].concat();
         fs::write(&ledger, torn).unwrap();
         Self { simulated, collected, interrupted, sealed, undisturbed }
@@ -233,8 +234,9 @@ impl Sweep {
         let ran = finish(strace::command(&self.simulated, &log, &[call], Some(&inject), &arguments).spawn().unwrap());
         let hit = strace::hit(&fs::read_to_string(&log).unwrap_or_default(), call, &text(&place));
         // A failed call is not tampering, and the program must not say so. Killed, it says nothing.
-        // (127: the fault came before the program's first instruction.)
-        assert!([-1, 0, 1, 4, 127, 137].contains(&ran.code), "{named}: {ran:?}");
+        // (127: the fault came before the program's first instruction. A write can also be the runtime's own, to wake a thread.)
+        let runtime_only = ran.code == 101 && ran.stderr.contains("failed to wake I/O driver");
+        assert!([-1, 0, 1, 4, 127, 137].contains(&ran.code) || runtime_only, "{named}: {ran:?}");
         // Once the program has said what the ledger's root is, the ledger has that root, whatever failed.
         let acknowledged = whole_lines(&case);
         assert!(acknowledged.starts_with(&before), "{named}: lines of the ledger are gone");
@@ -289,7 +291,7 @@ impl Sweep {
         let counts = Mutex::new(BTreeMap::new());
         let (next, failed) = (AtomicUsize::new(0), AtomicUsize::new(0));
         std::thread::scope(|scope| {
-            for _ in 0..4 {
+            for _ in 0..6 {
                 scope.spawn(|| {
                     loop {
                         let number = next.fetch_add(1, Ordering::Relaxed);
@@ -324,7 +326,7 @@ fn filled(arguments: &[String], case: &Path) -> Vec<String> {
 /// At most `most` of them, evenly spread.
 fn spread(occurrences: &BTreeSet<usize>, most: usize) -> Vec<usize> {
     let step = occurrences.len().div_ceil(most).max(1);
-    occurrences.iter().copied().step_by(step).collect()
+    occurrences.iter().copied().skip(step / 2).step_by(step).collect()
 }
 
 fn points<'a>(stages: &'a [Stage<'a>], full: bool) -> Vec<Point<'a>> {
@@ -332,9 +334,12 @@ fn points<'a>(stages: &'a [Stage<'a>], full: bool) -> Vec<Point<'a>> {
     for stage in stages {
         for (call, occurrences) in &stage.calls {
             let writes = WRITING.contains(&call.as_str());
+            // Where every call that writes is one of a hundred like it, a dozen of them stand for all.
+            let collects = ["collect", "resume"].contains(&stage.name);
             let most = match (full, writes) {
+                (true, true) if collects => 14,
                 (true, true) => 60,
-                (true, false) => 15,
+                (true, false) => 9,
                 (false, _) => 1,
             };
             for (at, fault) in FAULTS.into_iter().enumerate() {
@@ -374,8 +379,9 @@ fn whatever_fails_nothing_acknowledged_is_lost_and_the_next_run_completes() {
     let stages = sweep.stages();
     let full = std::env::var_os("CASELOCK_SWEEP").is_some_and(|wish| wish == "full");
     let points = points(&stages, full);
+    println!("{} points", points.len());
     let counts = sweep.run(&points);
     let (tried, hit) = counts.values().fold((0, 0), |(tried, hit), count| (tried + count.tried, hit + count.hit));
     println!("{}\n{tried} points tried, {hit} of them hit a call on the case or the package", table(&counts));
-    assert!(hit >= if full { 2_000 } else { 60 }, "only {hit} of {tried} points hit the case");
+    assert!(hit >= if full { 2_000 } else { 70 }, "only {hit} of {tried} points hit the case");
 }

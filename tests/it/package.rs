@@ -520,7 +520,7 @@ fn members_beyond_four_gigabytes_are_read_where_they_lie() {
             fields(&[(4, 0x0403_4b50), (2, 45), (8, 0), (4, crc), (4, size), (4, size), (2, 6), (2, extra)])
         };
         let central = |crc: u64, size: u64, extra: u64, offset: u64| {
-            let head = fields(&[(4, 0x0201_4b50), (2, 0x0314), (2, 45), (8, 0), (4, crc), (4, size), (4, size)]);
+            let head = fields(&[(4, 0x0201_4b50), (2, 0x032d), (2, 45), (8, 0), (4, crc), (4, size), (4, size)]);
             [head, fields(&[(2, 6), (2, extra), (2, 0), (2, 0), (2, 0), (4, 0o100_444 << 16), (4, offset)])].concat()
         };
         file.write_all(&[local(0, PLACEHOLDER, 20), b"case/a".to_vec(), extra.clone()].concat()).unwrap();

@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use caselock::case::event::{Agreement, Artifact, Event, Exchange, ObjectOrigin, Origin, Tool};
+use caselock::case::event::{Agreement, Artifact, Caller, CollectionStarted, Event, Exchange, ObjectOrigin, Origin, Tool};
 use caselock::case::{CaseIdentity, CaseWriter, Committed, FORMAT_VERSION, Pending, Scope};
 use caselock::model::{PayloadPath, S3Location, Timestamp, Window};
 use caselock::seal::{Sealed, SigningKey, seal_case};
@@ -47,6 +47,11 @@ impl Sample {
         }
         SigningKey::generate_ed25519(&sample.key_path(), PRINCIPAL).unwrap();
         (sample, writer)
+    }
+
+    /// A case in `root` that holds nothing yet.
+    pub(crate) fn empty_case(root: &Path) -> CaseWriter {
+        CaseWriter::create(root, &identity("IR-2026-014"), &tool()).unwrap()
     }
 
     /// A sealed case.
@@ -127,6 +132,30 @@ fn identity(case_number: &str) -> CaseIdentity {
         window: Window::new(start, end).unwrap(),
         scope: Scope::default(),
     }
+}
+
+/// What the ledger says when a run begins.
+pub(crate) fn started(run: u32) -> Event {
+    let identity = identity("IR-2026-014");
+    Event::CollectionStarted(Box::new(CollectionStarted {
+        run,
+        tool: tool(),
+        host: "host".to_owned(),
+        system: "Linux".to_owned(),
+        os_user: "user".to_owned(),
+        command_line: vec![],
+        caller: Caller {
+            account: "111122223333".parse().unwrap(),
+            arn: "arn:aws:sts::111122223333:assumed-role/incident-response/x".to_owned(),
+            user_id: "AROAEXAMPLE:x".to_owned(),
+            access_key_id: None,
+        },
+        endpoint_url: None,
+        window: identity.window,
+        scope: Scope::default(),
+        regions: vec![],
+        clock: None,
+    }))
 }
 
 /// An artifact that is staged and waits to be committed.

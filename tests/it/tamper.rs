@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
-use caselock::case::{CaseFiles, CaseFolder};
+use caselock::case::{CaseFiles, CaseFolder, LEDGER};
 use caselock::model::Severity;
 use caselock::package::PackageFiles;
 use caselock::verify::{Options, Report, Verdict, verify};
@@ -48,6 +48,18 @@ fn failures(case: &Path) -> Option<BTreeSet<String>> {
     let objects: BTreeSet<String> = failures.map(|finding| finding.object.clone()).collect();
     assert_eq!(report.verdict == Verdict::Fail, !objects.is_empty());
     Some(objects)
+}
+
+/// The objects of everything that keeps the case from passing.
+fn unproven(case: &Path) -> BTreeSet<String> {
+    let report = report(case).unwrap();
+    assert_ne!(report.verdict, Verdict::Pass);
+    report
+        .findings
+        .iter()
+        .filter(|finding| finding.severity != Severity::Notice)
+        .map(|finding| finding.object.clone())
+        .collect()
 }
 
 /// Files worth changing: all but those of `data/` that are like others.
@@ -119,8 +131,8 @@ fn a_file_that_grows_shrinks_or_is_emptied_is_found_and_named() {
             fs::write(&file, changed).unwrap();
             match failures(&case) {
                 Some(objects) if names(&objects, path) => {}
-                // The blanks around an armoured signature are no part of it.
-                Some(_) if path.ends_with(".sig") && changed.trim_ascii() == bytes.trim_ascii() => {}
+                // One more newline is what a crash leaves between closing a torn line and accounting for it.
+                Some(_) if path == LEDGER && changed.len() > bytes.len() && names(&unproven(&case), path) => {}
                 other => problems.push(format!("{path}, {} of {} bytes: {other:?}", changed.len(), bytes.len())),
             }
         }
@@ -139,6 +151,8 @@ fn a_deleted_file_is_found_and_named() {
         fs::rename(&file, &aside).unwrap();
         match failures(&case) {
             Some(objects) if names(&objects, &path) => {}
+            // As the last thing that happened, a seal without its signature is also what a crash leaves.
+            Some(_) if path.ends_with(".sig") && names(&unproven(&case), "custody/seals/0001.json") => {}
             other => problems.push(format!("{path}: {other:?}")),
         }
         fs::rename(&aside, &file).unwrap();
@@ -234,10 +248,6 @@ fn a_changed_byte_anywhere_in_a_package_is_found() {
     let mut bytes = original.clone();
     for place in places {
         let flip = if place % 2 == 0 { 0x01 } else { 0x80 };
-        // The version of the format that the packing program knew: no reader goes by it.
-        if original[..place].ends_with(b"PK\x01\x02") {
-            continue;
-        }
         bytes[place] ^= flip;
         fs::write(&changed, &bytes).unwrap();
         if !is_found(&changed) {

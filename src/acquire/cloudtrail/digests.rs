@@ -49,7 +49,7 @@ impl Choose for DigestRule {
         if name.is_empty() && object.size == 0 {
             return Chosen::InScope(Vec::new()); // the console's folder
         }
-        let Some(digest) = digest_name(name, self.account, &self.region) else { return Chosen::Stranger(object.key) };
+        let Some(digest) = digest_name(name, self.account, &self.region) else { return Chosen::Stranger(object) };
         if self.only.as_ref().is_some_and(|arn| arn.name() != digest.trail || *arn.home_region() != digest.home_region) {
             return Chosen::InScope(Vec::new());
         }
@@ -140,7 +140,7 @@ mod tests {
         for object in objects {
             match rule.choose(object) {
                 Chosen::InScope(these) => all.extend(these),
-                Chosen::Stranger(name) => panic!("{name}"),
+                Chosen::Stranger(object) => panic!("{}", object.key),
             }
         }
         all.extend(rule.finish());

@@ -2,9 +2,9 @@ use crate::aws::{Call, Halt};
 use crate::model::Region;
 
 use super::super::errand::Errand;
+use super::super::pages::every_page_or_gap;
 use super::super::tally::RowKey;
 use super::NAME;
-use super::trails::repeated_token;
 
 /// A day: keys that signed the digest before the window's first may have gone out of use by its start.
 const BEFORE: i64 = 86_400;
@@ -22,43 +22,18 @@ pub(super) async fn collect(errand: &Errand, region: &Region) -> Result<(), Halt
         .with("StartTime", start.to_string())
         .with_moving("EndTime", &["EndTime"], end.to_string());
     let time = |at: crate::model::Timestamp| aws_smithy_types::DateTime::from_secs(at.instant().timestamp());
-    let (mut token, mut page) = (None::<String>, 1);
-    loop {
-        let answer = errand
-            .recorder
-            .call(
-                &call,
-                page,
-                |output: &aws_sdk_cloudtrail::operation::list_public_keys::ListPublicKeysOutput| output.next_token().is_none(),
-                |tap| {
-                    client
-                        .list_public_keys()
-                        .start_time(time(start))
-                        .end_time(time(end))
-                        .set_next_token(token.clone())
-                        .customize()
-                        .interceptor(tap)
-                        .send()
-                },
-            )
-            .await?;
-        let output = match answer {
-            Ok(output) => output,
-            Err(failure) => {
-                errand.failed(&row, "ListPublicKeys", &failure).await?;
-                break;
-            }
-        };
-        let next = output.next_token().map(str::to_owned);
-        if next.is_none() {
-            break;
-        }
-        if next == token {
-            errand.failed(&row, "ListPublicKeys", &repeated_token()).await?;
-            break;
-        }
-        (token, page) = (next, page + 1);
-    }
+    every_page_or_gap(
+        errand,
+        &row,
+        &call,
+        |token, tap| {
+            let asked = client.list_public_keys().start_time(time(start)).end_time(time(end)).set_next_token(token);
+            asked.customize().interceptor(tap).send()
+        },
+        |output: &aws_sdk_cloudtrail::operation::list_public_keys::ListPublicKeysOutput| output.next_token(),
+        |_| (),
+    )
+    .await?;
     drop(permit);
     Ok(())
 }

@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::task::JoinSet;
@@ -7,13 +7,15 @@ use crate::aws::{Halt, ListQuery, ListedObject, Wanted};
 use crate::case::event::GapReason;
 use crate::model::{AccountId, Region, S3Location, printable};
 
-use super::super::bucket;
+use super::super::bucket::{self, LogBucket};
 use super::super::errand::{Errand, OnBody, join_all};
-use super::super::keys::{DayLayout, StampRange, day_folder, log_stamp};
-use super::super::sweep::{Choose, Chosen, Sweep, folders_below, sweep};
+use super::super::keys::{DayLayout, StampRange, day_folder, digest_name, log_stamp};
+use super::super::sweep::{Choose, Chosen, Sweep, sweep};
 use super::super::tally::RowKey;
+use super::super::versions::{InScope, sweep_versions};
 use super::NAME;
 use super::digests::{DigestRule, logs_of_window, predecessor};
+use super::folders::{DIGESTS, Folder, discover};
 
 /// CloudTrail cuts a file every five minutes, so the file that holds the first event may be stamped that much earlier.
 const BEFORE: i64 = 5 * 60;
@@ -24,14 +26,12 @@ const MARGIN: i64 = 15 * 60;
 /// How far back the listing of digests starts, to find the predecessor of the first.
 const DIGESTS_BEFORE: i64 = 26 * 3600;
 
-const DIGESTS: &str = "CloudTrail-Digest";
-
 /// A bucket and prefix to which trails deliver.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Store {
-    bucket: String,
+    pub(super) bucket: String,
     /// Empty, or ending in `/`.
-    prefix: String,
+    pub(super) prefix: String,
 }
 
 impl Store {
@@ -42,35 +42,25 @@ impl Store {
     }
 }
 
-/// A folder of one kind of file of one account in one region.
-#[derive(Clone, Debug)]
-struct Folder {
-    account: AccountId,
-    region: Region,
-    kind: String,
-    /// Up to and including the region's `/`.
-    prefix: String,
-}
-
 /// Sweeps a store: finds its accounts and regions by their folders, and fetches what the window asks for.
 ///
 /// Gives the regions that have digests. Which regions there are is never taken from what is enabled today.
 pub(super) async fn sweep_store(errand: &Arc<Errand>, store: &Store) -> Result<BTreeSet<Region>, Halt> {
     let owner = errand.caller().account;
-    let Some(bucket_region) = bucket::describe(errand, NAME, owner, &store.bucket).await? else {
+    let Some(log_bucket) = bucket::describe(errand, NAME, owner, &store.bucket).await? else {
         return Ok(BTreeSet::new());
     };
-    let found = discover(errand, store, &bucket_region).await?;
+    let found = discover(errand, store, &log_bucket.region).await?;
     let signing = found.iter().filter(|folder| folder.kind == DIGESTS).map(|folder| folder.region.clone()).collect();
     let mut tasks = JoinSet::new();
     for folder in found {
-        let (errand, store, bucket_region) = (Arc::clone(errand), store.clone(), bucket_region.clone());
+        let (errand, store, log_bucket) = (Arc::clone(errand), store.clone(), log_bucket.clone());
         tasks.spawn(async move {
             let permit = errand.discovery().await?;
             let swept = if folder.kind == DIGESTS {
-                sweep_digests(&errand, &store, &bucket_region, &folder).await
+                sweep_digests(&errand, &store, &log_bucket, &folder).await
             } else {
-                sweep_logs(&errand, &store, &bucket_region, &folder).await
+                sweep_logs(&errand, &store, &log_bucket, &folder).await
             };
             drop(permit);
             swept
@@ -80,139 +70,19 @@ pub(super) async fn sweep_store(errand: &Arc<Errand>, store: &Store) -> Result<B
     Ok(signing)
 }
 
-fn query(store: &Store, bucket_region: &Region, account: AccountId, prefix: String, folders: bool) -> ListQuery {
+pub(super) fn query(store: &Store, bucket_region: &Region, account: AccountId, prefix: String, folders: bool) -> ListQuery {
     let bucket = store.bucket.clone();
     ListQuery { source: NAME, account, region: bucket_region.clone(), bucket, prefix, folders, start_after: None }
-}
-
-/// Finds the folders of all accounts and regions in scope.
-async fn discover(errand: &Arc<Errand>, store: &Store, bucket_region: &Region) -> Result<Vec<Folder>, Halt> {
-    let owner = errand.caller().account;
-    let row = RowKey { source: NAME, account: Some(owner), region: Some(bucket_region.clone()) };
-    let root = format!("{}AWSLogs/", store.prefix);
-    let place = |prefix: &str| format!("listing of s3://{}/{prefix}", store.bucket);
-    let names = match folders_below(errand, &query(store, bucket_region, owner, root.clone(), true)).await? {
-        Ok(names) => names,
-        Err(failure) => {
-            errand.failed(&row, &place(&root), &failure).await?;
-            return Ok(Vec::new());
-        }
-    };
-    let mut accounts: BTreeMap<AccountId, Vec<String>> = BTreeMap::new();
-    for name in names {
-        let below = format!("{root}{name}/");
-        if let Ok(account) = name.parse() {
-            accounts.entry(account).or_default().push(below);
-        } else if name.starts_with("o-") {
-            match folders_below(errand, &query(store, bucket_region, owner, below.clone(), true)).await? {
-                Ok(members) => {
-                    for member in members {
-                        if let Ok(account) = member.parse() {
-                            accounts.entry(account).or_default().push(format!("{below}{member}/"));
-                        }
-                    }
-                }
-                Err(failure) => errand.failed(&row, &place(&below), &failure).await?,
-            }
-        }
-    }
-    if accounts.is_empty() {
-        let detail = "the bucket has no folder of any account there: either nothing was ever delivered, or it was removed";
-        errand.gap(&row, &format!("logs under s3://{}/{root}", store.bucket), GapReason::Empty, Some(detail)).await?;
-    }
-    let skipped: Vec<String> =
-        accounts.keys().filter(|account| !errand.wants_account(**account)).map(ToString::to_string).collect();
-    if !skipped.is_empty() {
-        let detail = format!("left out of scope: {}", skipped.join(", "));
-        errand.gap(&row, &format!("other accounts in s3://{}/{root}", store.bucket), GapReason::Skipped, Some(&detail)).await?;
-    }
-    let mut tasks = JoinSet::new();
-    for (account, prefixes) in accounts.into_iter().filter(|(account, _)| errand.wants_account(*account)) {
-        let (errand, store, bucket_region) = (Arc::clone(errand), store.clone(), bucket_region.clone());
-        tasks.spawn(async move {
-            let permit = errand.discovery().await?;
-            let found = folders_of_account(&errand, &store, &bucket_region, account, prefixes).await;
-            drop(permit);
-            found
-        });
-    }
-    let mut found = Vec::new();
-    while let Some(done) = tasks.join_next().await {
-        found.extend(done.map_err(|_| Halt::TaskLost)??);
-    }
-    Ok(found)
-}
-
-/// The folders of one account, by kind and region; gaps for those that are missing or left out.
-async fn folders_of_account(
-    errand: &Errand,
-    store: &Store,
-    bucket_region: &Region,
-    account: AccountId,
-    prefixes: Vec<String>,
-) -> Result<Vec<Folder>, Halt> {
-    let whole = RowKey { source: NAME, account: Some(account), region: None };
-    let mut found = Vec::new();
-    let mut skipped = BTreeSet::new();
-    for prefix in prefixes {
-        let kinds = match folders_below(errand, &query(store, bucket_region, account, prefix.clone(), true)).await? {
-            Ok(kinds) => kinds,
-            Err(failure) => {
-                errand.failed(&whole, &format!("listing of s3://{}/{prefix}", store.bucket), &failure).await?;
-                continue;
-            }
-        };
-        // Lake query results lie elsewhere and are not of a region.
-        for kind in kinds.into_iter().filter(|kind| kind.starts_with("CloudTrail") && kind != "CloudTrail-Lake") {
-            let below = format!("{prefix}{kind}/");
-            let regions = match folders_below(errand, &query(store, bucket_region, account, below.clone(), true)).await? {
-                Ok(regions) => regions,
-                Err(failure) => {
-                    errand.failed(&whole, &format!("listing of s3://{}/{below}", store.bucket), &failure).await?;
-                    continue;
-                }
-            };
-            for name in regions {
-                let prefix = format!("{below}{name}/");
-                match name.parse::<Region>() {
-                    Ok(region) if errand.wants_region(&region) => {
-                        found.push(Folder { account, region, kind: kind.clone(), prefix });
-                    }
-                    Ok(region) => drop(skipped.insert(region)),
-                    Err(_) => {
-                        let detail = "its name is not a region's, so it was not looked into";
-                        let what = format!("folder s3://{}/{}", store.bucket, printable(&prefix));
-                        errand.gap(&whole, &what, GapReason::Skipped, Some(detail)).await?;
-                    }
-                }
-            }
-        }
-    }
-    if !skipped.is_empty() {
-        let names: Vec<&str> = skipped.iter().map(Region::as_str).collect();
-        let detail = format!("left out of scope: {}", names.join(", "));
-        errand.gap(&whole, &format!("other regions in s3://{}", store.bucket), GapReason::Skipped, Some(&detail)).await?;
-    }
-    for region in &errand.regions {
-        for (kind, what) in [("CloudTrail", "log files"), (DIGESTS, "digests")] {
-            if !found.iter().any(|folder| folder.region == *region && folder.kind == kind) {
-                let row = RowKey { region: Some(region.clone()), ..whole.clone() };
-                let detail = format!("s3://{} has no {kind} folder of this account and region", store.bucket);
-                errand.gap(&row, what, GapReason::Empty, Some(&detail)).await?;
-            }
-        }
-    }
-    Ok(found)
 }
 
 fn log_range(errand: &Errand) -> StampRange {
     StampRange::around(errand.window(), BEFORE, SLACK, MARGIN)
 }
 
-async fn sweep_logs(errand: &Arc<Errand>, store: &Store, bucket_region: &Region, folder: &Folder) -> Result<(), Halt> {
+async fn sweep_logs(errand: &Arc<Errand>, store: &Store, log_bucket: &LogBucket, folder: &Folder) -> Result<(), Halt> {
     let range = log_range(errand);
     let row = RowKey { source: NAME, account: Some(folder.account), region: Some(folder.region.clone()) };
-    let mut query = query(store, bucket_region, folder.account, folder.prefix.clone(), false);
+    let mut query = query(store, &log_bucket.region, folder.account, folder.prefix.clone(), false);
     query.start_after = Some(format!("{}{}", folder.prefix, range.first_folder(DayLayout::Plain)));
     let listing = Sweep {
         row: row.clone(),
@@ -229,6 +99,14 @@ async fn sweep_logs(errand: &Arc<Errand>, store: &Store, bucket_region: &Region,
     if swept.whole && swept.in_scope == 0 {
         let what = format!("{} logs", folder.kind);
         errand.gap(&row, &what, GapReason::Empty, Some("the folder holds none that the window asks for")).await?;
+    }
+    if log_bucket.keeps_versions {
+        let folder = folder.clone();
+        let in_scope: InScope = Arc::new(move |key| {
+            let name = key.rsplit('/').next().unwrap_or_default();
+            log_stamp(name, folder.account, &folder.kind, &folder.region).is_some_and(|stamp| range.holds(stamp))
+        });
+        sweep_versions(errand, &listing, in_scope).await?;
     }
     Ok(())
 }
@@ -250,18 +128,18 @@ impl Choose for LogRule {
         match log_stamp(name, self.account, &self.kind, &self.region) {
             Some(stamp) if self.range.holds(stamp) => Chosen::InScope(vec![object]),
             Some(_) => Chosen::InScope(Vec::new()),
-            None => Chosen::Stranger(object.key),
+            None => Chosen::Stranger(object),
         }
     }
 }
 
-async fn sweep_digests(errand: &Arc<Errand>, store: &Store, bucket_region: &Region, folder: &Folder) -> Result<(), Halt> {
+async fn sweep_digests(errand: &Arc<Errand>, store: &Store, log_bucket: &LogBucket, folder: &Folder) -> Result<(), Halt> {
     let row = RowKey { source: NAME, account: Some(folder.account), region: Some(folder.region.clone()) };
     let anchor = errand.window().start().plus_seconds(-MARGIN);
-    let mut query = query(store, bucket_region, folder.account, folder.prefix.clone(), false);
+    let mut query = query(store, &log_bucket.region, folder.account, folder.prefix.clone(), false);
     query.start_after = Some(format!("{}{}", folder.prefix, day_folder(anchor.plus_seconds(-DIGESTS_BEFORE))));
     let only = errand.request.scope.trail_arn.clone();
-    let mut rule = DigestRule::new(folder.account, folder.region.clone(), anchor, only);
+    let mut rule = DigestRule::new(folder.account, folder.region.clone(), anchor, only.clone());
     let named: Arc<Mutex<Named>> = Arc::default();
     let on_body: OnBody = {
         let (named, window, range, folder) = (Arc::clone(&named), errand.window(), log_range(errand), folder.clone());
@@ -291,8 +169,18 @@ async fn sweep_digests(errand: &Arc<Errand>, store: &Store, bucket_region: &Regi
     if swept.whole && swept.in_scope == 0 {
         errand.gap(&row, "digests", GapReason::Empty, Some("the folder holds none that the window asks for")).await?;
     }
+    if log_bucket.keeps_versions {
+        let folder = folder.clone();
+        let in_scope: InScope = Arc::new(move |key| {
+            let name = key.rsplit('/').next().unwrap_or_default();
+            digest_name(name, folder.account, &folder.region).is_some_and(|digest| {
+                only.as_ref().is_none_or(|arn| arn.name() == digest.trail && *arn.home_region() == digest.home_region)
+            })
+        });
+        sweep_versions(errand, &listing, in_scope).await?;
+    }
     let named = std::mem::take(&mut *named.lock().unwrap_or_else(PoisonError::into_inner));
-    fetch_named(errand, store, bucket_region, folder, named).await
+    fetch_named(errand, store, &log_bucket.region, folder, named).await
 }
 
 /// What digests name and no listing by stamps would bring.
@@ -337,6 +225,7 @@ async fn fetch_named(
             location,
             size: None,
             etag: None,
+            version: None,
             read_back: false,
             optional,
         };

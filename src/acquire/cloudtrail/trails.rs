@@ -1,13 +1,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use aws_sdk_cloudtrail::operation::get_trail_status::GetTrailStatusOutput;
 use tokio::task::JoinSet;
 
 use crate::aws::{Call, Failure, FailureKind, Halt};
 use crate::case::event::GapReason;
-use crate::model::{Region, TrailArn, printable};
+use crate::model::{Region, Timestamp, TrailArn, Window, printable};
 
 use super::super::errand::Errand;
+use super::super::pages::every_page_or_gap;
 use super::super::tally::RowKey;
 use super::NAME;
 
@@ -19,6 +21,22 @@ pub(super) struct Trail {
     pub(super) prefix: Option<String>,
     multi_region: bool,
     validated: bool,
+}
+
+impl Trail {
+    /// Whether the trail records what happens in a region.
+    pub(super) fn records(&self, region: &Region) -> bool {
+        self.multi_region || self.arn.home_region() == region
+    }
+}
+
+/// How a trail stands, as its status says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Standing {
+    /// Whether it records now, as far as is known.
+    pub(super) logging: bool,
+    /// When in the window it was switched off, and on again.
+    pub(super) outage: Option<(Timestamp, Timestamp)>,
 }
 
 /// What asking every region for its trails came to.
@@ -108,43 +126,21 @@ async fn list_trails(errand: &Errand) -> Result<BTreeSet<TrailArn>, Halt> {
     let row = RowKey { source: NAME, account: Some(account), region: Some(region.clone()) };
     let client = errand.session().cloudtrail(&region);
     let call = Call::new(NAME, "cloudtrail", "ListTrails", account, &region);
-    let (mut arns, mut token, mut page) = (BTreeSet::new(), None::<String>, 1);
-    loop {
-        let answer = errand
-            .recorder
-            .call(
-                &call,
-                page,
-                |output: &aws_sdk_cloudtrail::operation::list_trails::ListTrailsOutput| output.next_token().is_none(),
-                |tap| client.list_trails().set_next_token(token.clone()).customize().interceptor(tap).send(),
-            )
-            .await?;
-        let output = match answer {
-            Ok(output) => output,
-            Err(failure) => {
-                errand.failed(&row, "ListTrails", &failure).await?;
-                return Ok(arns);
-            }
-        };
-        arns.extend(output.trails().iter().filter_map(|trail| trail.trail_arn()?.parse::<TrailArn>().ok()));
-        let next = output.next_token().map(str::to_owned);
-        if next.is_none() {
-            return Ok(arns);
-        }
-        if next == token {
-            errand.failed(&row, "ListTrails", &repeated_token()).await?;
-            return Ok(arns);
-        }
-        (token, page) = (next, page + 1);
-    }
-}
-
-pub(super) fn repeated_token() -> Failure {
-    Failure::found(FailureKind::Other, "the answer repeats itself: the same continuation token came twice")
+    let mut arns = BTreeSet::new();
+    every_page_or_gap(
+        errand,
+        &row,
+        &call,
+        |token, tap| client.list_trails().set_next_token(token).customize().interceptor(tap).send(),
+        |output: &aws_sdk_cloudtrail::operation::list_trails::ListTrailsOutput| output.next_token(),
+        |output| arns.extend(output.trails().iter().filter_map(|trail| trail.trail_arn()?.parse::<TrailArn>().ok())),
+    )
+    .await?;
+    Ok(arns)
 }
 
 /// Asks all there is to know about one trail, and notes what is switched off.
-pub(super) async fn question(errand: &Arc<Errand>, trail: &Trail) -> Result<(), Halt> {
+pub(super) async fn question(errand: &Arc<Errand>, trail: &Trail) -> Result<Standing, Halt> {
     let home = trail.arn.home_region().clone();
     let (name, account) = (trail.arn.to_string(), errand.caller().account);
     let row = RowKey { source: NAME, account: Some(account), region: Some(home.clone()) };
@@ -188,16 +184,19 @@ pub(super) async fn question(errand: &Arc<Errand>, trail: &Trail) -> Result<(), 
     if trail.multi_region {
         regions.extend(errand.regions.iter().cloned());
     }
+    let mut standing = Standing { logging: true, outage: None };
     for region in regions {
         let permit = errand.discovery().await?;
-        status(errand, trail, &region, region == home).await?;
+        if let Some(at_home) = status(errand, trail, &region, region == home).await? {
+            standing = at_home;
+        }
         drop(permit);
     }
-    Ok(())
+    Ok(standing)
 }
 
-/// The state of a trail in one of its regions.
-async fn status(errand: &Errand, trail: &Trail, region: &Region, home: bool) -> Result<(), Halt> {
+/// The state of a trail in one of its regions; how it stands, where that is its home.
+async fn status(errand: &Errand, trail: &Trail, region: &Region, home: bool) -> Result<Option<Standing>, Halt> {
     let (name, account) = (trail.arn.to_string(), errand.caller().account);
     let row = RowKey { source: NAME, account: Some(account), region: Some(region.clone()) };
     let client = errand.session().cloudtrail(region);
@@ -208,7 +207,10 @@ async fn status(errand: &Errand, trail: &Trail, region: &Region, home: bool) -> 
         .await?;
     let output = match answer {
         Ok(output) => output,
-        Err(failure) => return errand.failed(&row, &format!("GetTrailStatus of {name}"), &failure).await,
+        Err(failure) => {
+            errand.failed(&row, &format!("GetTrailStatus of {name}"), &failure).await?;
+            return Ok(None);
+        }
     };
     if home && output.is_logging() == Some(false) {
         let since = output.stop_logging_time().and_then(crate::aws::timestamp);
@@ -222,5 +224,14 @@ async fn status(errand: &Errand, trail: &Trail, region: &Region, home: bool) -> 
         let detail = format!("the trail has delivered {last}, before the window");
         errand.gap(&row, &format!("deliveries of {name}"), GapReason::Empty, Some(&detail)).await?;
     }
-    Ok(())
+    Ok(home.then(|| standing(&output, errand.window())))
+}
+
+/// Reads out of a status when in the window the trail was off. It names the last time only.
+fn standing(output: &GetTrailStatusOutput, window: Window) -> Standing {
+    let logging = output.is_logging() != Some(false);
+    let stopped = output.stop_logging_time().and_then(crate::aws::timestamp);
+    let started = output.start_logging_time().and_then(crate::aws::timestamp);
+    let outage = stopped.map(|stopped| (stopped, started.filter(|started| *started > stopped).unwrap_or(window.end())));
+    Standing { logging, outage: outage.filter(|(from, to)| window.overlaps(*from, *to)) }
 }

@@ -118,11 +118,46 @@ async fn archived_objects_and_strangers_are_named() {
     let key = stage.account.objects().keys(TRAIL_BUCKET, &folder).pop().unwrap();
     assert!(stage.account.objects().change(TRAIL_BUCKET, &key, |object| "DEEP_ARCHIVE".clone_into(&mut object.storage_class)));
     let stranger = format!("{folder}2026/03/02/notes.txt");
-    stage.account.objects().put_new_version(TRAIL_BUCKET, &stranger, crate::sim::Upload::new("x")).unwrap();
+    let old = crate::sim::Upload { at: Some("2026-01-01T00:00:00Z".parse().unwrap()), ..crate::sim::Upload::new("x") };
+    stage.account.objects().put_new_version(TRAIL_BUCKET, &stranger, old).unwrap();
     let outcome = stage.collect(&stage.request()).await;
     assert_eq!(gaps(&outcome, GapReason::Archived), [format!("s3://{TRAIL_BUCKET}/{key}")]);
     let skipped = outcome.gaps.iter().find(|gap| gap.reason == GapReason::Skipped).unwrap();
     assert!(skipped.detail.as_ref().unwrap().contains("notes.txt"), "{skipped:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn objects_that_aws_did_not_name_are_taken_wherever_they_lie_if_written_in_the_window() {
+    let stage = Stage::new();
+    let root = format!("AWSLogs/{ACCOUNT_ID}");
+    let strange = [
+        "AWSLogs/tool.exe".to_owned(),
+        "AWSLogs/staging/a/b.bin".to_owned(),
+        format!("{root}/readme.txt"),
+        format!("{root}/CloudTrail/list.txt"),
+        format!("{root}/CloudTrail/nowhere/list.txt"),
+        format!("{root}/CloudTrail/us-east-1/zzz.gz"),
+        format!("{root}/CloudTrail/us-east-1/old/zzz.gz"),
+        format!("{root}/CloudTrail/us-east-1/2026/03/02/copy.json.gz"),
+        format!("{root}/CloudTrail-Digest/us-east-1/2026/03/02/digest.json.gz"),
+    ];
+    let upload = |at: &str| crate::sim::Upload { at: Some(at.parse().unwrap()), ..crate::sim::Upload::new("strange") };
+    for key in &strange {
+        stage.account.objects().put_new_version(TRAIL_BUCKET, key, upload("2026-03-02T03:00:00Z")).unwrap();
+        stage.account.objects().put_new_version(TRAIL_BUCKET, &format!("{key}.old"), upload("2026-02-02T03:00:00Z")).unwrap();
+    }
+    let planned = plan(&stage.session().await, &stage.request()).await.unwrap();
+    let outcome = stage.collect(&stage.request()).await;
+    assert!(outcome.complete, "{:#?}", outcome.gaps);
+    let stored = stage.objects();
+    for key in &strange {
+        assert!(stored.contains_key(path_of(key).as_str()), "{key}");
+        assert!(!stored.contains_key(path_of(&format!("{key}.old")).as_str()), "{key}.old");
+    }
+    let strays = outcome.notices.iter().filter(|notice| notice.text.contains("no name that AWS gives"));
+    let told = strays.map(|notice| notice.text.split(' ').next().unwrap().parse::<usize>().unwrap());
+    assert_eq!(told.sum::<usize>(), strange.len(), "{:#?}", outcome.notices);
+    assert_eq!(planned.totals.found, outcome.totals.stored);
 }
 
 #[tokio::test(flavor = "multi_thread")]

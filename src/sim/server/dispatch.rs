@@ -19,7 +19,7 @@ use sha2::{Digest as _, Sha256};
 use super::super::Account;
 use super::super::faults::{Effect, Faults};
 use super::super::requests::{Request, RequestLog};
-use super::super::service::{Answer, Form, Objection, Protocol, Refusal, cloudtrail, ec2, s3, sts};
+use super::super::service::{Answer, Form, Objection, Protocol, Refusal, cloudtrail, ec2, logs, s3, sts};
 use super::Credentials;
 use super::scope::Scope;
 use super::signature::is_signed_with;
@@ -77,7 +77,9 @@ impl Dispatcher {
         let id = self.request_id();
         let extended = STANDARD.encode(Sha256::digest(&id).repeat(2).get(..57).unwrap_or_default());
         let mut response = match effect {
-            Some(Effect::Cut(after)) => cut(response, after).await,
+            Some(Effect::Cut(_) | Effect::Stall(_) | Effect::Shorten(_) | Effect::Replace(_) | Effect::WrongChecksum) => {
+                spoil(response, effect).await
+            }
             _ if !head && (response.status().is_client_error() || response.status().is_server_error()) => {
                 name_request(response, &id, &extended).await
             }
@@ -101,11 +103,13 @@ impl Dispatcher {
         let (parts, body) = request.into_parts();
         let body = body.collect().await.map_err(|_| Closed)?.to_bytes();
         let form = match protocol {
-            Protocol::CloudTrail => Form::default(),
+            Protocol::CloudTrail | Protocol::Logs => Form::default(),
             Protocol::Ec2 | Protocol::Sts => Form::parse(&String::from_utf8_lossy(&body)),
         };
         let operation = match protocol {
-            Protocol::CloudTrail => target.as_deref().and_then(|target| target.rsplit('.').next()).unwrap_or_default(),
+            Protocol::CloudTrail | Protocol::Logs => {
+                target.as_deref().and_then(|target| target.rsplit('.').next()).unwrap_or_default()
+            }
             Protocol::Ec2 | Protocol::Sts => form.get("Action").unwrap_or_default(),
         }
         .to_owned();
@@ -120,6 +124,7 @@ impl Dispatcher {
             (_, Some(Effect::Deny)) => Some(Objection::Denied),
             (_, Some(Effect::Expire)) => Some(Objection::Expired),
             (_, Some(Effect::Throttle)) => Some(Objection::Throttled),
+            (_, Some(Effect::Refuse(status, code, message))) => Some(Objection::Refused(status, code, message)),
             _ => None,
         };
         let answer = match objection {
@@ -138,9 +143,7 @@ impl Dispatcher {
         let mut response = Response::new(Body::from(answer.body));
         *response.status_mut() = answer.status;
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(answer.content_type));
-        if let Some(Effect::Cut(after)) = effect {
-            response = cut(response, after).await;
-        }
+        response = spoil(response, effect).await;
         add_header(&mut response, "x-amzn-requestid", &id);
         Ok(response)
     }
@@ -156,6 +159,7 @@ impl Dispatcher {
     ) -> Result<Answer, Refusal> {
         let body = match protocol {
             Protocol::CloudTrail => cloudtrail::answer(&self.account, region, operation, body)?.to_string(),
+            Protocol::Logs => logs::answer(&self.account, region, operation, body)?.to_string(),
             Protocol::Ec2 => ec2::answer(&self.account, region, operation, form, id)?,
             Protocol::Sts => sts::answer(operation, id)?,
         };
@@ -173,6 +177,7 @@ fn protocol(request: &http::Request<Incoming>, scope: Option<&Scope>) -> Option<
     if let Some(scope) = scope {
         return match scope.service.as_str() {
             "cloudtrail" => Some(Protocol::CloudTrail),
+            "logs" => Some(Protocol::Logs),
             "ec2" => Some(Protocol::Ec2),
             "sts" => Some(Protocol::Sts),
             _ => None,
@@ -201,6 +206,43 @@ async fn cut(response: Response<Body>, after: usize) -> Response<Body> {
         Err(io::Error::new(io::ErrorKind::ConnectionAborted, "the body was cut"))
     });
     Response::from_parts(parts, Body::http_body_unsync(StreamBody::new(stream::StreamExt::chain(beginning, end))))
+}
+
+/// Lets go wrong what goes wrong with a body.
+async fn spoil(response: Response<Body>, effect: Option<Effect>) -> Response<Body> {
+    match effect {
+        Some(Effect::Cut(after)) => cut(response, after).await,
+        Some(Effect::Stall(after)) => {
+            let (mut parts, whole) = whole(response).await;
+            parts.headers.insert(CONTENT_LENGTH, HeaderValue::from(whole.len()));
+            let beginning = stream::once(ready(Ok::<_, io::Error>(Frame::data(whole.slice(..after.min(whole.len()))))));
+            let silence = stream::pending();
+            Response::from_parts(parts, Body::http_body_unsync(StreamBody::new(stream::StreamExt::chain(beginning, silence))))
+        }
+        Some(Effect::Shorten(after)) => {
+            let (mut parts, whole) = whole(response).await;
+            parts.headers.remove(CONTENT_LENGTH);
+            let beginning = stream::once(ready(Ok::<_, io::Error>(Frame::data(whole.slice(..after.min(whole.len()))))));
+            Response::from_parts(parts, Body::http_body_unsync(StreamBody::new(beginning)))
+        }
+        Some(Effect::Replace(text)) => {
+            let (mut parts, _) = response.into_parts();
+            parts.status = StatusCode::OK;
+            parts.headers.remove(CONTENT_LENGTH);
+            Response::from_parts(parts, Body::from(Bytes::from_static(text.as_bytes())))
+        }
+        Some(Effect::WrongChecksum) => {
+            let mut response = response;
+            add_header(&mut response, "x-amz-checksum-crc32", "AAAAAA==");
+            response
+        }
+        _ => response,
+    }
+}
+
+async fn whole(response: Response<Body>) -> (http::response::Parts, Bytes) {
+    let (parts, body) = response.into_parts();
+    (parts, body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default())
 }
 
 /// Writes into an S3 error which request it answers.

@@ -1,8 +1,11 @@
 //! EC2: Query requests, XML answers.
 
+mod inventory;
+
 use http::StatusCode;
 
 use super::super::disks::{Disks, Snapshot, Volume, disk_key};
+use super::super::flow::FlowLog;
 use super::super::record::timestamp;
 use super::super::{ACCOUNT_ID, Account};
 use super::xml::{self, Xml};
@@ -17,18 +20,18 @@ pub(in super::super) fn answer(
     form: &Form,
     request_id: &str,
 ) -> Result<String, Refusal> {
-    let disks = account.state().disks();
-    let call = Call { account, disks: &disks, region, form };
+    let (disks, flow_logs) = (account.state().disks(), account.state().flow_logs());
+    let call = Call { account, disks: &disks, flow_logs: &flow_logs, region, form };
     let write: Box<dyn Fn(&mut Xml) + '_> = match operation {
         "DescribeRegions" => call.regions(),
         "DescribeFlowLogs" => call.flow_logs()?,
         "DescribeSnapshots" => call.snapshots()?,
         "DescribeSnapshotAttribute" => call.snapshot_attribute()?,
         "DescribeVolumes" => call.volumes()?,
-        _ => {
+        other => call.inventory(other).ok_or_else(|| {
             let message = format!("The action {operation} is not valid for this web service.");
-            return Err(Refusal::new(StatusCode::BAD_REQUEST, "InvalidAction", message));
-        }
+            Refusal::new(StatusCode::BAD_REQUEST, "InvalidAction", message)
+        })?,
     };
     if form.flag("DryRun") == Some(true) {
         let message = "Request would have succeeded, but DryRun flag is set.";
@@ -50,6 +53,7 @@ fn invalid(code: &str, message: impl Into<String>) -> Refusal {
 struct Call<'a> {
     account: &'a Account,
     disks: &'a Disks,
+    flow_logs: &'a [FlowLog],
     region: &'a str,
     form: &'a Form,
 }
@@ -80,7 +84,7 @@ impl<'a> Call<'a> {
 
     fn flow_logs(&self) -> Result<Written<'a>, Refusal> {
         let asked = self.form.list("FlowLogId");
-        let logs: Vec<_> = self.account.state().flow_logs.iter().filter(|log| log.region == self.region).collect();
+        let logs: Vec<_> = self.flow_logs.iter().filter(|log| log.region == self.region).collect();
         if let Some(unknown) = asked.iter().find(|id| logs.iter().all(|log| log.id != **id)) {
             return Err(invalid("InvalidFlowLogId.NotFound", format!("The flow log ID '{unknown}' does not exist")));
         }
@@ -89,7 +93,7 @@ impl<'a> Call<'a> {
             filters.iter().all(|(name, values)| match *name {
                 "resource-id" => values.contains(&log.resource.as_str()),
                 "flow-log-id" => values.contains(&log.id.as_str()),
-                "log-destination-type" => values.contains(&"s3"),
+                "log-destination-type" => values.contains(&log.destination_type()),
                 _ => true,
             })
         });
@@ -104,8 +108,11 @@ impl<'a> Call<'a> {
                         xml.text("flowLogStatus", "ACTIVE");
                         xml.text("resourceId", &log.resource);
                         xml.text("trafficType", "ALL");
-                        xml.text("logDestinationType", "s3");
+                        xml.text("logDestinationType", log.destination_type());
                         xml.text("logDestination", &log.destination());
+                        if let Some(group) = log.group() {
+                            xml.text("logGroupName", group);
+                        }
                         xml.text("logFormat", &log.format());
                         xml.value("maxAggregationInterval", log.aggregation);
                         xml.element("destinationOptions", |xml| {
@@ -125,6 +132,7 @@ impl<'a> Call<'a> {
         let asked = self.form.list("SnapshotId");
         let mut owners = self.form.list("Owner");
         owners.extend(self.form.list("OwnerId"));
+        let shared_with_us = !self.form.list("RestorableBy").is_empty();
         let ours = owners.is_empty() || owners.iter().any(|owner| *owner == "self" || *owner == ACCOUNT_ID);
         let here: Vec<&Snapshot> = self.disks.snapshots.iter().filter(|snapshot| snapshot.region == self.region).collect();
         if let Some(unknown) = asked.iter().find(|id| here.iter().all(|snapshot| snapshot.id != **id)) {
@@ -132,10 +140,14 @@ impl<'a> Call<'a> {
         }
         let shown = here.into_iter().filter(|snapshot| ours && (asked.is_empty() || asked.contains(&snapshot.id.as_str())));
         let (page, token) = self.page(shown.collect(), 5)?;
+        let region = self.region;
         Ok(Box::new(move |xml| {
             xml.element("snapshotSet", |xml| {
                 for snapshot in &page {
                     xml.element("item", |xml| write_snapshot(xml, snapshot));
+                }
+                if shared_with_us && token.is_none() {
+                    inventory::write_foreign_snapshot(xml, region);
                 }
             });
             next_token(xml, token.as_deref());
@@ -212,6 +224,7 @@ impl<'a> Call<'a> {
                 )
             })?,
         };
+        let limit = limit.min(self.account.objects().page_limit());
         let end = skip.saturating_add(limit);
         let token = (end < list.len()).then(|| format!("page-{end}"));
         Ok((list.into_iter().skip(skip).take(limit).collect(), token))

@@ -20,6 +20,7 @@ pub(super) fn look_up(state: &State, region: &str, request: &Value) -> Result<Va
             )
         })?,
     };
+    let limit = limit.min(state.objects.page_limit());
     let start = time(request, "StartTime").unwrap_or(DateTime::UNIX_EPOCH);
     let end = time(request, "EndTime").unwrap_or(state.scenario.end);
     if start > end {

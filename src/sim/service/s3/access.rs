@@ -91,6 +91,13 @@ impl Gate {
             )),
             Some(Effect::Expire) => Err(S3Error::with_message(S3ErrorCode::ExpiredToken, "The provided token has expired.")),
             Some(Effect::Throttle) => Err(S3Error::with_message(S3ErrorCode::SlowDown, "Please reduce your request rate.")),
+            Some(Effect::Refuse(status, code, message)) => {
+                let mut error = S3Error::with_message(S3ErrorCode::Custom(code.into()), message);
+                if let Ok(status) = http::StatusCode::from_u16(status) {
+                    error.set_status_code(status);
+                }
+                Err(error)
+            }
             _ => Ok(()),
         }
     }

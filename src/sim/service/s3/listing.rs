@@ -66,9 +66,14 @@ impl Spelling {
 }
 
 impl Storage {
+    /// The page size as asked for, and as S3 grants it.
+    fn limit(&self, asked: Option<i32>) -> S3Result<(i32, usize)> {
+        limit(asked).map(|(asked, granted)| (asked, granted.min(self.objects.page_limit())))
+    }
+
     pub(super) fn list_objects(&self, input: &ListObjectsInput) -> S3Result<ListObjectsOutput> {
         let spelling = Spelling::asked(input.encoding_type.as_ref());
-        let (asked, limit) = limit(input.max_keys)?;
+        let (asked, limit) = self.limit(input.max_keys)?;
         let prefix = input.prefix.as_deref().unwrap_or_default();
         let delimiter = input.delimiter.as_deref();
         let start = match input.marker.as_deref().filter(|marker| !marker.is_empty()) {
@@ -100,7 +105,7 @@ impl Storage {
 
     pub(super) fn list_objects_v2(&self, input: &ListObjectsV2Input) -> S3Result<ListObjectsV2Output> {
         let spelling = Spelling::asked(input.encoding_type.as_ref());
-        let (asked, limit) = limit(input.max_keys)?;
+        let (asked, limit) = self.limit(input.max_keys)?;
         let prefix = input.prefix.as_deref().unwrap_or_default();
         let resumed = input.continuation_token.as_deref().map(read_token).transpose()?;
         let start = match (&resumed, input.start_after.as_deref()) {
@@ -132,7 +137,7 @@ impl Storage {
 
     pub(super) fn list_object_versions(&self, input: &ListObjectVersionsInput) -> S3Result<ListObjectVersionsOutput> {
         let spelling = Spelling::asked(input.encoding_type.as_ref());
-        let (asked, limit) = limit(input.max_keys)?;
+        let (asked, limit) = self.limit(input.max_keys)?;
         let prefix = input.prefix.as_deref().unwrap_or_default();
         let delimiter = input.delimiter.as_deref();
         let key_marker = input.key_marker.as_deref().filter(|marker| !marker.is_empty());

@@ -1,0 +1,191 @@
+//! The event history: what CloudTrail itself remembers of 90 days, whatever became of the files in S3.
+
+use std::sync::Arc;
+
+use aws_sdk_cloudtrail::operation::lookup_events::LookupEventsOutput;
+use aws_sdk_cloudtrail::types::{LookupAttribute, LookupAttributeKey};
+use tokio::task::JoinSet;
+
+use crate::aws::{Call, Failure, FailureKind, Halt};
+use crate::case::event::GapReason;
+use crate::model::{Region, Timestamp, printable};
+
+use super::super::errand::{Errand, join_all};
+use super::super::keys::hours;
+use super::super::pages::every_page;
+use super::super::tally::RowKey;
+use super::NAME;
+use super::trails::{Standing, Trail};
+
+/// Events that decide what a trail, a log bucket, a flow log or a snapshot gives away. They are asked for in every region, always:
+/// the answer survives whatever was done to the files in S3.
+pub(crate) const DEFINING_EVENTS: [&str; 32] = [
+    // Trails.
+    "CreateTrail",
+    "DeleteTrail",
+    "UpdateTrail",
+    "StartLogging",
+    "StopLogging",
+    "PutEventSelectors",
+    "PutInsightSelectors",
+    // The buckets that hold the logs.
+    "DeleteBucket",
+    "DeleteBucketLifecycle",
+    "DeleteBucketPolicy",
+    "PutBucketAcl",
+    "PutBucketLifecycle",
+    "PutBucketPolicy",
+    "PutBucketPublicAccessBlock",
+    "PutBucketReplication",
+    "PutBucketVersioning",
+    // The keys that make them readable.
+    "DisableKey",
+    "ScheduleKeyDeletion",
+    // Flow logs.
+    "CreateFlowLogs",
+    "DeleteFlowLogs",
+    "DeleteLogGroup",
+    "DeleteLogStream",
+    "PutRetentionPolicy",
+    // Disks.
+    "CopySnapshot",
+    "CreateSnapshot",
+    "CreateSnapshots",
+    "DeleteSnapshot",
+    "DisableSnapshotBlockPublicAccess",
+    "ModifySnapshotAttribute",
+    "ResetSnapshotAttribute",
+    "SharedSnapshotCopyInitiated",
+    "SharedSnapshotVolumeCreated",
+];
+
+/// Most events of one answer.
+const PAGE: i32 = 50;
+/// How far back CloudTrail remembers.
+const REMEMBERED: i64 = 90 * 86_400;
+/// What lies around a switched-off trail is asked for too: the last deliveries before may have been lost with it.
+const AROUND_OUTAGE: i64 = 15 * 60;
+
+/// One question: all events of a stretch of time, or those with one attribute.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Series {
+    attribute: Option<(String, String)>,
+    start: Timestamp,
+    end: Timestamp,
+}
+
+/// Asks every region for the events that the scope and the state of the trails call for.
+pub(super) async fn look_up(errand: &Arc<Errand>, trails: &[(Trail, Standing)]) -> Result<(), Halt> {
+    let account = errand.caller().account;
+    if !errand.wants_account(account) {
+        let row = RowKey { source: NAME, account: Some(account), region: None };
+        let detail = "it tells of the asking account only, which was left out of scope";
+        return errand.gap(&row, "event history", GapReason::Skipped, Some(detail)).await;
+    }
+    let mut tasks = JoinSet::new();
+    for region in errand.regions.clone() {
+        let (errand, series) = (Arc::clone(errand), series_of(errand, trails, &region));
+        // No permit: a region's questions are paced, so most of the time they only wait.
+        tasks.spawn(async move { look_up_region(&errand, &region, series).await });
+    }
+    join_all(&mut tasks).await
+}
+
+/// The questions for one region: the defining events, the attributes asked for, and all events where S3 has none.
+fn series_of(errand: &Errand, trails: &[(Trail, Standing)], region: &Region) -> Vec<Series> {
+    let (scope, window) = (&errand.request.scope, errand.window());
+    let (start, end) = (window.start(), window.end());
+    let named = DEFINING_EVENTS.iter().map(|name| ("EventName".to_owned(), (*name).to_owned()));
+    let asked = scope.lookup_attributes.iter().filter_map(|text| text.split_once('='));
+    let asked = asked.map(|(key, value)| (key.to_owned(), value.to_owned()));
+    let mut series: Vec<Series> =
+        named.chain(asked).map(|attribute| Series { attribute: Some(attribute), start, end }).collect();
+    let here: Vec<&Standing> = trails.iter().filter(|(trail, _)| trail.records(region)).map(|(_, standing)| standing).collect();
+    let covered = here.iter().any(|standing| standing.logging && standing.outage.is_none());
+    let stretches: Vec<(Timestamp, Timestamp)> = if scope.lookup_events || here.is_empty() {
+        vec![(start, end)]
+    } else if covered {
+        Vec::new()
+    } else {
+        let around = |(from, to): (Timestamp, Timestamp)| {
+            (from.plus_seconds(-AROUND_OUTAGE).max(start), to.plus_seconds(AROUND_OUTAGE).min(end))
+        };
+        here.iter().filter_map(|standing| standing.outage).map(around).filter(|(from, to)| from < to).collect()
+    };
+    // Hour by hour, so that an interrupted run goes on at the hour where it stopped.
+    let slices = stretches.into_iter().flat_map(|(from, to)| hours(from, to));
+    series.extend(slices.map(|(start, end)| Series { attribute: None, start, end }));
+    series
+}
+
+async fn look_up_region(errand: &Errand, region: &Region, series: Vec<Series>) -> Result<(), Halt> {
+    let row = RowKey { source: NAME, account: Some(errand.caller().account), region: Some(region.clone()) };
+    let oldest = errand.now.plus_seconds(-REMEMBERED);
+    if errand.window().start() < oldest {
+        let detail = format!("CloudTrail remembers 90 days, so it was asked in vain for what lies before {oldest}");
+        errand.gap(&row, "older event history", GapReason::Empty, Some(&detail)).await?;
+    }
+    let (mut all, mut asked_for_all) = (0, false);
+    let questions = series.len();
+    for (number, series) in series.into_iter().enumerate() {
+        if errand.is_plan() && number > 0 {
+            // One question shows whether the permission is there.
+            errand.expect_requests(u64::try_from(questions - number).unwrap_or(u64::MAX));
+            break;
+        }
+        let mut events = 0;
+        if let Err(failure) = look_up_series(errand, region, &series, &mut events).await? {
+            let what = series.attribute.as_ref().map_or_else(
+                || format!("LookupEvents from {} to {}", series.start, series.end),
+                |(key, value)| format!("LookupEvents with {key} {}", printable(value)),
+            );
+            if matches!(failure.kind, FailureKind::Denied | FailureKind::NotEnabled) {
+                // The other questions would be refused as well.
+                return errand.failed(&row, "LookupEvents", &failure).await;
+            }
+            errand.failed(&row, &what, &failure).await?;
+        }
+        if series.attribute.is_none() {
+            asked_for_all = true;
+            all += events;
+        }
+    }
+    if asked_for_all && all == 0 {
+        let detail = "CloudTrail remembers no event of the region for the time asked about";
+        errand.gap(&row, "event history", GapReason::Empty, Some(detail)).await?;
+    }
+    Ok(())
+}
+
+async fn look_up_series(
+    errand: &Errand,
+    region: &Region,
+    series: &Series,
+    events: &mut usize,
+) -> Result<Result<(), Failure>, Halt> {
+    let client = errand.session().cloudtrail(region);
+    // Both ends are fixed before the first page, so that events that happen meanwhile shift nothing.
+    let mut call = Call::new(NAME, "cloudtrail", "LookupEvents", errand.caller().account, region)
+        .with("StartTime", series.start.to_string())
+        .with("EndTime", series.end.to_string())
+        .paced();
+    let mut attribute = None;
+    if let Some((key, value)) = &series.attribute {
+        call = call.with("LookupAttributes", format!("{key}={value}"));
+        let built = LookupAttribute::builder().attribute_key(LookupAttributeKey::from(key.as_str())).attribute_value(value);
+        attribute = Some(built.build().map_err(|_| Halt::TaskLost)?);
+    }
+    let time = |at: Timestamp| aws_smithy_types::DateTime::from_secs(at.instant().timestamp());
+    every_page(
+        errand,
+        &call,
+        |token, tap| {
+            let asked = client.lookup_events().start_time(time(series.start)).end_time(time(series.end)).max_results(PAGE);
+            let asked = asked.set_lookup_attributes(attribute.clone().map(|attribute| vec![attribute]));
+            asked.set_next_token(token).customize().interceptor(tap).send()
+        },
+        |output: &LookupEventsOutput| output.next_token(),
+        |output| *events += output.events().len(),
+    )
+    .await
+}

@@ -1,0 +1,73 @@
+//! Asks for every page of an answer, and never for ever.
+
+use std::collections::HashSet;
+use std::future::Future;
+
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+
+use crate::aws::{Call, ExchangeTap, Failure, FailureKind, Halt};
+use crate::model::Sha256Hash;
+
+use super::errand::Errand;
+use super::tally::RowKey;
+
+/// Asks for page after page until an answer names no further one, and shows each to `take`.
+///
+/// A page may be empty and still name another. A continuation token that comes twice would go on for ever: it ends the answer as
+/// a failure.
+pub(crate) async fn every_page<O, E, F>(
+    errand: &Errand,
+    call: &Call,
+    send: impl Fn(Option<String>, ExchangeTap) -> F,
+    next: impl Fn(&O) -> Option<&str>,
+    mut take: impl FnMut(&O),
+) -> Result<Result<(), Failure>, Halt>
+where
+    F: Future<Output = Result<O, SdkError<E, HttpResponse>>>,
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+{
+    let next = |output: &O| next(output).filter(|token| !token.is_empty()).map(str::to_owned);
+    let (mut token, mut page, mut seen) = (None::<String>, 1, HashSet::new());
+    loop {
+        let answer = errand.recorder.call(call, page, |output| next(output).is_none(), |tap| send(token.clone(), tap)).await?;
+        let output = match answer {
+            Ok(output) => output,
+            Err(failure) => return Ok(Err(failure)),
+        };
+        take(&output);
+        let Some(following) = next(&output) else { return Ok(Ok(())) };
+        if !seen.insert(Sha256Hash::of(following.as_bytes())) {
+            return Ok(Err(repeated_token()));
+        }
+        (token, page) = (Some(following), page + 1);
+    }
+}
+
+/// The same, with a gap where the answer did not come whole. Says whether it did.
+pub(crate) async fn every_page_or_gap<O, E, F>(
+    errand: &Errand,
+    row: &RowKey,
+    call: &Call,
+    send: impl Fn(Option<String>, ExchangeTap) -> F,
+    next: impl Fn(&O) -> Option<&str>,
+    take: impl FnMut(&O),
+) -> Result<bool, Halt>
+where
+    F: Future<Output = Result<O, SdkError<E, HttpResponse>>>,
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+{
+    match every_page(errand, call, send, next, take).await? {
+        Ok(()) => Ok(true),
+        Err(failure) => {
+            errand.failed(row, call.operation, &failure).await?;
+            Ok(false)
+        }
+    }
+}
+
+/// What a server does that would keep a client paging for ever.
+pub(crate) fn repeated_token() -> Failure {
+    Failure::found(FailureKind::Other, "the answer repeats itself: the same continuation token came twice")
+}

@@ -1,0 +1,122 @@
+use super::*;
+use crate::sim::FlowDestination;
+
+const GROUP: &str = "example/flows";
+
+/// A group with a record a minute, and what the records are.
+fn with_group(stage: &Stage) -> Vec<String> {
+    let scenario = stage.account.scenario().clone();
+    let mut messages = Vec::new();
+    let records = (-30..360).map(|minute| {
+        let at = scenario.start() + chrono::Duration::minutes(minute);
+        let status = match minute {
+            100 => "SKIPDATA",
+            200 | 201 => "NODATA",
+            _ => "OK",
+        };
+        let start = at.timestamp();
+        let message = format!(
+            "2 {ACCOUNT_ID} eni-0aa11bb22cc33dd44 192.0.2.10 198.51.100.7 443 50123 6 1 40 {start} {} ACCEPT {status}",
+            start + 59
+        );
+        messages.push(message.clone());
+        (at, "eni-0aa11bb22cc33dd44-all".to_owned(), message)
+    });
+    stage.account.add_log_group("us-east-1", GROUP, records.collect::<Vec<_>>());
+    stage.account.add_flow_log("us-east-1", FlowDestination::LogGroup(GROUP.to_owned()));
+    messages
+}
+
+fn flow_logs_only(stage: &Stage) -> Request {
+    let mut request = stage.request();
+    request.scope.sources = vec!["flow-logs".to_owned()];
+    request
+}
+
+fn stored_messages(stage: &Stage) -> Vec<String> {
+    let mut messages = Vec::new();
+    for artifact in stage.artifacts() {
+        if let Origin::ApiResponse(origin) = &artifact.source
+            && origin.operation == "FilterLogEvents"
+            && origin.status == 200
+        {
+            let page: serde_json::Value = serde_json::from_slice(&stored_bytes(&stage.case(), artifact.path.as_str())).unwrap();
+            let events = page["events"].as_array().unwrap();
+            messages.extend(events.iter().map(|event| event["message"].as_str().unwrap().to_owned()));
+        }
+    }
+    messages
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn records_in_cloudwatch_logs_come_whole_through_empty_pages_and_from_ten_minutes_before_the_window() {
+    let stage = Stage::new();
+    let messages = with_group(&stage);
+    let outcome = stage.collect(&flow_logs_only(&stage)).await;
+    assert!(outcome.complete, "{:#?}", outcome.gaps);
+    assert_eq!(stored_messages(&stage), messages[20..], "each once, in order of time");
+    let pages = stage.artifacts().into_iter().filter(|artifact| artifact.path.as_str().contains("/FilterLogEvents/"));
+    assert!(pages.count() >= 14, "empty pages are kept too");
+    let told: Vec<_> = outcome.notices.iter().filter(|notice| notice.text.contains(GROUP)).collect();
+    assert!(told.len() == 1 && told[0].text.contains("1 SKIPDATA") && told[0].text.contains("2 NODATA"), "{told:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_interrupted_log_group_goes_on_at_the_hour_where_it_stopped() {
+    let stage = Stage::new();
+    let messages = with_group(&stage);
+    stage.server.faults().add(Fault::refuse("logs:FilterLogEvents", 400, "ExpiredTokenException", "expired").after(7));
+    stage.server.faults().add(Fault::refuse("sts:GetCallerIdentity", 403, "ExpiredToken", "expired").after(2));
+    let stopped = stage.try_collect(&flow_logs_only(&stage)).await.unwrap_err();
+    assert!(matches!(stopped, AcquireError::Halted(Halt::Credentials(_))), "{stopped:?}");
+    let before = stored_messages(&stage);
+    assert!(!before.is_empty() && messages[20..].starts_with(&before));
+    stage.server.faults().clear();
+    let outcome = stage.collect(&flow_logs_only(&stage)).await;
+    assert!(outcome.complete, "{:#?}", outcome.gaps);
+    let stored: BTreeSet<String> = stored_messages(&stage).into_iter().collect();
+    assert_eq!(stored, messages[20..].iter().cloned().collect());
+    assert!(stored_messages(&stage).len() < messages.len() + 60, "hours that were whole are not asked for again");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_group_that_is_gone_and_a_firehose_stream_are_gaps_that_say_where_the_records_went() {
+    let stage = Stage::new();
+    stage.account.add_flow_log("us-east-1", FlowDestination::LogGroup("example/gone".to_owned()));
+    stage.account.add_flow_log("eu-central-1", FlowDestination::Firehose("example-stream".to_owned()));
+    let outcome = stage.collect(&flow_logs_only(&stage)).await;
+    let failed: Vec<_> = outcome.gaps.iter().filter(|gap| gap.reason == GapReason::Failed).collect();
+    assert_eq!(failed.len(), 2, "{failed:#?}");
+    assert!(failed.iter().any(|gap| gap.what.contains("example/gone")));
+    assert!(failed.iter().any(|gap| gap.detail.as_ref().unwrap().contains("deliverystream/example-stream")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn skipped_and_empty_intervals_of_files_are_counted_and_told() {
+    let stage = Stage::new();
+    let outcome = stage.collect(&flow_logs_only(&stage)).await;
+    let text = |region: &str| {
+        let mut told = outcome.notices.iter().filter(|notice| notice.region == Some(region.parse().unwrap()));
+        told.next().unwrap().text.clone()
+    };
+    // One file of 24 has one line of either; 72 files in one region, 36 in the other, but for the last ones still to be delivered.
+    assert!(text("us-east-1").contains("3 NODATA") && text("us-east-1").contains("SKIPDATA"), "{}", text("us-east-1"));
+    assert!(!text("us-east-1").contains("not searched"), "{}", text("us-east-1"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn networks_interfaces_and_instances_are_kept_raw() {
+    let stage = Stage::new();
+    stage.collect(&flow_logs_only(&stage)).await;
+    let answers = stage.answers();
+    for operation in [
+        "DescribeVpcs",
+        "DescribeSubnets",
+        "DescribeNetworkInterfaces",
+        "DescribeInstances",
+        "DescribeSecurityGroups",
+        "DescribeNetworkAcls",
+    ] {
+        assert_eq!(answers.iter().filter(|answer| answer.contains(operation)).count(), 2, "{operation}: one a region");
+    }
+}

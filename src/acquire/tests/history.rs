@@ -1,0 +1,134 @@
+use super::*;
+
+/// Every `LookupEvents` in the case: region, attribute, start, end, page.
+fn looked_up(stage: &Stage) -> Vec<(String, Option<String>, String, String, u32)> {
+    let artifacts = stage.artifacts().into_iter().filter_map(|artifact| match artifact.source {
+        Origin::ApiResponse(origin) if origin.operation == "LookupEvents" => {
+            let parameter = |name: &str| origin.parameters.get(name).cloned();
+            Some((
+                origin.region.to_string(),
+                parameter("LookupAttributes"),
+                parameter("StartTime").unwrap(),
+                parameter("EndTime").unwrap(),
+                origin.page,
+            ))
+        }
+        _ => None,
+    });
+    artifacts.collect()
+}
+
+fn only_cloudtrail(stage: &Stage) -> Request {
+    let mut request = stage.request();
+    request.scope.sources = vec!["cloudtrail".to_owned()];
+    request
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn trail_defining_events_are_asked_for_in_every_region_and_nothing_else_where_a_trail_records() {
+    let stage = Stage::new();
+    stage.collect(&only_cloudtrail(&stage)).await;
+    let asked = looked_up(&stage);
+    for region in ["us-east-1", "eu-central-1"] {
+        let names: BTreeSet<&str> = asked
+            .iter()
+            .filter(|(here, ..)| here == region)
+            .map(|(_, attribute, ..)| attribute.as_deref().unwrap().strip_prefix("EventName=").unwrap())
+            .collect();
+        for name in ["StopLogging", "DeleteTrail", "PutEventSelectors", "DeleteFlowLogs", "ModifySnapshotAttribute"] {
+            assert!(names.contains(name), "{region} {name}");
+        }
+    }
+    assert_eq!(asked.len(), 2 * super::super::cloudtrail::DEFINING_EVENTS.len());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_trail_all_events_are_asked_for_hour_by_hour_and_page_by_page() {
+    let stage = Stage::of(&Scenario { events_per_hour: 120, ..Scenario::quiet("2026-03-02T06:00:00Z".parse().unwrap()) });
+    stage.account.delete_trail();
+    let outcome = stage.collect(&only_cloudtrail(&stage)).await;
+    assert!(gaps(&outcome, GapReason::NotEnabled).contains(&"trails"));
+    let all: Vec<_> = looked_up(&stage).into_iter().filter(|(_, attribute, ..)| attribute.is_none()).collect();
+    let hours: BTreeSet<&str> =
+        all.iter().filter(|(region, ..)| region == "us-east-1").map(|(_, _, start, ..)| &**start).collect();
+    assert_eq!(hours.len(), 7, "six hours, and the last second: {hours:?}");
+    assert!(all.iter().any(|(.., page)| *page >= 2), "an hour with more than fifty events has further pages");
+    let mut ids = Vec::new();
+    for artifact in stage.artifacts() {
+        if let Origin::ApiResponse(origin) = &artifact.source
+            && origin.operation == "LookupEvents"
+            && !origin.parameters.contains_key("LookupAttributes")
+        {
+            let answer: serde_json::Value =
+                serde_json::from_slice(&stored_bytes(&stage.case(), artifact.path.as_str())).unwrap();
+            ids.extend(answer["Events"].as_array().unwrap().iter().map(|event| event["EventId"].as_str().unwrap().to_owned()));
+        }
+    }
+    let distinct: BTreeSet<&String> = ids.iter().collect();
+    assert!(distinct.len() > 600 && distinct.len() == ids.len(), "{} of {}", distinct.len(), ids.len());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_hours_in_which_a_trail_was_off_are_asked_for() {
+    let stage = Stage::of(&Scenario::incident("2026-03-02T06:00:00Z".parse().unwrap()));
+    stage.collect(&only_cloudtrail(&stage)).await;
+    let all: Vec<_> = looked_up(&stage).into_iter().filter(|(_, attribute, ..)| attribute.is_none()).collect();
+    let starts: BTreeSet<Timestamp> = all.iter().map(|(_, _, start, ..)| start.parse().unwrap()).collect();
+    let (first, last) = (*starts.first().unwrap(), *starts.last().unwrap());
+    // Stopped at 23:23:48, started again at 01:41:21.
+    assert_eq!(first, "2026-03-01T23:08:48Z".parse().unwrap());
+    assert!(last <= "2026-03-02T01:56:21Z".parse().unwrap(), "{last}");
+    let regions: BTreeSet<&str> = all.iter().map(|(region, ..)| &**region).collect();
+    assert_eq!(regions.len(), 3, "a trail of all regions was off in all of them");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn everything_can_be_asked_for_and_so_can_any_attribute() {
+    let stage = Stage::new();
+    let mut request = only_cloudtrail(&stage);
+    request.scope.lookup_events = true;
+    request.scope.lookup_attributes = vec!["EventSource=ec2.amazonaws.com".to_owned()];
+    stage.collect(&request).await;
+    let asked = looked_up(&stage);
+    assert!(asked.iter().any(|(_, attribute, ..)| attribute.as_deref() == Some("EventSource=ec2.amazonaws.com")));
+    assert_eq!(asked.iter().filter(|(region, attribute, ..)| region == "us-east-1" && attribute.is_none()).count(), 7);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn refused_event_history_is_one_gap_a_region() {
+    let stage = Stage::new();
+    stage.server.faults().add(Fault::deny("cloudtrail:LookupEvents").in_region("eu-central-1"));
+    let outcome = stage.collect(&only_cloudtrail(&stage)).await;
+    assert_eq!(gaps(&outcome, GapReason::Denied), ["LookupEvents"]);
+    let refused = stage.server.requests();
+    let refused = refused.iter().filter(|request| request.operation == "LookupEvents" && request.status == 400);
+    assert_eq!(refused.count(), 1, "the other questions would have been refused as well");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_history_is_asked_at_the_pace_that_aws_grants_and_other_questions_are_not_held_up() {
+    let stage = Stage::new();
+    let credentials = stage.server.credentials();
+    let key =
+        AccessKey { id: credentials.access_key_id.clone(), secret: credentials.secret_access_key.clone(), session_token: None };
+    let connection = Connection {
+        endpoint_url: Some(stage.server.endpoint()),
+        region: Some("us-east-1".parse().unwrap()),
+        access_key: Some(key),
+        pace: Some(Duration::from_millis(40)),
+        ..Connection::default()
+    };
+    let (session, request) = (Session::connect(&connection).await.unwrap(), only_cloudtrail(&stage));
+    let case = stage.open(&request);
+    let (_switch, stop) = Stop::pair();
+    let begun = std::time::Instant::now();
+    let outcome = collect(&session, case, &request, &context(), Arc::new(Silent), stop).await.unwrap();
+    assert!(outcome.complete);
+    let questions = u32::try_from(super::super::cloudtrail::DEFINING_EVENTS.len()).unwrap();
+    assert!(begun.elapsed() >= Duration::from_millis(40) * (questions - 1), "{:?}", begun.elapsed());
+    // What is in the case already needs no turn.
+    let begun = std::time::Instant::now();
+    let (_switch, stop) = Stop::pair();
+    collect(&session, stage.open(&request), &request, &context(), Arc::new(Silent), stop).await.unwrap();
+    assert!(begun.elapsed() < Duration::from_millis(40) * (questions - 1), "{:?}", begun.elapsed());
+}

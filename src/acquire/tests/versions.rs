@@ -1,0 +1,102 @@
+use super::*;
+use crate::sim::Upload;
+
+fn log_keys(stage: &Stage) -> Vec<String> {
+    stage.account.objects().keys(TRAIL_BUCKET, &format!("AWSLogs/{ACCOUNT_ID}/CloudTrail/us-east-1/2026/03/02/"))
+}
+
+fn version_path(key: &str, id: &str) -> String {
+    PayloadPath::for_version(&S3Location::new(TRAIL_BUCKET, key), id).to_string()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_overwritten_log_is_recovered_beside_what_replaced_it() {
+    let stage = Stage::new();
+    let (objects, key) = (stage.account.objects(), log_keys(&stage).remove(3));
+    let genuine = objects.get(TRAIL_BUCKET, &key).unwrap();
+    let forged = gzipped(b"{\"Records\":[]}");
+    objects.put_new_version(TRAIL_BUCKET, &key, Upload::like(&genuine, forged.clone())).unwrap();
+    let planned = plan(&stage.session().await, &stage.request()).await.unwrap();
+    let outcome = stage.collect(&stage.request()).await;
+    assert!(outcome.complete, "{:#?}", outcome.gaps);
+    assert_eq!((planned.totals.found, planned.totals.found_bytes), (outcome.totals.stored, outcome.totals.stored_bytes));
+    assert_eq!(stored_bytes(&stage.case(), path_of(&key).as_str()), forged);
+    assert_eq!(stored_bytes(&stage.case(), &version_path(&key, &genuine.version_id)), genuine.body);
+    let recovered = stage.artifacts().into_iter().filter_map(|artifact| match artifact.source {
+        Origin::S3Object(origin) if artifact.path.as_str().starts_with("data/s3-versions/") => Some(origin),
+        _ => None,
+    });
+    let recovered: Vec<_> = recovered.collect();
+    assert_eq!(recovered.len(), 1);
+    assert_eq!((recovered[0].key.as_str(), recovered[0].version_id.as_deref()), (&*key, Some(&*genuine.version_id)));
+    assert!(stage.answers().iter().any(|answer| answer.contains("ListObjectVersions")), "the listing itself is kept");
+    let again = stage.collect(&stage.request()).await;
+    assert_eq!((again.totals.stored, again.totals.already_stored), (0, outcome.totals.stored));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn deleted_logs_and_digests_are_recovered_and_told_of() {
+    let stage = Stage::new();
+    let (objects, log, digest) = (stage.account.objects(), log_keys(&stage).remove(3), digest_keys(&stage).remove(4));
+    let (log_before, digest_before) = (objects.get(TRAIL_BUCKET, &log).unwrap(), objects.get(TRAIL_BUCKET, &digest).unwrap());
+    assert!(objects.delete(TRAIL_BUCKET, &log) && objects.delete(TRAIL_BUCKET, &digest));
+    let outcome = stage.collect(&stage.request()).await;
+    assert_eq!(stored_bytes(&stage.case(), &version_path(&log, &log_before.version_id)), log_before.body);
+    assert_eq!(stored_bytes(&stage.case(), &version_path(&digest, &digest_before.version_id)), digest_before.body);
+    let told: Vec<_> =
+        gaps(&outcome, GapReason::Empty).into_iter().filter(|what| what.starts_with("current versions of 1")).collect();
+    assert_eq!(told.len(), 2, "{:#?}", outcome.gaps);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deleted_log_without_any_version_left_makes_the_collection_incomplete() {
+    let stage = Stage::new();
+    let (objects, key) = (stage.account.objects(), log_keys(&stage).remove(3));
+    assert!(objects.erase(TRAIL_BUCKET, &key));
+    objects.put_new_version(TRAIL_BUCKET, &key, Upload::new("x")).unwrap();
+    assert!(objects.change(TRAIL_BUCKET, &key, |object| object.delete_marker = true));
+    let outcome = stage.collect(&stage.request()).await;
+    let lost = outcome.gaps.iter().find(|gap| gap.reason == GapReason::Failed && gap.what.starts_with("1 deleted")).unwrap();
+    assert!(lost.detail.as_ref().unwrap().contains(&key), "{lost:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn versions_that_may_not_be_listed_are_a_gap() {
+    let stage = Stage::new();
+    stage.server.faults().add(Fault::deny("s3:ListObjectVersions").on(TRAIL_BUCKET));
+    let outcome = stage.collect(&stage.request()).await;
+    let denied = gaps(&outcome, GapReason::Denied);
+    assert!(!denied.is_empty() && denied.iter().all(|what| what.starts_with("earlier versions of ")), "{denied:#?}");
+    assert!(outcome.totals.stored == outcome.totals.found);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bucket_without_versions_is_not_asked_for_them() {
+    let stage = Stage::new();
+    stage.collect(&stage.request()).await;
+    let asked = stage.server.requests();
+    let asked: BTreeSet<&str> =
+        asked.iter().filter(|request| request.operation == "ListObjectVersions").map(|request| &*request.target).collect();
+    assert_eq!(asked.into_iter().collect::<Vec<_>>(), [TRAIL_BUCKET]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_versions_of_many_keys_come_page_by_page_and_none_is_lost_or_doubled() {
+    let stage = Stage::new();
+    let objects = stage.account.objects();
+    for number in 0..600 {
+        let name = format!("{ACCOUNT_ID}_CloudTrail_us-east-1_20260302T0305Z_{number:016}.json.gz");
+        let key = format!("AWSLogs/{ACCOUNT_ID}/CloudTrail/us-east-1/2026/03/02/{name}");
+        for version in 0..3 {
+            let body = gzipped(format!("{{\"Records\":[{number}, {version}]}}").as_bytes());
+            objects.put_new_version(TRAIL_BUCKET, &key, Upload::new(body)).unwrap();
+        }
+    }
+    let mut request = stage.request();
+    request.scope.sources = vec!["cloudtrail".to_owned()];
+    let outcome = stage.collect(&request).await;
+    assert!(outcome.complete, "{:#?}", outcome.gaps);
+    let versions = stage.objects().into_keys().filter(|path| path.starts_with("data/s3-versions/")).count();
+    assert_eq!(versions, 1200);
+    assert_eq!(outcome.totals.stored, outcome.totals.found);
+}

@@ -1,0 +1,151 @@
+//! Earlier versions of objects, and the marks that deletions leave: what was overwritten or deleted is still there.
+
+use std::sync::Arc;
+
+use tokio::task::JoinSet;
+
+use crate::aws::{Failure, FailureKind, Halt, ListedVersion, Wanted, list_versions_page};
+use crate::case::event::{GapReason, Listing};
+use crate::model::{S3Location, printable};
+
+use super::errand::{Errand, join_all};
+use super::sweep::Sweep;
+
+/// Names of deleted objects, as far as a gap names them.
+const NAMED: usize = 5;
+
+/// Chooses keys.
+pub(crate) type InScope = Arc<dyn Fn(&str) -> bool + Send + Sync>;
+
+/// Deleted objects of one kind.
+#[derive(Debug, Default)]
+struct Deleted {
+    count: u64,
+    names: Vec<String>,
+}
+
+impl Deleted {
+    fn add(&mut self, key: &str) {
+        self.count += 1;
+        if self.names.len() < NAMED {
+            self.names.push(printable(&key.chars().take(200).collect::<String>()));
+        }
+    }
+}
+
+/// What is known so far of the key that the listing has reached.
+#[derive(Debug)]
+struct Key {
+    name: String,
+    deleted: bool,
+    has_versions: bool,
+}
+
+/// Lists all versions below a prefix, and fetches those in scope that are not current.
+///
+/// The sweep is that of the current objects; what it stops before, its place and its words are the same.
+pub(crate) async fn sweep_versions(errand: &Arc<Errand>, sweep: &Sweep, in_scope: InScope) -> Result<(), Halt> {
+    let (mut listed, mut found, mut bytes, mut pages) = (0_u64, 0_u64, 0_u64, 0_u32);
+    let (mut recovered, mut lost) = (Deleted::default(), Deleted::default());
+    let mut current: Option<Key> = None;
+    let mut tasks = JoinSet::new();
+    let mut after: Option<(String, Option<String>)> = None;
+    let failure = loop {
+        let page = match list_versions_page(&errand.recorder, &sweep.query, pages + 1, after.as_ref()).await? {
+            Ok(page) => page,
+            Err(failure) => break Some(failure),
+        };
+        pages += 1;
+        let (mut wanted, mut size) = (Vec::new(), 0);
+        let mut beyond = false;
+        for version in page.versions {
+            if version.key.as_str() >= sweep.stop_before.as_str() {
+                beyond = true;
+                break;
+            }
+            listed += 1;
+            if !in_scope(&version.key) {
+                continue;
+            }
+            if current.as_ref().is_none_or(|key| key.name != version.key) {
+                settle(current.take(), &mut recovered, &mut lost);
+                current = Some(Key { name: version.key.clone(), deleted: false, has_versions: false });
+            }
+            if let Some(key) = &mut current {
+                key.deleted |= version.latest && version.size.is_none();
+                key.has_versions |= version.size.is_some();
+            }
+            if let (false, Some(bytes)) = (version.latest, version.size) {
+                size += bytes;
+                wanted.push(version);
+            }
+        }
+        let count = u64::try_from(wanted.len()).unwrap_or(u64::MAX);
+        found += count;
+        bytes += size;
+        errand.intake.found(&sweep.row, count, size).await?;
+        for version in wanted {
+            errand.want(&mut tasks, &sweep.query.region, wanted_version(sweep, version), None).await?;
+        }
+        match page.next {
+            None => break None,
+            Some(_) if beyond => break None,
+            next if next == after => {
+                break Some(Failure::found(FailureKind::Other, "the listing of versions repeats itself"));
+            }
+            next => after = next,
+        }
+    };
+    settle(current, &mut recovered, &mut lost);
+    join_all(&mut tasks).await?;
+    let place = format!("{} under s3://{}/{}", sweep.what, sweep.query.bucket, sweep.query.prefix);
+    if let Some(failure) = &failure {
+        errand.failed(&sweep.row, &format!("earlier versions of {place}"), failure).await?;
+    }
+    if recovered.count > 0 {
+        let what = format!("current versions of {} deleted {place}", recovered.count);
+        let detail = format!("they were deleted; their earlier versions were asked for: {}", recovered.names.join(", "));
+        errand.gap(&sweep.row, &what, GapReason::Empty, Some(&detail)).await?;
+    }
+    if lost.count > 0 {
+        let what = format!("{} deleted {place}", lost.count);
+        let detail = format!("only their delete markers are left, no version: {}", lost.names.join(", "));
+        errand.gap(&sweep.row, &what, GapReason::Failed, Some(&detail)).await?;
+    }
+    errand
+        .intake
+        .listing(Listing {
+            source: sweep.row.source.to_owned(),
+            account: sweep.row.account,
+            region: sweep.row.region.clone(),
+            bucket: sweep.query.bucket.clone(),
+            prefix: sweep.query.prefix.clone(),
+            start_after: sweep.query.start_after.clone(),
+            listed,
+            in_scope: found,
+            bytes,
+            pages,
+            rule: format!("noncurrent versions, where the key is in scope; {}", sweep.rule),
+        })
+        .await
+}
+
+fn settle(key: Option<Key>, recovered: &mut Deleted, lost: &mut Deleted) {
+    if let Some(key) = key.filter(|key| key.deleted) {
+        if key.has_versions { recovered.add(&key.name) } else { lost.add(&key.name) }
+    }
+}
+
+fn wanted_version(sweep: &Sweep, version: ListedVersion) -> Wanted {
+    Wanted {
+        source: sweep.row.source,
+        account: sweep.row.account,
+        region: sweep.row.region.clone(),
+        location: S3Location::new(sweep.query.bucket.clone(), version.key),
+        size: version.size,
+        etag: version.etag,
+        version: Some(version.version_id),
+        read_back: false,
+        optional: false,
+    }
+}

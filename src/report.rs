@@ -1,0 +1,15 @@
+//! The report and the forms that people read: one self-contained HTML page, derived from a case and its verification.
+//!
+//! It needs no script and no network, and prints well. Text enters the page through one type that escapes it, so nothing in the
+//! evidence can become markup.
+
+mod coverage;
+mod facts;
+mod forms;
+mod markup;
+mod page;
+mod sections;
+mod words;
+
+pub use facts::{Facts, PackageFacts, read_facts};
+pub use page::{Made, report_page};

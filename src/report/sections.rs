@@ -1,0 +1,370 @@
+//! The parts of the report, one function each.
+
+use crate::case::event::{ClockOffset, Tool};
+use crate::cloudtrail::coverage::HourStatus;
+use crate::model::{Finding, Severity};
+use crate::verify::Report;
+
+use super::coverage;
+use super::facts::Facts;
+use super::markup::Markup;
+use super::words;
+
+/// Findings of one kind that are shown; the rest is counted.
+const SHOWN: usize = 40;
+/// Gaps that are shown; the rest is counted.
+const GAPS_SHOWN: usize = 300;
+
+pub(super) fn or_all<T: ToString>(list: &[T], all: &str) -> String {
+    if list.is_empty() { all.to_owned() } else { list.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ") }
+}
+
+pub(super) fn tool_text(tool: &Tool) -> String {
+    let hash = tool.sha256.map(|sha256| format!(", program file SHA-256 {sha256}")).unwrap_or_default();
+    format!("{} {}{hash}", tool.name, tool.version)
+}
+
+pub(super) fn clock_text(clock: Option<ClockOffset>) -> String {
+    clock.map_or_else(
+        || "not measured".to_owned(),
+        |clock| {
+            format!(
+                "AWS's clock minus this machine's: {} ms, uncertain by ± {} ms ({} answers compared)",
+                clock.offset_milliseconds, clock.uncertainty_milliseconds, clock.samples
+            )
+        },
+    )
+}
+
+fn count(findings: &[Finding], severity: Severity) -> usize {
+    findings.iter().filter(|finding| finding.severity == severity).count()
+}
+
+pub(super) fn summary(page: &mut Markup, facts: &Facts, report: &Report) {
+    let hours = |wanted: fn(HourStatus) -> bool| -> u64 {
+        let rows = report.cloudtrail.iter().flat_map(|trail| &trail.hours);
+        rows.filter(|(status, _)| wanted(**status)).map(|(_, count)| count).sum()
+    };
+    let artifacts = &report.artifacts;
+    let holes = facts.summary.gaps.iter().filter(|gap| gap.reason.is_incompleteness()).count();
+    page.list(&[
+        format!(
+            "{} of {} stored files ({} bytes) are byte for byte as they were acquired.",
+            artifacts.valid, artifacts.total, artifacts.bytes
+        ),
+        format!(
+            "The ledger has {} entries; its chain of hashes {}.",
+            report.ledger.entries,
+            if report.ledger.valid { "is unbroken" } else { "IS BROKEN" }
+        ),
+        format!(
+            "CloudTrail: {} of {} hours (counted for each trail, account and region) are proven by signatures that AWS made.",
+            hours(|status| status == HourStatus::Verified),
+            hours(|_| true)
+        ),
+        format!("{holes} things that were asked for could not be had; each is named in part 9."),
+        format!(
+            "{} findings of change, removal or forgery; {} of missing proof; {} to know.",
+            count(&report.findings, Severity::Failure),
+            count(&report.findings, Severity::Gap),
+            count(&report.findings, Severity::Notice)
+        ),
+        match facts.seals.last() {
+            Some((_, seal)) => format!("Sealed {} by {} ({}).", seal.sealed_at, seal.signer.principal, seal.signer.fingerprint),
+            None => "Not sealed yet: nobody has signed for this case, and this report is provisional.".to_owned(),
+        },
+    ]);
+}
+
+pub(super) fn case_and_scope(page: &mut Markup, facts: &Facts, _report: &Report) {
+    let identity = &facts.identity;
+    let scope = &identity.scope;
+    page.fields(&[
+        ("Case number", identity.case_number.clone()),
+        ("Evidence number", identity.evidence_number.clone()),
+        ("Examiner", identity.examiner.clone()),
+        ("Organization", identity.organization.clone()),
+        ("Authority", identity.authority.clone()),
+        ("Description", identity.description.clone()),
+        ("Notes", identity.notes.clone()),
+        ("Case opened", identity.opened_at.to_string()),
+        ("Window asked for (UTC)", identity.window.to_string()),
+        ("Sources", or_all(&scope.sources, "all")),
+        ("Regions", or_all(&scope.regions, "all that are enabled")),
+        ("Accounts", or_all(&scope.accounts, "the account of the credentials, and what its trails hold")),
+        ("One trail only", scope.trail_arn.as_ref().map_or_else(|| "no".to_owned(), ToString::to_string)),
+        (
+            "Bucket and prefix given by hand",
+            match (&scope.bucket, &scope.prefix) {
+                (None, None) => "no".to_owned(),
+                (bucket, prefix) => format!("s3://{}/{}", bucket.as_deref().unwrap_or("?"), prefix.as_deref().unwrap_or("")),
+            },
+        ),
+        ("SHA-256 of custody/case.toml", facts.case_toml_sha256.map(|sha256| sha256.to_string()).unwrap_or_default()),
+    ]);
+}
+
+pub(super) fn method(page: &mut Markup, facts: &Facts, _report: &Report) {
+    page.paragraph(
+        "Evidence was requested from AWS through its own interfaces, with requests that only read. Every object was stored byte for \
+         byte as AWS served it, every answer of an interface as its raw body. Each file was hashed with SHA-256 while it was being \
+         received, written once, never replaced, and recorded in the ledger only after it was safely on disk. What could not be had \
+         was recorded with the reason.",
+    );
+    page.paragraph(
+        "Changes at the source: requests that read leave traces of their own in the account's logs (CloudTrail and access logs \
+         record them). Nothing else in the account is changed.",
+    );
+    page.raw("<h3>Requests whose answers are in the case</h3>\n");
+    let mut operations: Vec<String> =
+        facts.operations.iter().map(|(operation, count)| format!("{operation} – {count} answers stored")).collect();
+    operations.extend(facts.buckets.iter().map(|bucket| format!("s3:GetObject – objects of the bucket {bucket}")));
+    page.raw("<ul class=\"many\">\n");
+    for operation in operations {
+        page.within("<li>", operation, "</li>\n");
+    }
+    page.raw("</ul>\n");
+    page.raw("<h3>Comparison with hashes that AWS holds for its objects</h3>\n");
+    let meaning = |word: &str| match word {
+        "match" => "AWS's own hash of the object equals that of the copy",
+        "mismatch" => "AWS's own hash differs",
+        "not-comparable" => "AWS holds a hash, but not one over the whole object's bytes",
+        _ => "AWS named no hash for the object",
+    };
+    let rows: Vec<Vec<String>> = facts
+        .agreement
+        .iter()
+        .map(|(word, count)| vec![(*word).to_owned(), count.to_string(), meaning(word).to_owned()])
+        .collect();
+    page.table("plain", &["Result", "Objects", "Meaning"], &rows);
+}
+
+pub(super) fn who(page: &mut Markup, facts: &Facts, _report: &Report) {
+    for run in &facts.runs {
+        let started = &run.started;
+        page.within("<h3>Run ", started.run, "</h3>\n").fields(&[
+            ("Began", run.at.to_string()),
+            ("Ended", run.finished.as_ref().map_or_else(|| "did not come to its end".to_owned(), |(at, _)| at.to_string())),
+            ("AWS principal", started.caller.arn.clone()),
+            ("AWS account of the credentials", started.caller.account.to_string()),
+            (
+                "Access key (id, never the secret)",
+                started.caller.access_key_id.clone().unwrap_or_else(|| "not known".to_owned()),
+            ),
+            ("Workstation", format!("{} ({})", started.host, started.system)),
+            ("Operating system user", started.os_user.clone()),
+            ("Program", tool_text(&started.tool)),
+            ("Command line, secrets removed", started.command_line.join(" ")),
+            ("Endpoint", started.endpoint_url.clone().unwrap_or_else(|| "AWS's own".to_owned())),
+            ("Regions asked", or_all(&started.regions, "none")),
+        ]);
+    }
+    if facts.runs.is_empty() {
+        page.paragraph("The ledger records no collection.");
+    }
+}
+
+pub(super) fn timeline(page: &mut Markup, facts: &Facts, _report: &Report) {
+    let rows: Vec<Vec<String>> = facts.timeline.iter().map(|(at, said)| vec![at.to_string(), said.clone()]).collect();
+    page.table("timeline", &["Time (UTC)", "Act"], &rows);
+    if facts.timeline_left_out > 0 {
+        page.paragraph(format_args!("{} more acts are in custody/ledger.jsonl.", facts.timeline_left_out));
+    }
+    if let Some((first, last)) = facts.acquired {
+        page.paragraph(format_args!(
+            "The {} artifacts were recorded between {first} and {last}; each has a line of its own in custody/ledger.jsonl.",
+            facts.summary.artifacts
+        ));
+    }
+}
+
+pub(super) fn acquired(page: &mut Markup, facts: &Facts, _report: &Report) {
+    let rows: Vec<Vec<String>> = facts
+        .summary
+        .rows
+        .iter()
+        .map(|row| {
+            let gaps: Vec<String> = row.gaps.iter().map(|(reason, count)| format!("{count} {}", reason.as_str())).collect();
+            vec![
+                row.source.clone(),
+                row.account.map_or_else(|| "–".to_owned(), |account| account.to_string()),
+                row.region.as_ref().map_or_else(|| "–".to_owned(), ToString::to_string),
+                row.found.to_string(),
+                row.objects.to_string(),
+                row.responses.to_string(),
+                row.bytes.to_string(),
+                gaps.join(", "),
+            ]
+        })
+        .collect();
+    page.table("rows", &["Source", "Account", "Region", "Found", "Objects", "Answers", "Bytes", "Not had"], &rows);
+}
+
+pub(super) fn coverage(page: &mut Markup, _facts: &Facts, report: &Report) {
+    let Some(window) = report.window.filter(|_| !report.cloudtrail.is_empty()) else {
+        page.paragraph("The case holds no CloudTrail digests, so no hour can be proven by signatures that AWS made.");
+        return;
+    };
+    coverage::draw(page, window, &report.cloudtrail);
+    let mut rows = Vec::new();
+    for trail in &report.cloudtrail {
+        for range in &trail.uncovered_hours {
+            rows.push(vec![
+                format!("{} {}", trail.account, trail.region),
+                trail.trail_arn.rsplit('/').next().unwrap_or_default().to_owned(),
+                range.from.to_string(),
+                range.to.to_string(),
+                words::hour(range.status).to_owned(),
+            ]);
+        }
+    }
+    if rows.is_empty() {
+        page.paragraph("Every hour of the window is proven, for every trail, account and region.");
+    } else {
+        page.raw("<h3>Hours that are not proven</h3>\n");
+        page.table("hours", &["Account and region", "Trail", "From (UTC)", "To (UTC)", "Why"], &rows);
+    }
+}
+
+pub(super) fn findings(page: &mut Markup, _facts: &Facts, report: &Report) {
+    if report.findings.is_empty() {
+        page.paragraph("None.");
+    }
+    for (severity, title, class) in [
+        (Severity::Failure, "Changed, removed or forged", "<div class=\"finding failure\">"),
+        (Severity::Gap, "Cannot be proven, or could not be had", "<div class=\"finding gap\">"),
+        (Severity::Notice, "To know; takes nothing from the proof", "<div class=\"finding notice\">"),
+    ] {
+        let chosen: Vec<&Finding> = report.findings.iter().filter(|finding| finding.severity == severity).collect();
+        if chosen.is_empty() {
+            continue;
+        }
+        page.raw("<h3>").text(title).raw(" (").text(chosen.len()).raw(")</h3>\n");
+        for of_a_kind in chosen.chunk_by(|one, next| one.kind == next.kind) {
+            for finding in of_a_kind.iter().take(SHOWN) {
+                page.raw(class).text(&finding.detail).raw("<br><code>").text(&finding.kind).raw("</code> <code>");
+                page.text(&finding.object).raw("</code></div>\n");
+            }
+            if let (Some(left_out @ 1..), Some(first)) = (of_a_kind.len().checked_sub(SHOWN), of_a_kind.first()) {
+                page.paragraph(format_args!(
+                    "And {left_out} more of the kind {}; “caselock verify --json” lists them all.",
+                    first.kind
+                ));
+            }
+        }
+    }
+}
+
+pub(super) fn gaps(page: &mut Markup, facts: &Facts, _report: &Report) {
+    let (holes, answers): (Vec<_>, Vec<_>) = facts.summary.gaps.iter().partition(|gap| gap.reason.is_incompleteness());
+    for (title, gaps) in
+        [("Asked for, and could not be had", holes), ("Asked for, and AWS's answer was that there is nothing", answers)]
+    {
+        page.raw("<h3>").text(title).raw(" (").text(gaps.len()).raw(")</h3>\n");
+        let rows: Vec<Vec<String>> = gaps
+            .iter()
+            .take(GAPS_SHOWN)
+            .map(|gap| {
+                let place = [gap.account.map(|account| account.to_string()), gap.region.as_ref().map(ToString::to_string)];
+                let code = gap.error_code.as_ref().map(|code| format!(" ({code})")).unwrap_or_default();
+                let detail = gap.detail.as_ref().map(|detail| format!(". {detail}")).unwrap_or_default();
+                vec![
+                    gap.source.clone(),
+                    place.into_iter().flatten().collect::<Vec<_>>().join(" "),
+                    gap.what.clone(),
+                    format!("{}{code}{detail}", words::reason(gap.reason)),
+                ]
+            })
+            .collect();
+        if rows.is_empty() {
+            page.paragraph("None.");
+        } else {
+            page.table("gaps", &["Source", "Account and region", "What", "Why"], &rows);
+        }
+        if let Some(left_out @ 1..) = gaps.len().checked_sub(GAPS_SHOWN) {
+            page.paragraph(format_args!("And {left_out} more; “caselock status --verbose” lists them all."));
+        }
+    }
+}
+
+pub(super) fn clocks(page: &mut Markup, facts: &Facts, _report: &Report) {
+    page.paragraph(
+        "All times in this report are UTC. Times of acts are by the clock of the machine that acted; times in evidence are AWS's. \
+         At each run the machine's clock was compared with the Date of AWS's answers:",
+    );
+    let mut rows = Vec::new();
+    for run in &facts.runs {
+        rows.push(vec![format!("{} at its beginning", run.started.run), clock_text(run.started.clock)]);
+        if let Some((_, finished)) = &run.finished {
+            rows.push(vec![format!("{} at its end", run.started.run), clock_text(finished.clock)]);
+        }
+    }
+    page.table("plain", &["Run", "Comparison"], &rows);
+}
+
+pub(super) fn seals(page: &mut Markup, facts: &Facts, report: &Report) {
+    page.fields(&[
+        ("Hash algorithm", "SHA-256 (FIPS 180-4)".to_owned()),
+        ("Ledger lines and Merkle root", format!("{} lines, {}", facts.summary.ledger_lines, facts.summary.ledger_root)),
+    ]);
+    if let Some(package) = &facts.package {
+        page.fields(&[
+            ("This package", package.file.clone()),
+            ("Its bytes", package.size.to_string()),
+            ("Its SHA-256", package.sha256.to_string()),
+        ]);
+    }
+    for package in &facts.packages {
+        page.fields(&[
+            ("Package written", package.file.clone()),
+            ("Bytes", package.size.to_string()),
+            ("SHA-256", package.sha256.to_string()),
+            ("Seal it carries", package.seal.clone()),
+        ]);
+    }
+    for (sha256, seal) in &facts.seals {
+        let checked = report.seals.iter().find(|checked| checked.file.ends_with(&format!("/{:04}.json", seal.number)));
+        page.within("<h3>Seal ", seal.number, "</h3>\n").fields(&[
+            ("Sealed at (signer's clock)", seal.sealed_at.to_string()),
+            ("Signer", seal.signer.principal.clone()),
+            ("Key fingerprint", seal.signer.fingerprint.clone()),
+            ("Signature", checked.map(|seal| words::signature(seal.signature).to_owned()).unwrap_or_default()),
+            (
+                "Key vouched for",
+                match checked.and_then(|seal| seal.trusted) {
+                    Some(true) => "yes: it is among the allowed signers that were given",
+                    Some(false) => "NO: it is not among the allowed signers that were given",
+                    None => "by nobody; compare the fingerprint with what the signer tells you",
+                }
+                .to_owned(),
+            ),
+            ("Time-stamp (RFC 3161)", checked.map(|seal| words::signature(seal.timestamp).to_owned()).unwrap_or_default()),
+            ("SHA-256 of the seal", sha256.to_string()),
+            ("Ledger it covers", format!("{} lines, root {}", seal.ledger.lines, seal.ledger.root)),
+            ("manifest-sha256.txt", seal.manifest_sha256.to_string()),
+            ("tagmanifest-sha256.txt", seal.tagmanifest_sha256.to_string()),
+            ("Evidence it covers", format!("{} files, {} bytes", seal.artifacts.count, seal.artifacts.bytes)),
+        ]);
+    }
+    if facts.seals.is_empty() {
+        page.paragraph("The case is not sealed.");
+    }
+}
+
+pub(super) fn how_to_verify(page: &mut Markup, facts: &Facts, _report: &Report) {
+    page.paragraph(
+        "Nobody needs to trust the program that made this report. A sealed case is a BagIt bag (RFC 8493) signed with an SSH \
+         signature; VERIFY.txt in it gives every command with this case's own values. In short, in the unpacked folder:",
+    );
+    let principal = facts.seals.last().map_or("PRINCIPAL", |(_, seal)| &seal.signer.principal);
+    let number = facts.seals.last().map_or(1, |(_, seal)| seal.number);
+    page.raw("<pre>sha256sum --check --quiet manifest-sha256.txt tagmanifest-sha256.txt\nssh-keygen -Y verify -f custody/allowed_signers -I ");
+    page.text(principal).raw(" -n caselock-seal \\\n    -s custody/seals/").text(format_args!("{number:04}"));
+    page.raw(".json.sig &lt; custody/seals/").text(format_args!("{number:04}")).raw(".json</pre>\n");
+    page.paragraph(
+        "The first command proves that every file is unchanged since the manifests were written, the second that the holder of the \
+         key signed the seal; step 3 of VERIFY.txt ties manifests and ledger to the seal. Compare the key's fingerprint with what \
+         the signer told you by another channel. With the program: “caselock verify” checks all of this, and AWS's own signatures \
+         on CloudTrail's digests as well, without a network.",
+    );
+}
