@@ -1,7 +1,9 @@
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::case::{CaseFiles, CaseFolder};
+use crate::cloudtrail::KeyRing;
 use crate::cloudtrail::coverage::HourStatus;
 use crate::model::{Finding, Severity};
 use crate::package::PackageFiles;
@@ -27,6 +29,12 @@ pub(super) struct VerifyArguments {
     /// Who may stamp the time: root certificates of time-stamping authorities, in PEM, that you trust.
     #[arg(long, value_name = "FILE")]
     tsa_roots: Option<PathBuf>,
+    /// Public keys obtained another way, as REGION=FILE with a saved answer of ListPublicKeys; used instead of those in the case.
+    #[arg(long, value_name = "REGION=FILE")]
+    keys: Vec<String>,
+    /// Let notices count: whatever is notable makes the verdict incomplete.
+    #[arg(long)]
+    strict: bool,
     /// The ledger's root as it was noted when the case was collected: its first 16 digits or more. Fails if the ledger never had it.
     #[arg(long, value_name = "HEX")]
     expect_root: Option<ExpectedRoot>,
@@ -39,9 +47,12 @@ pub(super) fn run(arguments: &VerifyArguments, output: &Output) -> Result<Exit, 
     let files = open(&arguments.case)?;
     let allowed = arguments.allowed_signers.as_deref().map(read_allowed_signers).transpose()?;
     let roots = arguments.tsa_roots.as_deref().map(read_roots).transpose()?;
+    let keys = read_keys(&arguments.keys)?;
     let wanted = Options {
         allowed_signers: allowed.as_ref(),
         authority_roots: roots.as_ref(),
+        keys: keys.as_ref(),
+        strict: arguments.strict,
         expected_root: arguments.expect_root.as_ref(),
         ..Options::default()
     };
@@ -96,6 +107,23 @@ pub(super) fn read_roots(path: &Path) -> Result<AuthorityRoots, CliError> {
     AuthorityRoots::parse(&bytes).map_err(|error| CliError::new(Exit::Usage, &error))
 }
 
+/// Answers of `ListPublicKeys` that the user vouches for. What they do not hold counts as not asked.
+fn read_keys(given: &[String]) -> Result<Option<KeyRing>, CliError> {
+    let mut keys = KeyRing::default();
+    for given in given {
+        let malformed = || CliError::usage(format!("`{given}` is not REGION=FILE with a saved answer of ListPublicKeys"));
+        let (region, file) = given.split_once('=').ok_or_else(malformed)?;
+        let region = region.parse().map_err(|_| malformed())?;
+        let body =
+            std::fs::read(file).map_err(|error| CliError::new(Exit::Usage, &error).next(format!("Check the path {file}.")))?;
+        let problems = keys.add_answer(&region, &body).map_err(|_| malformed())?;
+        if let Some(problem) = problems.first() {
+            return Err(CliError::new(Exit::Usage, problem));
+        }
+    }
+    Ok((!given.is_empty()).then_some(keys))
+}
+
 /// Reads who may seal.
 pub(super) fn read_allowed_signers(path: &Path) -> Result<AllowedSigners, CliError> {
     let text = std::fs::read_to_string(path)
@@ -134,6 +162,15 @@ pub(super) fn text(report: &Report, verbose: bool) -> String {
     lines.extend(trail_lines(report));
     for severity in [Severity::Failure, Severity::Gap, Severity::Notice] {
         lines.extend(finding_lines(&report.findings, severity, verbose));
+    }
+    if !report.cloudtrail.is_empty() {
+        lines.push(String::new());
+        lines.push(Output::bold("What this does not prove"));
+        lines.push(wrapped(
+            "That CloudTrail recorded everything that happened: its signatures prove what it delivered. Each finding, its certainty \
+             and its innocent causes are explained in docs/verification.md.",
+            "  ",
+        ));
     }
     lines.join("\n")
 }
@@ -278,15 +315,36 @@ fn finding_lines(findings: &[Finding], severity: Severity, verbose: bool) -> Vec
     let mut at = 0;
     while let Some(first) = chosen.get(at) {
         let same = chosen.iter().skip(at).take_while(|finding| finding.kind == first.kind).count();
-        let shown = if verbose { same } else { same.min(SHOWN) };
-        for finding in chosen.iter().skip(at).take(shown) {
-            lines.push(format!("  {}  {}", finding.kind, finding.object));
-            lines.push(wrapped(&finding.detail, "      "));
+        let groups = by_detail(chosen.get(at..at + same).unwrap_or_default());
+        let shown = if verbose { groups.len() } else { groups.len().min(SHOWN) };
+        for (detail, objects) in groups.iter().take(shown) {
+            let named = if verbose { objects.len() } else { objects.len().min(SHOWN) };
+            for object in objects.iter().take(named) {
+                lines.push(format!("  {}  {object}", first.kind));
+            }
+            if named < objects.len() {
+                lines.push(format!("  {}  and {} more of the same (--verbose shows all)", first.kind, objects.len() - named));
+            }
+            lines.push(wrapped(detail, "      "));
         }
-        if shown < same {
-            lines.push(format!("  {}  and {} more (--verbose shows all)", first.kind, same - shown));
+        if shown < groups.len() {
+            lines.push(format!("  {}  and {} more (--verbose shows all)", first.kind, groups.len() - shown));
         }
         at += same;
     }
     lines
+}
+
+/// Findings that say the same of several objects, such as a trail's regions, are told once.
+fn by_detail<'a>(findings: &[&'a Finding]) -> Vec<(&'a str, Vec<&'a str>)> {
+    let mut groups: Vec<(&str, Vec<&str>)> = Vec::new();
+    let mut places: HashMap<&str, usize> = HashMap::new();
+    for finding in findings {
+        let place = *places.entry(finding.detail.as_str()).or_insert(groups.len());
+        match groups.get_mut(place) {
+            Some((_, objects)) => objects.push(&finding.object),
+            None => groups.push((&finding.detail, vec![&finding.object])),
+        }
+    }
+    groups
 }

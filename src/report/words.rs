@@ -41,7 +41,7 @@ pub(super) fn reason(reason: GapReason) -> &'static str {
 pub(super) fn hour(status: HourStatus) -> &'static str {
     match status {
         HourStatus::Verified => "proven by AWS's signatures",
-        HourStatus::Recovered => "tampered with, and proven by an earlier version that was recovered",
+        HourStatus::Recovered => "changed or deleted, and proven from an older version",
         HourStatus::Pending => "too fresh when collected: AWS had not yet signed",
         HourStatus::LoggingOff => "logging was switched off",
         HourStatus::Restart => "a new signature chain begins; nothing says why",
