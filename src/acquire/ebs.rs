@@ -75,7 +75,7 @@ fn row(account: AccountId, region: &Region) -> RowKey {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Listing {
     First,
-    /// Asked now, at the end, whatever the case holds.
+    /// At the end.
     Repeated,
 }
 
@@ -92,7 +92,8 @@ async fn snapshots(
         .with("OwnerIds", "self")
         .with("MaxResults", PAGE.to_string());
     if listing == Listing::Repeated {
-        call = call.fresh();
+        // Another question than the first, or an interrupted run would take the first answer for it.
+        call = call.with("Asked", "again at the end");
     }
     let mut ids = BTreeSet::new();
     let whole = every_page_or_gap(
@@ -122,8 +123,7 @@ async fn repeat(
     first: &BTreeSet<String>,
     questions: &Arc<Semaphore>,
 ) -> Result<(), Halt> {
-    // Where the case held every answer already, there is no meanwhile.
-    if errand.is_plan() || !errand.recorder.has_asked(NAME) {
+    if errand.is_plan() {
         return Ok(());
     }
     let Some(now) = snapshots(errand, account, region, Listing::Repeated).await? else { return Ok(()) };

@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -44,8 +44,6 @@ pub struct Call {
     pub parameters: BTreeMap<String, String>,
     /// Parameters that only say "until now", so that a later run's question is the same one.
     pub moving: &'static [&'static str],
-    /// Whether an answer from an earlier run will not do.
-    pub fresh: bool,
     /// Whether the operation is one of those that AWS grants twice a second, by account and region.
     pub paced: bool,
 }
@@ -61,7 +59,7 @@ impl Call {
         region: &Region,
     ) -> Self {
         let (parameters, moving): (_, &'static [&'static str]) = (BTreeMap::new(), &[]);
-        Self { source, service, account, region: region.clone(), operation, parameters, moving, fresh: false, paced: false }
+        Self { source, service, account, region: region.clone(), operation, parameters, moving, paced: false }
     }
 
     /// The same with one more parameter.
@@ -82,13 +80,6 @@ impl Call {
     #[must_use]
     pub fn paced(mut self) -> Self {
         self.paced = true;
-        self
-    }
-
-    /// The same, to be asked now whatever an earlier run was told.
-    #[must_use]
-    pub fn fresh(mut self) -> Self {
-        self.fresh = true;
         self
     }
 
@@ -253,8 +244,6 @@ struct RecorderState {
     keeper: Option<Arc<dyn KeepPage>>,
     answers: Answers,
     numbers: Mutex<HashMap<String, u32>>,
-    /// The sources that asked AWS anything in this run.
-    asked: Mutex<HashSet<&'static str>>,
     /// When the next paced request may go out, by region.
     paces: Mutex<HashMap<Region, Instant>>,
 }
@@ -274,16 +263,7 @@ impl Recorder {
 
     fn with(session: &Session, keeper: Option<Arc<dyn KeepPage>>, mut answers: Answers) -> Self {
         let numbers = Mutex::new(std::mem::take(&mut answers.numbers));
-        Self {
-            inner: Arc::new(RecorderState {
-                session: session.clone(),
-                keeper,
-                answers,
-                numbers,
-                asked: Mutex::default(),
-                paces: Mutex::default(),
-            }),
-        }
+        Self { inner: Arc::new(RecorderState { session: session.clone(), keeper, answers, numbers, paces: Mutex::default() }) }
     }
 
     /// The session that is recorded.
@@ -308,14 +288,12 @@ impl Recorder {
         E: ProvideErrorMetadata + std::error::Error + 'static,
     {
         // What was refused a moment ago may be permitted now; what did not exist is an answer for good.
-        if !call.fresh
-            && let Some(stored) = self.inner.answers.page(call, page).await
+        if let Some(stored) = self.inner.answers.page(call, page).await
             && is_settled(stored.status, &stored.body)
         {
             let answer = STORED_ANSWER.scope(stored, send(ExchangeTap::default())).await;
             return Ok(answer.map_err(|error| Failure::of(&error)));
         }
-        self.inner.asked.lock().unwrap_or_else(PoisonError::into_inner).insert(call.source);
         if call.paced {
             self.await_turn(&call.region).await;
         }
@@ -335,11 +313,6 @@ impl Recorder {
             }
             Err(error) => Ok(Err(self.inner.session.judge(Failure::of(&error)).await?)),
         }
-    }
-
-    /// Whether a source asked AWS anything in this run, or found all its answers in the case.
-    pub(crate) fn has_asked(&self, source: &str) -> bool {
-        self.inner.asked.lock().unwrap_or_else(PoisonError::into_inner).contains(source)
     }
 
     /// Waits for the next turn of a paced request.
