@@ -1,6 +1,12 @@
 //! Files a second into a case: one sync for a group of artifacts, against one sync for each, on the disk of the folder that is named.
 //!
 //! `cargo bench --no-default-features --bench group_commit [-- FOLDER]`
+#![expect(
+    clippy::expect_used,
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    reason = "a benchmark makes and removes its own folders, and says what it measured"
+)]
 
 use std::fs::{self, File};
 use std::io::Write as _;

@@ -389,6 +389,7 @@ fn comparable_etag<'a>(origin: &'a ObjectOrigin, output: &GetObjectOutput) -> Op
 mod tests {
     use super::*;
 
+    #[expect(clippy::needless_pass_by_value, reason = "every test makes its own")]
     fn judged(output: GetObjectOutput) -> Agreement {
         let wanted = Wanted {
             source: "cloudtrail",

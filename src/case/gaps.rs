@@ -137,7 +137,9 @@ mod tests {
 
     fn open(events: &[Event]) -> Vec<String> {
         let mut gaps = Gaps::default();
-        events.iter().for_each(|event| gaps.take(event));
+        for event in events {
+            gaps.take(event);
+        }
         gaps.into_open().0.into_iter().map(|gap| gap.what).collect()
     }
 

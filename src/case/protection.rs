@@ -1,5 +1,4 @@
 //! Taking away the permission to write, as far as the system goes along.
-#![expect(clippy::disallowed_methods, reason = "this module is where the case is protected")]
 
 use std::fs::{self, File};
 use std::os::fd::AsFd;

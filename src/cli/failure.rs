@@ -31,7 +31,6 @@ impl CliError {
     }
 
     /// A mistake on the command line.
-    #[cfg(feature = "acquire")]
     pub(super) fn usage(what: impl Into<String>) -> Self {
         Self { what: vec![what.into()], evidence: None, next: None, exit: Exit::Usage }
     }

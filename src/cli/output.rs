@@ -150,7 +150,7 @@ fn escaped_json(text: &str) -> String {
     for c in text.chars() {
         if c != '\n' && printable(c.encode_utf8(&mut [0; 4])) != String::from(c) {
             // All of them are in the basic plane, where one escape is one character.
-            safe.push_str(&format!("\\u{:04x}", u32::from(c)));
+            safe.extend(format!("\\u{:04x}", u32::from(c)).chars());
         } else {
             safe.push(c);
         }

@@ -29,7 +29,7 @@ pub(super) struct VerifyArguments {
     /// Who may stamp the time: root certificates of time-stamping authorities, in PEM, that you trust.
     #[arg(long, value_name = "FILE")]
     tsa_roots: Option<PathBuf>,
-    /// Public keys obtained another way, as REGION=FILE with a saved answer of ListPublicKeys; used instead of those in the case.
+    /// Public keys obtained another way, as REGION=FILE with a saved answer of `ListPublicKeys`; used instead of those in the case.
     #[arg(long, value_name = "REGION=FILE")]
     keys: Vec<String>,
     /// Let notices count: whatever is notable makes the verdict incomplete.

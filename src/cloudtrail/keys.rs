@@ -24,6 +24,9 @@ pub struct PublicKey {
     pub valid_until: Timestamp,
 }
 
+/// From when, until when; none is the present.
+type Asked = (Option<Timestamp>, Option<Timestamp>);
+
 /// The keys of every region that was asked.
 #[derive(Clone, Debug, Default)]
 pub struct KeyRing {
@@ -31,7 +34,7 @@ pub struct KeyRing {
     /// Fingerprints that an answer names beside something that cannot be used as that key.
     unusable: HashSet<(Region, String)>,
     /// For which times each region was asked for its keys, and answered in full.
-    asked: HashMap<Region, Vec<(Option<Timestamp>, Option<Timestamp>)>>,
+    asked: HashMap<Region, Vec<Asked>>,
 }
 
 /// What can be said of a key that signed something.

@@ -1,5 +1,7 @@
 //! Integration tests.
 #![expect(
+    clippy::pedantic,
+    clippy::as_conversions,
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,

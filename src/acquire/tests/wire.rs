@@ -112,7 +112,7 @@ async fn a_token_that_comes_again_ends_the_paging_as_a_gap() {
     stage.server.faults().add(Fault::replace("cloudtrail:LookupEvents", page).in_region("us-east-1"));
     let page = r#"<DescribeVolumesResponse xmlns="http://ec2.amazonaws.com/doc/2016-11-15/"><volumeSet/><nextToken>again</nextToken></DescribeVolumesResponse>"#;
     stage.server.faults().add(Fault::replace("ec2:DescribeVolumes", page).in_region("us-east-1"));
-    let page = r#"<ListBucketResult><KeyCount>0</KeyCount><IsTruncated>true</IsTruncated><NextContinuationToken>again</NextContinuationToken></ListBucketResult>"#;
+    let page = r"<ListBucketResult><KeyCount>0</KeyCount><IsTruncated>true</IsTruncated><NextContinuationToken>again</NextContinuationToken></ListBucketResult>";
     let outcome = collect_with(&stage, Fault::replace("s3:ListObjectsV2", page).on(FLOW_BUCKET)).await;
     let repeated =
         outcome.gaps.iter().filter(|gap| gap.detail.as_ref().is_some_and(|detail| detail.contains("repeats itself")));

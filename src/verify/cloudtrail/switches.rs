@@ -56,7 +56,7 @@ impl Switches {
             let (to, first) = match (event.telling.name.as_str(), event.validation) {
                 ("StopLogging" | "DeleteTrail", _) => (State::Off, false),
                 ("StartLogging", _) => (State::On, false),
-                ("CreateTrail", Some(false)) | ("UpdateTrail", Some(false)) => (State::Unsigned, false),
+                ("CreateTrail" | "UpdateTrail", Some(false)) => (State::Unsigned, false),
                 ("CreateTrail", _) | ("UpdateTrail", Some(true)) => (State::On, true),
                 _ => {
                     if event.moves {
@@ -93,7 +93,7 @@ impl Switches {
     /// The phases between `from` and `to`, given that the trail was on at `from` unless it had been switched off in the `before` seconds
     /// ahead of it.
     pub(super) fn phases(&self, from: Timestamp, to: Timestamp, before: i64) -> Vec<Phase<'_>> {
-        let earlier = self.all.iter().filter(|switch| switch.at <= from && switch.at >= from.plus_seconds(-before)).next_back();
+        let earlier = self.all.iter().rfind(|switch| switch.at <= from && switch.at >= from.plus_seconds(-before));
         let (mut state, mut began) = earlier.map_or((State::On, None), |switch| (switch.to, Some(switch)));
         let (mut phases, mut since) = (Vec::new(), from);
         for switch in self.all.iter().filter(|switch| switch.at > from && switch.at <= to) {
