@@ -70,7 +70,9 @@ impl CaseWriter {
     /// A folder in which an earlier attempt was cut off before its ledger began is taken up again.
     pub fn create(root: &Path, identity: &CaseIdentity, tool: &Tool) -> Result<Self, CaseError> {
         if root.exists() && !is_vacant(root)? {
-            return Err(CaseError::NotACase { path: root.to_owned() });
+            // A case that has begun: another process made it between the caller's look at the folder and now.
+            let path = root.to_owned();
+            return Err(if is_begun(root) { CaseError::Locked { path } } else { CaseError::NotACase { path } });
         }
         fs::create_dir_all(root.join("custody")).doing("create the folder", root)?;
         // The lock before anything else: of two that begin at once, one must find the other's case whole.
