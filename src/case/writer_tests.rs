@@ -373,7 +373,7 @@ fn a_case_whose_first_line_was_cut_short_is_made_again() {
         drop(CaseWriter::create(&root, &identity(), &tool()).unwrap());
         assert!(matches!(entries(&root).as_slice(), [Event::CaseOpened(_)]), "cut at {cut}");
     }
-    assert!(matches!(CaseWriter::create(&root, &identity(), &tool()), Err(CaseError::NotACase { .. })));
+    assert!(matches!(CaseWriter::create(&root, &identity(), &tool()), Err(CaseError::Locked { .. })));
 }
 
 #[test]
