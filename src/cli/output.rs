@@ -161,8 +161,14 @@ fn escaped_json(text: &str) -> String {
 /// Text broken to the width of the terminal, every line after `indent`.
 pub(super) fn wrapped(text: &str, indent: &str) -> String {
     let width = textwrap::termwidth().clamp(60, 120);
-    textwrap::fill(text, textwrap::Options::new(width).initial_indent(indent).subsequent_indent(indent).break_words(false)
-            .word_splitter(textwrap::WordSplitter::NoHyphenation))
+    textwrap::fill(
+        text,
+        textwrap::Options::new(width)
+            .initial_indent(indent)
+            .subsequent_indent(indent)
+            .break_words(false)
+            .word_splitter(textwrap::WordSplitter::NoHyphenation),
+    )
 }
 
 /// A number with its unit, as people read sizes.
