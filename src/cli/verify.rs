@@ -183,6 +183,10 @@ pub(super) fn sentence(report: &Report) -> String {
     };
     let (proven, open) = (hours(|status| status == HourStatus::Verified), hours(|status| status != HourStatus::Verified));
     match report.verdict {
+        // Without CloudTrail in scope AWS signed nothing that could be checked, and nothing may sound as if it had.
+        Verdict::Pass if report.cloudtrail.is_empty() => {
+            "PASS: every stored byte is as acquired. CloudTrail was not in scope, so no signature of AWS's backs it.".to_owned()
+        }
         Verdict::Pass => {
             "PASS: every stored byte is as acquired, and AWS's signatures prove every hour of the window.".to_owned()
         }

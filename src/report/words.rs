@@ -7,6 +7,10 @@ use crate::verify::{Report, SignatureState, Verdict};
 /// The verdict in one word and in plain words.
 pub(super) fn verdict(report: &Report) -> (&'static str, &'static str) {
     match report.verdict {
+        Verdict::Pass if report.cloudtrail.is_empty() => (
+            "PASS",
+            "Every stored file is exactly as it was acquired. CloudTrail was not in scope, so no signature made by AWS backs it.",
+        ),
         Verdict::Pass => (
             "PASS",
             "Every stored file is exactly as it was acquired, and signatures made by AWS prove every hour of the period asked for.",

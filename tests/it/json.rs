@@ -83,3 +83,12 @@ fn quiet_leaves_standard_error_empty() {
         assert!(!ran.stdout.is_empty(), "results are results");
     }
 }
+
+#[test]
+fn a_pass_without_cloudtrail_does_not_speak_of_signatures_that_prove_hours() {
+    let simulated = Simulated::quiet();
+    simulated.collect("case", &["--source", "ebs"]).expect(0);
+    let ran = simulated.run(&["verify", "case"]).expect(0);
+    assert!(ran.stdout.starts_with("PASS") && ran.stdout.contains("CloudTrail was not in scope"), "{}", ran.stdout);
+    assert!(!ran.stdout.contains("prove every hour"), "{}", ran.stdout);
+}
