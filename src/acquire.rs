@@ -10,6 +10,7 @@ mod ebs;
 mod errand;
 mod flow_logs;
 mod keys;
+mod level;
 mod pages;
 mod permissions;
 mod pipeline;
@@ -66,12 +67,12 @@ pub struct Request {
     pub window: Window,
     /// What, and where.
     pub scope: Scope,
-    /// How many objects may be fetched at once; 0 for the default.
+    /// How many objects of a bucket may be fetched at once; 0 to find out how many help.
     pub concurrency: usize,
 }
 
-/// Objects fetched at once where nothing else is asked.
-pub const DEFAULT_CONCURRENCY: usize = 32;
+/// Most objects fetched at once from a bucket where nothing else is asked.
+pub const MOST_AT_ONCE: usize = 512;
 
 /// Why a plan or a collection did not come to its end.
 #[derive(Debug, thiserror::Error)]

@@ -1,6 +1,8 @@
+use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -10,15 +12,18 @@ use crate::case::event::{Caller, Gap, GapReason};
 use crate::case::{CaseFolder, Staging, read_bounded};
 use crate::model::{AccountId, Region, Timestamp, Window};
 
+use super::level::{self, Level};
 use super::pipeline::Intake;
 use super::progress::Progress;
 use super::tally::RowKey;
-use super::{DEFAULT_CONCURRENCY, Request};
+use super::{MOST_AT_ONCE, Request};
 
 /// Largest stored object that is read again.
 const READ_BACK_LIMIT: u64 = 64 * 1024 * 1024;
 /// Discoveries that a source makes at once.
 const DISCOVERIES: usize = 8;
+/// Most objects fetched at once where the process may not hold many files open.
+const MOST_WITH_FEW_FILES: usize = 48;
 
 /// One acquisition on its way: what every source needs, and the only way for it to bring anything in.
 #[derive(Debug)]
@@ -32,7 +37,8 @@ pub struct Errand {
     pub(crate) intake: Intake,
     pub(crate) progress: Arc<dyn Progress>,
     collecting: Option<Collecting>,
-    slots: Arc<Semaphore>,
+    /// How many objects are fetched at once, by bucket.
+    levels: Mutex<HashMap<String, Arc<Level>>>,
     /// Bounds what is discovered at once.
     discoveries: Arc<Semaphore>,
     /// Requests that a collection makes and a plan does not.
@@ -60,7 +66,6 @@ impl Errand {
         progress: Arc<dyn Progress>,
         case: Option<(Staging, CaseFolder)>,
     ) -> Self {
-        let slots = if request.concurrency == 0 { DEFAULT_CONCURRENCY } else { request.concurrency };
         let collecting = case.map(|(staging, folder)| Collecting {
             fetcher: ObjectFetcher::new(recorder.session(), staging),
             root: folder.root().to_owned(),
@@ -74,7 +79,7 @@ impl Errand {
             intake,
             progress,
             collecting,
-            slots: Arc::new(Semaphore::new(slots)),
+            levels: Mutex::default(),
             discoveries: Arc::new(Semaphore::new(DISCOVERIES)),
             expected: AtomicU64::new(0),
         }
@@ -142,6 +147,22 @@ impl Errand {
         self.intake.gap(gap_of(row, what, failure)).await
     }
 
+    /// The level of a bucket: what was asked for, or one that finds itself.
+    fn level(&self, bucket: &str) -> Arc<Level> {
+        let mut levels = self.levels.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(level) = levels.get(bucket) {
+            return Arc::clone(level);
+        }
+        let most = if self.intake.takes_many_files() { MOST_AT_ONCE } else { MOST_WITH_FEW_FILES };
+        let (first, most) = match self.request.concurrency {
+            0 => (level::FIRST, most),
+            asked => (asked, asked.min(most)),
+        };
+        let level = Level::new(first, most, Instant::now());
+        levels.insert(bucket.to_owned(), Arc::clone(&level));
+        level
+    }
+
     /// Fetches an object in a task of its own, as soon as there is room for one more.
     pub(crate) async fn want(
         self: &Arc<Self>,
@@ -156,17 +177,24 @@ impl Errand {
         while let Some(done) = tasks.try_join_next() {
             done.map_err(|_| Halt::TaskLost)??;
         }
-        let slot = Arc::clone(&self.slots).acquire_owned().await.map_err(|_| Halt::Closed)?;
+        let slot = self.level(&wanted.location.bucket).slot().await?;
         let (errand, bucket_region) = (Arc::clone(self), bucket_region.clone());
         tasks.spawn(async move {
-            let done = errand.fetch(&bucket_region, wanted, on_body).await;
-            drop(slot);
+            let mut effort = Effort::default();
+            let done = errand.fetch(&bucket_region, wanted, on_body, &mut effort).await;
+            slot.done(effort.bytes, effort.throttled);
             done
         });
         Ok(())
     }
 
-    async fn fetch(&self, bucket_region: &Region, wanted: Wanted, on_body: Option<OnBody>) -> Result<(), Halt> {
+    async fn fetch(
+        &self,
+        bucket_region: &Region,
+        wanted: Wanted,
+        on_body: Option<OnBody>,
+        effort: &mut Effort,
+    ) -> Result<(), Halt> {
         let Some(collecting) = &self.collecting else { return Ok(()) };
         let row = RowKey { source: wanted.source, account: wanted.account, region: wanted.region.clone() };
         let path = wanted.path();
@@ -191,6 +219,7 @@ impl Errand {
         }
         match collecting.fetcher.fetch(bucket_region, &wanted).await? {
             Ok(mut fetched) => {
+                *effort = Effort { bytes: fetched.staged.size, throttled: fetched.throttled };
                 if let (Some(on_body), Some(body)) = (on_body, fetched.body.take()) {
                     on_body(&wanted.location.key, &body);
                 }
@@ -201,9 +230,19 @@ impl Errand {
                 self.intake.object(&row, fetched).await
             }
             Err(failure) if wanted.optional && failure.kind == FailureKind::NotFound => Ok(()),
-            Err(failure) => self.failed(&row, &wanted.name(), &failure).await,
+            Err(failure) => {
+                effort.throttled = failure.kind == FailureKind::Throttled;
+                self.failed(&row, &wanted.name(), &failure).await
+            }
         }
     }
+}
+
+/// What a fetch took, as far as it says how many should go on at once.
+#[derive(Clone, Copy, Debug, Default)]
+struct Effort {
+    bytes: u64,
+    throttled: bool,
 }
 
 /// Waits for all tasks; the first that ends the run ends them all.

@@ -40,6 +40,7 @@ enum Order {
 pub(crate) struct Intake {
     orders: mpsc::Sender<Order>,
     staging: Option<Staging>,
+    group: usize,
 }
 
 /// The other end, until an owner takes it up.
@@ -54,7 +55,12 @@ impl Intake {
     pub(crate) fn new(staging: Option<Staging>) -> (Self, Inbox) {
         let group = if raise_file_limit() { LARGE_GROUP } else { SMALL_GROUP };
         let (orders, waiting) = mpsc::channel(group);
-        (Self { orders, staging }, Inbox { orders: waiting, group })
+        (Self { orders, staging, group }, Inbox { orders: waiting, group })
+    }
+
+    /// Whether the process may hold many files open.
+    pub(crate) fn takes_many_files(&self) -> bool {
+        self.group == LARGE_GROUP
     }
 
     async fn send(&self, order: Order) -> Result<(), Halt> {

@@ -11,7 +11,7 @@ use super::errand::Errand;
 use super::pipeline::{Intake, Owner};
 use super::progress::Silent;
 use super::tally::{Notice, Row, Totals};
-use super::{AcquireError, DEFAULT_CONCURRENCY, PERMISSIONS, Permission, Request, Source, chosen_sources, regions};
+use super::{AcquireError, MOST_AT_ONCE, PERMISSIONS, Permission, Request, Source, chosen_sources, regions};
 
 /// What a collection would take, and what it could not.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -123,7 +123,7 @@ pub async fn plan(session: &Session, request: &Request) -> Result<Plan, AcquireE
             totals.found,
             totals.found_bytes,
             requests.saturating_add(errand.expected_requests()),
-            if request.concurrency == 0 { DEFAULT_CONCURRENCY } else { request.concurrency },
+            if request.concurrency == 0 { MOST_AT_ONCE } else { request.concurrency },
         ),
         requests_expected: requests.saturating_add(totals.found).saturating_add(errand.expected_requests()),
         totals,

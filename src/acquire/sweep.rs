@@ -62,8 +62,9 @@ pub(crate) async fn sweep(errand: &Arc<Errand>, sweep: &Sweep, choose: &mut dyn 
     let mut tasks = JoinSet::new();
     let mut strays = Strays::default();
     let mut token: Option<String> = None;
+    let mut listed = list_page(&errand.recorder, &sweep.query, 1, None).await?;
     let failure = loop {
-        let page = match list_page(&errand.recorder, &sweep.query, swept.pages + 1, token.as_deref()).await? {
+        let page = match listed {
             Ok(page) => page,
             Err(failure) => break Some(failure),
         };
@@ -97,31 +98,45 @@ pub(crate) async fn sweep(errand: &Arc<Errand>, sweep: &Sweep, choose: &mut dyn 
         swept.in_scope += objects;
         swept.bytes += bytes;
         errand.intake.found(&sweep.row, objects, bytes).await?;
-        for object in chosen {
-            let wanted = Wanted {
-                source: sweep.row.source,
-                account: sweep.row.account,
-                region: sweep.row.region.clone(),
-                location: S3Location::new(sweep.query.bucket.clone(), object.key),
-                size: Some(object.size),
-                etag: object.etag,
-                version: None,
-                read_back: sweep.on_body.is_some(),
-                optional: false,
-            };
-            errand.want(&mut tasks, &sweep.query.region, wanted, sweep.on_body.clone()).await?;
-        }
-        if last {
-            swept.whole = true;
-            break None;
-        }
-        if page.next == token {
-            break Some(Failure::found(
-                FailureKind::Other,
-                "the listing repeats itself: the same continuation token came twice",
-            ));
-        }
+        let repeats = page.next.is_some() && page.next == token;
         token = page.next;
+        // While these are fetched, the next page is asked for: one ahead, no more.
+        let next = async {
+            if last || repeats {
+                Ok(None)
+            } else {
+                list_page(&errand.recorder, &sweep.query, swept.pages + 1, token.as_deref()).await.map(Some)
+            }
+        };
+        let fetching = async {
+            for object in chosen {
+                let wanted = Wanted {
+                    source: sweep.row.source,
+                    account: sweep.row.account,
+                    region: sweep.row.region.clone(),
+                    location: S3Location::new(sweep.query.bucket.clone(), object.key),
+                    size: Some(object.size),
+                    etag: object.etag,
+                    version: None,
+                    read_back: sweep.on_body.is_some(),
+                    optional: false,
+                };
+                errand.want(&mut tasks, &sweep.query.region, wanted, sweep.on_body.clone()).await?;
+            }
+            Ok(())
+        };
+        let (next, ()) = tokio::try_join!(next, fetching)?;
+        listed = match next {
+            Some(listed) => listed,
+            None if last => {
+                swept.whole = true;
+                break None;
+            }
+            None => {
+                let what = "the listing repeats itself: the same continuation token came twice";
+                break Some(Failure::found(FailureKind::Other, what));
+            }
+        };
     };
     join_all(&mut tasks).await?;
     let place = format!("{} under s3://{}/{}", sweep.what, sweep.query.bucket, sweep.query.prefix);

@@ -60,6 +60,11 @@ impl ExchangeTap {
         })
     }
 
+    /// Whether AWS asked for fewer requests in any of the attempts.
+    pub(crate) fn was_throttled(&self) -> bool {
+        self.with(|attempts| attempts.iter().any(|attempt| matches!(attempt.status, Some(429 | 503))))
+    }
+
     /// The region that S3 says a bucket lies in, which it says even when it refuses.
     pub(crate) fn bucket_region(&self) -> Option<String> {
         self.with(|attempts| attempts.iter().rev().find_map(|attempt| attempt.bucket_region.clone()))

@@ -1,11 +1,14 @@
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_s3::operation::RequestId as _;
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
+use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{ChecksumMode, ServerSideEncryption};
 use base64::Engine as _;
 use md5::{Digest as _, Md5};
-use tokio::sync::mpsc;
+use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
 
 use crate::case::event::{Agreement, ObjectOrigin};
 use crate::case::{CaseError, Staged, StagedFile, Staging};
@@ -26,8 +29,12 @@ const FIRST_WAIT: Duration = Duration::from_millis(100);
 const STALLED: Duration = Duration::from_secs(15);
 /// Objects up to this size are gathered in memory and written at once.
 const SMALL: u64 = 1024 * 1024;
-/// Pieces of a large object that wait to be written.
-const PIECES: usize = 8;
+/// A large object is written and hashed in pieces of this size, while the next one comes in.
+const PIECE: usize = 1024 * 1024;
+/// What all bodies that are held in memory at once may come to.
+const HELD: usize = 128 * 1024 * 1024;
+/// The unit in which that is counted out.
+const UNIT: usize = 4 * 1024;
 
 /// An object to fetch.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,6 +90,8 @@ pub struct Fetched {
     pub origin: ObjectOrigin,
     /// Its bytes, where they were wanted back and are few.
     pub body: Option<Vec<u8>>,
+    /// Whether AWS asked for fewer requests meanwhile.
+    pub throttled: bool,
 }
 
 /// Fetches objects into the staging area of a case.
@@ -90,6 +99,8 @@ pub struct Fetched {
 pub struct ObjectFetcher {
     session: Session,
     staging: Staging,
+    /// Room for bodies in memory, by [`UNIT`].
+    room: Arc<Semaphore>,
 }
 
 /// What came of one attempt.
@@ -105,7 +116,7 @@ impl ObjectFetcher {
     /// A fetcher into `staging`.
     #[must_use]
     pub fn new(session: &Session, staging: Staging) -> Self {
-        Self { session: session.clone(), staging }
+        Self { session: session.clone(), staging, room: Arc::new(Semaphore::new(HELD / UNIT)) }
     }
 
     /// Fetches one object whole, asking again as long as its body breaks off.
@@ -152,6 +163,7 @@ impl ObjectFetcher {
             .send()
             .await;
         self.session.note(&tap);
+        let throttled = tap.was_throttled();
         let mut exchange = tap.exchange();
         *requests = requests.saturating_add(exchange.attempts);
         exchange.attempts = *requests;
@@ -195,22 +207,24 @@ impl ObjectFetcher {
         };
         origin.aws_digest = agreement(&origin, &output, received.staged.sha256, received.md5);
         let Received { staged, content_sha256, body, .. } = received;
-        Ok(Attempt::Whole(Box::new(Fetched { staged, content_sha256, origin, body })))
+        Ok(Attempt::Whole(Box::new(Fetched { staged, content_sha256, origin, body, throttled })))
     }
 
     /// Gathers the body in memory, then stages and hashes it on a thread that may block.
     async fn receive_small(
         &self,
-        mut body: aws_sdk_s3::primitives::ByteStream,
+        mut body: ByteStream,
         length: u64,
         path: &PayloadPath,
         read_back: bool,
         with_md5: bool,
     ) -> Result<Result<Received, String>, Halt> {
-        let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(0));
+        let size = usize::try_from(length).unwrap_or(PIECE);
+        let _room = self.room(size).await?;
+        let mut bytes = Vec::with_capacity(size);
         loop {
             match next_piece(&mut body).await {
-                Ok(Some(piece)) => bytes.extend_from_slice(&piece),
+                Ok(Some(piece)) => bytes.extend_from_slice(piece.as_ref()),
                 Ok(None) => break,
                 Err(what) => return Ok(Err(what)),
             }
@@ -230,47 +244,55 @@ impl ObjectFetcher {
         Ok(Ok(stored.await.map_err(|_| Halt::TaskLost)??))
     }
 
-    /// Streams the body to a thread that writes and hashes it.
+    /// Writes and hashes the body piece by piece, while the next piece comes in.
     async fn receive_large(
         &self,
-        mut body: aws_sdk_s3::primitives::ByteStream,
+        mut body: ByteStream,
         path: &PayloadPath,
         with_md5: bool,
     ) -> Result<Result<Received, String>, Halt> {
-        let (sender, mut pieces) = mpsc::channel::<Vec<u8>>(PIECES);
+        let _room = self.room(2 * PIECE).await?;
         let (staging, path) = (self.staging.clone(), path.clone());
-        let writing = tokio::task::spawn_blocking(move || -> Result<Received, CaseError> {
-            let mut receiver = Receiver::new(staging.stage(&path)?, with_md5);
-            while let Some(piece) = pieces.blocking_recv() {
-                receiver.take(&piece)?;
-            }
-            Ok(receiver.finish())
-        });
-        let mut broken = None;
+        let begun = tokio::task::spawn_blocking(move || Ok((Receiver::new(staging.stage(&path)?, with_md5), Vec::new())));
+        let mut writing: JoinHandle<Result<(Receiver, Vec<u8>), CaseError>> = begun;
+        let mut piece = Vec::with_capacity(PIECE);
         loop {
-            match next_piece(&mut body).await {
-                // Whoever writes has failed; its error says more.
-                Ok(Some(piece)) => {
-                    if sender.send(piece).await.is_err() {
-                        break;
+            let mut ended = false;
+            while piece.len() < PIECE && !ended {
+                match next_piece(&mut body).await {
+                    Ok(Some(more)) => piece.extend_from_slice(more.as_ref()),
+                    Ok(None) => ended = true,
+                    Err(what) => {
+                        // Whatever was going wrong with the disk says more.
+                        writing.await.map_err(|_| Halt::TaskLost)??;
+                        return Ok(Err(what));
                     }
                 }
-                Ok(None) => break,
-                Err(what) => {
-                    broken = Some(what);
-                    break;
-                }
+            }
+            let (mut receiver, mut spare) = writing.await.map_err(|_| Halt::TaskLost)??;
+            spare.clear();
+            let full = std::mem::replace(&mut piece, spare);
+            writing = tokio::task::spawn_blocking(move || {
+                receiver.take(&full)?;
+                Ok((receiver, full))
+            });
+            if ended {
+                let (receiver, _) = writing.await.map_err(|_| Halt::TaskLost)??;
+                return Ok(Ok(receiver.finish()));
             }
         }
-        drop(sender);
-        let received = writing.await.map_err(|_| Halt::TaskLost)??;
-        Ok(broken.map_or(Ok(received), Err))
+    }
+
+    /// Waits until so many bytes may be held.
+    async fn room(&self, bytes: usize) -> Result<tokio::sync::SemaphorePermit<'_>, Halt> {
+        let units = u32::try_from(bytes / UNIT + 1).unwrap_or(u32::MAX);
+        self.room.acquire_many(units).await.map_err(|_| Halt::Closed)
     }
 }
 
-async fn next_piece(body: &mut aws_sdk_s3::primitives::ByteStream) -> Result<Option<Vec<u8>>, String> {
+async fn next_piece(body: &mut ByteStream) -> Result<Option<impl AsRef<[u8]> + use<>>, String> {
     match tokio::time::timeout(STALLED, body.try_next()).await {
-        Ok(Ok(piece)) => Ok(piece.map(Into::into)),
+        Ok(Ok(piece)) => Ok(piece),
         Ok(Err(error)) => {
             let (mut last, mut next) = (error.to_string(), std::error::Error::source(&error));
             while let Some(error) = next {

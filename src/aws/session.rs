@@ -31,6 +31,8 @@ const FIRST_ATTEMPTS: u32 = 3;
 const UNREACHABLE_AFTER: u32 = 16;
 /// The time between two requests of an operation that AWS grants twice a second.
 const PACE: Duration = Duration::from_millis(550);
+/// Connections that are kept to one host.
+const MOST_IN_FLIGHT: usize = 512;
 /// The region asked where the user and the configuration name none.
 const DEFAULT_REGION: &str = "us-east-1";
 
@@ -49,7 +51,7 @@ pub struct Connection {
     pub region: Option<Region>,
     /// The case number, for the name of an assumed role's session.
     pub case_number: Option<String>,
-    /// How many requests may be in flight; 0 for the default.
+    /// How many objects of a bucket may be asked for at once; 0 where that is found out.
     pub concurrency: usize,
     /// The access key to use, instead of whatever the environment and the profile have.
     pub access_key: Option<AccessKey>,
@@ -143,7 +145,7 @@ struct Inner {
 impl Session {
     /// Finds credentials and asks AWS whose they are.
     pub async fn connect(connection: &Connection) -> Result<Self, AwsError> {
-        let in_flight = if connection.concurrency == 0 { 32 } else { connection.concurrency };
+        let in_flight = if connection.concurrency == 0 { MOST_IN_FLIGHT } else { connection.concurrency };
         let http = aws_smithy_http_client::Builder::new()
             .tls_provider(tls::Provider::Rustls(CryptoMode::Ring))
             .pool_idle_timeout(Duration::from_mins(1))

@@ -70,9 +70,9 @@ pub(super) struct ConnectionArguments {
     /// Ask this endpoint instead of AWS's own; recorded in the ledger.
     #[arg(long, value_name = "URL", env = "AWS_ENDPOINT_URL")]
     pub(super) endpoint_url: Option<String>,
-    /// How many objects are fetched side by side.
-    #[arg(long, value_name = "NUMBER", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..=512))]
-    pub(super) concurrency: u16,
+    /// How many objects of a bucket are fetched at once; left out, as many as are found to help.
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u16).range(1..=512))]
+    pub(super) concurrency: Option<u16>,
 }
 
 /// Who the case is.

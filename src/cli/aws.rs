@@ -16,6 +16,8 @@ pub(super) fn block_on<F: Future>(future: F) -> Result<F::Output, CliError> {
     let workers = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(workers.get())
+        // They write, hash and unpack; none of them ever waits for the network.
+        .max_blocking_threads(workers.get().saturating_mul(4).max(8))
         .enable_all()
         .build()
         .map_err(|error| CliError::new(Exit::Failed, &error))?;
@@ -35,7 +37,7 @@ pub(super) async fn connect(
         endpoint_url: arguments.endpoint_url.clone(),
         region: scope.regions.first().cloned(),
         case_number,
-        concurrency: usize::from(arguments.concurrency),
+        concurrency: usize::from(arguments.concurrency.unwrap_or(0)),
         access_key: None,
         pace: None,
     };
@@ -44,7 +46,7 @@ pub(super) async fn connect(
 
 /// What is asked for.
 pub(super) fn request(arguments: &ConnectionArguments, window: Window, scope: &Scope) -> Request {
-    Request { window, scope: scope.clone(), concurrency: usize::from(arguments.concurrency) }
+    Request { window, scope: scope.clone(), concurrency: usize::from(arguments.concurrency.unwrap_or(0)) }
 }
 
 impl From<AcquireError> for CliError {
