@@ -6,7 +6,7 @@ use tokio::task::JoinSet;
 use crate::aws::{Answers, Halt, KeepPage, Recorder, Session};
 use crate::case::CaseWriter;
 use crate::case::event::{Caller, ClockOffset, CollectionFinished, CollectionInterrupted, CollectionStarted, Event, Gap, Tool};
-use crate::model::{Region, Timestamp, Window};
+use crate::model::{Region, Sha256Hash, Timestamp, Window};
 
 use super::errand::Errand;
 use super::pipeline::{Ended, Intake, Owner};
@@ -60,6 +60,12 @@ pub struct CollectOutcome {
     pub clock: Option<ClockOffset>,
     /// Requests that the run took.
     pub requests: u64,
+    /// Lines of the ledger when the run had ended.
+    #[serde(skip)]
+    pub ledger_lines: u64,
+    /// Their Merkle root.
+    #[serde(skip)]
+    pub ledger_root: Sha256Hash,
 }
 
 /// Collects what is asked for into a case, going on where an earlier run ended.
@@ -156,6 +162,8 @@ pub(super) async fn collect_at(
         interrupted,
         clock: session.clock(),
         requests: session.requests(),
+        ledger_lines: case.ledger_tree().size(),
+        ledger_root: case.ledger_tree().root(),
     })
 }
 

@@ -9,11 +9,11 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use crate::aws::Halt;
 
 /// Where the level starts.
-pub(crate) const FIRST: usize = 32;
+pub(crate) const FIRST: usize = 64;
 /// Where it never falls below.
 const LEAST: usize = 4;
 /// How long the rate is measured at one level, at least.
-const LOOK: Duration = Duration::from_millis(250);
+const LOOK: Duration = Duration::from_millis(150);
 /// How long a level that was found is kept before a higher one is tried again.
 const KEPT: Duration = Duration::from_secs(5);
 /// How long it is kept after AWS asked for less.

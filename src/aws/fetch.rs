@@ -28,13 +28,15 @@ const FIRST_WAIT: Duration = Duration::from_millis(100);
 /// Longest wait for the next piece of a body.
 const STALLED: Duration = Duration::from_secs(15);
 /// Objects up to this size are gathered in memory and written at once.
-const SMALL: u64 = 1024 * 1024;
+const SMALL: u64 = 512 * 1024;
 /// A large object is written and hashed in pieces of this size, while the next one comes in.
-const PIECE: usize = 1024 * 1024;
+const PIECE: usize = 256 * 1024;
 /// What all bodies that are held in memory at once may come to.
-const HELD: usize = 128 * 1024 * 1024;
+const HELD: usize = 64 * 1024 * 1024;
 /// The unit in which that is counted out.
 const UNIT: usize = 4 * 1024;
+/// Most that one read from the wire brings; pieces have room for it, so that they never have to grow.
+const READ: usize = 512 * 1024;
 
 /// An object to fetch.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -219,7 +221,7 @@ impl ObjectFetcher {
         read_back: bool,
         with_md5: bool,
     ) -> Result<Result<Received, String>, Halt> {
-        let size = usize::try_from(length).unwrap_or(PIECE);
+        let size = usize::try_from(length).unwrap_or(usize::MAX);
         let _room = self.room(size).await?;
         let mut bytes = Vec::with_capacity(size);
         loop {
@@ -251,11 +253,13 @@ impl ObjectFetcher {
         path: &PayloadPath,
         with_md5: bool,
     ) -> Result<Result<Received, String>, Halt> {
-        let _room = self.room(2 * PIECE).await?;
+        let _room = self.room(2 * (PIECE + READ)).await?;
         let (staging, path) = (self.staging.clone(), path.clone());
-        let begun = tokio::task::spawn_blocking(move || Ok((Receiver::new(staging.stage(&path)?, with_md5), Vec::new())));
+        let begun = tokio::task::spawn_blocking(move || {
+            Ok((Receiver::new(staging.stage(&path)?, with_md5), Vec::with_capacity(PIECE + READ)))
+        });
         let mut writing: JoinHandle<Result<(Receiver, Vec<u8>), CaseError>> = begun;
-        let mut piece = Vec::with_capacity(PIECE);
+        let mut piece = Vec::with_capacity(PIECE + READ);
         loop {
             let mut ended = false;
             while piece.len() < PIECE && !ended {

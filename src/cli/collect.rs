@@ -37,6 +37,9 @@ pub(super) struct CollectArguments {
     case: CaseArguments,
     #[command(flatten)]
     connection: ConnectionArguments,
+    /// End without the first verification, which reads everything once more: `caselock verify` can make it later.
+    #[arg(long)]
+    no_verification: bool,
 }
 
 #[derive(Serialize)]
@@ -47,7 +50,8 @@ struct Collected<'a> {
     case_rows: Vec<SummaryRow>,
     ledger_lines: u64,
     ledger_root: Sha256Hash,
-    verification: &'a Report,
+    /// None where it was not wanted yet.
+    verification: Option<&'a Report>,
 }
 
 pub(super) fn run(arguments: &CollectArguments, output: &Output) -> Result<Exit, CliError> {
@@ -84,17 +88,17 @@ pub(super) fn run(arguments: &CollectArguments, output: &Output) -> Result<Exit,
             .next(format!("To go on where it stopped: caselock collect {}", arguments.folder.display())));
     }
     let folder = CaseFolder::open(&arguments.folder)?;
-    let report = verify_with_progress(&folder, None, output)?;
+    let report = if arguments.no_verification { None } else { Some(verify_with_progress(&folder, None, output)?) };
     let collected = Collected {
         case: arguments.folder.display().to_string(),
         outcome: &outcome,
         case_rows: summarize(&folder)?.rows,
-        ledger_lines: report.ledger.entries,
-        ledger_root: report.ledger.root,
-        verification: &report,
+        ledger_lines: outcome.ledger_lines,
+        ledger_root: outcome.ledger_root,
+        verification: report.as_ref(),
     };
     output.result(&collected, || text(&collected, output.is_verbose()))?;
-    Ok(if report.case_failures > 0 {
+    Ok(if report.is_some_and(|report| report.case_failures > 0) {
         Exit::Integrity
     } else if outcome.complete {
         Exit::Done
@@ -212,7 +216,10 @@ fn text(collected: &Collected<'_>, verbose: bool) -> String {
     lines.extend(notice_lines(&outcome.notices));
     lines.extend([
         String::new(),
-        format!("First verification: {}", sentence(collected.verification)),
+        match collected.verification {
+            Some(report) => format!("First verification: {}", sentence(report)),
+            None => "First verification: not made; nothing is proven before `caselock verify`".to_owned(),
+        },
         format!("Ledger   {} lines, root {}", thousands(collected.ledger_lines), collected.ledger_root),
         "         Write the root down, or read its first 16 digits to a colleague: they pin down everything above,".to_owned(),
         "         and `caselock verify --expect-root` checks them.".to_owned(),

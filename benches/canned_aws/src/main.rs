@@ -2,14 +2,6 @@
 //!
 //! It checks no signature, speaks no TLS and is never the bottleneck of what is measured against it: it shows the limits of clients.
 //! `benches/peers` starts it. It says on standard output where it listens and what it holds, and ends when its standard input does.
-#![expect(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::as_conversions,
-    clippy::disallowed_methods,
-    clippy::print_stdout,
-    reason = "a server for benchmarks, which ends when something is wrong"
-)]
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -57,6 +49,20 @@ const REGIONS: [&str; 17] = [
     "sa-east-1",
 ];
 
+/// What may be asked about a bucket besides its objects.
+const SUBRESOURCES: [&str; 10] = [
+    "acl",
+    "encryption",
+    "lifecycle",
+    "logging",
+    "object-lock",
+    "ownershipControls",
+    "policy",
+    "publicAccessBlock",
+    "replication",
+    "versions",
+];
+
 /// What is asked for on the command line.
 struct Arguments {
     regions: usize,
@@ -72,7 +78,7 @@ struct Arguments {
 impl Arguments {
     fn parse() -> Option<Self> {
         let mut values = HashMap::new();
-        let mut words = std::env::args().skip(1).filter(|word| word != "--bench").peekable();
+        let mut words = std::env::args().skip(1).peekable();
         words.peek()?;
         while let Some(name) = words.next() {
             values.insert(name, words.next()?);
@@ -99,6 +105,8 @@ struct Object {
     key: String,
     body: Arc<Vec<u8>>,
     etag: Arc<str>,
+    /// CRC64NVME, as S3 computes it for everything that is put without another checksum (S3 user guide, "Checking object integrity").
+    checksum: Arc<str>,
     modified: DateTime<Utc>,
     signature: Option<String>,
 }
@@ -119,6 +127,13 @@ fn hex_of(bytes: &[u8]) -> String {
 
 fn etag(body: &[u8]) -> Arc<str> {
     format!("\"{}\"", hex_of(&Md5::digest(body))).into()
+}
+
+fn checksum(body: &[u8]) -> Arc<str> {
+    use base64::Engine as _;
+    let mut crc = crc64fast_nvme::Digest::new();
+    crc.write(body);
+    base64::engine::general_purpose::STANDARD.encode(crc.sum64().to_be_bytes()).into()
 }
 
 fn gzip(content: &[u8]) -> Vec<u8> {
@@ -171,7 +186,7 @@ impl Store {
             .map(|_| {
                 let content = log(&mut random, arguments.events_a_log);
                 let body = gzip(&content);
-                (hex_of(&Sha256::digest(&content)), etag(&body), Arc::new(body))
+                (hex_of(&Sha256::digest(&content)), etag(&body), checksum(&body), Arc::new(body))
             })
             .collect();
         let begin: DateTime<Utc> = "2026-03-01T00:00:00Z".parse().expect("a time");
@@ -185,7 +200,7 @@ impl Store {
                 let mut listed = String::new();
                 for number in 0..arguments.logs_an_hour {
                     let at = start + TimeDelta::minutes(((number % 11) * 5 + 5) as i64);
-                    let (hash, etag, body) = &contents[(random.next_u32() as usize) % CONTENTS];
+                    let (hash, etag, checksum, body) = &contents[(random.next_u32() as usize) % CONTENTS];
                     let key = format!(
                         "AWSLogs/{ACCOUNT}/CloudTrail/{region}/{}/{ACCOUNT}_CloudTrail_{region}_{}_{:016X}.json.gz",
                         at.format("%Y/%m/%d"),
@@ -204,6 +219,7 @@ impl Store {
                         key,
                         body: Arc::clone(body),
                         etag: Arc::clone(etag),
+                        checksum: Arc::clone(checksum),
                         modified: at + TimeDelta::seconds(30),
                         signature: None,
                     });
@@ -251,6 +267,7 @@ impl Store {
                 objects.push(Object {
                     key: object.clone(),
                     etag: etag(&body),
+                    checksum: checksum(&body),
                     body: Arc::new(body),
                     modified: end + TimeDelta::minutes(26),
                     signature: Some(signature.clone()),
@@ -268,7 +285,7 @@ impl Store {
                 Arc::new(body)
             })
             .collect();
-        let tags: Vec<_> = large.iter().map(|body| etag(body)).collect();
+        let tags: Vec<_> = large.iter().map(|body| (etag(body), checksum(body))).collect();
         let end = begin + TimeDelta::hours(arguments.hours as i64);
         let large = (0..arguments.large)
             .map(|number| {
@@ -280,7 +297,8 @@ impl Store {
                         at.format("%Y%m%dT%H%MZ"),
                     ),
                     body: Arc::clone(&large[number % large.len()]),
-                    etag: Arc::clone(&tags[number % large.len()]),
+                    etag: Arc::clone(&tags[number % large.len()].0),
+                checksum: Arc::clone(&tags[number % large.len()].1),
                     modified: at,
                     signature: None,
                 }
@@ -309,6 +327,8 @@ struct Request {
     path: String,
     query: HashMap<String, String>,
     target: Option<String>,
+    /// Whether checksums are asked for: S3 names them only then.
+    checksums: bool,
     range: Option<(usize, usize)>,
     body: Vec<u8>,
 }
@@ -333,7 +353,7 @@ impl Request {
         stream.read_line(&mut line).ok().filter(|count| *count > 0)?;
         let mut words = line.split(' ');
         let (method, url) = (words.next()?.to_owned(), words.next()?.to_owned());
-        let (mut length, mut target, mut range) = (0, None, None);
+        let (mut length, mut target, mut range, mut checksums) = (0, None, None, false);
         loop {
             let mut header = String::new();
             stream.read_line(&mut header).ok().filter(|count| *count > 0)?;
@@ -343,6 +363,8 @@ impl Request {
                 length = value.parse().ok()?;
             } else if name.eq_ignore_ascii_case("x-amz-target") {
                 target = Some(value.to_owned());
+            } else if name.eq_ignore_ascii_case("x-amz-checksum-mode") {
+                checksums = true;
             } else if name.eq_ignore_ascii_case("range") {
                 let (from, to) = value.strip_prefix("bytes=")?.split_once('-')?;
                 range = Some((from.parse().ok()?, to.parse().unwrap_or(usize::MAX)));
@@ -356,7 +378,7 @@ impl Request {
             (percent_decoded(name), percent_decoded(value))
         });
         let query = query.collect();
-        Some(Self { method, path: percent_decoded(path), query, target, range, body })
+        Some(Self { method, path: percent_decoded(path), query, target, checksums, range, body })
     }
 }
 
@@ -429,9 +451,6 @@ impl Store {
             };
             return Self::object(&objects[place], request, stream, head);
         }
-        if request.query.get("list-type").is_some_and(|kind| kind == "2") {
-            return answer(stream, head, "200 OK", xml, list(bucket, objects, &request.query).as_bytes());
-        }
         if request.query.contains_key("location") {
             let body = b"<LocationConstraint xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"/>";
             return answer(stream, head, "200 OK", xml, body);
@@ -445,6 +464,9 @@ impl Store {
                 b"<VersioningConfiguration xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"/>",
             );
         }
+        if !head && !SUBRESOURCES.iter().any(|name| request.query.contains_key(*name)) {
+            return answer(stream, head, "200 OK", xml, list(bucket, objects, &request.query).as_bytes());
+        }
         if head {
             return answer(stream, head, "200 OK", "x-amz-bucket-region: us-east-1\r\n", b"");
         }
@@ -456,6 +478,10 @@ impl Store {
         let mut headers = format!("ETag: {}\r\nLast-Modified: {modified}\r\nAccept-Ranges: bytes\r\n", object.etag);
         if object.key.ends_with(".json.gz") {
             headers.push_str("Content-Type: application/json\r\nContent-Encoding: gzip\r\n");
+        }
+        if request.checksums && request.range.is_none() {
+            write!(headers, "x-amz-checksum-crc64nvme: {}\r\nx-amz-checksum-type: FULL_OBJECT\r\n", object.checksum)
+                .expect("memory takes it");
         }
         if let Some(signature) = &object.signature {
             write!(headers, "x-amz-meta-signature: {signature}\r\nx-amz-meta-signature-algorithm: SHA256withRSA\r\n")
@@ -541,7 +567,7 @@ fn list(bucket: &str, objects: &[Object], query: &HashMap<String, String>) -> St
     let text = |name: &str| query.get(name).map(String::as_str);
     let (prefix, delimiter) = (text("prefix").unwrap_or(""), text("delimiter"));
     let most: usize = text("max-keys").and_then(|count| count.parse().ok()).unwrap_or(1000).min(1000);
-    let after = text("continuation-token").or_else(|| text("start-after")).unwrap_or("");
+    let after = text("continuation-token").or_else(|| text("start-after")).or_else(|| text("marker")).unwrap_or("");
     let mut at = objects.partition_point(|object| object.key.as_str() < prefix || object.key.as_str() <= after);
     let (mut keys, mut folders, mut count, mut last, mut more) = (String::new(), String::new(), 0, "", false);
     while let Some(object) = objects.get(at).filter(|object| object.key.starts_with(prefix)) {
