@@ -105,6 +105,7 @@ pub(crate) async fn sweep(errand: &Arc<Errand>, sweep: &Sweep, choose: &mut dyn 
                 location: S3Location::new(sweep.query.bucket.clone(), object.key),
                 size: Some(object.size),
                 etag: object.etag,
+                last_modified: object.last_modified,
                 version: None,
                 read_back: sweep.on_body.is_some(),
                 optional: false,

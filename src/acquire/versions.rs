@@ -144,6 +144,7 @@ fn wanted_version(sweep: &Sweep, version: ListedVersion) -> Wanted {
         location: S3Location::new(sweep.query.bucket.clone(), version.key),
         size: version.size,
         etag: version.etag,
+        last_modified: version.last_modified,
         version: Some(version.version_id),
         read_back: false,
         optional: false,

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::num::NonZeroUsize;
 
 use crate::acquire::{AcquireError, Request};
-use crate::aws::{AwsError, Connection, Halt, Session};
+use crate::aws::{AwsError, Connection, Halt, Identities, SecondFactor};
 use crate::case::Scope;
 use crate::model::Window;
 
@@ -22,16 +22,17 @@ pub(super) fn block_on<F: Future>(future: F) -> Result<F::Output, CliError> {
     Ok(runtime.block_on(future))
 }
 
-/// Opens a session.
+/// Opens a session for every identity.
 pub(super) async fn connect(
     arguments: &ConnectionArguments,
     scope: &Scope,
     case_number: Option<String>,
-) -> Result<Session, CliError> {
+) -> Result<Identities, CliError> {
     let connection = Connection {
         profile: arguments.profile.clone(),
-        role_arn: arguments.role_arn.clone(),
+        role_arns: arguments.roles()?,
         external_id: arguments.external_id.clone(),
+        second_factor: arguments.mfa_serial.clone().zip(arguments.mfa_code.clone()).map(second_factor),
         endpoint_url: arguments.endpoint_url.clone(),
         region: scope.regions.first().cloned(),
         case_number,
@@ -39,7 +40,11 @@ pub(super) async fn connect(
         access_key: None,
         pace: None,
     };
-    Ok(Session::connect(&connection).await.map_err(AcquireError::Aws)?)
+    Ok(Identities::connect(&connection).await.map_err(AcquireError::Aws)?)
+}
+
+fn second_factor((serial, code): (String, String)) -> SecondFactor {
+    SecondFactor { serial, code }
 }
 
 /// What is asked for.
@@ -62,7 +67,12 @@ impl From<AcquireError> for CliError {
                     AwsError::CredentialsUnavailable { .. } | AwsError::WrongCredentials(_) => {
                         "Renew the credentials (for SSO: `aws sso login`), then run the same command again."
                     }
-                    AwsError::AssumeRole { .. } => "Check --role-arn, --external-id and the role's trust policy.",
+                    AwsError::AssumeRole { .. } => {
+                        "Check --role-arn, --external-id, --mfa-serial with --mfa-code, and the role's trust policy."
+                    }
+                    AwsError::SecondFactor(_) => {
+                        "Wait until the device shows another code (each is good once) and give that one with --mfa-code. Only the long-term access key of a user takes one."
+                    }
                     AwsError::Unreachable { .. } | AwsError::Unidentified(_) => {
                         "Check the network, a proxy, and --endpoint-url or AWS_ENDPOINT_URL."
                     }

@@ -30,6 +30,7 @@ mod proofs;
 mod reads_only;
 mod report;
 mod resume;
+mod roles;
 mod sample;
 mod seal;
 mod secrets;

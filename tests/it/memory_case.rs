@@ -334,6 +334,7 @@ impl Collection {
                 user_id: "AIDAEXAMPLE".to_owned(),
                 access_key_id: None,
             },
+            also_as: Vec::new(),
             endpoint_url: None,
             window: self.window,
             scope: self.scope.clone(),

@@ -150,6 +150,7 @@ pub(crate) fn started(run: u32) -> Event {
             user_id: "AROAEXAMPLE:x".to_owned(),
             access_key_id: None,
         },
+        also_as: Vec::new(),
         endpoint_url: None,
         window: identity.window,
         scope: Scope::default(),

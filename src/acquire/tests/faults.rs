@@ -145,11 +145,33 @@ async fn a_bucket_that_is_gone_is_a_gap_and_the_rest_goes_on() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_object_that_changed_since_it_was_stored_is_a_gap_and_the_first_bytes_stay() {
+    changes_after_it_was_stored(|objects, key| assert!(objects.put(TRAIL_BUCKET, key, "changed"))).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_object_replaced_by_one_of_the_same_size_is_noticed() {
+    changes_after_it_was_stored(|objects, key| {
+        let mut body = objects.get(TRAIL_BUCKET, key).unwrap().body.to_vec();
+        body[20] ^= 1;
+        assert!(objects.put(TRAIL_BUCKET, key, body));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_object_written_again_with_the_same_bytes_is_noticed_by_its_time() {
+    changes_after_it_was_stored(|objects, key| {
+        assert!(objects.change(TRAIL_BUCKET, key, |object| object.last_modified += chrono::TimeDelta::minutes(1)));
+    })
+    .await;
+}
+
+async fn changes_after_it_was_stored(change: impl FnOnce(&crate::sim::Objects, &str)) {
     let stage = Stage::new();
     stage.collect(&stage.request()).await;
     let before = stage.objects();
     let key = stage.account.objects().keys(TRAIL_BUCKET, &format!("AWSLogs/{ACCOUNT_ID}/CloudTrail/us-east-1/")).pop().unwrap();
-    assert!(stage.account.objects().put(TRAIL_BUCKET, &key, "changed"));
+    change(stage.account.objects(), &key);
     // An hour later the listing is asked for again.
     let outcome = {
         let (session, case) = (stage.session().await, stage.open(&stage.request()));
