@@ -22,6 +22,7 @@ mod fuzz;
 mod json;
 mod memory_case;
 mod model;
+mod moto;
 mod package;
 mod peers;
 mod policy;

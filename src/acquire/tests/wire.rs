@@ -120,6 +120,22 @@ async fn a_token_that_comes_again_ends_the_paging_as_a_gap() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_empty_token_ends_the_paging_and_is_not_asked_with() {
+    let stage = Stage::new();
+    let page = r#"<DescribeVolumesResponse xmlns="http://ec2.amazonaws.com/doc/2016-11-15/"><volumeSet/><nextToken></nextToken></DescribeVolumesResponse>"#;
+    let outcome = collect_with(&stage, Fault::replace("ec2:DescribeVolumes", page).in_region("us-east-1")).await;
+    assert!(outcome.complete, "{:#?}", outcome.gaps);
+    let asked = stage.server.requests();
+    let asked = asked.iter().filter(|request| request.operation == "DescribeVolumes" && request.region == "us-east-1");
+    assert_eq!(asked.count(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_question_that_is_never_answered_is_asked_again() {
+    is_overcome(Fault::silence("cloudtrail:DescribeTrails").in_region("us-east-1").times(1)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn pages_of_one_bring_the_same_as_whole_ones() {
     let whole = Stage::new();
     let first = whole.collect(&whole.request()).await;
