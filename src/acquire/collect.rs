@@ -199,6 +199,7 @@ fn started(
         caller: session.caller().clone(),
         also_as: also_as(identities),
         endpoint_url: session.endpoint_url().map(str::to_owned),
+        service_endpoints: session.service_endpoints().clone(),
         window: request.window,
         scope: request.scope.clone(),
         regions: regions.to_vec(),

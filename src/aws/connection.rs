@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use aws_config::BehaviorVersion;
@@ -35,6 +36,8 @@ pub struct Connection {
     pub second_factor: Option<SecondFactor>,
     /// The endpoint to ask instead of AWS's own.
     pub endpoint_url: Option<String>,
+    /// The endpoints that the environment sets for single services, by the service's name there; the SDK takes them by itself.
+    pub service_endpoints: BTreeMap<String, String>,
     /// The region for what is not regional.
     pub region: Option<Region>,
     /// The case number, for the name of an assumed role's session.
@@ -132,6 +135,7 @@ pub(super) struct Ground {
     pub(super) region: Region,
     /// The id, never the secret, of the credentials' access key.
     pub(super) access_key_id: String,
+    pub(super) service_endpoints: BTreeMap<String, String>,
     /// The role whose credentials they are already.
     role: Option<String>,
 }
@@ -179,7 +183,8 @@ impl Ground {
         };
         let config = config.into_builder().region(sdk_region(&region)).build();
         let access_key_id = access_key_id(&config).await?;
-        let ground = Self { config, http, region, access_key_id, role: None };
+        let service_endpoints = connection.service_endpoints.clone();
+        let ground = Self { config, http, region, access_key_id, service_endpoints, role: None };
         match (&connection.second_factor, connection.role_arns.as_slice()) {
             (None, _) => Ok(ground),
             (Some(factor), roles) => ground.with_second_factor(factor, roles, connection).await,

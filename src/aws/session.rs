@@ -1,4 +1,4 @@
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -38,6 +38,7 @@ struct Inner {
     config: SdkConfig,
     wire: Wire,
     region: Region,
+    service_endpoints: BTreeMap<String, String>,
     caller: Caller,
     s3: Mutex<HashMap<Region, aws_sdk_s3::Client>>,
     ec2: Mutex<HashMap<Region, aws_sdk_ec2::Client>>,
@@ -62,10 +63,11 @@ impl Session {
 
     /// Asks AWS whose the credentials are.
     pub(super) async fn open(ground: Ground, pace: Option<Duration>) -> Result<Self, AwsError> {
-        let Ground { config, http, region, access_key_id, .. } = ground;
+        let Ground { config, http, region, access_key_id, service_endpoints, .. } = ground;
         let mut session = Inner {
             wire: Wire::new(http),
             region,
+            service_endpoints,
             // Filled in by the answer to the first call, below.
             caller: Caller {
                 account: nobody()?,
@@ -130,6 +132,12 @@ impl Session {
         self.inner.config.endpoint_url()
     }
 
+    /// The endpoints that the environment sets for single services, by the service's name there.
+    #[must_use]
+    pub fn service_endpoints(&self) -> &BTreeMap<String, String> {
+        &self.inner.service_endpoints
+    }
+
     /// How the clocks compare, from every answer so far.
     #[must_use]
     pub fn clock(&self) -> Option<ClockOffset> {
@@ -161,7 +169,7 @@ impl Session {
                 .region(sdk_region(region))
                 .http_client(self.inner.wire.clone())
                 .retry_partition(partition("s3", region))
-                .force_path_style(self.endpoint_url().is_some());
+                .force_path_style(self.endpoint_url().is_some() || self.service_endpoints().contains_key("S3"));
             aws_sdk_s3::Client::from_conf(config.build())
         })
     }

@@ -125,6 +125,9 @@ pub struct CollectionStarted {
     /// The endpoint asked instead of AWS's own, if one was set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub endpoint_url: Option<String>,
+    /// The endpoints set for single services.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub service_endpoints: BTreeMap<String, String>,
     /// What the window was.
     pub window: Window,
     /// What the scope was.

@@ -337,6 +337,7 @@ fn started(run: u32) -> Event {
         },
         also_as: Vec::new(),
         endpoint_url: None,
+        service_endpoints: std::collections::BTreeMap::new(),
         window: identity().window,
         scope: Scope::default(),
         regions: vec![],

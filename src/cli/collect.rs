@@ -11,7 +11,7 @@ use crate::model::{Sha256Hash, Timestamp, printable};
 use crate::verify::Report;
 
 use super::arguments::{CaseArguments, ConnectionArguments, ScopeArguments, refuse_changes};
-use super::aws::{block_on, connect, request};
+use super::aws::{block_on, connect, note_endpoints, request};
 use super::output::{Output, bytes, counted, thousands};
 use super::progress::{Bar, bar};
 use super::status::{gap_line, rows_table};
@@ -62,6 +62,7 @@ pub(super) fn run(arguments: &CollectArguments, output: &Output) -> Result<Exit,
     let outcome = block_on(async {
         // Credentials first: a folder is made only when there is something to put into it.
         let identities = connect(&arguments.connection, scope, Some(number.clone())).await?;
+        note_endpoints(&identities, output);
         let case = if resumes {
             CaseWriter::open(&arguments.folder)?
         } else {

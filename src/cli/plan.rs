@@ -3,7 +3,7 @@ use crate::case::event::Gap;
 use crate::model::{Timestamp, printable};
 
 use super::arguments::{ConnectionArguments, ScopeArguments};
-use super::aws::{block_on, connect, request};
+use super::aws::{block_on, connect, note_endpoints, request};
 use super::collect::{as_whom, notice_lines};
 use super::output::{Output, bytes, counted, thousands};
 use super::status::gap_line;
@@ -29,6 +29,7 @@ pub(super) fn run(arguments: &PlanArguments, output: &Output) -> Result<Exit, Cl
     output.note(&format!("Window {window} (UTC). Asking AWS what there is; nothing is fetched or written."));
     let plan = block_on(async {
         let identities = connect(&arguments.connection, &scope, None).await?;
+        note_endpoints(&identities, output);
         Ok::<Plan, CliError>(plan(&identities, &request(&arguments.connection, window, &scope)).await?)
     })??;
     output.result(&plan, || text(&plan, output.is_verbose()))?;

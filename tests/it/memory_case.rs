@@ -336,6 +336,7 @@ impl Collection {
             },
             also_as: Vec::new(),
             endpoint_url: None,
+            service_endpoints: std::collections::BTreeMap::new(),
             window: self.window,
             scope: self.scope.clone(),
             regions: scenario.regions.iter().map(|region| region.parse().unwrap()).collect(),

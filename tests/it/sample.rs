@@ -152,6 +152,7 @@ pub(crate) fn started(run: u32) -> Event {
         },
         also_as: Vec::new(),
         endpoint_url: None,
+        service_endpoints: std::collections::BTreeMap::new(),
         window: identity.window,
         scope: Scope::default(),
         regions: vec![],

@@ -166,6 +166,32 @@ async fn an_object_written_again_with_the_same_bytes_is_noticed_by_its_time() {
     .await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn an_object_overwritten_between_listing_and_fetching_is_a_gap_and_never_mixed() {
+    let stage = Stage::new();
+    stage.server.faults().set_latency(Duration::from_millis(10));
+    let objects = stage.account.objects();
+    let folder = format!("AWSLogs/{ACCOUNT_ID}/CloudTrail/us-east-1/");
+    let last = objects.keys(TRAIL_BUCKET, &folder).pop().unwrap();
+    let genuine = objects.get(TRAIL_BUCKET, &last).unwrap();
+    // The first object of the folder is asked for when the listing that names the last is over.
+    let overwriting = async {
+        let of_folder = |request: &crate::sim::Request| request.operation == "GetObject" && request.target.contains(&folder);
+        while !stage.server.requests().iter().any(of_folder) {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        objects.put_new_version(TRAIL_BUCKET, &last, crate::sim::Upload::like(&genuine, gzipped(b"{}"))).unwrap();
+    };
+    let mut request = stage.request();
+    request.concurrency = 1;
+    let (outcome, ()) = tokio::join!(stage.collect(&request), overwriting);
+    assert_eq!(gaps(&outcome, GapReason::ChangedDuringAcquisition), [format!("s3://{TRAIL_BUCKET}/{last}")]);
+    assert!(!stage.objects().contains_key(path_of(&last).as_str()));
+    // The listing of versions came later, and brings what was listed first.
+    let earlier = PayloadPath::for_version(&S3Location::new(TRAIL_BUCKET, last), &genuine.version_id);
+    assert_eq!(stored_bytes(&stage.case(), earlier.as_str()), genuine.body);
+}
+
 async fn changes_after_it_was_stored(change: impl FnOnce(&crate::sim::Objects, &str)) {
     let stage = Stage::new();
     stage.collect(&stage.request()).await;
