@@ -4,25 +4,31 @@
 //! anything at the source: the HTTP client refuses every request that is not a read.
 
 mod clock;
+mod connection;
 mod content;
 mod exchange;
 mod failure;
 mod fetch;
+mod identities;
 mod objects;
 mod reach;
 mod record;
 mod session;
+mod trial;
 mod versions;
 mod wire;
 
 pub use clock::ClockSamples;
+pub use connection::{AccessKey, AwsError, Connection, SecondFactor};
 pub use exchange::ExchangeTap;
 pub use failure::{Failure, FailureKind};
 pub use fetch::{Fetched, ObjectFetcher, Wanted};
+pub use identities::{Identities, RefusedRole, account_of_role};
 pub(crate) use objects::timestamp;
 pub use objects::{BucketRegion, ListPage, ListQuery, ListedObject, list_page, region_of_bucket};
 pub use record::{Answers, Call, KeepPage, Page, Recorder};
-pub use session::{AccessKey, AwsError, Connection, Session};
+pub use session::Session;
+pub(crate) use trial::try_reading;
 pub use versions::{ListedVersion, VersionPage, list_versions_page};
 
 use crate::case::CaseError;

@@ -11,6 +11,7 @@ mod faults;
 mod flow;
 mod keys;
 mod objects;
+mod principals;
 mod record;
 mod requests;
 mod scenario;
@@ -66,6 +67,7 @@ struct State {
     flow_logs: RwLock<Vec<flow::FlowLog>>,
     log_groups: RwLock<Vec<flow::LogGroup>>,
     trail_deleted: AtomicBool,
+    trail_key: RwLock<Option<String>>,
 }
 
 impl State {
@@ -75,6 +77,10 @@ impl State {
 
     fn flow_logs(&self) -> RwLockReadGuard<'_, Vec<flow::FlowLog>> {
         self.flow_logs.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn trail_key(&self) -> Option<String> {
+        self.trail_key.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn log_groups(&self) -> RwLockReadGuard<'_, Vec<flow::LogGroup>> {
@@ -104,6 +110,7 @@ impl Account {
             flow_logs: RwLock::new(flow_logs),
             log_groups: RwLock::default(),
             trail_deleted: AtomicBool::new(false),
+            trail_key: RwLock::default(),
         };
         Self { state: Arc::new(state) }
     }
@@ -157,6 +164,25 @@ impl Account {
     /// Deletes the trail: CloudTrail no longer knows it, its files stay where they are.
     pub fn delete_trail(&self) {
         self.state.trail_deleted.store(true, Ordering::Relaxed);
+    }
+
+    /// Sets the KMS key under which the trail says that it delivers.
+    pub fn set_trail_key(&self, key: Option<String>) {
+        *self.state.trail_key.write().unwrap_or_else(PoisonError::into_inner) = key;
+    }
+
+    /// Copies a region's first snapshot, as the console does, and returns the ids of both; nothing without one.
+    pub fn copy_snapshot(&self, region: &str) -> Option<(String, String)> {
+        let mut disks = self.state.disks.write().unwrap_or_else(PoisonError::into_inner);
+        disks.copy_snapshot(region, self.scenario().end)
+    }
+
+    /// Lets a foreign account use a region's first snapshot, and the image that is made of it.
+    pub fn share_snapshot(&self, region: &str, with: &str) {
+        let mut disks = self.state.disks.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(snapshot) = disks.snapshots.iter_mut().find(|snapshot| snapshot.region == region) {
+            snapshot.shared_with.push(with.to_owned());
+        }
     }
 
     /// Makes a new snapshot of a region's first volume, and returns its id; nothing without one.

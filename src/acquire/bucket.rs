@@ -1,9 +1,12 @@
 //! What a log bucket says about itself: where it lies, who may read and change it, what becomes of old objects.
 
+use aws_sdk_s3::types::ServerSideEncryptionConfiguration;
+
 use crate::aws::{BucketRegion, Call, FailureKind, Halt, region_of_bucket};
 use crate::case::event::GapReason;
 use crate::model::{AccountId, Region};
 
+use super::encryption::describe_keys;
 use super::errand::Errand;
 use super::tally::RowKey;
 
@@ -43,6 +46,11 @@ pub(crate) async fn describe(
     let row = RowKey { source, account: Some(account), region: None };
     let region = match region_of_bucket(&errand.recorder, source, account, bucket).await? {
         BucketRegion::Known(region) => region,
+        BucketRegion::Inferred(region, mut failure) => {
+            failure.message = format!("{}; HeadBucket told that it lies in {region}", failure.message);
+            errand.failed(&row, &format!("GetBucketLocation of bucket {bucket}"), &failure).await?;
+            region
+        }
         BucketRegion::Gone(failure) => {
             let mut gap = super::errand::gap_of(&row, &format!("bucket {bucket}"), &failure);
             gap.reason = GapReason::Failed;
@@ -74,7 +82,13 @@ pub(crate) async fn describe(
         "GetBucketOwnershipControls",
         get_bucket_ownership_controls
     );
-    let _answer = ask!(errand, row, account, region_of_bucket, bucket, client, "GetBucketEncryption", get_bucket_encryption);
+    let encryption = ask!(errand, row, account, region_of_bucket, bucket, client, "GetBucketEncryption", get_bucket_encryption);
+    if let Ok(answer) = encryption {
+        let rules = answer.server_side_encryption_configuration().map(ServerSideEncryptionConfiguration::rules);
+        let defaults = rules.into_iter().flatten().filter_map(|rule| rule.apply_server_side_encryption_by_default());
+        let keys = defaults.filter_map(|default| default.kms_master_key_id().map(str::to_owned)).collect();
+        describe_keys(errand, source, region_of_bucket, keys).await?;
+    }
     let _answer = ask!(errand, row, account, region_of_bucket, bucket, client, "GetBucketLogging", get_bucket_logging);
     let _answer = ask!(
         errand,

@@ -3,18 +3,20 @@ use std::sync::Arc;
 use serde::Serialize;
 use tokio::task::JoinSet;
 
-use crate::aws::{Answers, Halt, KeepPage, Recorder, Session};
+use crate::aws::{Answers, Halt, Identities, KeepPage, Recorder};
 use crate::case::CaseWriter;
 use crate::case::event::{Caller, ClockOffset, CollectionFinished, CollectionInterrupted, CollectionStarted, Event, Gap, Tool};
 use crate::model::{Region, Sha256Hash, Timestamp, Window};
 
 use super::errand::Errand;
+use super::identified::{Identified, identify_all};
+use super::notes::{Notes, StoredObjects};
 use super::pipeline::{Ended, Intake, Owner};
-use super::plan::gather;
+use super::plan::gather_all;
 use super::progress::Progress;
 use super::stop::Stop;
 use super::tally::{Notice, Row, Totals};
-use super::{AcquireError, Request, chosen_sources, regions};
+use super::{AcquireError, Request, chosen_sources};
 
 /// What the ledger says of the program and the machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,6 +40,9 @@ pub struct CollectOutcome {
     pub run: u32,
     /// Who AWS says is asking.
     pub caller: Caller,
+    /// The other identities of the run, where several roles were assumed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub also_as: Vec<Caller>,
     /// The time asked about.
     pub window: Window,
     /// The regions that the scope came to.
@@ -73,20 +78,20 @@ pub struct CollectOutcome {
 /// Dropping the future loses only what was not committed yet, as a crash would. On the stop signal, and when AWS ends the run, what
 /// is staged is committed and the interruption recorded.
 pub async fn collect(
-    session: &Session,
+    identities: impl Into<Identities>,
     case: CaseWriter,
     request: &Request,
     context: &RunContext,
     progress: Arc<dyn Progress>,
     stop: Stop,
 ) -> Result<CollectOutcome, AcquireError> {
-    collect_at(Timestamp::new(chrono::Utc::now()), session, case, request, context, progress, stop).await
+    collect_at(Timestamp::new(chrono::Utc::now()), identities, case, request, context, progress, stop).await
 }
 
 /// Collects, with the present given.
 pub(super) async fn collect_at(
     now: Timestamp,
-    session: &Session,
+    identities: impl Into<Identities>,
     mut case: CaseWriter,
     request: &Request,
     context: &RunContext,
@@ -94,26 +99,34 @@ pub(super) async fn collect_at(
     mut stop: Stop,
 ) -> Result<CollectOutcome, AcquireError> {
     let sources = chosen_sources(&request.scope)?;
+    let identities: Identities = identities.into();
+    let session = identities.first();
     let run = case.begin_run()?;
-    let answers = Answers::of_case(&case, now)?;
+    let mut stored = StoredObjects::default();
+    let answers = Answers::of_case(&case, now, &mut |event| stored.take(event))?;
+    let notes = Arc::new(Notes::of(stored));
     let (staging, folder) = (case.staging(), case.files()?);
     let (intake, inbox) = Intake::new(Some(staging.clone()));
     let keeper: Arc<dyn KeepPage> = Arc::new(intake.clone());
     let recorder = Recorder::keeping(session, keeper, answers);
-    // What these two calls bring waits in the intake: the ledger first says that a run has started.
-    let regions = tokio::select! {
-        regions = regions::identify(&recorder, request, &intake) => regions.map_err(AcquireError::Halted)?,
+    // What these calls bring waits in the intake: the ledger first says that a run has started.
+    let identified = tokio::select! {
+        identified = identify_all(&recorder, &identities, request) => identified.map_err(AcquireError::Halted)?,
         () = stop.requested() => return Err(AcquireError::Halted(Halt::Stopped)),
     };
-    case.append(Event::CollectionStarted(Box::new(started(session, request, context, run, &regions))))?;
+    case.append(Event::CollectionStarted(Box::new(started(&identities, request, context, run, &identified.regions))))?;
 
     let mut owner = JoinSet::new();
     owner.spawn(Owner::new(Some(case), Arc::clone(&progress)).run(inbox));
-    let errand =
-        Errand::new(recorder, request.clone(), regions.clone(), now, intake.clone(), progress, Some((staging, folder)));
-    let errand = Arc::new(errand);
+    let Identified { regions, parts, gaps } = identified;
+    let errands = parts.into_iter().map(|(recorder, regions)| {
+        let case = Some((staging.clone(), folder.clone()));
+        let errand = Errand::new(recorder, request.clone(), regions, now, intake.clone(), Arc::clone(&progress), case);
+        Arc::new(errand.sharing(&notes))
+    });
+    let errands: Vec<Arc<Errand>> = errands.collect();
     let gathered = tokio::select! {
-        gathered = gather(&sources, &errand) => gathered,
+        gathered = gather_all(&sources, &errands, &intake, gaps) => gathered,
         () = stop.requested() => Err(Halt::Stopped),
     };
     intake.close().await;
@@ -129,6 +142,9 @@ pub(super) async fn collect_at(
     let mut interrupted = None;
     match gathered {
         Ok(()) => {
+            if let Some(report) = notes.lineage.report(request.window) {
+                case.write_report("snapshots.json", report.as_bytes())?;
+            }
             case.append(Event::CollectionFinished(CollectionFinished {
                 run,
                 artifacts: totals.stored + totals.answers,
@@ -152,6 +168,7 @@ pub(super) async fn collect_at(
     Ok(CollectOutcome {
         run,
         caller: session.caller().clone(),
+        also_as: also_as(&identities),
         window: request.window,
         regions,
         rows: tally.rows(),
@@ -161,13 +178,25 @@ pub(super) async fn collect_at(
         notices: tally.notices,
         interrupted,
         clock: session.clock(),
-        requests: session.requests(),
+        requests: identities.requests(),
         ledger_lines: case.ledger_tree().size(),
         ledger_root: case.ledger_tree().root(),
     })
 }
 
-fn started(session: &Session, request: &Request, context: &RunContext, run: u32, regions: &[Region]) -> CollectionStarted {
+/// Everybody but the first.
+pub(super) fn also_as(identities: &Identities) -> Vec<Caller> {
+    identities.sessions().skip(1).map(|session| session.caller().clone()).collect()
+}
+
+fn started(
+    identities: &Identities,
+    request: &Request,
+    context: &RunContext,
+    run: u32,
+    regions: &[Region],
+) -> CollectionStarted {
+    let session = identities.first();
     CollectionStarted {
         run,
         tool: context.tool.clone(),
@@ -176,7 +205,9 @@ fn started(session: &Session, request: &Request, context: &RunContext, run: u32,
         os_user: context.os_user.clone(),
         command_line: context.command_line.clone(),
         caller: session.caller().clone(),
+        also_as: also_as(identities),
         endpoint_url: session.endpoint_url().map(str::to_owned),
+        service_endpoints: session.service_endpoints().clone(),
         window: request.window,
         scope: request.scope.clone(),
         regions: regions.to_vec(),

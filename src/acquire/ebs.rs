@@ -1,6 +1,7 @@
 //! EBS: which snapshots and volumes there are, who may copy each snapshot, and what protects them.
 
 mod inventory;
+mod lineage;
 
 use std::collections::BTreeSet;
 use std::future::Future;
@@ -8,7 +9,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use aws_sdk_ec2::operation::describe_snapshots::DescribeSnapshotsOutput;
-use aws_sdk_ec2::types::SnapshotAttributeName;
+use aws_sdk_ec2::types::{ImageAttributeName, SnapshotAttributeName};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
@@ -17,9 +18,11 @@ use crate::case::event::GapReason;
 use crate::model::{AccountId, Region, printable};
 
 use super::Source;
+use super::encryption::describe_keys;
 use super::errand::{Errand, join_all};
 use super::pages::every_page_or_gap;
 use super::tally::RowKey;
+pub(crate) use lineage::Lineage;
 
 const NAME: &str = "ebs";
 /// Questions about single snapshots at once, over all regions: EC2 throttles them hard.
@@ -50,17 +53,22 @@ async fn gather(errand: Arc<Errand>) -> Result<(), Halt> {
         let row = RowKey { source: NAME, account: Some(account), region: None };
         return errand.gap(&row, "snapshots and volumes", GapReason::Skipped, Some("the account was left out of scope")).await;
     }
+    errand.notes.lineage.begin();
     let questions = Arc::new(Semaphore::new(QUESTIONS));
     let mut tasks = JoinSet::new();
     for region in errand.regions.clone() {
         let (errand, questions) = (Arc::clone(&errand), Arc::clone(&questions));
         tasks.spawn(async move {
             let permit = errand.discovery().await?;
-            inventory::collect(&errand, account, &region).await?;
-            let first = snapshots(&errand, account, &region, Listing::First).await?;
+            let mut named = inventory::collect(&errand, account, &region).await?;
+            let first = snapshots(&errand, account, &region, Listing::First, &mut named.keys).await?;
             drop(permit);
+            let images = named.images.into_iter().map(Shared::Image);
+            permissions(&errand, account, &region, images, &questions).await?;
+            describe_keys(&errand, NAME, &region, named.keys).await?;
             let Some(first) = first else { return Ok(()) };
-            permissions(&errand, account, &region, first.clone(), &questions).await?;
+            let asked = first.iter().cloned().map(Shared::Snapshot);
+            permissions(&errand, account, &region, asked, &questions).await?;
             repeat(&errand, account, &region, &first, &questions).await
         });
     }
@@ -85,6 +93,7 @@ async fn snapshots(
     account: AccountId,
     region: &Region,
     listing: Listing,
+    keys: &mut BTreeSet<String>,
 ) -> Result<Option<BTreeSet<String>>, Halt> {
     let row = row(account, region);
     let client = errand.session().ec2(region);
@@ -105,7 +114,12 @@ async fn snapshots(
             asked.customize().interceptor(tap).send()
         },
         |output: &DescribeSnapshotsOutput| output.next_token(),
-        |output| ids.extend(output.snapshots().iter().filter_map(|snapshot| snapshot.snapshot_id().map(str::to_owned))),
+        |output| {
+            let found = output.snapshots();
+            ids.extend(found.iter().filter_map(|snapshot| snapshot.snapshot_id().map(str::to_owned)));
+            keys.extend(found.iter().filter_map(|snapshot| snapshot.kms_key_id().map(str::to_owned)));
+            errand.notes.lineage.snapshots(region, found);
+        },
     )
     .await?;
     if whole && ids.is_empty() && listing == Listing::First {
@@ -126,13 +140,14 @@ async fn repeat(
     if errand.is_plan() {
         return Ok(());
     }
-    let Some(now) = snapshots(errand, account, region, Listing::Repeated).await? else { return Ok(()) };
+    let mut keys = BTreeSet::new();
+    let Some(now) = snapshots(errand, account, region, Listing::Repeated, &mut keys).await? else { return Ok(()) };
     let names = |ids: Vec<&String>| ids.into_iter().map(|id| printable(id)).collect::<Vec<_>>().join(", ");
     let (came, went): (Vec<&String>, Vec<&String>) = (now.difference(first).collect(), first.difference(&now).collect());
     if came.is_empty() && went.is_empty() {
         return Ok(());
     }
-    let new: BTreeSet<String> = came.iter().map(|id| (*id).clone()).collect();
+    let new: Vec<Shared> = came.iter().map(|id| Shared::Snapshot((*id).clone())).collect();
     let mut changes = Vec::new();
     if !came.is_empty() {
         changes.push(format!("appeared: {}", names(came)));
@@ -142,19 +157,27 @@ async fn repeat(
     }
     let detail = format!("the listing at the end differs from the first; {}", changes.join("; "));
     errand.gap(&row(account, region), "snapshots", GapReason::ChangedDuringAcquisition, Some(&detail)).await?;
-    permissions(errand, account, region, new, questions).await
+    describe_keys(errand, NAME, region, keys).await?;
+    permissions(errand, account, region, new.into_iter(), questions).await
 }
 
-/// Asks of every snapshot who may make volumes of it, which is who may read the disk.
+/// What can be shared with others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Shared {
+    Snapshot(String),
+    Image(String),
+}
+
+/// Asks of every snapshot who may make volumes of it, and of every image who may start it: who may read the disk.
 async fn permissions(
     errand: &Arc<Errand>,
     account: AccountId,
     region: &Region,
-    snapshots: BTreeSet<String>,
+    shared: impl Iterator<Item = Shared>,
     questions: &Arc<Semaphore>,
 ) -> Result<(), Halt> {
     let mut tasks = JoinSet::new();
-    for id in snapshots {
+    for one in shared {
         while let Some(done) = tasks.try_join_next() {
             let done: Result<Result<(), Halt>, _> = done;
             done.map_err(|_| Halt::TaskLost)??;
@@ -162,7 +185,10 @@ async fn permissions(
         let permit = Arc::clone(questions).acquire_owned().await.map_err(|_| Halt::Closed)?;
         let (errand, region) = (Arc::clone(errand), region.clone());
         tasks.spawn(async move {
-            let asked = permission(&errand, account, &region, &id).await;
+            let asked = match one {
+                Shared::Snapshot(id) => snapshot_permission(&errand, account, &region, &id).await,
+                Shared::Image(id) => image_permission(&errand, account, &region, &id).await,
+            };
             drop(permit);
             asked
         });
@@ -170,7 +196,7 @@ async fn permissions(
     join_all(&mut tasks).await
 }
 
-async fn permission(errand: &Errand, account: AccountId, region: &Region, id: &str) -> Result<(), Halt> {
+async fn snapshot_permission(errand: &Errand, account: AccountId, region: &Region, id: &str) -> Result<(), Halt> {
     let client = errand.session().ec2(region);
     let call = Call::new(NAME, "ec2", "DescribeSnapshotAttribute", account, region)
         .with("SnapshotId", id)
@@ -187,9 +213,39 @@ async fn permission(errand: &Errand, account: AccountId, region: &Region, id: &s
             },
         )
         .await?;
-    if let Err(failure) = answer {
-        let what = format!("createVolumePermission of {}", printable(id));
-        errand.failed(&row(account, region), &what, &failure).await?;
+    match answer {
+        Ok(output) => errand.notes.lineage.snapshot_shared(region, id, output.create_volume_permissions()),
+        Err(failure) => {
+            let what = format!("createVolumePermission of {}", printable(id));
+            errand.failed(&row(account, region), &what, &failure).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn image_permission(errand: &Errand, account: AccountId, region: &Region, id: &str) -> Result<(), Halt> {
+    let client = errand.session().ec2(region);
+    let call = Call::new(NAME, "ec2", "DescribeImageAttribute", account, region)
+        .with("ImageId", id)
+        .with("Attribute", "launchPermission");
+    let answer = errand
+        .recorder
+        .call(
+            &call,
+            1,
+            |_| true,
+            |tap| {
+                let asked = client.describe_image_attribute().image_id(id);
+                asked.attribute(ImageAttributeName::LaunchPermission).customize().interceptor(tap).send()
+            },
+        )
+        .await?;
+    match answer {
+        Ok(output) => errand.notes.lineage.image_shared(region, id, output.launch_permissions()),
+        Err(failure) => {
+            let what = format!("launchPermission of {}", printable(id));
+            errand.failed(&row(account, region), &what, &failure).await?;
+        }
     }
     Ok(())
 }

@@ -7,12 +7,13 @@ use std::time::Instant;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use crate::aws::{Failure, FailureKind, Halt, ObjectFetcher, Recorder, Session, Wanted};
+use crate::aws::{Failure, FailureKind, Halt, ObjectFetcher, Recorder, Session, Wanted, try_reading};
 use crate::case::event::{Caller, Gap, GapReason};
 use crate::case::{CaseFolder, Staging, read_bounded};
 use crate::model::{AccountId, Region, Timestamp, Window};
 
 use super::level::{self, Level};
+use super::notes::Notes;
 use super::pipeline::Intake;
 use super::progress::Progress;
 use super::tally::RowKey;
@@ -36,6 +37,8 @@ pub struct Errand {
     pub(crate) now: Timestamp,
     pub(crate) intake: Intake,
     pub(crate) progress: Arc<dyn Progress>,
+    /// What the errands of the run share.
+    pub(crate) notes: Arc<Notes>,
     collecting: Option<Collecting>,
     /// How many objects are fetched at once, by bucket.
     levels: Mutex<HashMap<String, Arc<Level>>>,
@@ -78,11 +81,18 @@ impl Errand {
             now,
             intake,
             progress,
+            notes: Arc::default(),
             collecting,
             levels: Mutex::default(),
             discoveries: Arc::new(Semaphore::new(DISCOVERIES)),
             expected: AtomicU64::new(0),
         }
+    }
+
+    /// The same, sharing what other errands of the run noted.
+    pub(crate) fn sharing(mut self, notes: &Arc<Notes>) -> Self {
+        self.notes = Arc::clone(notes);
+        self
     }
 
     /// The conversation with AWS.
@@ -172,7 +182,7 @@ impl Errand {
         on_body: Option<OnBody>,
     ) -> Result<(), Halt> {
         if self.collecting.is_none() {
-            return Ok(());
+            return self.try_reading(bucket_region, &wanted).await;
         }
         while let Some(done) = tasks.try_join_next() {
             done.map_err(|_| Halt::TaskLost)??;
@@ -188,6 +198,20 @@ impl Errand {
         Ok(())
     }
 
+    /// For a plan: finds out with the first object of each bucket whether its objects, or their earlier versions, may be read.
+    async fn try_reading(&self, bucket_region: &Region, wanted: &Wanted) -> Result<(), Halt> {
+        let action = if wanted.version.is_some() { "GetObjectVersion" } else { "GetObject" };
+        let claim = format!("{action} in {} as {}", wanted.location.bucket, self.caller().account);
+        if wanted.size == Some(0) || !self.notes.claim(claim) {
+            return Ok(());
+        }
+        let Err(failure) = try_reading(self.session(), bucket_region, wanted).await? else { return Ok(()) };
+        let row = RowKey { source: wanted.source, account: wanted.account, region: wanted.region.clone() };
+        let of_key = failure.message.contains("kms:") || failure.code.as_ref().is_some_and(|code| code.starts_with("KMS"));
+        let action = if of_key { "kms:Decrypt" } else { action };
+        self.failed(&row, &format!("{action} of {}", wanted.name()), &failure).await
+    }
+
     async fn fetch(
         &self,
         bucket_region: &Region,
@@ -199,7 +223,9 @@ impl Errand {
         let row = RowKey { source: wanted.source, account: wanted.account, region: wanted.region.clone() };
         let path = wanted.path();
         if let Ok(stored) = collecting.root.join(path.as_str()).symlink_metadata() {
-            if wanted.size.is_some_and(|listed| listed != stored.len()) {
+            let another =
+                wanted.version.is_none() && self.notes.stored().differs(&path, wanted.etag.as_deref(), wanted.last_modified);
+            if another || wanted.size.is_some_and(|listed| listed != stored.len()) {
                 let detail = "the object that the bucket holds now is not the one that was stored; that one was kept";
                 let what = wanted.name();
                 return self.gap(&row, &what, GapReason::ChangedDuringAcquisition, Some(detail)).await;

@@ -94,7 +94,10 @@ async fn gather(errand: Arc<Errand>) -> Result<(), Halt> {
     let buckets: BTreeSet<String> = places.iter().map(|place| place.bucket.clone()).collect();
     for bucket in buckets {
         let Some(log_bucket) = bucket::describe(&errand, NAME, account, &bucket).await? else { continue };
-        for place in places.iter().filter(|place| place.bucket == bucket).cloned() {
+        // Two flow logs may deliver to one place, and two identities see it.
+        let claim = |place: &&Place| errand.notes.claim(format!("{NAME} in s3://{}/{}", place.bucket, place.prefix));
+        let unswept: Vec<Place> = places.iter().filter(|place| place.bucket == bucket).filter(claim).cloned().collect();
+        for place in unswept {
             let (errand, log_bucket) = (Arc::clone(&errand), log_bucket.clone());
             sweeps.spawn(async move {
                 let permit = errand.discovery().await?;

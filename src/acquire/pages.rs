@@ -13,6 +13,21 @@ use crate::model::Sha256Hash;
 use super::errand::Errand;
 use super::tally::RowKey;
 
+/// The continuation tokens of an answer so far.
+#[derive(Debug, Default)]
+pub(crate) struct Tokens {
+    seen: HashSet<Sha256Hash>,
+}
+
+impl Tokens {
+    /// Takes the next token. One that came before, however long ago, would keep a client paging for ever: it is a failure.
+    pub(crate) fn take(&mut self, token: &str) -> Result<(), Failure> {
+        let what = "the answer repeats itself: the same continuation token came twice";
+        let is_new = self.seen.insert(Sha256Hash::of(token.as_bytes()));
+        if is_new { Ok(()) } else { Err(Failure::found(FailureKind::Other, what)) }
+    }
+}
+
 /// Asks for page after page until an answer names no further one, and shows each to `take`.
 ///
 /// A page may be empty and still name another. A continuation token that comes twice would go on for ever: it ends the answer as
@@ -29,7 +44,7 @@ where
     E: ProvideErrorMetadata + std::error::Error + 'static,
 {
     let next = |output: &O| next(output).filter(|token| !token.is_empty()).map(str::to_owned);
-    let (mut token, mut page, mut seen) = (None::<String>, 1, HashSet::new());
+    let (mut token, mut page, mut tokens) = (None::<String>, 1, Tokens::default());
     loop {
         let answer = errand.recorder.call(call, page, |output| next(output).is_none(), |tap| send(token.clone(), tap)).await?;
         let output = match answer {
@@ -38,8 +53,8 @@ where
         };
         take(&output);
         let Some(following) = next(&output) else { return Ok(Ok(())) };
-        if !seen.insert(Sha256Hash::of(following.as_bytes())) {
-            return Ok(Err(repeated_token()));
+        if let Err(repeated) = tokens.take(&following) {
+            return Ok(Err(repeated));
         }
         (token, page) = (Some(following), page + 1);
     }
@@ -67,7 +82,14 @@ where
     }
 }
 
-/// What a server does that would keep a client paging for ever.
-pub(crate) fn repeated_token() -> Failure {
-    Failure::found(FailureKind::Other, "the answer repeats itself: the same continuation token came twice")
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_that_came_before_is_refused_also_after_others() {
+        let mut tokens = Tokens::default();
+        assert!(tokens.take("a").is_ok() && tokens.take("b").is_ok());
+        assert!(tokens.take("a").is_err());
+    }
 }

@@ -24,10 +24,16 @@ const DISKS: &[&str] = &["ebs"];
 const BUCKETS: &[&str] = &["cloudtrail", "flow-logs"];
 
 /// Every operation there is.
-pub const PERMISSIONS: [Permission; 48] = [
+pub const PERMISSIONS: [Permission; 53] = [
     // Every principal may ask who it is.
     of(ALL, "sts:GetCallerIdentity", &[]),
+    // Both are for whoever becomes the reader, so the reader's own policy need not permit them.
+    of(ALL, "sts:AssumeRole", &[]),
+    of(ALL, "sts:GetSessionToken", &[]),
     of(ALL, "ec2:DescribeRegions", &["ec2:DescribeRegions"]),
+    // Trails, log buckets, snapshots and volumes name keys.
+    of(ALL, "kms:DescribeKey", &["kms:DescribeKey"]),
+    of(ALL, "kms:GetKeyPolicy", &["kms:GetKeyPolicy"]),
     of(TRAILS, "cloudtrail:DescribeTrails", &["cloudtrail:DescribeTrails"]),
     of(TRAILS, "cloudtrail:ListTrails", &["cloudtrail:ListTrails"]),
     of(TRAILS, "cloudtrail:GetTrailStatus", &["cloudtrail:GetTrailStatus"]),
@@ -53,6 +59,7 @@ pub const PERMISSIONS: [Permission; 48] = [
     of(DISKS, "ec2:DescribeVolumes", &["ec2:DescribeVolumes"]),
     of(DISKS, "ec2:DescribeVolumesModifications", &["ec2:DescribeVolumesModifications"]),
     of(DISKS, "ec2:DescribeImages", &["ec2:DescribeImages"]),
+    of(DISKS, "ec2:DescribeImageAttribute", &["ec2:DescribeImageAttribute"]),
     of(DISKS, "ec2:ListSnapshotsInRecycleBin", &["ec2:ListSnapshotsInRecycleBin"]),
     of(DISKS, "ec2:ListImagesInRecycleBin", &["ec2:ListImagesInRecycleBin"]),
     of(DISKS, "ec2:ListVolumesInRecycleBin", &["ec2:ListVolumesInRecycleBin"]),
@@ -119,14 +126,15 @@ pub fn policy(sources: &[String], buckets: &[String]) -> Value {
         }
         statements.push(statement);
     };
-    let elsewhere = |action: &str| !action.starts_with("s3:") && !action.starts_with("kms:");
+    let decrypts = |action: &str| action == "kms:Decrypt";
+    let elsewhere = |action: &str| !action.starts_with("s3:") && !decrypts(action);
     allow("ReadConfigurationAndHistory", actions(&elsewhere), json!("*"), None);
     let of_bucket = |action: &str| action.starts_with("s3:") && !is_object(action);
     allow("ReadLogBuckets", actions(&of_bucket), json!(resources("")), None);
     allow("ReadLogObjects", actions(&is_object), json!(resources("/*")), None);
     // Only through S3, and so only for the objects that may be read.
     let through_s3 = json!({"StringLike": {"kms:ViaService": "s3.*.amazonaws.com"}});
-    allow("DecryptLogObjects", actions(&|action| action.starts_with("kms:")), json!("*"), Some(through_s3));
+    allow("DecryptLogObjects", actions(&decrypts), json!("*"), Some(through_s3));
     json!({"Version": "2012-10-17", "Statement": statements})
 }
 
@@ -147,7 +155,7 @@ mod tests {
     fn a_policy_for_one_source_permits_nothing_of_the_others() {
         let text = policy(&["ebs".to_owned()], &[]).to_string();
         assert!(text.contains("ec2:DescribeSnapshots") && text.contains("ec2:DescribeRegions"));
-        assert!(!text.contains("s3:") && !text.contains("cloudtrail:") && !text.contains("kms:"), "{text}");
+        assert!(!text.contains("s3:") && !text.contains("cloudtrail:") && !text.contains("kms:Decrypt"), "{text}");
     }
 
     #[test]

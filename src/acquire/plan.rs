@@ -3,21 +3,27 @@ use std::sync::Arc;
 use serde::Serialize;
 use tokio::task::JoinSet;
 
-use crate::aws::{Halt, Recorder, Session};
+use crate::aws::{Halt, Identities, Recorder};
 use crate::case::event::{Caller, ClockOffset, Gap, GapReason};
 use crate::model::{Region, Timestamp, Window};
 
+use super::collect::also_as;
 use super::errand::Errand;
+use super::identified::{Identified, identify_all};
+use super::notes::Notes;
 use super::pipeline::{Intake, Owner};
 use super::progress::Silent;
 use super::tally::{Notice, Row, Totals};
-use super::{AcquireError, MOST_AT_ONCE, PERMISSIONS, Permission, Request, Source, chosen_sources, regions};
+use super::{AcquireError, MOST_AT_ONCE, PERMISSIONS, Permission, Request, Source, chosen_sources};
 
 /// What a collection would take, and what it could not.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Plan {
     /// Who AWS says is asking.
     pub caller: Caller,
+    /// The other identities, where several roles were assumed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub also_as: Vec<Caller>,
     /// The endpoint asked instead of AWS's own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub endpoint_url: Option<String>,
@@ -83,7 +89,12 @@ fn missing_permissions(gaps: &[Gap]) -> Vec<String> {
 fn actions_of(what: &str) -> &'static [&'static str] {
     let operation = match what.split_whitespace().next().unwrap_or_default() {
         _ if what.starts_with("earlier versions of ") => "ListObjectVersions",
+        "GetObject" => return &["s3:GetObject"],
+        "GetObjectVersion" => return &["s3:GetObjectVersion"],
+        "kms:Decrypt" => return &["kms:Decrypt"],
+        "AssumeRole" => return &["sts:AssumeRole"],
         "createVolumePermission" => "DescribeSnapshotAttribute",
+        "launchPermission" => "DescribeImageAttribute",
         "records" => "FilterLogEvents",
         _ if what.contains("s3://") => "ListObjectsV2",
         first => first,
@@ -92,27 +103,35 @@ fn actions_of(what: &str) -> &'static [&'static str] {
     PERMISSIONS.iter().find(named).map_or(&[], |permission| permission.actions)
 }
 
-/// Finds out what a collection would take. Fetches no object and writes nothing.
-pub async fn plan(session: &Session, request: &Request) -> Result<Plan, AcquireError> {
+/// Finds out what a collection would take. Reads one byte of one object in each bucket, to see whether it may; keeps and writes nothing.
+pub async fn plan(identities: impl Into<Identities>, request: &Request) -> Result<Plan, AcquireError> {
     let sources = chosen_sources(&request.scope)?;
+    let identities: Identities = identities.into();
+    let session = identities.first();
     let (intake, inbox) = Intake::new(None);
     let recorder = Recorder::absent(session);
     let progress = Arc::new(Silent);
     let mut counting = JoinSet::new();
     counting.spawn(Owner::new(None, progress.clone()).run(inbox));
-    let regions = regions::identify(&recorder, request, &intake).await.map_err(AcquireError::Halted)?;
-    let now = Timestamp::new(chrono::Utc::now());
-    let errand = Errand::new(recorder, request.clone(), regions.clone(), now, intake.clone(), progress, None);
-    let errand = Arc::new(errand);
-    gather(&sources, &errand).await.map_err(AcquireError::Halted)?;
+    let Identified { regions, parts, gaps } =
+        identify_all(&recorder, &identities, request).await.map_err(AcquireError::Halted)?;
+    let (now, notes) = (Timestamp::new(chrono::Utc::now()), Arc::new(Notes::default()));
+    let errands = parts.into_iter().map(|(recorder, regions)| {
+        let errand = Errand::new(recorder, request.clone(), regions, now, intake.clone(), progress.clone(), None);
+        Arc::new(errand.sharing(&notes))
+    });
+    let errands: Vec<Arc<Errand>> = errands.collect();
+    gather_all(&sources, &errands, &intake, gaps).await.map_err(AcquireError::Halted)?;
     intake.close().await;
     let Some(Ok(ended)) = counting.join_next().await else {
         return Err(AcquireError::Halted(Halt::TaskLost));
     };
     let totals = ended.tally.totals();
-    let requests = session.requests();
+    let requests = identities.requests();
+    let expected = errands.iter().map(|errand| errand.expected_requests()).sum::<u64>();
     Ok(Plan {
         caller: session.caller().clone(),
+        also_as: also_as(&identities),
         endpoint_url: session.endpoint_url().map(str::to_owned),
         window: request.window,
         regions,
@@ -122,10 +141,10 @@ pub async fn plan(session: &Session, request: &Request) -> Result<Plan, AcquireE
         estimate: Estimate::of(
             totals.found,
             totals.found_bytes,
-            requests.saturating_add(errand.expected_requests()),
+            requests.saturating_add(expected),
             if request.concurrency == 0 { MOST_AT_ONCE } else { request.concurrency },
         ),
-        requests_expected: requests.saturating_add(totals.found).saturating_add(errand.expected_requests()),
+        requests_expected: requests.saturating_add(totals.found).saturating_add(expected),
         totals,
         gaps: ended.tally.gaps,
         notices: ended.tally.notices,
@@ -133,8 +152,24 @@ pub async fn plan(session: &Session, request: &Request) -> Result<Plan, AcquireE
     })
 }
 
+/// Runs the sources for one identity after the other: what one has brought, the next need not ask for.
+pub(crate) async fn gather_all(
+    sources: &[Box<dyn Source>],
+    errands: &[Arc<Errand>],
+    intake: &Intake,
+    gaps: Vec<Gap>,
+) -> Result<(), Halt> {
+    for gap in gaps {
+        intake.gap(gap).await?;
+    }
+    for errand in errands {
+        gather(sources, errand).await?;
+    }
+    Ok(())
+}
+
 /// Runs the sources side by side; the first that ends the run ends them all.
-pub(crate) async fn gather(sources: &[Box<dyn Source>], errand: &Arc<Errand>) -> Result<(), Halt> {
+async fn gather(sources: &[Box<dyn Source>], errand: &Arc<Errand>) -> Result<(), Halt> {
     let mut tasks = JoinSet::new();
     for source in sources {
         let (name, gathering, progress) = (source.name(), source.gather(Arc::clone(errand)), Arc::clone(&errand.progress));
@@ -162,6 +197,10 @@ mod tests {
             ("flow log files under s3://example/AWSLogs/", "s3:ListBucket"),
             ("earlier versions of digests under s3://example/AWSLogs/", "s3:ListBucketVersions"),
             ("createVolumePermission of snap-0123456789abcdef0", "ec2:DescribeSnapshotAttribute"),
+            ("launchPermission of ami-0123456789abcdef0", "ec2:DescribeImageAttribute"),
+            ("GetObject of s3://example/AWSLogs/key", "s3:GetObject"),
+            ("kms:Decrypt of s3://example/AWSLogs/key", "kms:Decrypt"),
+            ("AssumeRole of arn:aws:iam::444455556666:role/reader", "sts:AssumeRole"),
         ] {
             assert_eq!(actions_of(what), [action], "{what}");
         }

@@ -1,17 +1,17 @@
 use crate::aws::{Call, Halt, Recorder};
-use crate::case::event::GapReason;
+use crate::case::event::{Gap, GapReason};
 use crate::model::Region;
 
 use super::Request;
 use super::errand::{gap, gap_of};
-use super::pipeline::Intake;
 use super::tally::RowKey;
 
 /// The name under which the ledger files what concerns no single source.
 pub(crate) const SOURCE: &str = "session";
 
-/// Records who is asking, and finds the regions that the scope comes to.
-pub(crate) async fn identify(recorder: &Recorder, request: &Request, intake: &Intake) -> Result<Vec<Region>, Halt> {
+/// Records who is asking, and finds the regions that the scope comes to, with what could not be had or is left out.
+pub(crate) async fn identify(recorder: &Recorder, request: &Request) -> Result<(Vec<Region>, Vec<Gap>), Halt> {
+    let mut gaps = Vec::new();
     let session = recorder.session();
     let (account, home) = (session.caller().account, session.region().clone());
     let row = RowKey { source: SOURCE, account: Some(account), region: None };
@@ -19,7 +19,7 @@ pub(crate) async fn identify(recorder: &Recorder, request: &Request, intake: &In
     let who = Call::new(SOURCE, "sts", "GetCallerIdentity", account, &home);
     let answer = recorder.call(&who, 1, |_| true, |tap| sts.get_caller_identity().customize().interceptor(tap).send()).await?;
     if let Err(failure) = answer {
-        intake.gap(gap_of(&row, "GetCallerIdentity", &failure)).await?;
+        gaps.push(gap_of(&row, "GetCallerIdentity", &failure));
     }
     let call = Call::new(SOURCE, "ec2", "DescribeRegions", account, &home).with("AllRegions", "false");
     let answer = recorder
@@ -39,7 +39,7 @@ pub(crate) async fn identify(recorder: &Recorder, request: &Request, intake: &In
                 "the regions asked for were taken as enabled".to_owned()
             };
             gap.detail = Some(format!("{}; {instead}", gap.detail.unwrap_or_default()));
-            intake.gap(gap).await?;
+            gaps.push(gap);
             if asked.is_empty() { vec![home] } else { asked.clone() }
         }
     };
@@ -50,13 +50,13 @@ pub(crate) async fn identify(recorder: &Recorder, request: &Request, intake: &In
     for region in asked.iter().filter(|region| !enabled.contains(region)) {
         let row = RowKey { region: Some(region.clone()), ..row.clone() };
         let detail = "the region is not enabled for this account";
-        intake.gap(gap(&row, "the region", GapReason::NotEnabled, Some(detail))).await?;
+        gaps.push(gap(&row, "the region", GapReason::NotEnabled, Some(detail)));
     }
     let mut skipped: Vec<&str> = enabled.iter().filter(|region| !regions.contains(region)).map(Region::as_str).collect();
     if !skipped.is_empty() {
         skipped.sort_unstable();
         let detail = format!("left out of scope: {}", skipped.join(", "));
-        intake.gap(gap(&row, "other regions", GapReason::Skipped, Some(&detail))).await?;
+        gaps.push(gap(&row, "other regions", GapReason::Skipped, Some(&detail)));
     }
-    Ok(regions)
+    Ok((regions, gaps))
 }

@@ -96,6 +96,7 @@ pub(crate) async fn take_strays(
                 location: S3Location::new(query.bucket.clone(), object.key),
                 size: Some(object.size),
                 etag: object.etag,
+                last_modified: object.last_modified,
                 version: None,
                 read_back: false,
                 optional: false,

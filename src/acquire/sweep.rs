@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use tokio::task::JoinSet;
 
-use crate::aws::{Failure, FailureKind, Halt, ListQuery, ListedObject, Wanted, list_page};
+use crate::aws::{Failure, Halt, ListQuery, ListedObject, Wanted, list_page};
 use crate::case::event::Listing;
 use crate::model::S3Location;
 
 use super::errand::{Errand, OnBody, join_all};
+use super::pages::Tokens;
 use super::strays::Strays;
 use super::tally::RowKey;
 
@@ -61,7 +62,7 @@ pub(crate) async fn sweep(errand: &Arc<Errand>, sweep: &Sweep, choose: &mut dyn 
     let mut swept = Swept::default();
     let mut tasks = JoinSet::new();
     let mut strays = Strays::default();
-    let mut token: Option<String> = None;
+    let (mut token, mut tokens) = (None::<String>, Tokens::default());
     let mut listed = list_page(&errand.recorder, &sweep.query, 1, None).await?;
     let failure = loop {
         let page = match listed {
@@ -98,11 +99,11 @@ pub(crate) async fn sweep(errand: &Arc<Errand>, sweep: &Sweep, choose: &mut dyn 
         swept.in_scope += objects;
         swept.bytes += bytes;
         errand.intake.found(&sweep.row, objects, bytes).await?;
-        let repeats = page.next.is_some() && page.next == token;
+        let repeated = page.next.as_deref().and_then(|next| tokens.take(next).err());
         token = page.next;
         // While these are fetched, the next page is asked for: one ahead, no more.
         let next = async {
-            if last || repeats {
+            if last || repeated.is_some() {
                 Ok(None)
             } else {
                 list_page(&errand.recorder, &sweep.query, swept.pages + 1, token.as_deref()).await.map(Some)
@@ -117,6 +118,7 @@ pub(crate) async fn sweep(errand: &Arc<Errand>, sweep: &Sweep, choose: &mut dyn 
                     location: S3Location::new(sweep.query.bucket.clone(), object.key),
                     size: Some(object.size),
                     etag: object.etag,
+                    last_modified: object.last_modified,
                     version: None,
                     read_back: sweep.on_body.is_some(),
                     optional: false,
@@ -128,13 +130,9 @@ pub(crate) async fn sweep(errand: &Arc<Errand>, sweep: &Sweep, choose: &mut dyn 
         let (next, ()) = tokio::try_join!(next, fetching)?;
         listed = match next {
             Some(listed) => listed,
-            None if last => {
-                swept.whole = true;
-                break None;
-            }
             None => {
-                let what = "the listing repeats itself: the same continuation token came twice";
-                break Some(Failure::found(FailureKind::Other, what));
+                swept.whole = last;
+                break if last { None } else { repeated };
             }
         };
     };
@@ -174,7 +172,8 @@ pub(crate) struct Level {
 
 /// What lies directly below a prefix, all pages of it.
 pub(crate) async fn level_below(errand: &Errand, query: &ListQuery) -> Result<Result<Level, Failure>, Halt> {
-    let (mut level, mut token, mut number): (Level, Option<String>, u32) = (Level::default(), None, 1);
+    let (mut level, mut tokens) = (Level::default(), Tokens::default());
+    let (mut token, mut number) = (None::<String>, 1);
     loop {
         let page = match list_page(&errand.recorder, query, number, token.as_deref()).await? {
             Ok(page) => page,
@@ -183,13 +182,10 @@ pub(crate) async fn level_below(errand: &Errand, query: &ListQuery) -> Result<Re
         let names = page.folders.iter().filter_map(|folder| folder.strip_prefix(&query.prefix)?.strip_suffix('/'));
         level.folders.extend(names.map(str::to_owned));
         level.objects.extend(page.objects);
-        if page.next.is_none() {
-            return Ok(Ok(level));
+        let Some(next) = page.next else { return Ok(Ok(level)) };
+        if let Err(repeated) = tokens.take(&next) {
+            return Ok(Err(repeated));
         }
-        if page.next == token {
-            let what = "the listing repeats itself: the same continuation token came twice";
-            return Ok(Err(Failure::found(FailureKind::Other, what)));
-        }
-        (token, number) = (page.next, number + 1);
+        (token, number) = (Some(next), number + 1);
     }
 }

@@ -3,6 +3,7 @@ mod disks;
 mod faults;
 mod flows;
 mod history;
+mod identities;
 mod scope;
 mod versions;
 mod wire;
@@ -141,6 +142,9 @@ impl Stage {
     fn all_requests_are_reads(&self) {
         for request in self.server.requests() {
             let action = request.action();
+            if action == "sts:AssumeRole" {
+                continue; // gives credentials, and changes nothing
+            }
             let operation = action.split(':').nth(1).unwrap();
             assert!(
                 ["Get", "List", "Describe", "Head", "Lookup", "Filter"].iter().any(|verb| operation.starts_with(verb)),
@@ -212,7 +216,8 @@ async fn everything_in_scope_is_stored_with_its_bytes_hashes_and_metadata() {
 async fn a_plan_finds_what_a_collection_stores_and_writes_nothing() {
     let stage = Stage::new();
     let planned = plan(&stage.session().await, &stage.request()).await.unwrap();
-    assert!(!stage.server.requests().iter().any(|request| request.action() == "s3:GetObject"));
+    let read: Vec<_> = stage.server.requests().into_iter().filter(|request| request.action() == "s3:GetObject").collect();
+    assert_eq!((read.len(), read.iter().all(|request| request.status == 206)), (2, true), "a byte of each bucket: {read:#?}");
     let outcome = stage.collect(&stage.request()).await;
     assert_eq!((planned.totals.found, planned.totals.found_bytes), (outcome.totals.stored, outcome.totals.stored_bytes));
     assert_eq!(planned.totals.gaps, outcome.totals.gaps);

@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use tokio::task::JoinSet;
 
-use crate::aws::{Failure, FailureKind, Halt, ListedVersion, Wanted, list_versions_page};
+use crate::aws::{Halt, ListedVersion, Wanted, list_versions_page};
 use crate::case::event::{GapReason, Listing};
 use crate::model::{S3Location, printable};
 
 use super::errand::{Errand, join_all};
+use super::pages::Tokens;
 use super::sweep::Sweep;
 
 /// Names of deleted objects, as far as a gap names them.
@@ -49,7 +50,7 @@ pub(crate) async fn sweep_versions(errand: &Arc<Errand>, sweep: &Sweep, in_scope
     let (mut recovered, mut lost) = (Deleted::default(), Deleted::default());
     let mut current: Option<Key> = None;
     let mut tasks = JoinSet::new();
-    let mut after: Option<(String, Option<String>)> = None;
+    let (mut after, mut tokens) = (None::<(String, Option<String>)>, Tokens::default());
     let failure = loop {
         let page = match list_versions_page(&errand.recorder, &sweep.query, pages + 1, after.as_ref()).await? {
             Ok(page) => page,
@@ -90,10 +91,13 @@ pub(crate) async fn sweep_versions(errand: &Arc<Errand>, sweep: &Sweep, in_scope
         match page.next {
             None => break None,
             Some(_) if beyond => break None,
-            next if next == after => {
-                break Some(Failure::found(FailureKind::Other, "the listing of versions repeats itself"));
+            Some((key, version)) => {
+                // No key holds a NUL.
+                if let Err(repeated) = tokens.take(&format!("{key}\0{}", version.as_deref().unwrap_or_default())) {
+                    break Some(repeated);
+                }
+                after = Some((key, version));
             }
-            next => after = next,
         }
     };
     settle(current, &mut recovered, &mut lost);
@@ -144,6 +148,7 @@ fn wanted_version(sweep: &Sweep, version: ListedVersion) -> Wanted {
         location: S3Location::new(sweep.query.bucket.clone(), version.key),
         size: version.size,
         etag: version.etag,
+        last_modified: version.last_modified,
         version: Some(version.version_id),
         read_back: false,
         optional: false,

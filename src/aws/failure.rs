@@ -83,7 +83,12 @@ impl Failure {
         let (kind, message) = match error {
             SdkError::ServiceError(_) => {
                 let kind = kind_of(code.as_deref(), said.as_deref(), status);
-                (kind, said.unwrap_or_else(|| status.map_or_else(String::new, |status| format!("HTTP status {status}"))))
+                let unexplained = || match status {
+                    Some(200..300) => "the answer cannot be read as one to this question".to_owned(),
+                    Some(status) => format!("HTTP status {status}"),
+                    None => String::new(),
+                };
+                (kind, said.unwrap_or_else(unexplained))
             }
             SdkError::TimeoutError(_) => (FailureKind::Network, "no answer came in time".to_owned()),
             SdkError::DispatchFailure(_) | SdkError::ConstructionFailure(_) if is_about_credentials(error) => {

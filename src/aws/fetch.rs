@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 
 use crate::case::event::{Agreement, ObjectOrigin};
 use crate::case::{CaseError, Staged, StagedFile, Staging};
-use crate::model::{AccountId, PayloadPath, Region, S3Location, Sha256Hash, printable};
+use crate::model::{AccountId, PayloadPath, Region, S3Location, Sha256Hash, Timestamp, printable};
 
 use super::Halt;
 use super::content::ContentHasher;
@@ -53,6 +53,8 @@ pub struct Wanted {
     pub size: Option<u64>,
     /// The entity tag that a listing named, as S3 wrote it.
     pub etag: Option<String>,
+    /// When a listing says that it was written.
+    pub last_modified: Option<Timestamp>,
     /// The version wanted, where it is an earlier one.
     pub version: Option<String>,
     /// Whether the bytes are wanted back, where the object is small.
@@ -424,6 +426,7 @@ mod tests {
             location: S3Location::new("example-logs", "a"),
             size: None,
             etag: None,
+            last_modified: None,
             version: None,
             read_back: false,
             optional: false,

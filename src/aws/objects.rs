@@ -164,6 +164,8 @@ fn percent_decoded(text: &str) -> Option<String> {
 pub enum BucketRegion {
     /// There.
     Known(Region),
+    /// There, as S3 says in passing to those whom it refuses the answer.
+    Inferred(Region, Failure),
     /// It is gone, or never was.
     Gone(Failure),
     /// AWS does not say; the session's own region is as good a guess as any.
@@ -203,7 +205,7 @@ pub async fn region_of_bucket(
     let head = client.head_bucket().bucket(bucket).customize().interceptor(tap.clone()).send().await;
     session.note(&tap);
     if let Some(region) = tap.bucket_region().and_then(|region| region.parse().ok()) {
-        return Ok(BucketRegion::Known(region));
+        return Ok(BucketRegion::Inferred(region, failure));
     }
     Ok(match head {
         Err(error) if Failure::of(&error).kind == FailureKind::NotFound => BucketRegion::Gone(failure),

@@ -147,35 +147,46 @@ impl Answers {
     /// Reads from the ledger which answers the case holds, and how far their numbers have come.
     ///
     /// Answers of a run that did not end are good for a week, those of a finished run for an hour: a later run looks afresh.
-    pub fn of_case(case: &CaseWriter, now: Timestamp) -> Result<Self, CaseError> {
+    ///
+    /// `also` is shown every line, so that the ledger is read once for all who want to know it.
+    pub fn of_case(case: &CaseWriter, now: Timestamp, also: &mut dyn FnMut(&Event)) -> Result<Self, CaseError> {
         let mut answers = Self { folder: Some(case.files()?), ..Self::default() };
         let mut finished_runs = 0;
-        case.read_ledger(&mut |line| match &line.entry.event {
-            Event::CollectionFinished(_) => finished_runs += 1,
-            Event::ArtifactAcquired(artifact) => {
-                let Origin::ApiResponse(origin) = &artifact.source else { return };
-                let number = answers.numbers.entry(folder_of(artifact.path.as_str()).to_owned()).or_default();
-                *number = (*number).max(number_of(artifact.path.as_str()));
-                let moving = MOVING.iter().find(|(name, _)| *name == origin.operation).map_or(&[][..], |(_, names)| names);
-                let key =
-                    identity(&origin.service, origin.account, &origin.region, &origin.operation, &origin.parameters, moving);
-                let pages = answers.pages.entry(key).or_default();
-                let place = usize::try_from(origin.page).unwrap_or(usize::MAX).saturating_sub(1);
-                // A later answer to the same question replaces what was known from its page on.
-                pages.truncate(place);
-                if pages.len() == place {
-                    pages.push(StoredPage {
-                        path: artifact.path.clone(),
-                        sha256: artifact.sha256,
-                        status: origin.status,
-                        at: line.entry.at,
-                        finished_runs,
-                        // S3's tokens stay good; those of other services expire within the hour.
-                        leads_on: origin.last || origin.service == "s3",
-                    });
+        case.read_ledger(&mut |line| {
+            also(&line.entry.event);
+            match &line.entry.event {
+                Event::CollectionFinished(_) => finished_runs += 1,
+                Event::ArtifactAcquired(artifact) => {
+                    let Origin::ApiResponse(origin) = &artifact.source else { return };
+                    let number = answers.numbers.entry(folder_of(artifact.path.as_str()).to_owned()).or_default();
+                    *number = (*number).max(number_of(artifact.path.as_str()));
+                    let moving = MOVING.iter().find(|(name, _)| *name == origin.operation).map_or(&[][..], |(_, names)| names);
+                    let key = identity(
+                        &origin.service,
+                        origin.account,
+                        &origin.region,
+                        &origin.operation,
+                        &origin.parameters,
+                        moving,
+                    );
+                    let pages = answers.pages.entry(key).or_default();
+                    let place = usize::try_from(origin.page).unwrap_or(usize::MAX).saturating_sub(1);
+                    // A later answer to the same question replaces what was known from its page on.
+                    pages.truncate(place);
+                    if pages.len() == place {
+                        pages.push(StoredPage {
+                            path: artifact.path.clone(),
+                            sha256: artifact.sha256,
+                            status: origin.status,
+                            at: line.entry.at,
+                            finished_runs,
+                            // S3's tokens stay good; those of other services expire within the hour.
+                            leads_on: origin.last || origin.service == "s3",
+                        });
+                    }
                 }
+                _ => {}
             }
-            _ => {}
         })?;
         for pages in answers.pages.values_mut() {
             let stale = pages.iter().position(|page| {
@@ -242,8 +253,9 @@ pub struct Recorder {
 struct RecorderState {
     session: Session,
     keeper: Option<Arc<dyn KeepPage>>,
-    answers: Answers,
-    numbers: Mutex<HashMap<String, u32>>,
+    answers: Arc<Answers>,
+    /// The last number given, by folder.
+    numbers: Arc<Mutex<HashMap<String, u32>>>,
     /// When the next paced request may go out, by region.
     paces: Mutex<HashMap<Region, Instant>>,
 }
@@ -262,8 +274,24 @@ impl Recorder {
     }
 
     fn with(session: &Session, keeper: Option<Arc<dyn KeepPage>>, mut answers: Answers) -> Self {
-        let numbers = Mutex::new(std::mem::take(&mut answers.numbers));
+        let numbers = Arc::new(Mutex::new(std::mem::take(&mut answers.numbers)));
+        let answers = Arc::new(answers);
         Self { inner: Arc::new(RecorderState { session: session.clone(), keeper, answers, numbers, paces: Mutex::default() }) }
+    }
+
+    /// A recorder into the same case, of the same run, that asks as somebody else.
+    #[must_use]
+    pub fn with_session(&self, session: &Session) -> Self {
+        Self {
+            inner: Arc::new(RecorderState {
+                session: session.clone(),
+                keeper: self.inner.keeper.clone(),
+                answers: Arc::clone(&self.inner.answers),
+                numbers: Arc::clone(&self.inner.numbers),
+                // AWS grants its pace to each account.
+                paces: Mutex::default(),
+            }),
+        }
     }
 
     /// The session that is recorded.

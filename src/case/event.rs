@@ -119,9 +119,15 @@ pub struct CollectionStarted {
     pub command_line: Vec<String>,
     /// Who AWS says is asking.
     pub caller: Caller,
+    /// The other identities of the run, where several roles were assumed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub also_as: Vec<Caller>,
     /// The endpoint asked instead of AWS's own, if one was set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub endpoint_url: Option<String>,
+    /// The endpoints set for single services.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub service_endpoints: BTreeMap<String, String>,
     /// What the window was.
     pub window: Window,
     /// What the scope was.

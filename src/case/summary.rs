@@ -64,7 +64,7 @@ pub struct Run {
     pub started: Timestamp,
     /// When it came to its end.
     pub finished: Option<Timestamp>,
-    /// Who AWS said was asking.
+    /// Who AWS said was asking; several, where several roles were assumed.
     pub caller: String,
 }
 
@@ -85,15 +85,16 @@ pub fn summarize(files: &dyn CaseFiles) -> Result<Summary, CaseError> {
     };
     let mut rows: BTreeMap<Place, SummaryRow> = BTreeMap::new();
     let mut gaps = Gaps::default();
-    // A later run lists the same places again.
-    let mut listings: BTreeMap<(Place, String, String), u64> = BTreeMap::new();
+    // A later run lists the same places again. Objects and their versions are listed at one place by two rules.
+    let mut listings: BTreeMap<(Place, String, String, String), u64> = BTreeMap::new();
     let path = files.describe(LEDGER);
     let reader = BufReader::new(files.open(LEDGER)?);
     let state = read_ledger(reader, &path, &mut |line| {
         gaps.take(&line.entry.event);
         if let Event::ListingRecorded(listing) = &line.entry.event {
             let place = (listing.source.clone(), listing.account, listing.region.clone());
-            listings.insert((place, listing.bucket.clone(), listing.prefix.clone()), listing.in_scope);
+            let (bucket, prefix, rule) = (listing.bucket.clone(), listing.prefix.clone(), listing.rule.clone());
+            listings.insert((place, bucket, prefix, rule), listing.in_scope);
         }
         summary.take(&line.entry.event, line.entry.at, &mut rows);
     })?;
@@ -149,7 +150,9 @@ impl Summary {
                 self.bytes += artifact.size;
             }
             Event::CollectionStarted(started) => {
-                self.runs.push(Run { run: started.run, started: at, finished: None, caller: started.caller.arn.clone() });
+                let callers = std::iter::once(&started.caller).chain(&started.also_as);
+                let caller = callers.map(|caller| caller.arn.as_str()).collect::<Vec<_>>().join(", ");
+                self.runs.push(Run { run: started.run, started: at, finished: None, caller });
             }
             Event::CollectionFinished(finished) => {
                 if let Some(run) = self.runs.iter_mut().find(|run| run.run == finished.run) {

@@ -109,6 +109,26 @@ impl CaseWriter {
         Ok(writer)
     }
 
+    /// Writes a file of `reports/`, in place of an earlier one: derived, never evidence, and covered by no hash.
+    pub fn write_report(&self, name: &str, bytes: &[u8]) -> Result<(), CaseError> {
+        let folder = self.root.join("reports");
+        fs::create_dir_all(&folder).doing("create the folder", &folder)?;
+        if folder.symlink_metadata().doing("look at", &folder)?.is_symlink() {
+            let problem = "the folder for reports is a symbolic link".to_owned();
+            return Err(CaseError::Malformed { path: folder, problem });
+        }
+        // Under a name of its own first, so that no half-written report is ever read.
+        let (part, path) = (folder.join(format!("{TEMPORARY}{name}")), folder.join(name));
+        match fs::remove_file(&part) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error).doing("replace", &part),
+            Ok(()) | Err(_) => {}
+        }
+        let mut file = OpenOptions::new().write(true).create_new(true).open(&part).doing("create", &part)?;
+        file.write_all(bytes).doing("write", &part)?;
+        file.sync_all().doing("sync", &part)?;
+        fs::rename(&part, &path).doing("name", &path)
+    }
+
     /// Opens the case in `root` for writing: takes its lock, checks its ledger, closes a line that a crash cut short.
     pub fn open(root: &Path) -> Result<Self, CaseError> {
         CaseFolder::open(root)?;

@@ -54,6 +54,16 @@ fn lookup_attribute(text: &str) -> Result<String, String> {
     }
 }
 
+/// Most roles of one run.
+const MOST_ROLES: usize = 20;
+
+fn role_arn(text: &str) -> Result<String, String> {
+    match crate::aws::account_of_role(text) {
+        Some(_) => Ok(text.to_owned()),
+        None => Err("write the ARN of a role, such as arn:aws:iam::111122223333:role/NAME".to_owned()),
+    }
+}
+
 /// How AWS is reached.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "AWS")]
@@ -61,12 +71,18 @@ pub(super) struct ConnectionArguments {
     /// The profile of AWS's own configuration files.
     #[arg(long, value_name = "NAME")]
     pub(super) profile: Option<String>,
-    /// Assume this role first.
-    #[arg(long, value_name = "ARN")]
-    pub(super) role_arn: Option<String>,
-    /// The external id that the role asks for.
-    #[arg(long, value_name = "ID", requires = "role_arn")]
+    /// Ask as this role (repeatable, one an account): every account is collected by itself.
+    #[arg(long = "role-arn", value_name = "ARN", value_parser = role_arn)]
+    pub(super) role_arns: Vec<String>,
+    /// The external id that the roles ask for.
+    #[arg(long, value_name = "ID", requires = "role_arns")]
     pub(super) external_id: Option<String>,
+    /// The device of the second factor that the credentials ask for: its serial number or ARN.
+    #[arg(long, value_name = "SERIAL", requires = "mfa_code")]
+    pub(super) mfa_serial: Option<String>,
+    /// The code that the device shows now; never recorded.
+    #[arg(long, value_name = "CODE", requires = "mfa_serial")]
+    pub(super) mfa_code: Option<String>,
     /// Ask this endpoint instead of AWS's own; recorded in the ledger.
     #[arg(long, value_name = "URL", env = "AWS_ENDPOINT_URL")]
     pub(super) endpoint_url: Option<String>,
@@ -100,6 +116,23 @@ pub(super) struct CaseArguments {
     /// Anything else.
     #[arg(long, value_name = "TEXT")]
     pub(super) notes: Option<String>,
+}
+
+impl ConnectionArguments {
+    /// The roles to assume: one an account, and no more than one run can tell apart.
+    pub(super) fn roles(&self) -> Result<Vec<String>, CliError> {
+        let mut accounts = std::collections::BTreeSet::new();
+        let twice = self.role_arns.iter().find(|role| !accounts.insert(crate::aws::account_of_role(role)));
+        if let Some(role) = twice {
+            return Err(CliError::usage(format!("two roles of one account were named, one of them {role}"))
+                .next("Name one role an account: whatever two of them see would be collected twice."));
+        }
+        if self.role_arns.len() > MOST_ROLES {
+            return Err(CliError::usage(format!("{} roles were named; a run takes {MOST_ROLES}", self.role_arns.len()))
+                .next("Collect the accounts in several cases, each with some of the roles."));
+        }
+        Ok(self.role_arns.clone())
+    }
 }
 
 impl ScopeArguments {

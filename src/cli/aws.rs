@@ -1,14 +1,16 @@
 //! What the commands that ask AWS have in common.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::num::NonZeroUsize;
 
 use crate::acquire::{AcquireError, Request};
-use crate::aws::{AwsError, Connection, Halt, Session};
+use crate::aws::{AwsError, Connection, Halt, Identities, SecondFactor};
 use crate::case::Scope;
-use crate::model::Window;
+use crate::model::{Window, printable};
 
 use super::arguments::ConnectionArguments;
+use super::output::Output;
 use super::{CliError, Exit};
 
 /// Runs a future to its end on this process's runtime.
@@ -24,24 +26,53 @@ pub(super) fn block_on<F: Future>(future: F) -> Result<F::Output, CliError> {
     Ok(runtime.block_on(future))
 }
 
-/// Opens a session.
+/// Opens a session for every identity.
 pub(super) async fn connect(
     arguments: &ConnectionArguments,
     scope: &Scope,
     case_number: Option<String>,
-) -> Result<Session, CliError> {
+) -> Result<Identities, CliError> {
+    let named = arguments.endpoint_url.clone().filter(|url| std::env::var("AWS_ENDPOINT_URL").as_ref() != Ok(url));
+    // One that is named here outranks those of single services; one of the environment does not, and the SDK finds it by itself.
+    let service_endpoints = if named.is_none() { service_endpoints(std::env::vars()) } else { BTreeMap::new() };
     let connection = Connection {
         profile: arguments.profile.clone(),
-        role_arn: arguments.role_arn.clone(),
+        role_arns: arguments.roles()?,
         external_id: arguments.external_id.clone(),
-        endpoint_url: arguments.endpoint_url.clone(),
+        second_factor: arguments.mfa_serial.clone().zip(arguments.mfa_code.clone()).map(second_factor),
+        endpoint_url: named,
+        service_endpoints,
         region: scope.regions.first().cloned(),
         case_number,
         concurrency: usize::from(arguments.concurrency.unwrap_or(0)),
         access_key: None,
         pace: None,
     };
-    Ok(Session::connect(&connection).await.map_err(AcquireError::Aws)?)
+    Ok(Identities::connect(&connection).await.map_err(AcquireError::Aws)?)
+}
+
+/// What the environment sets as `AWS_ENDPOINT_URL_SERVICE`, by service.
+fn service_endpoints(environment: impl Iterator<Item = (String, String)>) -> BTreeMap<String, String> {
+    let named = environment.filter(|(_, url)| !url.is_empty());
+    named.filter_map(|(name, url)| Some((name.strip_prefix("AWS_ENDPOINT_URL_")?.to_owned(), printable(&url)))).collect()
+}
+
+/// Tells which endpoints are asked instead of AWS's own.
+pub(super) fn note_endpoints(identities: &Identities, output: &Output) {
+    let session = identities.first();
+    if let Some(url) = session.endpoint_url() {
+        output.note(&format!("Asking {} instead of AWS's own endpoints.", printable(url)));
+    }
+    for (service, url) in session.service_endpoints() {
+        output.note(&format!(
+            "Asking {url} instead of AWS's own endpoint of {} (AWS_ENDPOINT_URL_{service}).",
+            printable(service)
+        ));
+    }
+}
+
+fn second_factor((serial, code): (String, String)) -> SecondFactor {
+    SecondFactor { serial, code }
 }
 
 /// What is asked for.
@@ -64,7 +95,12 @@ impl From<AcquireError> for CliError {
                     AwsError::CredentialsUnavailable { .. } | AwsError::WrongCredentials(_) => {
                         "Renew the credentials (for SSO: `aws sso login`), then run the same command again."
                     }
-                    AwsError::AssumeRole { .. } => "Check --role-arn, --external-id and the role's trust policy.",
+                    AwsError::AssumeRole { .. } => {
+                        "Check --role-arn, --external-id, --mfa-serial with --mfa-code, and the role's trust policy."
+                    }
+                    AwsError::SecondFactor(_) => {
+                        "Wait until the device shows another code (each is good once) and give that one with --mfa-code. Only the long-term access key of a user takes one."
+                    }
                     AwsError::Unreachable { .. } | AwsError::Unidentified(_) => {
                         "Check the network, a proxy, and --endpoint-url or AWS_ENDPOINT_URL."
                     }
@@ -79,5 +115,22 @@ impl From<AcquireError> for CliError {
             AcquireError::Halted(_) => (error, format!("To complete it, {AGAIN}")),
         };
         Self::new(Exit::Failed, &error).meaning(SAFE).next(nothing)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn endpoints_of_single_services_are_read_from_the_environment() {
+        let environment = [
+            ("AWS_ENDPOINT_URL", "http://192.0.2.1"),
+            ("AWS_ENDPOINT_URL_S3", "http://192.0.2.2"),
+            ("AWS_ENDPOINT_URL_EC2", ""),
+            ("HOME", "/home/user"),
+        ];
+        let found = service_endpoints(environment.into_iter().map(|(name, url)| (name.to_owned(), url.to_owned())));
+        assert_eq!(found.into_iter().collect::<Vec<_>>(), [("S3".to_owned(), "http://192.0.2.2".to_owned())]);
     }
 }

@@ -4,14 +4,14 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use crate::acquire::{CollectOutcome, Notice, Progress, RunContext, Stop, StopSwitch, collect};
-use crate::case::event::Gap;
+use crate::case::event::{Caller, Gap};
 use crate::case::summary::{SummaryRow, summarize};
 use crate::case::{CaseFolder, CaseWriter, read_identity};
 use crate::model::{Sha256Hash, Timestamp, printable};
 use crate::verify::Report;
 
 use super::arguments::{CaseArguments, ConnectionArguments, ScopeArguments, refuse_changes};
-use super::aws::{block_on, connect, request};
+use super::aws::{block_on, connect, note_endpoints, request};
 use super::output::{Output, bytes, counted, thousands};
 use super::progress::{Bar, bar};
 use super::status::{gap_line, rows_table};
@@ -65,7 +65,8 @@ pub(super) fn run(arguments: &CollectArguments, output: &Output) -> Result<Exit,
     let bars = Arc::new(Bars { found: bar(output, "found"), stored: bar(output, "stored"), output: output.clone() });
     let outcome = block_on(async {
         // Credentials first: a folder is made only when there is something to put into it.
-        let session = connect(&arguments.connection, scope, Some(number.clone())).await?;
+        let identities = connect(&arguments.connection, scope, Some(number.clone())).await?;
+        note_endpoints(&identities, output);
         let case = if resumes {
             CaseWriter::open(&arguments.folder)?
         } else {
@@ -75,7 +76,7 @@ pub(super) fn run(arguments: &CollectArguments, output: &Output) -> Result<Exit,
         tokio::spawn(stop_on_interrupt(switch, output.clone()));
         let request = request(&arguments.connection, window, scope);
         let progress: Arc<dyn Progress> = bars.clone();
-        Ok::<CollectOutcome, CliError>(collect(&session, case, &request, &context(&tool), progress, stop).await?)
+        Ok::<CollectOutcome, CliError>(collect(&identities, case, &request, &context(&tool), progress, stop).await?)
     });
     if let Some(bars) = Arc::into_inner(bars) {
         bars.found.finish();
@@ -144,20 +145,25 @@ fn context(tool: &crate::case::event::Tool) -> RunContext {
         host: text(system.nodename()),
         system: format!("{} {} {}", text(system.sysname()), text(system.release()), text(system.machine())),
         os_user: user.unwrap_or_else(|| format!("uid {}", rustix::process::getuid().as_raw())),
-        // No argument of caselock is a secret, but for one: the external id is shared between two parties.
         command_line: redacted(std::env::args()),
     }
 }
 
-/// The command line without the value of `--external-id`.
+/// The arguments that are secrets: the external id is shared between two parties, the code stands for a device.
+const SECRETS: [&str; 2] = ["--external-id", "--mfa-code"];
+
+/// The command line without the values of secrets.
 fn redacted(arguments: impl Iterator<Item = String>) -> Vec<String> {
     let mut hide_next = false;
     let hide = |argument: String| {
         if std::mem::take(&mut hide_next) {
             return "[removed]".to_owned();
         }
-        hide_next = argument == "--external-id";
-        if argument.starts_with("--external-id=") { "--external-id=[removed]".to_owned() } else { argument }
+        hide_next = SECRETS.contains(&argument.as_str());
+        match argument.split_once('=') {
+            Some((name, _)) if SECRETS.contains(&name) => format!("{name}=[removed]"),
+            _ => argument,
+        }
     };
     arguments.map(hide).collect()
 }
@@ -189,7 +195,7 @@ fn text(collected: &Collected<'_>, verbose: bool) -> String {
     let complete = if outcome.complete { "everything in scope is stored" } else { "NOT everything in scope could be had" };
     let mut lines = vec![
         Output::bold(&format!("Collected: {complete}")),
-        format!("As       {}", printable(&outcome.caller.arn)),
+        as_whom(&outcome.caller, &outcome.also_as),
         format!(
             "Stored   {} of {} found, {}; {} from earlier runs; {} of AWS's APIs",
             thousands(totals.stored + totals.already_stored),
@@ -228,6 +234,12 @@ fn text(collected: &Collected<'_>, verbose: bool) -> String {
     lines.join("\n")
 }
 
+/// Who asked, one identity a line.
+pub(super) fn as_whom(caller: &Caller, also_as: &[Caller]) -> String {
+    let names: Vec<String> = std::iter::once(caller).chain(also_as).map(|caller| printable(&caller.arn)).collect();
+    format!("As       {}", names.join("\n         "))
+}
+
 /// What is notable, one thing a line.
 pub(super) fn notice_lines(notices: &[Notice]) -> Vec<String> {
     let mut lines = Vec::new();
@@ -243,8 +255,12 @@ mod tests {
     use super::redacted;
 
     #[test]
-    fn the_external_id_is_not_recorded() {
-        let line = ["caselock", "collect", "--external-id", "s3cret", "--external-id=s3cret", "x"].map(str::to_owned);
-        assert!(!redacted(line.into_iter()).iter().any(|argument| argument.contains("s3cret")));
+    fn neither_the_external_id_nor_the_code_is_recorded() {
+        for name in super::SECRETS {
+            let line = ["caselock", "collect", name, "s3cret", &format!("{name}=s3cret"), "x"].map(str::to_owned);
+            let recorded = redacted(line.into_iter());
+            assert!(!recorded.iter().any(|argument| argument.contains("s3cret")), "{recorded:?}");
+            assert_eq!((recorded.len(), recorded.last().map(String::as_str)), (6, Some("x")));
+        }
     }
 }

@@ -3,8 +3,8 @@ use crate::case::event::Gap;
 use crate::model::{Timestamp, printable};
 
 use super::arguments::{ConnectionArguments, ScopeArguments};
-use super::aws::{block_on, connect, request};
-use super::collect::notice_lines;
+use super::aws::{block_on, connect, note_endpoints, request};
+use super::collect::{as_whom, notice_lines};
 use super::output::{Output, bytes, counted, thousands};
 use super::status::gap_line;
 use super::table::table;
@@ -12,7 +12,7 @@ use super::{CliError, Exit};
 
 /// Show what collect would take: objects, bytes, requests, and what is out of reach.
 ///
-/// Asks AWS the same questions as collect does, fetches no object and writes nothing.
+/// Asks AWS the same questions as collect does, reads a byte of one object in each bucket to see whether it may, and writes nothing.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example: caselock plan --start -48h --profile incident")]
 pub(super) struct PlanArguments {
@@ -28,8 +28,9 @@ pub(super) fn run(arguments: &PlanArguments, output: &Output) -> Result<Exit, Cl
     let scope = arguments.scope.scope();
     output.note(&format!("Window {window} (UTC). Asking AWS what there is; nothing is fetched or written."));
     let plan = block_on(async {
-        let session = connect(&arguments.connection, &scope, None).await?;
-        Ok::<Plan, CliError>(plan(&session, &request(&arguments.connection, window, &scope)).await?)
+        let identities = connect(&arguments.connection, &scope, None).await?;
+        note_endpoints(&identities, output);
+        Ok::<Plan, CliError>(plan(&identities, &request(&arguments.connection, window, &scope)).await?)
     })??;
     output.result(&plan, || text(&plan, output.is_verbose()))?;
     Ok(if plan.totals.incompleteness() > 0 { Exit::Incomplete } else { Exit::Done })
@@ -39,7 +40,7 @@ fn text(plan: &Plan, verbose: bool) -> String {
     let regions: Vec<&str> = plan.regions.iter().map(crate::model::Region::as_str).collect();
     let mut lines = vec![
         Output::bold(&format!("Would collect {}, {}", counted(plan.totals.found, "object"), bytes(plan.totals.found_bytes))),
-        format!("As       {}", printable(&plan.caller.arn)),
+        as_whom(&plan.caller, &plan.also_as),
         format!("Regions  {}", regions.join(", ")),
     ];
     if let Some(url) = &plan.endpoint_url {

@@ -97,6 +97,22 @@ impl Disks {
         Some(id)
     }
 
+    /// Copies a region's first snapshot; the ids of the source and the copy.
+    pub(super) fn copy_snapshot(&mut self, region: &str, started: DateTime<Utc>) -> Option<(String, String)> {
+        let source = self.snapshots.iter().find(|snapshot| snapshot.region == region)?.clone();
+        let id = format!("snap-0c{:015x}", self.snapshots.len());
+        let copy = Snapshot {
+            id: id.clone(),
+            volume: "vol-ffffffff".to_owned(),
+            started,
+            description: format!("[Copied {} from {region}] {}", source.id, source.description),
+            shared_with: Vec::new(),
+            ..source.clone()
+        };
+        self.snapshots.push(copy);
+        Some((source.id, id))
+    }
+
     pub(super) fn database(&self, region: &str) -> Option<&Volume> {
         self.volumes.iter().find(|volume| volume.region == region && volume.name == "db-1")
     }

@@ -16,6 +16,8 @@ pub(super) enum Effect {
     Cut(usize),
     /// The connection ends without an answer.
     Reset,
+    /// Nothing comes, and the connection stays open.
+    Silence,
     /// The body goes silent after this many bytes.
     Stall(usize),
     /// The body ends after this many bytes, and nothing says how many there should be.
@@ -72,6 +74,12 @@ impl Fault {
     #[must_use]
     pub fn reset(action: &str) -> Self {
         Self::new(action, Effect::Reset)
+    }
+
+    /// Never answers, without closing the connection.
+    #[must_use]
+    pub fn silence(action: &str) -> Self {
+        Self::new(action, Effect::Silence)
     }
 
     /// Sends some bytes of the body and then nothing, without closing the connection.

@@ -126,6 +126,13 @@ impl Objects {
         }
     }
 
+    /// Sets the KMS key of a bucket's default encryption.
+    pub fn set_encryption_key(&self, bucket: &str, key: Option<String>) {
+        if let Some(bucket) = self.write().get_mut(bucket) {
+            bucket.key = key;
+        }
+    }
+
     /// The keys of current objects that begin with a prefix, in order.
     #[must_use]
     pub fn keys(&self, bucket: &str, prefix: &str) -> Vec<String> {

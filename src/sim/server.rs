@@ -17,7 +17,9 @@ use tokio::sync::oneshot;
 
 use super::Account;
 use super::faults::Faults;
+use super::principals::Principals;
 use super::requests::{Request, RequestLog};
+use super::service::CALLER_ARN;
 use dispatch::Dispatcher;
 
 /// The key of the one principal the account knows; the documentation's own example.
@@ -40,6 +42,7 @@ impl fmt::Debug for Credentials {
 pub struct Server {
     address: SocketAddr,
     credentials: Credentials,
+    principals: Principals,
     requests: RequestLog,
     faults: Faults,
     stop: Option<oneshot::Sender<()>>,
@@ -58,7 +61,8 @@ impl Server {
             secret_access_key: "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY".to_owned(),
         };
         let (requests, faults) = (RequestLog::default(), Faults::default());
-        let dispatcher = Dispatcher::new(account, credentials.clone(), faults.clone(), requests.clone());
+        let principals = Principals::of(&credentials.access_key_id, &credentials.secret_access_key, CALLER_ARN);
+        let dispatcher = Dispatcher::new(account, principals.clone(), faults.clone(), requests.clone());
         let (stop, stopped) = oneshot::channel();
         let thread = std::thread::Builder::new().name("simulated-aws".to_owned()).spawn(move || {
             runtime.block_on(async {
@@ -72,7 +76,7 @@ impl Server {
             });
             runtime.shutdown_background();
         })?;
-        Ok(Self { address, credentials, requests, faults, stop: Some(stop), thread: Some(thread) })
+        Ok(Self { address, credentials, principals, requests, faults, stop: Some(stop), thread: Some(thread) })
     }
 
     /// The URL of all services: `http://127.0.0.1:PORT`.
@@ -91,6 +95,21 @@ impl Server {
     #[must_use]
     pub fn requests(&self) -> Vec<Request> {
         self.requests.all()
+    }
+
+    /// Adds an account of the same organization: with a role of it, its own disks, networks and history are seen.
+    pub fn add_member(&self, number: &str, account: Account) {
+        self.principals.add_member(number, account);
+    }
+
+    /// Lets roles be assumed only by those who know this.
+    pub fn require_external_id(&self, id: &str) {
+        self.principals.require_external_id(id);
+    }
+
+    /// Lets roles be assumed only with a second factor, whose device shows this code next. It is good once.
+    pub fn require_second_factor(&self, serial: &str, code: &str) {
+        self.principals.require_second_factor(serial, code);
     }
 
     /// What is to go wrong.

@@ -3,6 +3,7 @@
 pub(super) mod cloudtrail;
 pub(super) mod ec2;
 mod form;
+pub(super) mod kms;
 pub(super) mod logs;
 pub(super) mod s3;
 pub(super) mod sts;
@@ -66,6 +67,7 @@ pub(super) enum Protocol {
     Logs,
     Ec2,
     Sts,
+    Kms,
 }
 
 impl Protocol {
@@ -75,6 +77,7 @@ impl Protocol {
             Self::Logs => "logs",
             Self::Ec2 => "ec2",
             Self::Sts => "sts",
+            Self::Kms => "kms",
         }
     }
 
@@ -88,13 +91,13 @@ impl Protocol {
             (_, Objection::Refused(status, code, message)) => {
                 (StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST), code, message.to_owned())
             }
-            (Self::CloudTrail | Self::Logs, Objection::Unsigned) => {
+            (Self::CloudTrail | Self::Logs | Self::Kms, Objection::Unsigned) => {
                 (StatusCode::BAD_REQUEST, "MissingAuthenticationTokenException", "Missing Authentication Token".to_owned())
             }
             (_, Objection::Unsigned) => {
                 (StatusCode::FORBIDDEN, "MissingAuthenticationToken", "Request is missing Authentication Token".to_owned())
             }
-            (Self::CloudTrail | Self::Logs, Objection::UnknownKey) => (
+            (Self::CloudTrail | Self::Logs | Self::Kms, Objection::UnknownKey) => (
                 StatusCode::BAD_REQUEST,
                 "UnrecognizedClientException",
                 "The security token included in the request is invalid.".to_owned(),
@@ -109,25 +112,27 @@ impl Protocol {
                 "InvalidClientTokenId",
                 "The security token included in the request is invalid.".to_owned(),
             ),
-            (Self::CloudTrail | Self::Logs, Objection::WrongSignature) => {
+            (Self::CloudTrail | Self::Logs | Self::Kms, Objection::WrongSignature) => {
                 (StatusCode::BAD_REQUEST, "InvalidSignatureException", WRONG_SIGNATURE.to_owned())
             }
             (Self::Sts, Objection::WrongSignature) => {
                 (StatusCode::FORBIDDEN, "SignatureDoesNotMatch", WRONG_SIGNATURE.to_owned())
             }
-            (Self::CloudTrail | Self::Logs, Objection::Denied) => (StatusCode::BAD_REQUEST, "AccessDeniedException", denied),
+            (Self::CloudTrail | Self::Logs | Self::Kms, Objection::Denied) => {
+                (StatusCode::BAD_REQUEST, "AccessDeniedException", denied)
+            }
             (Self::Ec2, Objection::Denied) => (
                 StatusCode::FORBIDDEN,
                 "UnauthorizedOperation",
                 format!("You are not authorized to perform this operation. {denied}"),
             ),
             (Self::Sts, Objection::Denied) => (StatusCode::FORBIDDEN, "AccessDenied", denied),
-            (Self::CloudTrail | Self::Logs, Objection::Expired) => {
+            (Self::CloudTrail | Self::Logs | Self::Kms, Objection::Expired) => {
                 (StatusCode::BAD_REQUEST, "ExpiredTokenException", EXPIRED.to_owned())
             }
             (Self::Ec2, Objection::Expired) => (StatusCode::BAD_REQUEST, "RequestExpired", "Request has expired.".to_owned()),
             (Self::Sts, Objection::Expired) => (StatusCode::FORBIDDEN, "ExpiredToken", EXPIRED.to_owned()),
-            (Self::CloudTrail | Self::Logs, Objection::Throttled) => {
+            (Self::CloudTrail | Self::Logs | Self::Kms, Objection::Throttled) => {
                 (StatusCode::BAD_REQUEST, "ThrottlingException", "Rate exceeded".to_owned())
             }
             (Self::Ec2, Objection::Throttled) => {
@@ -141,7 +146,7 @@ impl Protocol {
     /// Puts a refusal into this service's shape.
     pub(super) fn refuse(self, refusal: &Refusal, request_id: &str) -> Answer {
         let body = match self {
-            Self::CloudTrail | Self::Logs => {
+            Self::CloudTrail | Self::Logs | Self::Kms => {
                 serde_json::json!({"__type": refusal.code, "message": refusal.message}).to_string()
             }
             Self::Ec2 => xml::document(|xml| {
@@ -171,7 +176,7 @@ impl Protocol {
 
     pub(super) fn content_type(self) -> &'static str {
         match self {
-            Self::CloudTrail | Self::Logs => "application/x-amz-json-1.1",
+            Self::CloudTrail | Self::Logs | Self::Kms => "application/x-amz-json-1.1",
             Self::Ec2 => "text/xml;charset=UTF-8",
             Self::Sts => "text/xml",
         }

@@ -12,6 +12,8 @@ use rustix::fs::{FlockOperation, flock};
 const BAGIT: &str = "bagit==1.9.0";
 /// AWS's own command line, for `aws cloudtrail validate-logs`.
 const AWSCLI: &str = "awscli==1.45.64";
+/// A simulated AWS that others wrote.
+const MOTO: &str = "moto[server]==5.2.5";
 
 /// `bagit.py`, the BagIt validator. Its folder can stand in `PATH`.
 pub(crate) fn bagit() -> PathBuf {
@@ -23,11 +25,16 @@ pub(crate) fn aws() -> PathBuf {
     installed(AWSCLI, "aws")
 }
 
+/// The Python that has moto, and boto3 with it.
+pub(crate) fn moto_python() -> PathBuf {
+    installed(MOTO, "moto_server").with_file_name("python")
+}
+
 /// The program `name` of a Python package, in an environment of its own.
 fn installed(package: &str, name: &str) -> PathBuf {
     let peers = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/peers");
     fs::create_dir_all(&peers).unwrap();
-    let environment = peers.join(package.replace("==", "-"));
+    let environment = peers.join(package.replace("==", "-").replace('[', "-").replace(']', ""));
     let program = environment.join("bin").join(name);
     let ready = environment.join("ready");
     // Several test processes may want it at once: one installs, the others wait.
@@ -63,6 +70,8 @@ fn run(command: &mut Command, needed: &str) {
 
 #[test]
 fn the_pinned_versions_are_the_ones_that_run() {
+    let moto = Command::new(moto_python()).args(["-c", "import moto; print(moto.__version__)"]).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&moto.stdout).trim(), MOTO.split("==").last().unwrap());
     for (program, version) in [(bagit(), BAGIT), (aws(), AWSCLI)] {
         let output = Command::new(program).arg("--version").output().unwrap();
         let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);

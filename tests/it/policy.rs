@@ -46,6 +46,7 @@ fn the_policy_allows_every_operation_that_a_collection_uses_and_nothing_else() {
 fn the_policy_of_one_source_is_what_that_source_uses() {
     for source in ["cloudtrail", "ebs"] {
         let simulated = Simulated::quiet();
+        simulated.account.set_trail_key(Some("arn:aws:kms:us-east-1:111122223333:key/example".to_owned()));
         simulated.collect("case", &["--source", source]).expect(0);
         assert_eq!(allowed(&printed(&simulated, &["--source", source])), needed(&simulated), "{source}");
     }
@@ -60,6 +61,13 @@ fn a_plan_names_the_missing_permissions_and_what_a_collection_may_take() {
     let [start, end] = simulated.window(2, 2);
     let plan = simulated.run(&["plan", "--start", &start, "--end", &end, "--json"]).expect(4).json();
     assert_eq!(plan["missing_permissions"], serde_json::json!(["ec2:DescribeImages", "s3:ListBucketVersions"]));
+    faults.add(caselock::sim::Fault::deny("s3:GetObject").on(caselock::sim::TRAIL_BUCKET));
+    let message = "User is not authorized to perform: kms:Decrypt on the resource associated with this ciphertext";
+    let fault = caselock::sim::Fault::refuse("s3:GetObject", 403, "AccessDenied", message);
+    faults.add(fault.on(caselock::sim::FLOW_BUCKET));
+    let unreadable = simulated.run(&["plan", "--start", &start, "--end", &end, "--json"]).expect(4).json();
+    let missing = ["ec2:DescribeImages", "kms:Decrypt", "s3:GetObject", "s3:ListBucketVersions"];
+    assert_eq!(unreadable["missing_permissions"], serde_json::json!(missing));
     assert!(plan["estimate"]["seconds"].as_u64().unwrap() > 0);
     assert!(plan["estimate"]["requests_microdollars"].as_u64().unwrap() > 0);
     assert!(plan["requests_expected"].as_u64() > plan["requests"].as_u64());

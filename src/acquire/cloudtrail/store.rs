@@ -47,10 +47,18 @@ impl Store {
 /// Gives the regions that have digests. Which regions there are is never taken from what is enabled today.
 pub(super) async fn sweep_store(errand: &Arc<Errand>, store: &Store) -> Result<BTreeSet<Region>, Halt> {
     let owner = errand.caller().account;
+    let claim = format!("{NAME} in s3://{}/{}", store.bucket, store.prefix);
+    if !errand.notes.claim(claim.clone()) {
+        return Ok(BTreeSet::new()); // another identity has been through it
+    }
     let Some(log_bucket) = bucket::describe(errand, NAME, owner, &store.bucket).await? else {
         return Ok(BTreeSet::new());
     };
     let found = discover(errand, store, &log_bucket.region).await?;
+    if found.is_empty() {
+        // Another identity may see more.
+        errand.notes.release(&claim);
+    }
     let signing = found.iter().filter(|folder| folder.kind == DIGESTS).map(|folder| folder.region.clone()).collect();
     let mut tasks = JoinSet::new();
     for folder in found {
@@ -180,7 +188,7 @@ async fn sweep_digests(errand: &Arc<Errand>, store: &Store, log_bucket: &LogBuck
         sweep_versions(errand, &listing, in_scope).await?;
     }
     let named = std::mem::take(&mut *named.lock().unwrap_or_else(PoisonError::into_inner));
-    fetch_named(errand, store, &log_bucket.region, folder, named).await
+    fetch_named(errand, store, log_bucket, folder, named).await
 }
 
 /// What digests name and no listing by stamps would bring.
@@ -203,13 +211,13 @@ fn is_swept(key: &str, folder: &Folder, range: StampRange) -> bool {
 async fn fetch_named(
     errand: &Arc<Errand>,
     store: &Store,
-    bucket_region: &Region,
+    log_bucket: &LogBucket,
     folder: &Folder,
     named: Named,
 ) -> Result<(), Halt> {
     let row = RowKey { source: NAME, account: Some(folder.account), region: Some(folder.region.clone()) };
     let mut tasks = JoinSet::new();
-    let mut elsewhere = BTreeSet::new();
+    let (mut elsewhere, mut late) = (BTreeSet::new(), BTreeSet::new());
     // A predecessor may have expired long ago, which says nothing about the window; a log of the window must be there.
     let all = named.anchors.into_iter().map(|location| (location, true));
     for (location, optional) in all.chain(named.late.into_iter().map(|location| (location, false))) {
@@ -218,6 +226,9 @@ async fn fetch_named(
             elsewhere.insert(printable(&location.bucket));
             continue;
         }
+        if !optional {
+            late.insert(location.key.clone());
+        }
         let wanted = Wanted {
             source: NAME,
             account: Some(folder.account),
@@ -225,11 +236,12 @@ async fn fetch_named(
             location,
             size: None,
             etag: None,
+            last_modified: None,
             version: None,
             read_back: false,
             optional,
         };
-        errand.want(&mut tasks, bucket_region, wanted, None).await?;
+        errand.want(&mut tasks, &log_bucket.region, wanted, None).await?;
     }
     for bucket in elsewhere {
         let detail = "digests name evidence of the window there; collect it with its bucket and prefix named";
@@ -237,5 +249,33 @@ async fn fetch_named(
             .gap(&row, &format!("logs or digests in another place, in bucket {bucket}"), GapReason::Failed, Some(detail))
             .await?;
     }
-    join_all(&mut tasks).await
+    join_all(&mut tasks).await?;
+    if log_bucket.keeps_versions {
+        for key in late {
+            versions_of_late_log(errand, store, log_bucket, &row, key).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Fetches the earlier versions of a log that no listing by stamps brings.
+async fn versions_of_late_log(
+    errand: &Arc<Errand>,
+    store: &Store,
+    log_bucket: &LogBucket,
+    row: &RowKey,
+    key: String,
+) -> Result<(), Halt> {
+    let account = row.account.unwrap_or(errand.caller().account);
+    let listing = Sweep {
+        row: row.clone(),
+        query: query(store, &log_bucket.region, account, key.clone(), false),
+        // The first key that sorts after it.
+        stop_before: format!("{key}\0"),
+        rule: "a log that a collected digest names for events in the window".to_owned(),
+        what: "late logs".to_owned(),
+        on_body: None,
+    };
+    let in_scope: InScope = Arc::new(move |listed| listed == key);
+    sweep_versions(errand, &listing, in_scope).await
 }

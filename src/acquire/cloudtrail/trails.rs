@@ -8,6 +8,7 @@ use crate::aws::{Call, Failure, FailureKind, Halt};
 use crate::case::event::GapReason;
 use crate::model::{Region, Timestamp, TrailArn, Window, printable};
 
+use super::super::encryption::describe_keys;
 use super::super::errand::Errand;
 use super::super::pages::every_page_or_gap;
 use super::super::tally::RowKey;
@@ -21,6 +22,8 @@ pub(super) struct Trail {
     pub(super) prefix: Option<String>,
     multi_region: bool,
     validated: bool,
+    /// The KMS key under which it delivers.
+    key: Option<String>,
 }
 
 impl Trail {
@@ -115,6 +118,7 @@ async fn trails_of_region(errand: &Errand, region: &Region) -> Result<Option<Vec
             prefix: trail.s3_key_prefix().map(str::to_owned),
             multi_region: trail.is_multi_region_trail() == Some(true),
             validated: trail.log_file_validation_enabled() == Some(true),
+            key: trail.kms_key_id().map(str::to_owned),
         });
     }
     Ok(Some(trails))
@@ -179,6 +183,7 @@ pub(super) async fn question(errand: &Arc<Errand>, trail: &Trail) -> Result<Stan
         errand.failed(&row, &format!("ListTags of {name}"), &failure).await?;
     }
 
+    describe_keys(errand, NAME, &home, trail.key.iter().cloned().collect()).await?;
     drop(permit);
     let mut regions: BTreeSet<Region> = [home.clone()].into();
     if trail.multi_region {

@@ -1,5 +1,9 @@
 //! What lies around a region's snapshots: volumes, images, foreign snapshots, locks, the recycle bin, and the region's settings.
 
+use std::collections::BTreeSet;
+
+use aws_sdk_ec2::operation::describe_images::DescribeImagesOutput;
+use aws_sdk_ec2::operation::describe_snapshots::DescribeSnapshotsOutput;
 use aws_sdk_ec2::operation::describe_volumes::DescribeVolumesOutput;
 
 use crate::aws::{Call, Halt};
@@ -16,13 +20,17 @@ const SMALL_PAGE: i32 = 200;
 /// Keeps every page of one listing.
 macro_rules! keep {
     ($errand:ident, $account:ident, $region:ident, $client:ident, $operation:literal, $method:ident, $page:expr
-        $(, $set:ident: $value:expr, $name:literal)*) => {{
+        $(, $set:ident: $value:expr, $name:literal)*) => {
+        keep!($errand, $account, $region, $client, $operation, $method, $page $(, $set: $value, $name)*; |_| ())
+    };
+    ($errand:ident, $account:ident, $region:ident, $client:ident, $operation:literal, $method:ident, $page:expr
+        $(, $set:ident: $value:expr, $name:literal)*; $take:expr) => {{
         let call = Call::new(NAME, "ec2", $operation, $account, $region).with("MaxResults", $page.to_string())
             $(.with($name, $value.to_string()))*;
         let send = |token, tap| {
             $client.$method().max_results($page) $(.$set($value))* .set_next_token(token).customize().interceptor(tap).send()
         };
-        every_page_or_gap($errand, &row($account, $region), &call, send, |output| output.next_token(), |_| ()).await?;
+        every_page_or_gap($errand, &row($account, $region), &call, send, |output| output.next_token(), $take).await?;
     }};
 }
 
@@ -38,21 +46,37 @@ macro_rules! ask {
     }};
 }
 
+/// What the listings name that further questions are about.
+#[derive(Debug, Default)]
+pub(super) struct Named {
+    /// The account's own images.
+    pub(super) images: BTreeSet<String>,
+    /// The keys of its volumes.
+    pub(super) keys: BTreeSet<String>,
+}
+
 /// Keeps everything about one region's disks but its own snapshots.
-pub(super) async fn collect(errand: &Errand, account: AccountId, region: &Region) -> Result<(), Halt> {
-    volumes(errand, account, region).await?;
+pub(super) async fn collect(errand: &Errand, account: AccountId, region: &Region) -> Result<Named, Halt> {
+    let mut named = Named::default();
+    volumes(errand, account, region, &mut named).await?;
+    let lineage = &errand.notes.lineage;
     let client = errand.session().ec2(region);
     keep!(errand, account, region, client, "DescribeVolumesModifications", describe_volumes_modifications, 500);
     keep!(
         errand, account, region, client, "DescribeImages", describe_images, PAGE,
         owners: "self", "Owners",
         include_deprecated: true, "IncludeDeprecated",
-        include_disabled: true, "IncludeDisabled"
+        include_disabled: true, "IncludeDisabled";
+        |output: &DescribeImagesOutput| {
+            lineage.images(region, output.images());
+            named.images.extend(output.images().iter().filter_map(|image| image.image_id().map(str::to_owned)));
+        }
     );
     // What others have shared with this account.
     keep!(
         errand, account, region, client, "DescribeSnapshots", describe_snapshots, PAGE,
-        restorable_by_user_ids: "self", "RestorableByUserIds"
+        restorable_by_user_ids: "self", "RestorableByUserIds";
+        |output: &DescribeSnapshotsOutput| lineage.snapshots(region, output.snapshots())
     );
     keep!(errand, account, region, client, "DescribeSnapshotTierStatus", describe_snapshot_tier_status, PAGE);
     keep!(errand, account, region, client, "DescribeLockedSnapshots", describe_locked_snapshots, PAGE);
@@ -63,11 +87,11 @@ pub(super) async fn collect(errand: &Errand, account: AccountId, region: &Region
     ask!(errand, account, region, client, "GetSnapshotBlockPublicAccessState", get_snapshot_block_public_access_state);
     ask!(errand, account, region, client, "GetEbsEncryptionByDefault", get_ebs_encryption_by_default);
     ask!(errand, account, region, client, "GetEbsDefaultKmsKeyId", get_ebs_default_kms_key_id);
-    Ok(())
+    Ok(named)
 }
 
 /// Keeps every page of `DescribeVolumes`, attachments included.
-async fn volumes(errand: &Errand, account: AccountId, region: &Region) -> Result<(), Halt> {
+async fn volumes(errand: &Errand, account: AccountId, region: &Region, named: &mut Named) -> Result<(), Halt> {
     let row = row(account, region);
     let client = errand.session().ec2(region);
     let call = Call::new(NAME, "ec2", "DescribeVolumes", account, region).with("MaxResults", PAGE.to_string());
@@ -78,7 +102,11 @@ async fn volumes(errand: &Errand, account: AccountId, region: &Region) -> Result
         &call,
         |token, tap| client.describe_volumes().max_results(PAGE).set_next_token(token).customize().interceptor(tap).send(),
         |output: &DescribeVolumesOutput| output.next_token(),
-        |output| count += output.volumes().len(),
+        |output| {
+            count += output.volumes().len();
+            named.keys.extend(output.volumes().iter().filter_map(|volume| volume.kms_key_id().map(str::to_owned)));
+            errand.notes.lineage.volumes(region, output.volumes());
+        },
     )
     .await?;
     if whole && count == 0 {

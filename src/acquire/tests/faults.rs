@@ -145,11 +145,59 @@ async fn a_bucket_that_is_gone_is_a_gap_and_the_rest_goes_on() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_object_that_changed_since_it_was_stored_is_a_gap_and_the_first_bytes_stay() {
+    changes_after_it_was_stored(|objects, key| assert!(objects.put(TRAIL_BUCKET, key, "changed"))).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_object_replaced_by_one_of_the_same_size_is_noticed() {
+    changes_after_it_was_stored(|objects, key| {
+        let mut body = objects.get(TRAIL_BUCKET, key).unwrap().body.to_vec();
+        body[20] ^= 1;
+        assert!(objects.put(TRAIL_BUCKET, key, body));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_object_written_again_with_the_same_bytes_is_noticed_by_its_time() {
+    changes_after_it_was_stored(|objects, key| {
+        assert!(objects.change(TRAIL_BUCKET, key, |object| object.last_modified += chrono::TimeDelta::minutes(1)));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_object_overwritten_between_listing_and_fetching_is_a_gap_and_never_mixed() {
+    let stage = Stage::new();
+    stage.server.faults().set_latency(Duration::from_millis(10));
+    let objects = stage.account.objects();
+    let folder = format!("AWSLogs/{ACCOUNT_ID}/CloudTrail/us-east-1/");
+    let last = objects.keys(TRAIL_BUCKET, &folder).pop().unwrap();
+    let genuine = objects.get(TRAIL_BUCKET, &last).unwrap();
+    // The first object of the folder is asked for when the listing that names the last is over.
+    let overwriting = async {
+        let of_folder = |request: &crate::sim::Request| request.operation == "GetObject" && request.target.contains(&folder);
+        while !stage.server.requests().iter().any(of_folder) {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        objects.put_new_version(TRAIL_BUCKET, &last, crate::sim::Upload::like(&genuine, gzipped(b"{}"))).unwrap();
+    };
+    let mut request = stage.request();
+    request.concurrency = 1;
+    let (outcome, ()) = tokio::join!(stage.collect(&request), overwriting);
+    assert_eq!(gaps(&outcome, GapReason::ChangedDuringAcquisition), [format!("s3://{TRAIL_BUCKET}/{last}")]);
+    assert!(!stage.objects().contains_key(path_of(&last).as_str()));
+    // The listing of versions came later, and brings what was listed first.
+    let earlier = PayloadPath::for_version(&S3Location::new(TRAIL_BUCKET, last), &genuine.version_id);
+    assert_eq!(stored_bytes(&stage.case(), earlier.as_str()), genuine.body);
+}
+
+async fn changes_after_it_was_stored(change: impl FnOnce(&crate::sim::Objects, &str)) {
     let stage = Stage::new();
     stage.collect(&stage.request()).await;
     let before = stage.objects();
     let key = stage.account.objects().keys(TRAIL_BUCKET, &format!("AWSLogs/{ACCOUNT_ID}/CloudTrail/us-east-1/")).pop().unwrap();
-    assert!(stage.account.objects().put(TRAIL_BUCKET, &key, "changed"));
+    change(stage.account.objects(), &key);
     // An hour later the listing is asked for again.
     let outcome = {
         let (session, case) = (stage.session().await, stage.open(&stage.request()));

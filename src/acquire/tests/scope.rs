@@ -50,6 +50,32 @@ async fn a_log_that_came_late_is_found_through_the_digest_that_names_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_late_log_that_was_overwritten_is_recovered_from_its_earlier_version() {
+    let stage = Stage::new();
+    let (objects, last) = (stage.account.objects(), digest_keys(&stage).pop().unwrap());
+    let name = format!("{ACCOUNT_ID}_CloudTrail_us-east-1_20260309T0405Z_LateLateLateLate.json.gz");
+    let late = format!("AWSLogs/{ACCOUNT_ID}/CloudTrail/us-east-1/2026/03/09/{name}");
+    let genuine = gzipped(b"{\"Records\":[]}");
+    let first = objects.put_new_version(TRAIL_BUCKET, &late, crate::sim::Upload::new(genuine.clone())).unwrap();
+    objects.put_new_version(TRAIL_BUCKET, &late, crate::sim::Upload::new(gzipped(b"{}"))).unwrap();
+    // A neighbour whose name begins with the same key is not of the window.
+    objects.put_new_version(TRAIL_BUCKET, &format!("{late}.bak"), crate::sim::Upload::new("x")).unwrap();
+    objects.put_new_version(TRAIL_BUCKET, &format!("{late}.bak"), crate::sim::Upload::new("y")).unwrap();
+    let mut digest = gunzipped(&objects.get(TRAIL_BUCKET, &last).unwrap().body);
+    digest["logFiles"].as_array_mut().unwrap().push(serde_json::json!({
+        "s3Bucket": TRAIL_BUCKET, "s3Object": late, "hashAlgorithm": "SHA-256", "hashValue": "00",
+        "oldestEventTime": "2026-03-02T03:00:00Z", "newestEventTime": "2026-03-02T03:01:00Z",
+    }));
+    assert!(objects.put(TRAIL_BUCKET, &last, gzipped(digest.to_string().as_bytes())));
+    let outcome = stage.collect(&stage.request()).await;
+    assert!(outcome.complete, "{:#?}", outcome.gaps);
+    let earlier = PayloadPath::for_version(&S3Location::new(TRAIL_BUCKET, late), &first);
+    assert_eq!(stored_bytes(&stage.case(), earlier.as_str()), genuine);
+    let versions = stage.objects().into_keys().filter(|path| path.starts_with("data/s3-versions/")).count();
+    assert_eq!((versions, outcome.totals.stored), (1, outcome.totals.found));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_a_digest_names_in_another_bucket_is_not_followed_but_told() {
     let stage = Stage::new();
     let (objects, last) = (stage.account.objects(), digest_keys(&stage).pop().unwrap());

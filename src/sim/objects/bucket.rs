@@ -18,6 +18,8 @@ pub(in super::super) struct Bucket {
     pub(in super::super) versioned: bool,
     pub(in super::super) created: DateTime<Utc>,
     pub(in super::super) policy: Option<String>,
+    /// The KMS key under which new objects are stored.
+    pub(in super::super) key: Option<String>,
     pub(super) entries: BTreeMap<String, Vec<StoredObject>>,
     pub(super) writes: u64,
 }

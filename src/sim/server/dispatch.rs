@@ -16,11 +16,11 @@ use s3s::Body;
 use s3s::service::S3Service;
 use sha2::{Digest as _, Sha256};
 
-use super::super::Account;
 use super::super::faults::{Effect, Faults};
+use super::super::principals::{Principal, Principals};
 use super::super::requests::{Request, RequestLog};
-use super::super::service::{Answer, Form, Objection, Protocol, Refusal, cloudtrail, ec2, logs, s3, sts};
-use super::Credentials;
+use super::super::service::{Answer, Form, Objection, Protocol, Refusal, cloudtrail, ec2, kms, logs, s3, sts};
+use super::super::{ACCOUNT_ID, Account};
 use super::scope::Scope;
 use super::signature::is_signed_with;
 
@@ -28,7 +28,7 @@ use super::signature::is_signed_with;
 #[derive(Debug)]
 pub(super) struct Dispatcher {
     account: Account,
-    credentials: Credentials,
+    principals: Principals,
     faults: Faults,
     requests: RequestLog,
     s3: S3Service,
@@ -41,9 +41,9 @@ pub(super) struct Dispatcher {
 pub(super) struct Closed;
 
 impl Dispatcher {
-    pub(super) fn new(account: Account, credentials: Credentials, faults: Faults, requests: RequestLog) -> Self {
-        let s3 = s3::service(account.objects(), &credentials, &faults);
-        Self { account, credentials, faults, requests, s3, count: AtomicU64::new(0) }
+    pub(super) fn new(account: Account, principals: Principals, faults: Faults, requests: RequestLog) -> Self {
+        let s3 = s3::service(account.objects(), &principals, &faults);
+        Self { account, principals, faults, requests, s3, count: AtomicU64::new(0) }
     }
 
     pub(super) async fn answer(&self, request: http::Request<Incoming>) -> Result<Response<Body>, Closed> {
@@ -67,6 +67,9 @@ impl Dispatcher {
         request.extensions_mut().insert(trace.clone());
         let answered = self.s3.call(request).await;
         let (operation, target, effect) = trace.outcome();
+        if effect == Some(Effect::Silence) {
+            std::future::pending::<()>().await;
+        }
         let mut note = Request { service: "s3".to_owned(), operation, region, target, method, status: 0 };
         let (Ok(response), false) = (answered, effect == Some(Effect::Reset)) else {
             self.requests.add(note);
@@ -103,33 +106,39 @@ impl Dispatcher {
         let (parts, body) = request.into_parts();
         let body = body.collect().await.map_err(|_| Closed)?.to_bytes();
         let form = match protocol {
-            Protocol::CloudTrail | Protocol::Logs => Form::default(),
+            Protocol::CloudTrail | Protocol::Logs | Protocol::Kms => Form::default(),
             Protocol::Ec2 | Protocol::Sts => Form::parse(&String::from_utf8_lossy(&body)),
         };
         let operation = match protocol {
-            Protocol::CloudTrail | Protocol::Logs => {
+            Protocol::CloudTrail | Protocol::Logs | Protocol::Kms => {
                 target.as_deref().and_then(|target| target.rsplit('.').next()).unwrap_or_default()
             }
             Protocol::Ec2 | Protocol::Sts => form.get("Action").unwrap_or_default(),
         }
         .to_owned();
-        let effect = self.faults.strike(protocol.service(), &operation, "", &region);
+        let about = form.get("RoleArn").unwrap_or_default();
+        let effect = self.faults.strike(protocol.service(), &operation, about, &region);
+        if effect == Some(Effect::Silence) {
+            std::future::pending::<()>().await;
+        }
         let id = format!("{}-{:012x}", "00000000-0000-4000-8000", self.count.fetch_add(1, Ordering::Relaxed));
-        let objection = match (&scope, effect) {
-            (None, _) => Some(Objection::Unsigned),
-            (Some(scope), _) if scope.access_key != self.credentials.access_key_id => Some(Objection::UnknownKey),
-            (Some(_), _) if !is_signed_with(&self.credentials.secret_access_key, &parts, &body) => {
-                Some(Objection::WrongSignature)
-            }
-            (_, Some(Effect::Deny)) => Some(Objection::Denied),
-            (_, Some(Effect::Expire)) => Some(Objection::Expired),
-            (_, Some(Effect::Throttle)) => Some(Objection::Throttled),
-            (_, Some(Effect::Refuse(status, code, message))) => Some(Objection::Refused(status, code, message)),
+        let token = parts.headers.get("x-amz-security-token").and_then(|token| token.to_str().ok());
+        let asking = scope.as_ref().and_then(|scope| self.principals.with_key(&scope.access_key));
+        // The user's own key is taken with any token, or none.
+        let asking = asking.filter(|asking| asking.token.is_none() || asking.token.as_deref() == token);
+        let objection = match (&scope, &asking, effect) {
+            (None, ..) => Some(Objection::Unsigned),
+            (_, None, _) => Some(Objection::UnknownKey),
+            (_, Some(asking), _) if !is_signed_with(&asking.secret, &parts, &body) => Some(Objection::WrongSignature),
+            (.., Some(Effect::Deny)) => Some(Objection::Denied),
+            (.., Some(Effect::Expire)) => Some(Objection::Expired),
+            (.., Some(Effect::Throttle)) => Some(Objection::Throttled),
+            (.., Some(Effect::Refuse(status, code, message))) => Some(Objection::Refused(status, code, message)),
             _ => None,
         };
-        let answer = match objection {
-            Some(objection) => Err(protocol.object(objection, &operation)),
-            None => self.ask(protocol, &region, &operation, &form, &body, &id),
+        let answer = match (objection, &asking) {
+            (None, Some(asking)) => self.ask(asking, protocol, &region, &operation, &form, &body, &id),
+            (objection, _) => Err(protocol.object(objection.unwrap_or(Objection::UnknownKey), &operation)),
         };
         let answer = answer.unwrap_or_else(|refusal| protocol.refuse(&refusal, &id));
         let mut note =
@@ -148,8 +157,10 @@ impl Dispatcher {
         Ok(response)
     }
 
+    #[expect(clippy::too_many_arguments, reason = "what there is to know of a request")]
     fn ask(
         &self,
+        asking: &Principal,
         protocol: Protocol,
         region: &str,
         operation: &str,
@@ -157,12 +168,27 @@ impl Dispatcher {
         body: &[u8],
         id: &str,
     ) -> Result<Answer, Refusal> {
-        let body = match protocol {
-            Protocol::CloudTrail => cloudtrail::answer(&self.account, region, operation, body)?.to_string(),
-            Protocol::Logs => logs::answer(&self.account, region, operation, body)?.to_string(),
-            Protocol::Ec2 => ec2::answer(&self.account, region, operation, form, id)?,
-            Protocol::Sts => sts::answer(operation, id)?,
+        let member = self.principals.member(&asking.account);
+        let own = member.as_ref().unwrap_or(&self.account);
+        // A member has disks, networks, keys and a history of its own. The trail it sees is the organization's.
+        let text = match protocol {
+            Protocol::CloudTrail if operation != "LookupEvents" => {
+                return Ok(Answer {
+                    status: StatusCode::OK,
+                    content_type: protocol.content_type(),
+                    body: cloudtrail::answer(&self.account, region, operation, body)?.to_string(),
+                });
+            }
+            Protocol::CloudTrail => cloudtrail::answer(own, region, operation, body)?.to_string(),
+            Protocol::Logs => logs::answer(own, region, operation, body)?.to_string(),
+            Protocol::Ec2 => ec2::answer(own, region, operation, form, id)?,
+            Protocol::Kms => {
+                let body = String::from_utf8_lossy(body).replace(&asking.account, ACCOUNT_ID);
+                kms::answer(region, operation, body.as_bytes())?.to_string()
+            }
+            Protocol::Sts => sts::answer(&self.principals, asking, operation, form, id)?,
         };
+        let body = if member.is_some() && protocol != Protocol::Sts { text.replace(ACCOUNT_ID, &asking.account) } else { text };
         Ok(Answer { status: StatusCode::OK, content_type: protocol.content_type(), body })
     }
 
@@ -180,6 +206,7 @@ fn protocol(request: &http::Request<Incoming>, scope: Option<&Scope>) -> Option<
             "logs" => Some(Protocol::Logs),
             "ec2" => Some(Protocol::Ec2),
             "sts" => Some(Protocol::Sts),
+            "kms" => Some(Protocol::Kms),
             _ => None,
         };
     }

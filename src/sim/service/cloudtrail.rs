@@ -75,7 +75,7 @@ impl Call<'_> {
     }
 
     fn trail(&self) -> Value {
-        json!({
+        let mut trail = json!({
             "Name": TRAIL_NAME,
             "S3BucketName": TRAIL_BUCKET,
             "IncludeGlobalServiceEvents": true,
@@ -86,7 +86,11 @@ impl Call<'_> {
             "HasCustomEventSelectors": true,
             "HasInsightSelectors": false,
             "IsOrganizationTrail": false,
-        })
+        });
+        if let (Some(key), Some(fields)) = (self.state.trail_key(), trail.as_object_mut()) {
+            fields.insert("KmsKeyId".to_owned(), Value::String(key));
+        }
+        trail
     }
 
     fn trail_exists(&self) -> bool {

@@ -7,7 +7,6 @@ mod settings;
 mod writing;
 
 use futures::future::{BoxFuture, ready};
-use s3s::auth::SimpleAuth;
 use s3s::dto::{
     DeleteObjectInput, DeleteObjectOutput, GetBucketAclInput, GetBucketAclOutput, GetBucketEncryptionInput,
     GetBucketEncryptionOutput, GetBucketLifecycleConfigurationInput, GetBucketLifecycleConfigurationOutput,
@@ -24,9 +23,10 @@ use s3s::dto::{
 use s3s::service::{S3Service, S3ServiceBuilder};
 use s3s::{S3, S3Error, S3ErrorCode, S3Request, S3Response, S3Result};
 
+use super::super::ACCOUNT_ID;
 use super::super::faults::Faults;
 use super::super::objects::{Bucket, Objects};
-use super::super::{ACCOUNT_ID, Credentials};
+use super::super::principals::Principals;
 
 pub(in super::super) use access::Trace;
 
@@ -40,12 +40,9 @@ struct Storage {
 }
 
 /// Makes the service that answers S3 requests.
-pub(in super::super) fn service(objects: &Objects, credentials: &Credentials, faults: &Faults) -> S3Service {
+pub(in super::super) fn service(objects: &Objects, principals: &Principals, faults: &Faults) -> S3Service {
     let mut builder = S3ServiceBuilder::new(Storage { objects: objects.clone() });
-    builder.set_auth(access::KnownKey(SimpleAuth::from_single(
-        credentials.access_key_id.clone(),
-        credentials.secret_access_key.clone(),
-    )));
+    builder.set_auth(access::KnownKeys(principals.clone()));
     builder.set_access(access::Gate { faults: faults.clone() });
     builder.build()
 }

@@ -12,6 +12,7 @@ impl<'a> Call<'a> {
         let empty = |list: &'static str| -> Option<Written<'a>> { Some(Box::new(move |xml| xml.element(list, |_| ()))) };
         match operation {
             "DescribeImages" => Some(self.images()),
+            "DescribeImageAttribute" => self.image_attribute(),
             "DescribeSnapshotTierStatus" => Some(self.tiers()),
             "DescribeLockedSnapshots" | "ListSnapshotsInRecycleBin" => empty("snapshotSet"),
             "ListImagesInRecycleBin" => empty("imageSet"),
@@ -81,6 +82,21 @@ impl<'a> Call<'a> {
                 }
             });
         })
+    }
+
+    /// An image is shared with those who may use the snapshot that it is made of.
+    fn image_attribute(&self) -> Option<Written<'a>> {
+        let (image, attribute) = (self.form.get("ImageId")?, self.form.get("Attribute")?);
+        let snapshot = self.own_snapshots().into_iter().find(|one| one.id.replacen("snap-", "ami-", 1) == image)?;
+        (attribute == "launchPermission").then_some(())?;
+        Some(Box::new(move |xml| {
+            xml.text("imageId", image);
+            xml.element("launchPermission", |xml| {
+                for account in &snapshot.shared_with {
+                    xml.element("item", |xml| xml.text("userId", account));
+                }
+            });
+        }))
     }
 
     fn tiers(&self) -> Written<'a> {

@@ -1,28 +1,29 @@
-//! Who may do what: the one known key may do everything that no fault forbids.
+//! Who may do what: every known key may do everything that no fault forbids.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::future::BoxFuture;
 use s3s::access::{S3Access, S3AccessContext};
-use s3s::auth::{S3Auth, SecretKey, SimpleAuth};
+use s3s::auth::{S3Auth, SecretKey};
 use s3s::path::S3Path;
 use s3s::{S3Error, S3ErrorCode, S3Result};
 
 use super::super::super::faults::{Effect, Faults};
+use super::super::super::principals::Principals;
 use super::super::CALLER_ARN;
 
-/// Knows the secret of the one access key, and refuses others in S3's words.
+/// Knows the secrets of the account's access keys, and refuses others in S3's words.
 #[derive(Debug)]
-pub(super) struct KnownKey(pub(super) SimpleAuth);
+pub(super) struct KnownKeys(pub(super) Principals);
 
-impl S3Auth for KnownKey {
+impl S3Auth for KnownKeys {
     fn get_secret_key<'auth, 'key, 'answer>(&'auth self, access_key: &'key str) -> BoxFuture<'answer, S3Result<SecretKey>>
     where
         'auth: 'answer,
         'key: 'answer,
         Self: 'answer,
     {
-        let secret = self.0.lookup(access_key).cloned().ok_or_else(|| {
+        let secret = self.0.with_key(access_key).map(|principal| SecretKey::from(principal.secret)).ok_or_else(|| {
             S3Error::with_message(
                 S3ErrorCode::InvalidAccessKeyId,
                 "The AWS Access Key Id you provided does not exist in our records.",

@@ -121,11 +121,12 @@ impl Storage {
     }
 
     pub(super) fn get_bucket_encryption(&self, input: &GetBucketEncryptionInput) -> S3Result<GetBucketEncryptionOutput> {
-        self.in_bucket(&input.bucket, input.expected_bucket_owner.as_deref(), |_| {
-            let sse_algorithm = ServerSideEncryption::from_static(ServerSideEncryption::AES256);
+        self.in_bucket(&input.bucket, input.expected_bucket_owner.as_deref(), |bucket| {
+            let algorithm = if bucket.key.is_some() { ServerSideEncryption::AWS_KMS } else { ServerSideEncryption::AES256 };
+            let sse_algorithm = ServerSideEncryption::from_static(algorithm);
             let rule = ServerSideEncryptionRule {
                 apply_server_side_encryption_by_default: Some(ServerSideEncryptionByDefault {
-                    kms_master_key_id: None,
+                    kms_master_key_id: bucket.key.clone(),
                     sse_algorithm,
                 }),
                 bucket_key_enabled: Some(false),

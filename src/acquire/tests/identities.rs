@@ -1,0 +1,131 @@
+use super::*;
+use crate::aws::{AwsError, Identities, SecondFactor};
+use crate::sim::FOREIGN_ACCOUNT_ID;
+
+const SERIAL: &str = "arn:aws:iam::111122223333:mfa/responder";
+
+fn role(account: &str) -> String {
+    format!("arn:aws:iam::{account}:role/security/reader")
+}
+
+/// An organization of two accounts, each with disks of its own.
+fn organization() -> Stage {
+    let stage = Stage::new();
+    let member = Scenario { seed: 7, ..Scenario::quiet("2026-03-02T06:00:00Z".parse().unwrap()) };
+    stage.server.add_member(FOREIGN_ACCOUNT_ID, Account::simulate(&member));
+    stage
+}
+
+fn connection(stage: &Stage, accounts: &[&str]) -> Connection {
+    let credentials = stage.server.credentials();
+    let key =
+        AccessKey { id: credentials.access_key_id.clone(), secret: credentials.secret_access_key.clone(), session_token: None };
+    Connection {
+        endpoint_url: Some(stage.server.endpoint()),
+        region: Some("us-east-1".parse().unwrap()),
+        access_key: Some(key),
+        role_arns: accounts.iter().map(|account| role(account)).collect(),
+        case_number: Some("IR-1".to_owned()),
+        ..Connection::default()
+    }
+}
+
+async fn collect_as(stage: &Stage, identities: &Identities) -> CollectOutcome {
+    let case = stage.open(&stage.request());
+    let (_switch, stop) = Stop::pair();
+    collect(identities, case, &stage.request(), &context(), Arc::new(Silent), stop).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_roles_bring_two_accounts_and_what_both_see_once() {
+    let stage = organization();
+    let identities = Identities::connect(&connection(&stage, &[ACCOUNT_ID, FOREIGN_ACCOUNT_ID])).await.unwrap();
+    let planned = plan(&identities, &stage.request()).await.unwrap();
+    let outcome = collect_as(&stage, &identities).await;
+    assert!(outcome.complete, "{:#?}", outcome.gaps);
+    assert_eq!((planned.totals.found, planned.totals.gaps.clone()), (outcome.totals.found, outcome.totals.gaps.clone()));
+    for source in ["ebs", "flow-logs", "cloudtrail"] {
+        for account in [ACCOUNT_ID, FOREIGN_ACCOUNT_ID] {
+            let rows = outcome.rows.iter().filter(|row| row.source == source);
+            let answers: u64 = rows.filter(|row| row.account.unwrap().to_string() == account).map(|row| row.answers).sum();
+            assert!(answers > 0, "{source} of {account}");
+        }
+    }
+    // The organization's trail is swept by whoever comes first.
+    assert_eq!(outcome.totals.stored, outcome.totals.found);
+    let Event::CollectionStarted(started) = &stage.events()[1] else { panic!("{:?}", stage.events()[1]) };
+    assert!(started.caller.arn.ends_with("111122223333:assumed-role/reader/caselock-IR-1"), "{}", started.caller.arn);
+    assert_eq!(started.also_as.iter().map(|caller| caller.account.to_string()).collect::<Vec<_>>(), [FOREIGN_ACCOUNT_ID]);
+    stage.all_requests_are_reads();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_role_that_is_denied_is_a_gap_and_the_other_accounts_are_collected() {
+    let stage = organization();
+    stage.server.faults().add(Fault::deny("sts:AssumeRole").on(FOREIGN_ACCOUNT_ID));
+    let identities = Identities::connect(&connection(&stage, &[FOREIGN_ACCOUNT_ID, ACCOUNT_ID])).await.unwrap();
+    let planned = plan(&identities, &stage.request()).await.unwrap();
+    assert_eq!(planned.missing_permissions, ["sts:AssumeRole"]);
+    let outcome = collect_as(&stage, &identities).await;
+    let denied: Vec<_> = outcome.gaps.iter().filter(|gap| gap.reason == GapReason::Denied).collect();
+    assert_eq!(denied.len(), 1, "{denied:#?}");
+    assert_eq!(denied[0].what, format!("AssumeRole of {}", role(FOREIGN_ACCOUNT_ID)));
+    assert_eq!(denied[0].account.unwrap().to_string(), FOREIGN_ACCOUNT_ID);
+    assert!(denied[0].request_id.is_some() && denied[0].error_code.is_some(), "{denied:#?}");
+    assert!(!outcome.complete && outcome.totals.stored > 50);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_every_role_is_denied_nothing_begins() {
+    let stage = organization();
+    stage.server.faults().add(Fault::deny("sts:AssumeRole"));
+    let refused = Identities::connect(&connection(&stage, &[ACCOUNT_ID, FOREIGN_ACCOUNT_ID])).await.unwrap_err();
+    assert!(matches!(refused, AwsError::AssumeRole { .. }), "{refused:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_external_id_opens_a_role_that_asks_for_it() {
+    let stage = organization();
+    stage.server.require_external_id("between-us-two");
+    let mut connection = connection(&stage, &[FOREIGN_ACCOUNT_ID]);
+    assert!(Identities::connect(&connection).await.is_err());
+    connection.external_id = Some("between-us-two".to_owned());
+    let session = Session::connect(&connection).await.unwrap();
+    assert_eq!(session.caller().account.to_string(), FOREIGN_ACCOUNT_ID);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_code_of_a_second_factor_opens_every_role() {
+    let stage = organization();
+    stage.server.require_second_factor(SERIAL, "123456");
+    let mut connection = connection(&stage, &[ACCOUNT_ID, FOREIGN_ACCOUNT_ID]);
+    assert!(Identities::connect(&connection).await.is_err(), "without it no role is granted");
+    connection.second_factor = Some(SecondFactor { serial: SERIAL.to_owned(), code: "123456".to_owned() });
+    let identities = Identities::connect(&connection).await.unwrap();
+    assert_eq!((identities.sessions().count(), identities.refused().len()), (2, 0));
+    let again = Identities::connect(&connection).await.unwrap_err();
+    assert!(matches!(again, AwsError::SecondFactor(_)), "a code is good once: {again:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_single_role_takes_the_code_itself_where_nothing_else_is_permitted() {
+    let stage = organization();
+    stage.server.require_second_factor(SERIAL, "123456");
+    stage.server.faults().add(Fault::deny("sts:GetSessionToken"));
+    let mut connection = connection(&stage, &[FOREIGN_ACCOUNT_ID]);
+    connection.second_factor = Some(SecondFactor { serial: SERIAL.to_owned(), code: "123456".to_owned() });
+    let identities = Identities::connect(&connection).await.unwrap();
+    assert_eq!(identities.first().caller().account.to_string(), FOREIGN_ACCOUNT_ID);
+    let asked: Vec<_> = stage.server.requests().into_iter().filter(|request| request.operation == "AssumeRole").collect();
+    assert_eq!(asked.len(), 1, "and is assumed once");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_role_the_second_factor_buys_a_session() {
+    let stage = Stage::new();
+    stage.server.require_second_factor(SERIAL, "123456");
+    let mut connection = connection(&stage, &[]);
+    connection.second_factor = Some(SecondFactor { serial: SERIAL.to_owned(), code: "123456".to_owned() });
+    let session = Session::connect(&connection).await.unwrap();
+    assert!(session.caller().access_key_id.as_ref().unwrap().starts_with("ASIA"), "{:?}", session.caller());
+}

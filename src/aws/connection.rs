@@ -1,0 +1,352 @@
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use aws_config::BehaviorVersion;
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::error::CredentialsError;
+use aws_credential_types::provider::{ProvideCredentials as _, SharedCredentialsProvider};
+use aws_smithy_http_client::tls::{self, rustls_provider::CryptoMode};
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::result::SdkError;
+use aws_types::SdkConfig;
+use aws_types::app_name::AppName;
+
+use crate::model::{Region, printable};
+
+use super::failure::{Failure, FailureKind, one_line};
+
+/// Attempts the SDK makes for one request.
+const ATTEMPTS: u32 = 8;
+/// Connections that are kept to one host.
+const MOST_IN_FLIGHT: usize = 512;
+/// The region asked where the user and the configuration name none.
+const DEFAULT_REGION: &str = "us-east-1";
+
+/// How to reach AWS, and as whom.
+#[derive(Clone, Debug, Default)]
+pub struct Connection {
+    /// The profile of the AWS configuration files.
+    pub profile: Option<String>,
+    /// The roles to assume, each an identity of its own; none to ask as whoever the credentials are.
+    pub role_arns: Vec<String>,
+    /// The external id that the roles ask for.
+    pub external_id: Option<String>,
+    /// The second factor of the credentials.
+    pub second_factor: Option<SecondFactor>,
+    /// The endpoint to ask instead of AWS's own.
+    pub endpoint_url: Option<String>,
+    /// The endpoints that the environment sets for single services, by the service's name there; the SDK takes them by itself.
+    pub service_endpoints: BTreeMap<String, String>,
+    /// The region for what is not regional.
+    pub region: Option<Region>,
+    /// The case number, for the name of an assumed role's session.
+    pub case_number: Option<String>,
+    /// How many objects of a bucket may be asked for at once; 0 where that is found out.
+    pub concurrency: usize,
+    /// The access key to use, instead of whatever the environment and the profile have.
+    pub access_key: Option<AccessKey>,
+    /// The time between two requests of an operation that AWS grants twice a second; none for the default.
+    pub pace: Option<Duration>,
+}
+
+/// An access key.
+#[derive(Clone)]
+pub struct AccessKey {
+    /// Its id.
+    pub id: String,
+    /// Its secret.
+    pub secret: String,
+    /// The token of a temporary one.
+    pub session_token: Option<String>,
+}
+
+impl std::fmt::Debug for AccessKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("AccessKey").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+/// A device for a second factor, and the code that it shows now.
+#[derive(Clone)]
+pub struct SecondFactor {
+    /// The device's serial number or ARN.
+    pub serial: String,
+    /// The code. AWS takes each only once.
+    pub code: String,
+}
+
+impl std::fmt::Debug for SecondFactor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SecondFactor").field("serial", &self.serial).finish_non_exhaustive()
+    }
+}
+
+/// Why no session with AWS came about.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AwsError {
+    /// There are no credentials at all.
+    #[error("no AWS credentials were found in the environment, the profile or the instance")]
+    NoCredentials(#[source] CredentialsError),
+    /// There should be credentials, but they could not be had.
+    #[error("the AWS credentials could not be loaded: {explanation}")]
+    CredentialsUnavailable {
+        /// The innermost cause, in one line.
+        explanation: String,
+        /// The error.
+        #[source]
+        source: CredentialsError,
+    },
+    /// The role could not be assumed.
+    #[error("the role `{role}` could not be assumed")]
+    AssumeRole {
+        /// The role.
+        role: String,
+        /// The failure.
+        #[source]
+        source: Failure,
+    },
+    /// The second factor was not accepted.
+    #[error("AWS did not accept the code of the second factor")]
+    SecondFactor(#[source] Failure),
+    /// AWS does not accept the credentials.
+    #[error("AWS does not accept these credentials")]
+    WrongCredentials(#[source] Failure),
+    /// AWS could not be asked.
+    #[error("AWS cannot be reached{}", endpoint.as_ref().map(|url| format!(" at {url}")).unwrap_or_default())]
+    Unreachable {
+        /// The endpoint, where it is not AWS's own.
+        endpoint: Option<String>,
+        /// The failure.
+        #[source]
+        source: Failure,
+    },
+    /// AWS did not say who is asking.
+    #[error("AWS did not say who is asking")]
+    Unidentified(#[source] Failure),
+}
+
+/// What sessions start from: credentials, an HTTP client, a region.
+#[derive(Clone, Debug)]
+pub(super) struct Ground {
+    pub(super) config: SdkConfig,
+    pub(super) http: SharedHttpClient,
+    pub(super) region: Region,
+    /// The id, never the secret, of the credentials' access key.
+    pub(super) access_key_id: String,
+    pub(super) service_endpoints: BTreeMap<String, String>,
+    /// The role whose credentials they are already.
+    role: Option<String>,
+}
+
+impl Ground {
+    /// Finds credentials in the environment, the profile or the instance.
+    pub(super) async fn of(connection: &Connection) -> Result<Self, AwsError> {
+        let in_flight = if connection.concurrency == 0 { MOST_IN_FLIGHT } else { connection.concurrency };
+        let http = aws_smithy_http_client::Builder::new()
+            .tls_provider(tls::Provider::Rustls(CryptoMode::Ring))
+            .pool_idle_timeout(Duration::from_mins(1))
+            .pool_max_idle_per_host(in_flight.saturating_add(16))
+            .build_https();
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(Duration::from_secs(5))
+            .read_timeout(Duration::from_secs(15))
+            .operation_attempt_timeout(Duration::from_mins(1))
+            .operation_timeout(Duration::from_mins(5))
+            .build();
+        let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
+            .http_client(http.clone())
+            .timeout_config(timeouts)
+            .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS));
+        if let Ok(name) = AppName::new(app_name(connection.case_number.as_deref())) {
+            loader = loader.app_name(name);
+        }
+        if let Some(profile) = &connection.profile {
+            loader = loader.profile_name(profile);
+        }
+        if let Some(url) = &connection.endpoint_url {
+            loader = loader.endpoint_url(url);
+        }
+        if let Some(region) = &connection.region {
+            loader = loader.region(sdk_region(region));
+        }
+        if let Some(key) = &connection.access_key {
+            let (id, secret, token) = (key.id.clone(), key.secret.clone(), key.session_token.clone());
+            loader = loader.credentials_provider(Credentials::new(id, secret, token, None, "caselock"));
+        }
+        let config = loader.load().await;
+        let region = config.region().and_then(|region| region.as_ref().parse().ok());
+        let region = connection.region.clone().or(region).or_else(|| DEFAULT_REGION.parse().ok());
+        let Some(region) = region else {
+            return Err(AwsError::Unidentified(Failure::found(FailureKind::Other, "no region is known")));
+        };
+        let config = config.into_builder().region(sdk_region(&region)).build();
+        let access_key_id = access_key_id(&config).await?;
+        let service_endpoints = connection.service_endpoints.clone();
+        let ground = Self { config, http, region, access_key_id, service_endpoints, role: None };
+        match (&connection.second_factor, connection.role_arns.as_slice()) {
+            (None, _) => Ok(ground),
+            (Some(factor), roles) => ground.with_second_factor(factor, roles, connection).await,
+        }
+    }
+
+    /// Exchanges the credentials for ones that say that the second factor was given.
+    ///
+    /// A code is good once, so it buys one session, as which all roles are assumed and renewed. Where only assuming a role is
+    /// permitted, a single role can take the code itself.
+    async fn with_second_factor(
+        self,
+        factor: &SecondFactor,
+        roles: &[String],
+        connection: &Connection,
+    ) -> Result<Self, AwsError> {
+        let sts = aws_sdk_sts::Client::new(&self.config);
+        let asked = sts.get_session_token().serial_number(&factor.serial).token_code(&factor.code).send().await;
+        let failure = match asked {
+            Ok(answer) => return self.with(answer.credentials()),
+            Err(error) => Failure::of(&error),
+        };
+        let wrong_code = failure.message.contains("MultiFactorAuthentication");
+        let [role] = roles else { return Err(AwsError::SecondFactor(failure)) };
+        if wrong_code || failure.kind != FailureKind::Denied {
+            return Err(AwsError::SecondFactor(failure));
+        }
+        let asked = sts
+            .assume_role()
+            .role_arn(role)
+            .role_session_name(session_name(connection.case_number.as_deref()))
+            .set_external_id(connection.external_id.clone())
+            .serial_number(&factor.serial)
+            .token_code(&factor.code)
+            .send()
+            .await;
+        match asked {
+            Ok(answer) => Ok(Self { role: Some(role.clone()), ..self.with(answer.credentials())? }),
+            Err(error) => Err(AwsError::AssumeRole { role: printable(role), source: Failure::of(&error) }),
+        }
+    }
+
+    fn with(self, credentials: Option<&aws_sdk_sts::types::Credentials>) -> Result<Self, AwsError> {
+        let Some(credentials) = credentials else {
+            return Err(AwsError::Unidentified(Failure::found(FailureKind::Other, "the answer holds no credentials")));
+        };
+        let (id, secret) = (credentials.access_key_id(), credentials.secret_access_key());
+        let credentials = Credentials::new(id, secret, Some(credentials.session_token().to_owned()), None, "caselock");
+        let provider = SharedCredentialsProvider::new(credentials);
+        let config = self.config.into_builder().credentials_provider(provider).build();
+        Ok(Self { access_key_id: printable(id), config, ..self })
+    }
+
+    /// The same as a role. Its credentials are renewed as long as those from which it was assumed are good.
+    pub(super) async fn assume(&self, role: &str, connection: &Connection) -> Result<Self, AwsError> {
+        if self.role.as_deref() == Some(role) {
+            return Ok(self.clone());
+        }
+        let mut assume = aws_config::sts::AssumeRoleProvider::builder(role)
+            .session_name(session_name(connection.case_number.as_deref()))
+            .region(sdk_region(&self.region))
+            .configure(&self.config);
+        if let Some(id) = &connection.external_id {
+            assume = assume.external_id(id);
+        }
+        let provider = SharedCredentialsProvider::new(assume.build().await);
+        let credentials = provider.provide_credentials().await;
+        let credentials =
+            credentials.map_err(|source| AwsError::AssumeRole { role: printable(role), source: refusal_of_role(&source) })?;
+        let config = self.config.clone().into_builder().credentials_provider(provider).build();
+        Ok(Self { config, access_key_id: printable(credentials.access_key_id()), ..self.clone() })
+    }
+}
+
+/// What AWS said to whoever wanted to assume a role.
+fn refusal_of_role(error: &CredentialsError) -> Failure {
+    type Refusal = SdkError<aws_sdk_sts::operation::assume_role::AssumeRoleError, HttpResponse>;
+    let mut next: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = next {
+        if let Some(refusal) = error.downcast_ref::<Refusal>() {
+            return Failure::of(refusal);
+        }
+        next = error.source();
+    }
+    Failure::found(FailureKind::Other, &innermost(error))
+}
+
+/// The id, never the secret, of the credentials' access key.
+async fn access_key_id(config: &SdkConfig) -> Result<String, AwsError> {
+    let Some(provider) = config.credentials_provider() else {
+        return Err(AwsError::NoCredentials(CredentialsError::not_loaded("no provider of credentials is configured")));
+    };
+    match provider.provide_credentials().await {
+        Ok(credentials) => Ok(printable(credentials.access_key_id())),
+        Err(source @ CredentialsError::CredentialsNotLoaded(_)) => Err(AwsError::NoCredentials(source)),
+        Err(source) => Err(AwsError::CredentialsUnavailable { explanation: innermost(&source), source }),
+    }
+}
+
+fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
+    let (mut last, mut next) = (error.to_string(), error.source());
+    while let Some(error) = next {
+        last = error.to_string();
+        next = error.source();
+    }
+    one_line(&last)
+}
+
+/// The name that the victim's CloudTrail will show: `caselock-` and the case number, in the characters that STS allows.
+fn session_name(case_number: Option<&str>) -> String {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '=' | ',' | '.' | '@' | '-' | '_');
+    let case: String =
+        case_number.unwrap_or("acquisition").chars().map(|c| if allowed(c) { c } else { '-' }).take(50).collect();
+    format!("caselock-{case}")
+}
+
+/// What every request says of itself, so that the victim's CloudTrail tells them from everybody else's: AWS takes 50 characters.
+fn app_name(case_number: Option<&str>) -> String {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | '+');
+    let name = concat!("caselock-", env!("CARGO_PKG_VERSION")).to_owned();
+    let Some(case) = case_number else { return name };
+    let case = case.chars().map(|c| if allowed(c) { c } else { '-' });
+    name.chars().chain(['-']).chain(case).take(50).collect()
+}
+
+pub(super) fn sdk_region(region: &Region) -> aws_types::region::Region {
+    aws_types::region::Region::new(region.as_str().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_carry_the_case_number_in_what_a_user_agent_may_hold() {
+        assert!(app_name(Some("IR 2026/014 ü")).ends_with("-IR-2026-014--"));
+        for case in
+            [None, Some(""), Some("IR-1"), Some("(x); \"y\""), Some("ein sehr langes Aktenzeichen, länger als alles, was geht")]
+        {
+            let name = app_name(case);
+            assert!(name.len() <= 50 && AppName::new(name.clone()).is_ok(), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_session_name_holds_only_what_sts_allows() {
+        assert_eq!(session_name(Some("IR 2026/014 ü")), "caselock-IR-2026-014--");
+        assert_eq!(session_name(None), "caselock-acquisition");
+        assert!(session_name(Some(&"x".repeat(200))).len() <= 64);
+    }
+
+    #[test]
+    fn neither_a_secret_nor_a_code_is_ever_printed() {
+        let connection = Connection {
+            access_key: Some(AccessKey { id: "AKIAEXAMPLE".to_owned(), secret: "s3cret".to_owned(), session_token: None }),
+            second_factor: Some(SecondFactor { serial: "device".to_owned(), code: "123456".to_owned() }),
+            ..Connection::default()
+        };
+        let text = format!("{connection:?}");
+        assert!(text.contains("AKIAEXAMPLE") && text.contains("device"), "{text}");
+        assert!(!text.contains("s3cret") && !text.contains("123456"), "{text}");
+    }
+}
