@@ -5,12 +5,19 @@
 
 mod archive;
 mod central;
+mod disclosure;
 mod error;
 mod files;
+mod glob;
 mod lookup;
+mod publish;
+mod receipts;
 mod steady;
 mod writing;
 
+pub use disclosure::write_disclosure;
 pub use error::PackageError;
 pub use files::PackageFiles;
+pub use glob::Glob;
+pub use receipts::{package_head, read_receipts, write_receipt};
 pub use writing::{PackageSummary, top_folder, write_package};

@@ -65,6 +65,8 @@ impl CaseFolder {
         match case_toml.metadata() {
             Ok(metadata) if metadata.is_file() => {}
             _ if begun => {}
+            // A disclosure has neither: it shows some lines and proves that they were sealed.
+            _ if root.join("custody/disclosure.jsonl").is_file() => {}
             // What could not be looked at is not therefore absent.
             Err(error) if !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
                 return Err(error).doing("look at", &case_toml);

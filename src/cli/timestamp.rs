@@ -35,6 +35,13 @@ pub(super) struct TimestampArguments {
     pub(super) timestamp_response: Option<PathBuf>,
 }
 
+impl TimestampArguments {
+    /// The wish to have this authority asked.
+    pub(super) fn asking(url: &str) -> Self {
+        Self { tsa: Some(url.to_owned()), timestamp_request: None, timestamp_response: None }
+    }
+}
+
 /// A time-stamp that was filed.
 #[derive(Debug, Serialize)]
 pub(super) struct Stamped {
@@ -81,6 +88,10 @@ pub(super) fn stamp(case: &Path, arguments: &TimestampArguments) -> Result<Stamp
 }
 
 impl Stamped {
+    pub(super) fn time(&self) -> Timestamp {
+        self.time
+    }
+
     pub(super) fn text(&self) -> String {
         format!(
             "Time-stamp {}: {} (serial {})\nTo check it in the case folder, with the authority's root certificate, now or in many years:\n    {}",
@@ -127,7 +138,7 @@ fn read(path: &Path) -> Result<Vec<u8>, CliError> {
 }
 
 /// Asks an authority over plain HTTP/1.0.
-fn ask(url: &str, question: &[u8]) -> Result<Vec<u8>, CliError> {
+pub(super) fn ask(url: &str, question: &[u8]) -> Result<Vec<u8>, CliError> {
     let Some(rest) = url.strip_prefix("http://") else {
         return Err(CliError { exit: Exit::Usage, ..CliError::failed(format!("`{url}` is not an http URL")) }
             .meaning("Nothing was sent.")
