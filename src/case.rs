@@ -23,7 +23,7 @@ mod writer;
 mod writer_tests;
 
 pub use error::CaseError;
-pub use files::{CaseFiles, CaseFolder, Found, read_bounded};
+pub use files::{CaseFiles, CaseFolder, Found, MissingPart, read_bounded};
 pub use gaps::Gaps;
 pub use identity::{CaseIdentity, FORMAT_VERSION, Scope};
 pub(crate) use naming::name_without_replacing;

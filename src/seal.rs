@@ -27,7 +27,9 @@ pub use sealing::{SealOptions, Sealed, seal_case, seal_case_with};
 pub use seals::{SealFile, SealNumbers, read_seals};
 pub use signature::{SignatureProblem, Signer, verify_signature};
 pub use statement::{ArtifactTotals, Extension, LedgerHead, ParseSealError, SealStatement, SealedBy};
-pub use timestamp::{AuthorityRoots, ParseRootsError, Stamp, StampProblem, check_stamp, stamp_request};
+pub use timestamp::{
+    AuthorityRoots, ParseRootsError, Stamp, StampProblem, check_stamp, stamp_request, stamp_request_with_nonce,
+};
 
 /// What an SSH signature over a seal is for; a signature for anything else is refused.
 pub const NAMESPACE: &str = "caselock-seal";

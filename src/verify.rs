@@ -23,8 +23,8 @@ use crate::seal::{AllowedSigners, AuthorityRoots, PackageHead, ReceiptFile};
 
 pub use expected_root::{ExpectedRoot, ParseExpectedRootError};
 pub use report::{
-    ArtifactReport, CustodyReport, DigestCounts, DisclosureReport, GapReport, LedgerReport, LogCounts, Report, SealReport,
-    SignatureState, TrailReport, Verdict,
+    ArtifactReport, CustodyReport, DigestCounts, DisclosureReport, GapReport, LedgerReport, LogCounts, RenewalReport, Report,
+    SealReport, SignatureState, TrailReport, Verdict,
 };
 
 /// Longest beginning of a first line that a crash leaves: the line names the case, and a case's number is short.
@@ -149,6 +149,13 @@ pub fn verify(files: &dyn CaseFiles, options: &Options<'_>) -> Result<Report, Ca
     } else if acts.opened.is_none_or(|recorded| Some(recorded) != case_toml) {
         let detail = "It is not the file whose hash the first line of the ledger holds.";
         findings.push(Finding::new(Severity::Failure, "case-file-modified", &CASE_TOML, detail));
+    }
+    for part in files.missing_parts() {
+        let detail = format!(
+            "Part {} of {} is not here: its {} artifacts ({} bytes) could not be checked. Put all parts into one folder.",
+            part.number, part.of, part.files, part.bytes
+        );
+        findings.push(Finding::new(Severity::Gap, "part-missing", &format!("part {} of {}", part.number, part.of), &detail));
     }
     let seals = seals::check(files, &acts, &checked, options, &mut findings)?;
     if state.unterminated {

@@ -7,10 +7,7 @@ use crate::case::event::Event;
 use crate::case::{CaseFolder, CaseWriter};
 use crate::model::{Finding, Severity, Sha256Hash, Timestamp};
 use crate::package::{PackageError, PackageFiles, package_head, read_receipts, write_receipt};
-use crate::seal::{
-    Receipt, ReceiptFile, SealHead, SealOptions, SealStatement, SigningKey, check_stamp, read_seals, seal_case_with,
-    stamp_request,
-};
+use crate::seal::{Receipt, ReceiptFile, SealHead, SealOptions, SealStatement, SigningKey, read_seals, seal_case_with};
 use crate::verify::{Options, Report};
 
 use super::output::{Output, counted};
@@ -264,10 +261,8 @@ fn receive_package(
             .meaning("Nothing was written.")
             .next("Mend the cause, then run the same command again.")
     })?;
-    let timestamp = arguments.tsa.as_deref().map(|url| timestamp::ask(url, &stamp_request(&statement))).transpose()?;
-    let stamp = timestamp.as_deref().map(|answer| check_stamp(&statement, answer, None)).transpose().map_err(|error| {
-        CliError::new(Exit::Failed, &error).meaning("Nothing was written.").next("Ask again, or ask another authority.")
-    })?;
+    let stamped = arguments.tsa.as_deref().map(|url| timestamp::ask_for_stamp(url, &statement)).transpose()?;
+    let (timestamp, stamp) = stamped.unzip();
     let file = ReceiptFile { name: String::new(), statement, signature: Some(signature), timestamp };
     let path = write_receipt(package, receipt.number, &file).map_err(|error| explain(&error))?;
     let recorded = Recorded {

@@ -6,7 +6,7 @@ use crate::case::{CaseFiles, CaseFolder};
 use crate::cloudtrail::KeyRing;
 use crate::cloudtrail::coverage::HourStatus;
 use crate::model::{Finding, Severity};
-use crate::package::PackageFiles;
+use crate::package::{JoinedParts, PackageError, PackageFiles};
 use crate::seal::{AllowedSigners, AuthorityRoots};
 use crate::verify::{
     CustodyReport, DisclosureReport, ExpectedRoot, Options, Report, SealReport, SignatureState, TrailReport, Verdict, verify,
@@ -101,12 +101,16 @@ pub(super) fn verify_showing_progress(
 /// Opens a case where it lies: a folder, or a package.
 pub(super) fn open(path: &Path) -> Result<Box<dyn CaseFiles>, CliError> {
     if path.is_file() {
-        let package = PackageFiles::open(path).map_err(|error| {
-            CliError::new(Exit::Integrity, &error)
+        let refused = |error: &PackageError| {
+            CliError::new(Exit::Integrity, error)
                 .meaning("A package that does not hold to the format proves nothing about what is in it.")
                 .next("Compare its SHA-256 with the one that was handed over with it, and ask for another copy.")
-        })?;
-        return Ok(Box::new(package));
+        };
+        let package = PackageFiles::open(path).map_err(|error| refused(&error))?;
+        return match JoinedParts::open(path, package).map_err(|error| refused(&error))? {
+            Ok(joined) => Ok(Box::new(joined)),
+            Err(package) => Ok(Box::new(package)),
+        };
     }
     Ok(Box::new(CaseFolder::open(path)?))
 }
@@ -280,6 +284,15 @@ fn seal_lines(seals: &[SealReport]) -> Vec<String> {
                 lines.push("               time-stamp not checked here (use openssl, see VERIFY.txt)".to_owned());
             }
             _ => {}
+        }
+        for renewal in &seal.renewals {
+            let state = match renewal.timestamp {
+                SignatureState::Valid => "valid",
+                SignatureState::Invalid => "INVALID",
+                _ => "not checked here (use openssl, see docs/handover.md)",
+            };
+            let time = renewal.stamped.map(|time| format!(": {time}")).unwrap_or_default();
+            lines.push(format!("               time-stamp renewed, {state}{time}"));
         }
     }
     lines

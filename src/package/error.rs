@@ -39,6 +39,14 @@ pub enum PackageError {
         /// The pattern that stands for nothing.
         pattern: String,
     },
+    /// Somebody that a package should be encrypted for cannot be told from this.
+    #[error("`{text}` is neither an age recipient nor an SSH key of kind ed25519 or RSA, nor a file of them: {problem}")]
+    Recipient {
+        /// As it was given.
+        text: String,
+        /// What is wrong with it.
+        problem: String,
+    },
     /// There is a file already.
     #[error("`{}` already exists", path.display())]
     Exists {
@@ -96,6 +104,7 @@ impl PackageError {
             | Self::Unsealed { .. }
             | Self::NoCheckpoint { .. }
             | Self::NothingIncluded { .. }
+            | Self::Recipient { .. }
             | Self::Exists { .. }
             | Self::Busy { .. }
             | Self::Name { .. }

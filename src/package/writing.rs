@@ -69,25 +69,25 @@ pub fn top_folder(case_number: &str) -> String {
 
 /// What a package holds besides the payload.
 #[derive(Debug)]
-struct Contents {
-    top: String,
+pub(super) struct Contents {
+    pub(super) top: String,
     statement: SealStatement,
-    seal_path: String,
+    pub(super) seal_path: String,
     /// Everything but the payload, in the order of the paths' bytes.
-    tags: Vec<Tag>,
+    pub(super) tags: Vec<Tag>,
 }
 
 #[derive(Debug)]
-struct Tag {
-    path: String,
+pub(super) struct Tag {
+    pub(super) path: String,
     /// What the seal says of it, where the seal covers it by a hash.
-    sha256: Option<Sha256Hash>,
+    pub(super) sha256: Option<Sha256Hash>,
     /// Only so many bytes of it: the ledger goes on after the seal.
-    bytes: Option<u64>,
+    pub(super) bytes: Option<u64>,
 }
 
 impl Contents {
-    fn of(case: &CaseFolder) -> Result<Self, PackageError> {
+    pub(super) fn of(case: &CaseFolder) -> Result<Self, PackageError> {
         let changed =
             |path: &str, problem: &str| PackageError::NotAsSealed { path: case.describe(path), problem: problem.to_owned() };
         let (seals, statement, seal_path) = covering_seals(case)?;
@@ -118,15 +118,19 @@ impl Contents {
                     tags.push(Tag { path, sha256: Some(Sha256Hash::of(bytes)), bytes: None });
                 }
             }
-            for path in [checkpoint_path(seal.number), format!("{}.sig", checkpoint_path(seal.number))] {
-                // Those who sealed with an earlier caselock made none.
-                if case.describe(&path).symlink_metadata().is_ok() {
-                    tags.push(Tag { path, sha256: None, bytes: None });
-                }
+            // Those who sealed with an earlier caselock made no checkpoint.
+            let said = seal.statement.as_deref().and_then(|statement| SealStatement::parse(statement).ok());
+            if let Some(sha256) = said.and_then(|statement| statement.checkpoint_sha256) {
+                let path = checkpoint_path(seal.number);
+                tags.push(Tag { path: format!("{path}.sig"), sha256: None, bytes: None });
+                tags.push(Tag { path, sha256: Some(sha256), bytes: None });
             }
             if let Some(bytes) = &seal.timestamp {
                 let path = seal.path.replace(".json", ".json.tsr");
                 tags.push(Tag { path, sha256: Some(Sha256Hash::of(bytes)), bytes: None });
+            }
+            for (at, bytes) in seal.renewals.iter().enumerate() {
+                tags.push(Tag { path: seal.renewal_path(at), sha256: Some(Sha256Hash::of(bytes)), bytes: None });
             }
         }
         tags.sort_by(|a, b| a.path.cmp(&b.path));
@@ -268,6 +272,17 @@ impl<'a> Members<'a> {
 
     /// Adds a file of the case, or its first `bytes`, and compares its hash.
     pub(super) fn add(&mut self, path: &str, sha256: Option<Sha256Hash>, bytes: Option<u64>) -> Result<(), PackageError> {
+        self.add_as(path, path, sha256, bytes)
+    }
+
+    /// The same, under another path.
+    pub(super) fn add_as(
+        &mut self,
+        name: &str,
+        path: &str,
+        sha256: Option<Sha256Hash>,
+        bytes: Option<u64>,
+    ) -> Result<(), PackageError> {
         let place = self.case.describe(path);
         let size = match bytes {
             Some(bytes) => bytes,
@@ -279,7 +294,7 @@ impl<'a> Members<'a> {
                 found => found.doing("look at", &place)?.len(),
             },
         };
-        self.archive.begin_member(&format!("{}/{path}", self.top), size)?;
+        self.begin_member(name, size)?;
         let mut reader = self.case.open(path)?.take(bytes.unwrap_or(u64::MAX));
         let mut hasher = Sha256Hasher::default();
         let mut written = 0;

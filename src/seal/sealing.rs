@@ -83,7 +83,7 @@ pub fn seal_case_with(
     let tree = writer.ledger_tree();
     let ledger = LedgerHead { lines: tree.size(), root: tree.root() };
     let extends = earlier.last().map(|last| extension(&files, last.statement.ledger, ledger)).transpose()?;
-    let statement = SealStatement {
+    let mut statement = SealStatement {
         format_version: FORMAT_VERSION,
         case_number: writer.identity().case_number.clone(),
         number,
@@ -93,6 +93,7 @@ pub fn seal_case_with(
         tagmanifest_sha256,
         previous_seal_sha256: earlier.last().map(|last| last.sha256),
         extends,
+        checkpoint_sha256: None,
         artifacts: totals,
         signer: SealedBy {
             principal: key.principal().to_owned(),
@@ -103,10 +104,11 @@ pub fn seal_case_with(
         damage: options.damage.clone(),
         notes: options.notes.clone(),
     };
+    let checkpoint = Checkpoint::of(&statement).encode().map_err(SealError::Encode)?;
+    statement.checkpoint_sha256 = Some(Sha256Hash::of(&checkpoint));
     let bytes = statement.encode().map_err(SealError::Encode)?;
     // Signed before it is written: a key that refuses leaves no statement behind.
     let signature = key.sign(&bytes)?;
-    let checkpoint = Checkpoint::of(&statement).encode().map_err(SealError::Encode)?;
     let checkpoint_signature = key.sign(&checkpoint)?;
     // The seal's own signature comes last: once it is there, all of this is.
     let checkpoint_path = checkpoint::path_of(number);

@@ -30,6 +30,9 @@ pub struct SealStatement {
     /// Proof that the ledger only grew since the seal before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub extends: Option<Extension>,
+    /// SHA-256 of the seal's checkpoint, so that it cannot be taken away unnoticed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checkpoint_sha256: Option<Sha256Hash>,
     /// How much evidence there is.
     pub artifacts: ArtifactTotals,
     /// Who signs.
@@ -148,6 +151,7 @@ mod tests {
             tagmanifest_sha256: Sha256Hash::of(b"t"),
             previous_seal_sha256: None,
             extends: None,
+            checkpoint_sha256: None,
             artifacts: ArtifactTotals { count: 3, bytes: 5_000_000_000 },
             signer: SealedBy {
                 principal: "examiner@example.com".to_owned(),

@@ -101,6 +101,7 @@ fn check_checkpoint(
         trusted: None,
         timestamp: SignatureState::Absent,
         stamped: None,
+        renewals: Vec::new(),
         time: None,
         ledger_size: None,
     };

@@ -133,6 +133,9 @@ pub struct SealReport {
     pub timestamp: SignatureState,
     /// The time that the time-stamp gives, where it is valid.
     pub stamped: Option<Timestamp>,
+    /// Later time-stamps, each over the seal and those before it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub renewals: Vec<RenewalReport>,
     /// When the signer says it was sealed.
     pub time: Option<Timestamp>,
     /// How many lines of the ledger it covers.
@@ -171,6 +174,17 @@ pub struct CustodyReport {
     /// Whether somebody vouched for that key; none when nobody was asked.
     pub trusted: Option<bool>,
     /// The time that a time-stamp gives, where there is a valid one.
+    pub stamped: Option<Timestamp>,
+}
+
+/// One renewal of a seal's time-stamp.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RenewalReport {
+    /// Its file, from the case folder.
+    pub file: String,
+    /// Whether it holds.
+    pub timestamp: SignatureState,
+    /// The time it gives, where it could be read.
     pub stamped: Option<Timestamp>,
 }
 

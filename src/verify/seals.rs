@@ -114,25 +114,34 @@ fn check_extension(seal: &SealFile, statement: &SealStatement, before: Option<Le
     }
 }
 
-/// The checkpoint of a seal, if there is one: it must say what the seal says, signed with the same key.
+/// The checkpoint of a seal: it must say what the seal says, signed with the same key.
 fn check_checkpoint(files: &dyn CaseFiles, seal: &SealFile, statement: &SealStatement, findings: &mut Vec<Finding>) {
     const LIMIT: u64 = 1024 * 1024;
+    // Only disclosures need it, and earlier versions made none.
+    let Some(sealed) = statement.checkpoint_sha256 else { return };
     let path = checkpoint_path(seal.number);
-    let checkpoint = match read_bounded(files, &path, LIMIT) {
-        Ok(bytes) => bytes,
-        // Only disclosures need it, and none was made by earlier versions.
-        Err(_) => return,
-    };
-    let signed = read_bounded(files, &format!("{path}.sig"), LIMIT).map(|signature| verify_signature(&checkpoint, &signature));
-    let is_signed = match signed {
-        Ok(Ok(signer)) => signer.public_key == statement.signer.public_key,
-        Ok(Err(SignatureProblem::NotChecked { .. })) => true,
-        _ => false,
-    };
-    if !is_signed || Checkpoint::parse(&checkpoint).ok() != Some(Checkpoint::of(statement)) {
-        let detail = "It does not say what the seal says of the ledger, signed with the same key.";
-        findings.push(Finding::new(Severity::Failure, "checkpoint-mismatch", &path, detail));
+    let signature_path = format!("{path}.sig");
+    check_tag_file(files, &path, sealed, findings);
+    let expected = Checkpoint::of(statement).encode().unwrap_or_default();
+    if Sha256Hash::of(&expected) != sealed {
+        let detail = "The checkpoint that it names does not say what it says of the ledger.";
+        findings.push(Finding::new(Severity::Failure, "checkpoint-mismatch", &seal.path, detail));
     }
+    let (severity, kind, detail) = match read_bounded(files, &signature_path, LIMIT) {
+        Ok(signature) => match verify_signature(&expected, &signature) {
+            Ok(signer) if signer.public_key == statement.signer.public_key => return,
+            Err(SignatureProblem::NotChecked { .. }) => return,
+            _ => (Severity::Failure, "checkpoint-mismatch", "It is not the signature of the seal's key over the checkpoint."),
+        },
+        Err(CaseError::Io { source, .. }) if is_trouble(&source) => {
+            (Severity::Gap, "tag-file-unreadable", "It is there and could not be read.")
+        }
+        Err(error) if error.is_not_found() => {
+            (Severity::Failure, "tag-file-missing", "It belongs to the seal's checkpoint, and it is not there.")
+        }
+        Err(_) => (Severity::Failure, "tag-file-modified", "Its bytes are not those that were written."),
+    };
+    findings.push(Finding::new(severity, kind, &signature_path, detail));
 }
 
 fn unsigned(seal: &SealFile) -> SealReport {
@@ -143,6 +152,7 @@ fn unsigned(seal: &SealFile) -> SealReport {
         trusted: None,
         timestamp: SignatureState::Absent,
         stamped: None,
+        renewals: Vec::new(),
         time: None,
         ledger_size: None,
     }

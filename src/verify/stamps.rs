@@ -3,12 +3,17 @@
 use crate::model::{Finding, Severity, Timestamp};
 use crate::seal::{AuthorityRoots, SealFile, StampProblem, check_stamp};
 
-use super::report::{SealReport, SignatureState};
+use super::report::{RenewalReport, SealReport, SignatureState};
 
 /// Checks the time-stamp of a seal, if it has one.
 pub(super) fn check(seal: &SealFile, roots: Option<&AuthorityRoots>, report: &mut SealReport, findings: &mut Vec<Finding>) {
     let (Some(statement), Some(response)) = (&seal.statement, &seal.timestamp) else { return };
     (report.timestamp, report.stamped) = check_one(statement, response, &format!("{}.tsr", seal.path), roots, findings);
+    for (at, renewal) in seal.renewals.iter().enumerate() {
+        let place = seal.renewal_path(at);
+        let (state, time) = check_one(&seal.stamped_before(at), renewal, &place, roots, findings);
+        report.renewals.push(RenewalReport { file: place, timestamp: state, stamped: time });
+    }
 }
 
 /// Checks one time-stamp over `statement`, which lies at `place`.

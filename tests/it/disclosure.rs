@@ -195,16 +195,25 @@ fn nothing_to_disclose_and_no_checkpoint_are_refused() {
 }
 
 #[test]
-fn a_checkpoint_that_says_something_else_than_its_seal_is_a_failure() {
-    let sample = sealed();
-    let path = sample.file("custody/checkpoints/0001.json");
-    let text = fs::read_to_string(&path).unwrap();
-    fs::remove_file(&path).unwrap();
-    fs::write(&path, text.replace("IR-2026-014", "IR-2026-015")).unwrap();
-    let report = verified(&sample.case());
-    assert!(report.findings.iter().any(|finding| finding.kind == "checkpoint-mismatch"), "{:?}", report.findings);
-    let refused = disclose(&sample, "part.zip", &[CHOSEN]).unwrap_err();
-    assert!(refused.is_integrity_failure(), "{refused}");
+fn a_checkpoint_that_is_not_the_seals_own_is_a_failure() {
+    let changes = [
+        ("tag-file-modified", "sed -i 's/IR-2026-014/IR-2026-015/' 0001.json"),
+        ("tag-file-missing", "rm 0001.json"),
+        ("tag-file-missing", "rm 0001.json.sig"),
+        (
+            "checkpoint-mismatch",
+            "rm 0001.json.sig; ssh-keygen -q -t ed25519 -N '' -f ../../../other; ssh-keygen -q -Y sign -n caselock-seal -f ../../../other 0001.json",
+        ),
+    ];
+    for (kind, change) in changes {
+        let sample = sealed();
+        shell_ok(&sample.file("custody/checkpoints"), change, &[]);
+        let report = verified(&sample.case());
+        let found =
+            report.findings.iter().any(|finding| finding.kind == kind && finding.object.starts_with("custody/checkpoints/"));
+        assert!(found && report.verdict == Verdict::Fail, "{change}: {:?}", report.findings);
+        assert!(disclose(&sample, "part.zip", &[CHOSEN]).is_err(), "{change}");
+    }
 }
 
 /// Lists every file in the manifests again, as somebody who covers their tracks would.

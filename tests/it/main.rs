@@ -18,6 +18,8 @@ mod custody;
 mod defects;
 mod demo;
 mod disclosure;
+#[cfg(feature = "encrypt")]
+mod encryption;
 mod expected_root;
 mod faults;
 mod fuzz;
@@ -25,6 +27,7 @@ mod json;
 mod memory_case;
 mod model;
 mod package;
+mod parts;
 mod peers;
 mod policy;
 mod power_loss;
