@@ -2,6 +2,7 @@
 //!
 //! docs/case-format.md is normative for what lies on disk. This is the only part that writes evidence.
 
+pub mod custody;
 mod error;
 pub mod event;
 mod files;
@@ -22,7 +23,7 @@ mod writer;
 mod writer_tests;
 
 pub use error::CaseError;
-pub use files::{CaseFiles, CaseFolder, Found, read_bounded};
+pub use files::{CaseFiles, CaseFolder, Found, MissingPart, read_bounded};
 pub use gaps::Gaps;
 pub use identity::{CaseIdentity, FORMAT_VERSION, Scope};
 pub(crate) use naming::name_without_replacing;

@@ -24,6 +24,7 @@ mod status;
 mod table;
 mod timestamp;
 mod tool;
+mod transfer;
 mod verify;
 
 use std::process::ExitCode;
@@ -109,6 +110,7 @@ enum Command {
     Verify(verify::VerifyArguments),
     Seal(seal::SealArguments),
     Package(package::PackageArguments),
+    Transfer(Box<transfer::TransferArguments>),
     Report(report::ReportArguments),
 }
 
@@ -130,6 +132,7 @@ pub fn main() -> ExitCode {
         Command::Verify(arguments) => verify::run(&arguments, &output),
         Command::Seal(arguments) => seal::run(&arguments, &output),
         Command::Package(arguments) => package::run(&arguments, &output),
+        Command::Transfer(arguments) => transfer::run(&arguments, &output),
         Command::Report(arguments) => report::run(&arguments, &output),
     };
     match outcome {

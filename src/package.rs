@@ -5,12 +5,27 @@
 
 mod archive;
 mod central;
+mod disclosure;
+#[cfg(feature = "encrypt")]
+mod encryption;
 mod error;
 mod files;
+mod glob;
+mod joined;
 mod lookup;
+mod parts;
+mod publish;
+mod receipts;
 mod steady;
 mod writing;
 
+pub use disclosure::write_disclosure;
+#[cfg(feature = "encrypt")]
+pub use encryption::{Recipient, encrypt_package, read_recipients, remove_package};
 pub use error::PackageError;
 pub use files::PackageFiles;
+pub use glob::Glob;
+pub use joined::JoinedParts;
+pub use parts::write_parts;
+pub use receipts::{package_head, read_receipts, write_receipt};
 pub use writing::{PackageSummary, top_folder, write_package};

@@ -4,11 +4,13 @@
 //! of both manifests; beside it lies an SSH signature that `ssh-keygen -Y verify` accepts. docs/case-format.md is normative.
 
 mod allowed_signers;
-mod bag;
+pub(crate) mod bag;
+mod checkpoint;
 mod error;
 mod key;
 pub mod manifest;
 mod payload;
+mod receipt;
 mod sealing;
 mod seals;
 mod signature;
@@ -16,13 +18,18 @@ mod statement;
 mod timestamp;
 
 pub use allowed_signers::{AllowedSigners, ParseAllowedSignersError};
+pub(crate) use checkpoint::path_of as checkpoint_path;
+pub use checkpoint::{CHECKPOINTS, Checkpoint, DISCLOSURE, DisclosedLine};
 pub use error::SealError;
 pub use key::{KeyError, SigningKey};
+pub use receipt::{PackageHead, Receipt, ReceiptFile, SealHead};
 pub use sealing::{SealOptions, Sealed, seal_case, seal_case_with};
 pub use seals::{SealFile, SealNumbers, read_seals};
 pub use signature::{SignatureProblem, Signer, verify_signature};
-pub use statement::{ArtifactTotals, LedgerHead, ParseSealError, SealStatement, SealedBy};
-pub use timestamp::{AuthorityRoots, ParseRootsError, Stamp, StampProblem, check_stamp, stamp_request};
+pub use statement::{ArtifactTotals, Extension, LedgerHead, ParseSealError, SealStatement, SealedBy};
+pub use timestamp::{
+    AuthorityRoots, ParseRootsError, Stamp, StampProblem, check_stamp, stamp_request, stamp_request_with_nonce,
+};
 
 /// What an SSH signature over a seal is for; a signature for anything else is refused.
 pub const NAMESPACE: &str = "caselock-seal";

@@ -2,7 +2,9 @@
 
 mod artifacts;
 mod cloudtrail;
+mod custody;
 mod delete_markers;
+mod disclosure;
 mod expected_root;
 mod report;
 mod seals;
@@ -17,11 +19,12 @@ use crate::case::ledger::{LedgerState, read_ledger};
 use crate::case::{CASE_TOML, CaseError, CaseFiles, CaseIdentity, Gaps, LEDGER, read_bounded};
 use crate::cloudtrail::KeyRing;
 use crate::model::{Finding, Severity, Sha256Hash, Timestamp};
-use crate::seal::{AllowedSigners, AuthorityRoots};
+use crate::seal::{AllowedSigners, AuthorityRoots, PackageHead, ReceiptFile};
 
 pub use expected_root::{ExpectedRoot, ParseExpectedRootError};
 pub use report::{
-    ArtifactReport, DigestCounts, GapReport, LedgerReport, LogCounts, Report, SealReport, SignatureState, TrailReport, Verdict,
+    ArtifactReport, CustodyReport, DigestCounts, DisclosureReport, GapReport, LedgerReport, LogCounts, RenewalReport, Report,
+    SealReport, SignatureState, TrailReport, Verdict,
 };
 
 /// Longest beginning of a first line that a crash leaves: the line names the case, and a case's number is short.
@@ -36,6 +39,8 @@ pub struct Options<'a> {
     pub authority_roots: Option<&'a AuthorityRoots>,
     /// A root that the ledger must have had after one of its lines: the one that `collect` printed, as somebody kept it.
     pub expected_root: Option<&'a ExpectedRoot>,
+    /// The receipts that lie beside a package, in the order of their numbers, and what the package is as a whole.
+    pub receipts: Option<(&'a PackageHead, &'a [ReceiptFile])>,
     /// Public keys to verify CloudTrail's signatures with, instead of those that the case holds.
     pub keys: Option<&'a KeyRing>,
     /// Whether notices count: whatever is notable makes the verdict incomplete.
@@ -59,6 +64,7 @@ impl Default for Options<'_> {
             allowed_signers: None,
             authority_roots: None,
             expected_root: None,
+            receipts: None,
             keys: None,
             strict: false,
             threads,
@@ -86,6 +92,8 @@ struct Acts {
     collecting_since: Option<Timestamp>,
     collected_until: Option<Timestamp>,
     case_number: Option<String>,
+    /// What the ledger says of the case changing hands, with the line that says it, counted from 1.
+    handovers: Vec<custody::Act>,
     /// Size and root of the ledger at each `case.sealed`, by the seal's file; an attempt that was cut off leaves one more.
     sealed: BTreeMap<String, Vec<(u64, Sha256Hash)>>,
     /// The seal that was announced last, as long as nothing happened since that takes a whole seal.
@@ -97,6 +105,9 @@ struct Acts {
 ///
 /// Only a case that cannot be read at all is an error; everything that is wrong with it is in the report.
 pub fn verify(files: &dyn CaseFiles, options: &Options<'_>) -> Result<Report, CaseError> {
+    if disclosure::is_one(files) {
+        return disclosure::check(files, options);
+    }
     let mut findings = Vec::new();
     let identity = read_identity(files, &mut findings)?;
     let ledger_path = files.describe(LEDGER);
@@ -139,12 +150,26 @@ pub fn verify(files: &dyn CaseFiles, options: &Options<'_>) -> Result<Report, Ca
         let detail = "It is not the file whose hash the first line of the ledger holds.";
         findings.push(Finding::new(Severity::Failure, "case-file-modified", &CASE_TOML, detail));
     }
+    for part in files.missing_parts() {
+        let detail = format!(
+            "Part {} of {} is not here: its {} artifacts ({} bytes) could not be checked. Put all parts into one folder.",
+            part.number, part.of, part.files, part.bytes
+        );
+        findings.push(Finding::new(Severity::Gap, "part-missing", &format!("part {} of {}", part.number, part.of), &detail));
+    }
     let seals = seals::check(files, &acts, &checked, options, &mut findings)?;
     if state.unterminated {
         let sealed = seals.iter().any(|seal| seal.ledger_size == Some(state.lines));
         let severity = if sealed { Severity::Failure } else { Severity::Gap };
         findings.push(Finding::new(severity, "ledger-unterminated", &LEDGER, "The newline at its end is missing."));
     }
+    let mut holders = custody::of_the_ledger(&acts.handovers, &seals, &mut findings);
+    custody::after_the_last_seal(&seals, state.lines, &mut findings);
+    if let Some((package, receipts)) = options.receipts {
+        let case_number = identity.as_ref().map(|identity| identity.case_number.as_str());
+        holders.extend(custody::of_receipts(package, receipts, case_number, options, &mut findings));
+    }
+    custody::check_chain(&holders, &mut findings);
     findings.extend(checked.findings(acts.runs_open, !seals.is_empty()));
     // Up to here everything is about the case itself; from here on, about what happened in AWS.
     let damage = findings.iter().filter(|finding| finding.severity == Severity::Failure).count();
@@ -163,6 +188,7 @@ pub fn verify(files: &dyn CaseFiles, options: &Options<'_>) -> Result<Report, Ca
     findings.dedup();
     let ledger = LedgerReport {
         entries: state.entries,
+        lines: state.lines,
         root: state.tree.root(),
         valid: state.problems.is_empty(),
         expected_root_at: root_met,
@@ -174,6 +200,8 @@ pub fn verify(files: &dyn CaseFiles, options: &Options<'_>) -> Result<Report, Ca
         artifacts: checked.report,
         ledger,
         seals,
+        disclosure: None,
+        custody: holders,
         cloudtrail: trails,
         findings,
         gaps: acts.gaps.iter().map(GapReport::from).collect(),
@@ -271,6 +299,8 @@ impl Acts {
             Event::CaseSealed(sealed) => {
                 self.sealed.entry(sealed.seal.clone()).or_default().push((lines, root));
             }
+            Event::CustodyTransferred(act) => self.handovers.push(custody::Act::released(lines, at, act)),
+            Event::CustodyReceived(act) => self.handovers.push(custody::Act::received(lines, at, act)),
             Event::Unknown => self.unknown += 1,
             Event::ArtifactAcquired(_)
             | Event::GapRecorded(_)

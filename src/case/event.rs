@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::{AccountId, PayloadPath, Region, Sha256Hash, Timestamp, Window};
 
+use super::custody::{CustodyReceived, CustodyTransferred};
 use super::identity::Scope;
 use super::protection::Protection;
 
@@ -47,6 +48,12 @@ pub enum Event {
     /// A package was written.
     #[serde(rename = "package.created")]
     PackageCreated(PackageCreated),
+    /// The case was released to another holder.
+    #[serde(rename = "custody.transferred")]
+    CustodyTransferred(Box<CustodyTransferred>),
+    /// The case was received from another holder, and verified by the one who received it.
+    #[serde(rename = "custody.received")]
+    CustodyReceived(Box<CustodyReceived>),
     /// An event of a later caselock.
     #[serde(other, rename = "unknown")]
     Unknown,
@@ -458,6 +465,25 @@ pub struct PackageCreated {
     pub sha256: Sha256Hash,
     /// The seal it carries.
     pub seal: String,
+    /// Which artifacts it discloses, as they were asked for; none in a package of the whole case.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub include: Vec<String>,
+    /// The encrypted file made of it, where one was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encrypted: Option<Encrypted>,
     /// The program.
     pub tool: Tool,
+}
+
+/// An encrypted package.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Encrypted {
+    /// Its file name.
+    pub file: String,
+    /// Its bytes.
+    pub size: u64,
+    /// Its SHA-256.
+    pub sha256: Sha256Hash,
+    /// Who can decrypt it: their public keys.
+    pub recipients: Vec<String>,
 }

@@ -18,6 +18,29 @@ pub trait CaseFiles: Sync + std::fmt::Debug {
 
     /// How a person finds this file: the folder or package and the path in it.
     fn describe(&self, path: &str) -> PathBuf;
+
+    /// The parts of a package that are not at hand.
+    fn missing_parts(&self) -> Vec<MissingPart> {
+        Vec::new()
+    }
+
+    /// Whether an artifact belongs into a part that is not at hand.
+    fn is_in_missing_part(&self, _path: &str) -> bool {
+        false
+    }
+}
+
+/// A part of a package that is not at hand, as the other parts tell of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MissingPart {
+    /// Which, from 1.
+    pub number: u32,
+    /// Of how many.
+    pub of: u32,
+    /// How many artifacts it has.
+    pub files: u64,
+    /// Their bytes.
+    pub bytes: u64,
 }
 
 /// One thing that lies in a case.
@@ -65,6 +88,8 @@ impl CaseFolder {
         match case_toml.metadata() {
             Ok(metadata) if metadata.is_file() => {}
             _ if begun => {}
+            // A disclosure has neither: it shows some lines and proves that they were sealed.
+            _ if root.join("custody/disclosure.jsonl").is_file() => {}
             // What could not be looked at is not therefore absent.
             Err(error) if !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
                 return Err(error).doing("look at", &case_toml);

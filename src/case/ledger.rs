@@ -40,10 +40,14 @@ impl Entry {
         fields.insert("seq".to_owned(), self.seq.into());
         fields.insert("prev".to_owned(), self.prev.to_string().into());
         fields.insert("at".to_owned(), self.at.to_string().into());
+        if !fields.contains_key("salt") {
+            fields.insert("salt".to_owned(), random_salt()?.into());
+        }
         canonical(&Value::Object(fields))
     }
 
-    fn decode(line: &[u8]) -> Result<Self, String> {
+    /// Reads one line by itself, without its newline. Whether it follows from another, only [`read_ledger`] says.
+    pub(crate) fn decode(line: &[u8]) -> Result<Self, String> {
         let mut fields: Map<String, Value> = match strict_json::parse(line).map_err(|error| error.to_string())? {
             Value::Object(fields) => fields,
             _ => return Err("it is not a JSON object".to_owned()),
@@ -58,6 +62,13 @@ impl Entry {
             event: serde_json::from_value(Value::Object(fields)).map_err(text)?,
         })
     }
+}
+
+/// Sixteen random bytes in hexadecimal. Without them, whoever is shown some lines of a ledger could guess others and compare hashes.
+fn random_salt() -> Result<String, serde_json::Error> {
+    let mut salt = [0; 16];
+    getrandom::fill(&mut salt).map_err(|_| serde::ser::Error::custom("the system gives no random bytes"))?;
+    Ok(hex::encode(salt))
 }
 
 /// RFC 8785 canonical JSON.

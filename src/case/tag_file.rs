@@ -83,7 +83,8 @@ impl TagFile {
 
 /// Whether a signed seal stands over `path`: a seal's own signature for the seal, the first seal's for any other tag file.
 fn is_covered(root: &Path, path: &str) -> bool {
-    let signature = match path.strip_prefix("custody/seals/") {
+    let of_a_seal = ["custody/seals/", "custody/checkpoints/"].iter().find_map(|folder| path.strip_prefix(folder));
+    let signature = match of_a_seal {
         Some(seal) => format!("custody/seals/{}.json.sig", seal.split('.').next().unwrap_or_default()),
         None => "custody/seals/0001.json.sig".to_owned(),
     };

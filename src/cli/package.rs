@@ -2,9 +2,11 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use crate::case::event::{Event, PackageCreated};
+use crate::case::event::{Encrypted, Event, PackageCreated};
 use crate::case::{CaseFolder, CaseWriter};
-use crate::package::write_package;
+use crate::package::{Glob, PackageError, PackageSummary, write_disclosure, write_package, write_parts};
+#[cfg(feature = "encrypt")]
+use crate::package::{Recipient, encrypt_package, read_recipients, remove_package};
 
 use super::output::{Output, bytes, thousands};
 use super::tool::this_tool;
@@ -15,37 +17,142 @@ use super::{CliError, Exit};
 /// The package holds exactly what the latest seal covers. The same sealed case gives the same bytes on any machine, so a package can be
 /// rebuilt and compared. Beside it lies its SHA-256.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example: caselock package IR-2026-014 -o IR-2026-014.zip")]
+#[command(after_help = "Examples: caselock package IR-2026-014 -o IR-2026-014.zip\n          \
+    caselock package IR-2026-014 -o part.zip --include 's3://trail-bucket/**/us-east-1/2026/03/01/*'")]
 pub(super) struct PackageArguments {
     /// The case folder.
     case: PathBuf,
     /// The zip file to write; it must not exist.
     #[arg(long, short = 'o', value_name = "FILE")]
     out: PathBuf,
+    /// Disclose only these artifacts, with proofs that they belong to the sealed case, and nothing about the rest. A path in the case
+    /// or `s3://BUCKET/KEY`, in which `*` stands for a part of a name and `**` for any folders.
+    #[arg(long, value_name = "GLOB")]
+    include: Vec<String>,
+    /// Write several packages, each with at most this much evidence, such as 4GiB or 700MB; a larger file has one of its own.
+    #[arg(long, value_name = "SIZE", value_parser = parse_size, conflicts_with = "include")]
+    split_size: Option<u64>,
+    /// Also encrypt the package for this recipient, and keep only FILE.age: an age recipient, an SSH key (ed25519 or RSA), or a file of
+    /// them. May be given several times.
+    #[cfg(feature = "encrypt")]
+    #[arg(long, value_name = "RECIPIENT")]
+    encrypt_to: Vec<String>,
 }
 
+/// One package, or one part of it.
 #[derive(Serialize)]
 struct Written {
     path: String,
     size: u64,
     sha256: String,
     files: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    encrypted: Option<Encrypted>,
+}
+
+/// What was written: one package, or its parts.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Outcome {
+    One(Written),
+    Parts { parts: Vec<Written> },
+}
+
+/// A number of bytes as people write it: `700MB`, `4GiB`, `1000000`.
+fn parse_size(text: &str) -> Result<u64, String> {
+    let malformed = || format!("`{text}` is no size such as 4GiB or 700MB");
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let factor: u64 = match unit.trim().to_ascii_lowercase().as_str() {
+        "" | "b" => 1,
+        "kb" => 1000,
+        "kib" | "k" => 1 << 10,
+        "mb" => 1_000_000,
+        "mib" | "m" => 1 << 20,
+        "gb" => 1_000_000_000,
+        "gib" | "g" => 1 << 30,
+        _ => return Err(malformed()),
+    };
+    let number: u64 = number.parse().map_err(|_| malformed())?;
+    number.checked_mul(factor).filter(|size| *size > 0).ok_or_else(malformed)
 }
 
 pub(super) fn run(arguments: &PackageArguments, output: &Output) -> Result<Exit, CliError> {
     let folder = CaseFolder::open(&arguments.case)?;
+    #[cfg(feature = "encrypt")]
+    let recipients = read_recipients(&arguments.encrypt_to).map_err(|error| explain(&error))?;
     let mut writer = CaseWriter::open(&arguments.case)?;
-    let package = write_package(&folder, &arguments.out).map_err(|error| {
-        let exit = if error.is_integrity_failure() { Exit::Integrity } else { Exit::Failed };
-        CliError::new(exit, &error)
-            .meaning("No package was written; the case is unchanged.")
-            .next("Run `caselock verify` on the case; a case must be sealed before it is packaged.")
+    // What lay there before is not taken away for having been encrypted.
+    #[cfg(feature = "encrypt")]
+    let was_there = arguments.out.symlink_metadata().is_ok();
+    let packages = if let Some(limit) = arguments.split_size {
+        write_parts(&folder, &arguments.out, limit)
+    } else if arguments.include.is_empty() {
+        write_package(&folder, &arguments.out).map(|package| vec![package])
+    } else {
+        let include: Vec<Glob> = arguments.include.iter().map(|pattern| Glob::new(pattern)).collect();
+        write_disclosure(&folder, &include, &arguments.out).map(|package| vec![package])
+    };
+    let mut written = Vec::new();
+    for package in packages.map_err(|error| explain(&error))? {
+        #[cfg(feature = "encrypt")]
+        let encrypted = encrypt(&package, &recipients, was_there)?;
+        #[cfg(not(feature = "encrypt"))]
+        let encrypted = None;
+        record(&mut writer, &package, &arguments.include, encrypted.as_ref())?;
+        let path = match &encrypted {
+            Some(encrypted) => package.path.with_file_name(&encrypted.file),
+            None => package.path.clone(),
+        };
+        written.push(Written {
+            path: path.display().to_string(),
+            size: package.size,
+            sha256: package.sha256.to_string(),
+            files: package.files,
+            encrypted,
+        });
+    }
+    let outcome = match written.len() {
+        1 if arguments.split_size.is_none() => Outcome::One(written.remove(0)),
+        _ => Outcome::Parts { parts: written },
+    };
+    output.result(&outcome, || text(&outcome))?;
+    Ok(Exit::Done)
+}
+
+/// Encrypts a package for its recipients, if there are any, and keeps the encrypted one alone.
+#[cfg(feature = "encrypt")]
+fn encrypt(package: &PackageSummary, recipients: &[Recipient], keep: bool) -> Result<Option<Encrypted>, CliError> {
+    if recipients.is_empty() {
+        return Ok(None);
+    }
+    let encrypted = encrypt_package(package, recipients).map_err(|error| {
+        explain(&error)
+            .next(format!("The package itself is {}, not encrypted; remove it, or encrypt it again.", package.path.display()))
     })?;
+    if !keep {
+        remove_package(&package.path).map_err(|error| explain(&error))?;
+    }
+    Ok(Some(Encrypted {
+        file: encrypted.path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+        size: encrypted.size,
+        sha256: encrypted.sha256,
+        recipients: recipients.iter().map(|recipient| recipient.as_str().to_owned()).collect(),
+    }))
+}
+
+/// Writing the same package again, as after an attempt that was cut off, is no other act; encrypting it again is.
+fn record(
+    writer: &mut CaseWriter,
+    package: &PackageSummary,
+    include: &[String],
+    encrypted: Option<&Encrypted>,
+) -> Result<(), CliError> {
     let name = package.path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    // Writing the same package again, as after an attempt that was cut off, is no other act.
     let mut recorded = false;
     writer.read_ledger(&mut |line| {
-        recorded |= matches!(&line.entry.event, Event::PackageCreated(created) if created.sha256 == package.sha256 && created.file == name);
+        recorded |= matches!(&line.entry.event, Event::PackageCreated(created)
+            if created.sha256 == package.sha256 && created.file == name && created.encrypted.as_ref() == encrypted);
     })?;
     if !recorded {
         writer.append(Event::PackageCreated(PackageCreated {
@@ -53,25 +160,69 @@ pub(super) fn run(arguments: &PackageArguments, output: &Output) -> Result<Exit,
             size: package.size,
             sha256: package.sha256,
             seal: package.seal.clone(),
+            include: include.to_vec(),
+            encrypted: encrypted.cloned(),
             tool: this_tool(),
         }))?;
     }
-    let written = Written {
-        path: package.path.display().to_string(),
-        size: package.size,
-        sha256: package.sha256.to_string(),
-        files: package.files,
+    Ok(())
+}
+
+fn text(outcome: &Outcome) -> String {
+    let parts = match outcome {
+        Outcome::One(one) => std::slice::from_ref(one),
+        Outcome::Parts { parts } => parts.as_slice(),
     };
-    output.result(&written, || {
-        [
-            Output::bold(&format!("Packaged: {} files, {}", thousands(written.files), bytes(written.size))),
-            format!("File     {} (its SHA-256 beside it)", written.path),
-            format!("SHA-256  {}", written.sha256),
-            String::new(),
-            "Write the SHA-256 on the custody form: whoever has it can tell this package from any other.".to_owned(),
-            format!("Next: caselock verify {}", written.path),
-        ]
-        .join("\n")
-    })?;
-    Ok(Exit::Done)
+    let (files, size) = parts.iter().fold((0, 0), |(files, size), part| (files + part.files, size + part.size));
+    let mut lines = vec![Output::bold(&format!("Packaged: {} files, {}", thousands(files), bytes(size)))];
+    for part in parts {
+        lines.push(format!("File     {} (its SHA-256 beside it)", part.path));
+        match &part.encrypted {
+            None => lines.push(format!("SHA-256  {}", part.sha256)),
+            Some(encrypted) => {
+                lines.push(format!("SHA-256  {} encrypted", encrypted.sha256));
+                lines.push(format!("         {} of the zip in it", part.sha256));
+                for recipient in &encrypted.recipients {
+                    lines.push(format!("For      {recipient}"));
+                }
+            }
+        }
+    }
+    lines.push(String::new());
+    lines.push("Write the SHA-256 on the custody form: whoever has it can tell this package from any other.".to_owned());
+    if let Some(first) = parts.first() {
+        lines.push(match &first.encrypted {
+            None => format!("Next: caselock verify {}", first.path),
+            Some(_) => format!("The recipient: age --decrypt -i KEY -o FILE.zip {}", first.path),
+        });
+    }
+    lines.join("\n")
+}
+
+fn explain(error: &PackageError) -> CliError {
+    let (exit, next) = match error {
+        PackageError::NothingIncluded { .. } => {
+            (Exit::Usage, "Compare the pattern with the paths in manifest-sha256.txt; * stays within a folder, ** does not.")
+        }
+        PackageError::Recipient { .. } => (Exit::Usage, "Give what age-keygen prints as public key, or a public SSH key."),
+        PackageError::NoCheckpoint { .. } => (Exit::Failed, "Seal the case again with this caselock, then disclose from it."),
+        error if error.is_integrity_failure() => (Exit::Integrity, "Run `caselock verify` on the case for the whole picture."),
+        _ => (Exit::Failed, "Run `caselock verify` on the case; a case must be sealed before it is packaged."),
+    };
+    CliError::new(exit, error).meaning("No package was written; the case is unchanged.").next(next)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parse_size;
+
+    #[test]
+    fn sizes_are_read_as_people_write_them() {
+        for (text, size) in [("1000", 1000), ("4GiB", 4 << 30), ("700MB", 700_000_000), ("2 kib", 2048), ("1g", 1 << 30)] {
+            assert_eq!(parse_size(text), Ok(size), "{text}");
+        }
+        for text in ["", "0", "-1", "4 parsecs", "GiB", "1.5GiB", "99999999999GiB"] {
+            assert!(parse_size(text).is_err(), "{text}");
+        }
+    }
 }

@@ -11,6 +11,7 @@ use crate::verify::Options;
 
 use super::output::Output;
 use super::tool::this_tool;
+use super::transfer::receipts_of;
 use super::verify::{exit_of, open, read_allowed_signers, read_roots, verify_showing_progress};
 use super::{CliError, Exit};
 
@@ -49,7 +50,13 @@ pub(super) fn run(arguments: &ReportArguments, output: &Output) -> Result<Exit, 
     // A report needs an identity; verification alone could do without.
     read_identity(&*files)?;
     let roots = arguments.tsa_roots.as_deref().map(read_roots).transpose()?;
-    let wanted = Options { allowed_signers: allowed.as_ref(), authority_roots: roots.as_ref(), ..Options::default() };
+    let receipts = receipts_of(&arguments.case, &[])?;
+    let wanted = Options {
+        allowed_signers: allowed.as_ref(),
+        authority_roots: roots.as_ref(),
+        receipts: receipts.as_ref().map(|(package, receipts)| (package, receipts.as_slice())),
+        ..Options::default()
+    };
     let report = verify_showing_progress(&*files, &wanted, output)?;
     let mut facts = read_facts(&*files)?;
     let is_package = arguments.case.is_file();

@@ -1,4 +1,4 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
@@ -65,18 +65,7 @@ pub(super) fn run(arguments: &SealArguments, output: &Output) -> std::result::Re
         return timestamp::run(&arguments.case, &arguments.timestamp, output);
     };
     let folder = CaseFolder::open(&arguments.case)?;
-    let passphrase = std::env::var("CASELOCK_KEY_PASSPHRASE").ok();
-    let mut key = SigningKey::load(signing_key, passphrase.as_deref()).map_err(|error| {
-        CliError::new(Exit::Usage, &error)
-            .meaning("The case is unchanged.")
-            .next("Give an SSH private key with --signing-key; ssh-keygen -t ed25519 makes one.")
-    })?;
-    if let Some(principal) = &arguments.principal {
-        key = key.with_principal(principal).map_err(|error| CliError::new(Exit::Usage, &error))?;
-    }
-    for notice in key.notices() {
-        output.note(&format!("note: {notice}"));
-    }
+    let key = load_key(signing_key, arguments.principal.as_deref(), output)?;
     let mut writer = CaseWriter::open(&arguments.case)?;
     let report = verify_with_progress(&folder, None, output)?;
     let damage = damage(&report);
@@ -142,6 +131,23 @@ pub(super) fn run(arguments: &SealArguments, output: &Output) -> std::result::Re
         .join("\n")
     })?;
     Ok(Exit::Done)
+}
+
+/// Loads the key to sign with.
+pub(super) fn load_key(path: &Path, principal: Option<&str>, output: &Output) -> std::result::Result<SigningKey, CliError> {
+    let passphrase = std::env::var("CASELOCK_KEY_PASSPHRASE").ok();
+    let mut key = SigningKey::load(path, passphrase.as_deref()).map_err(|error| {
+        CliError::new(Exit::Usage, &error)
+            .meaning("The case is unchanged.")
+            .next("Give an SSH private key with --signing-key; ssh-keygen -t ed25519 makes one.")
+    })?;
+    if let Some(principal) = principal {
+        key = key.with_principal(principal).map_err(|error| CliError::new(Exit::Usage, &error))?;
+    }
+    for notice in key.notices() {
+        output.note(&format!("note: {notice}"));
+    }
+    Ok(key)
 }
 
 /// What is wrong with the case itself, for the seal to name.

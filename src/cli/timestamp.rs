@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::case::{CaseFolder, CaseWriter};
 use crate::model::Timestamp;
-use crate::seal::{SealFile, check_stamp, read_seals, stamp_request};
+use crate::seal::{SealFile, Stamp, StampProblem, check_stamp, read_seals, stamp_request, stamp_request_with_nonce};
 
 use super::output::Output;
 use super::{CliError, Exit};
@@ -24,6 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub(super) struct TimestampArguments {
     /// Let this RFC 3161 authority stamp the time of the seal; without --signing-key, of the latest seal.
     ///
+    /// A seal that has a time-stamp gets another over both, so that the old one still counts when its certificate has run out.
     /// Only http: the answer is signed, so the connection adds nothing. For https, use --timestamp-request and curl.
     #[arg(long, value_name = "URL", conflicts_with_all = ["timestamp_request", "timestamp_response"])]
     pub(super) tsa: Option<String>,
@@ -33,6 +34,13 @@ pub(super) struct TimestampArguments {
     /// File the authority's answer with the latest seal, after checking it.
     #[arg(long, value_name = "FILE", conflicts_with = "signing_key")]
     pub(super) timestamp_response: Option<PathBuf>,
+}
+
+impl TimestampArguments {
+    /// The wish to have this authority asked.
+    pub(super) fn asking(url: &str) -> Self {
+        Self { tsa: Some(url.to_owned()), timestamp_request: None, timestamp_response: None }
+    }
 }
 
 /// A time-stamp that was filed.
@@ -48,8 +56,8 @@ pub(super) struct Stamped {
 pub(super) fn run(case: &Path, arguments: &TimestampArguments, output: &Output) -> Result<Exit, CliError> {
     if let Some(path) = &arguments.timestamp_request {
         let seals = read_seals(&CaseFolder::open(case)?)?;
-        let (seal, statement) = latest(&seals)?;
-        return write_request(path, seal, statement, output);
+        let seal = latest(&seals)?;
+        return write_request(path, seal, &seal.next_stamped(), output);
     }
     let stamped = stamp(case, arguments)?;
     output.result(&stamped, || stamped.text())?;
@@ -60,27 +68,37 @@ pub(super) fn run(case: &Path, arguments: &TimestampArguments, output: &Output) 
 pub(super) fn stamp(case: &Path, arguments: &TimestampArguments) -> Result<Stamped, CliError> {
     let mut writer = CaseWriter::open(case)?;
     let seals = read_seals(&writer.files()?)?;
-    let (seal, statement) = latest(&seals)?;
-    let answer = match (&arguments.tsa, &arguments.timestamp_response) {
-        (Some(url), _) => ask(url, &stamp_request(statement))?,
-        (None, Some(path)) => read(path)?,
-        (None, None) => Vec::new(),
+    let seal = latest(&seals)?;
+    let stamped = seal.next_stamped();
+    let (answer, stamp) = match (&arguments.tsa, &arguments.timestamp_response) {
+        (Some(url), _) => ask_for_stamp(url, &stamped)?,
+        (None, path) => {
+            let answer = path.as_ref().map(|path| read(path)).transpose()?.unwrap_or_default();
+            let stamp = check_stamp(&stamped, &answer, None).map_err(|error| refused(&error))?;
+            (answer, stamp)
+        }
     };
-    let stamp = check_stamp(statement, &answer, None).map_err(|error| {
-        CliError::new(Exit::Failed, &error)
-            .meaning("The case is sealed as before; the answer was not filed.")
-            .next("Ask again, or ask another authority.")
-    })?;
-    let file = format!("{}.tsr", seal.path);
+    let file = seal.next_stamp_path();
     let mut filed = writer.begin_tag_file(&file)?;
     filed.write_all(&answer).map_err(|error| CliError::new(Exit::Failed, &error))?;
     filed.finish()?;
     let seconds = stamp.time.instant().timestamp();
-    let check = format!("openssl ts -verify -data {} -in {file} -CAfile ROOT.pem -attime {seconds}", seal.path);
+    let check = if seal.timestamp.is_none() {
+        format!("openssl ts -verify -data {} -in {file} -CAfile ROOT.pem -attime {seconds}", seal.path)
+    } else {
+        // It is over the seal and the stamps before it, one after the other.
+        let before: Vec<String> = (0..seal.renewals.len()).map(|at| seal.renewal_path(at)).collect();
+        let before = [vec![seal.path.clone(), format!("{}.tsr", seal.path)], before].concat().join(" ");
+        format!("cat {before} | openssl ts -verify -data /dev/stdin -in {file} -CAfile ROOT.pem -attime {seconds}")
+    };
     Ok(Stamped { file, time: stamp.time, serial: stamp.serial, check })
 }
 
 impl Stamped {
+    pub(super) fn time(&self) -> Timestamp {
+        self.time
+    }
+
     pub(super) fn text(&self) -> String {
         format!(
             "Time-stamp {}: {} (serial {})\nTo check it in the case folder, with the authority's root certificate, now or in many years:\n    {}",
@@ -89,9 +107,29 @@ impl Stamped {
     }
 }
 
-fn latest(seals: &[SealFile]) -> Result<(&SealFile, &[u8]), CliError> {
-    let seal = seals.iter().rev().find(|seal| seal.is_complete());
-    seal.and_then(|seal| Some((seal, seal.statement.as_deref()?))).ok_or_else(|| {
+/// Asks an authority to stamp `bytes`, with a random number that its answer must repeat.
+pub(super) fn ask_for_stamp(url: &str, bytes: &[u8]) -> Result<(Vec<u8>, Stamp), CliError> {
+    let mut random = [0; 8];
+    getrandom::fill(&mut random).map_err(|_| CliError::failed("the system gives no random bytes"))?;
+    let (question, nonce) = stamp_request_with_nonce(bytes, random);
+    let answer = ask(url, &question)?;
+    let stamp = check_stamp(bytes, &answer, None).map_err(|error| refused(&error))?;
+    if stamp.nonce.as_ref() != Some(&nonce) {
+        return Err(CliError::failed(format!("{url} answered another question than the one that was put"))
+            .meaning("What it sent was not filed; everything else is as before.")
+            .next("Ask again, or ask another authority."));
+    }
+    Ok((answer, stamp))
+}
+
+fn refused(error: &StampProblem) -> CliError {
+    CliError::new(Exit::Failed, error)
+        .meaning("The case is sealed as before; the answer was not filed.")
+        .next("Ask again, or ask another authority.")
+}
+
+fn latest(seals: &[SealFile]) -> Result<&SealFile, CliError> {
+    seals.iter().rev().find(|seal| seal.is_complete()).ok_or_else(|| {
         CliError { exit: Exit::Usage, ..CliError::failed("the case has no seal whose time could be stamped") }
             .next("Seal it first: caselock seal CASE_DIR --signing-key KEY")
     })

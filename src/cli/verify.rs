@@ -6,12 +6,15 @@ use crate::case::{CaseFiles, CaseFolder};
 use crate::cloudtrail::KeyRing;
 use crate::cloudtrail::coverage::HourStatus;
 use crate::model::{Finding, Severity};
-use crate::package::PackageFiles;
+use crate::package::{JoinedParts, PackageError, PackageFiles};
 use crate::seal::{AllowedSigners, AuthorityRoots};
-use crate::verify::{ExpectedRoot, Options, Report, SealReport, SignatureState, TrailReport, Verdict, verify};
+use crate::verify::{
+    CustodyReport, DisclosureReport, ExpectedRoot, Options, Report, SealReport, SignatureState, TrailReport, Verdict, verify,
+};
 
 use super::output::{Output, bytes, counted, thousands, wrapped};
 use super::table::table;
+use super::transfer::receipts_of;
 use super::{CliError, Exit};
 
 /// Check everything that can be checked about a case folder or a package, offline.
@@ -35,6 +38,9 @@ pub(super) struct VerifyArguments {
     /// Let notices count: whatever is notable makes the verdict incomplete.
     #[arg(long)]
     strict: bool,
+    /// A receipt of the package that does not lie beside it; those that do are read anyway.
+    #[arg(long, value_name = "FILE")]
+    receipt: Vec<PathBuf>,
     /// The ledger's root as it was noted when the case was collected: its first 16 digits or more. Fails if the ledger never had it.
     #[arg(long, value_name = "HEX")]
     expect_root: Option<ExpectedRoot>,
@@ -48,12 +54,17 @@ pub(super) fn run(arguments: &VerifyArguments, output: &Output) -> Result<Exit, 
     let allowed = arguments.allowed_signers.as_deref().map(read_allowed_signers).transpose()?;
     let roots = arguments.tsa_roots.as_deref().map(read_roots).transpose()?;
     let keys = read_keys(&arguments.keys)?;
+    if !arguments.receipt.is_empty() && !arguments.case.is_file() {
+        return Err(CliError::usage("--receipt is for a package; a case folder has its transfers in the ledger"));
+    }
+    let receipts = receipts_of(&arguments.case, &arguments.receipt)?;
     let wanted = Options {
         allowed_signers: allowed.as_ref(),
         authority_roots: roots.as_ref(),
         keys: keys.as_ref(),
         strict: arguments.strict,
         expected_root: arguments.expect_root.as_ref(),
+        receipts: receipts.as_ref().map(|(package, receipts)| (package, receipts.as_slice())),
         ..Options::default()
     };
     let report = verify_showing_progress(&*files, &wanted, output)?;
@@ -90,12 +101,16 @@ pub(super) fn verify_showing_progress(
 /// Opens a case where it lies: a folder, or a package.
 pub(super) fn open(path: &Path) -> Result<Box<dyn CaseFiles>, CliError> {
     if path.is_file() {
-        let package = PackageFiles::open(path).map_err(|error| {
-            CliError::new(Exit::Integrity, &error)
+        let refused = |error: &PackageError| {
+            CliError::new(Exit::Integrity, error)
                 .meaning("A package that does not hold to the format proves nothing about what is in it.")
                 .next("Compare its SHA-256 with the one that was handed over with it, and ask for another copy.")
-        })?;
-        return Ok(Box::new(package));
+        };
+        let package = PackageFiles::open(path).map_err(|error| refused(&error))?;
+        return match JoinedParts::open(path, package).map_err(|error| refused(&error))? {
+            Ok(joined) => Ok(Box::new(joined)),
+            Err(package) => Ok(Box::new(package)),
+        };
     }
     Ok(Box::new(CaseFolder::open(path)?))
 }
@@ -149,6 +164,9 @@ pub(super) fn text(report: &Report, verbose: bool) -> String {
         thousands(artifacts.total),
         bytes(artifacts.bytes)
     ));
+    if let Some(disclosure) = &report.disclosure {
+        return disclosure_text(report, disclosure, lines, verbose);
+    }
     let chain = if report.ledger.valid { "every line follows from the one before" } else { "BROKEN" };
     lines.push(format!(
         "Ledger         {}, {chain}",
@@ -159,6 +177,7 @@ pub(super) fn text(report: &Report, verbose: bool) -> String {
         lines.push(format!("               had the root you expected after {}", counted(after, "line")));
     }
     lines.extend(seal_lines(&report.seals));
+    lines.extend(custody_lines(&report.custody));
     lines.extend(trail_lines(report));
     for severity in [Severity::Failure, Severity::Gap, Severity::Notice] {
         lines.extend(finding_lines(&report.findings, severity, verbose));
@@ -175,6 +194,30 @@ pub(super) fn text(report: &Report, verbose: bool) -> String {
     lines.join("\n")
 }
 
+/// The rest of the text where only a part of a case is shown: what that proves is another thing.
+fn disclosure_text(report: &Report, disclosure: &DisclosureReport, mut lines: Vec<String>, verbose: bool) -> String {
+    let proven = if report.ledger.valid { "each proven to belong to it" } else { "NOT ALL PROVEN" };
+    lines.push(format!(
+        "Ledger         {} of {} shown, {proven}",
+        thousands(disclosure.lines_shown),
+        counted(disclosure.lines_sealed, "sealed line")
+    ));
+    lines.push(format!("               root {}", report.ledger.root));
+    lines.extend(seal_lines(&report.seals));
+    lines.extend(custody_lines(&report.custody));
+    for severity in [Severity::Failure, Severity::Gap, Severity::Notice] {
+        lines.extend(finding_lines(&report.findings, severity, verbose));
+    }
+    lines.push(String::new());
+    lines.push(Output::bold("What this does not prove"));
+    lines.push(wrapped(
+        "That these are all the files of a kind, or all that matter; what the rest says; when it was signed, for the time-stamp is on \
+         the seal, which is not shown; that AWS's signatures on CloudTrail's files hold. Whoever has the whole case can show that.",
+        "  ",
+    ));
+    lines.join("\n")
+}
+
 pub(super) fn sentence(report: &Report) -> String {
     let failures = report.findings.iter().filter(|finding| finding.severity == Severity::Failure).count();
     let hours = |wanted: fn(HourStatus) -> bool| -> u64 {
@@ -183,6 +226,12 @@ pub(super) fn sentence(report: &Report) -> String {
     };
     let (proven, open) = (hours(|status| status == HourStatus::Verified), hours(|status| status != HourStatus::Verified));
     match report.verdict {
+        Verdict::Pass if report.disclosure.is_some() => {
+            "PASS: each file disclosed is, byte for byte, what the sealed ledger recorded when it was acquired.".to_owned()
+        }
+        Verdict::Incomplete if report.disclosure.is_some() => {
+            "INCOMPLETE: what could be read is what the sealed ledger recorded; not everything could be checked.".to_owned()
+        }
         // Without CloudTrail in scope AWS signed nothing that could be checked, and nothing may sound as if it had.
         Verdict::Pass if report.cloudtrail.is_empty() => {
             "PASS: every stored byte is as acquired. CloudTrail was not in scope, so no signature of AWS's backs it.".to_owned()
@@ -235,6 +284,60 @@ fn seal_lines(seals: &[SealReport]) -> Vec<String> {
                 lines.push("               time-stamp not checked here (use openssl, see VERIFY.txt)".to_owned());
             }
             _ => {}
+        }
+        for renewal in &seal.renewals {
+            let state = match renewal.timestamp {
+                SignatureState::Valid => "valid",
+                SignatureState::Invalid => "INVALID",
+                _ => "not checked here (use openssl, see docs/handover.md)",
+            };
+            let time = renewal.stamped.map(|time| format!(": {time}")).unwrap_or_default();
+            lines.push(format!("               time-stamp renewed, {state}{time}"));
+        }
+    }
+    lines
+}
+
+/// Every holder after the one who acquired it, the latest last.
+fn custody_lines(custody: &[CustodyReport]) -> Vec<String> {
+    let mut lines = Vec::new();
+    for (number, link) in (1..).zip(custody) {
+        let handover = &link.handover;
+        let when = match (link.received_at, link.released_at) {
+            (Some(at), _) => format!("received {at}"),
+            (None, Some(at)) => format!("released {at}, NOT RECORDED AS RECEIVED"),
+            (None, None) => String::new(),
+        };
+        let title = if number == 1 { "Custody" } else { "" };
+        lines.push(format!("{title:<15}{number}. {} → {}, {when}", handover.released_by, handover.received_by));
+        let by = handover.method.as_deref().map(|method| format!("; by {method}")).unwrap_or_default();
+        let condition = handover.condition.as_deref().map(|condition| format!("; condition: {condition}")).unwrap_or_default();
+        let about = format!(
+            "{}{by}{condition}; verified then: {}, {} of {} unchanged",
+            handover.purpose,
+            link.verification.verdict,
+            thousands(link.verification.artifacts_valid),
+            counted(link.verification.artifacts, "file")
+        );
+        lines.push(wrapped(&about, "                  "));
+        let signed = match (&link.signed_in, link.signature) {
+            (None, _) => "covered by no seal yet".to_owned(),
+            (Some(place), SignatureState::Valid) => format!("signed for in {place}"),
+            (Some(place), SignatureState::Invalid) => format!("signature INVALID in {place}"),
+            (Some(place), SignatureState::Absent) => format!("NOT SIGNED FOR in {place}"),
+            (Some(place), SignatureState::Unchecked) => format!("signature not checked here: {place} (use ssh-keygen)"),
+        };
+        lines.push(format!("                  {signed}"));
+        if let (Some(signer), true) = (&link.signer, link.received_at.is_some()) {
+            let trust = match link.trusted {
+                Some(true) => ", which is trusted",
+                Some(false) => ", which is NOT among the allowed signers you gave",
+                None => "",
+            };
+            lines.push(format!("                  key {signer}{trust}"));
+        }
+        if let Some(time) = link.stamped {
+            lines.push(format!("                  time-stamp: {time}"));
         }
     }
     lines

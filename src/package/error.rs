@@ -27,6 +27,26 @@ pub enum PackageError {
         /// The case folder.
         path: PathBuf,
     },
+    /// The seal was made without a checkpoint, which a disclosure needs in its place.
+    #[error("seal {seal} has no checkpoint, which a disclosure carries in its place")]
+    NoCheckpoint {
+        /// The seal's number.
+        seal: u32,
+    },
+    /// Nothing would be disclosed.
+    #[error("no artifact of the case is meant by `{pattern}`")]
+    NothingIncluded {
+        /// The pattern that stands for nothing.
+        pattern: String,
+    },
+    /// Somebody that a package should be encrypted for cannot be told from this.
+    #[error("`{text}` is neither an age recipient nor an SSH key of kind ed25519 or RSA, nor a file of them: {problem}")]
+    Recipient {
+        /// As it was given.
+        text: String,
+        /// What is wrong with it.
+        problem: String,
+    },
     /// There is a file already.
     #[error("`{}` already exists", path.display())]
     Exists {
@@ -82,6 +102,9 @@ impl PackageError {
             Self::NotAsSealed { .. } | Self::Malformed { .. } => true,
             Self::Io { .. }
             | Self::Unsealed { .. }
+            | Self::NoCheckpoint { .. }
+            | Self::NothingIncluded { .. }
+            | Self::Recipient { .. }
             | Self::Exists { .. }
             | Self::Busy { .. }
             | Self::Name { .. }

@@ -1,30 +1,27 @@
 //! Writing a package: the members in the order of their names, hashed on the way and compared with what the seal covers.
-#![expect(clippy::disallowed_methods, reason = "writes the package, outside the case and never over an existing file")]
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufRead, BufReader, Read, Write as _};
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{CWD, FlockOperation, RenameFlags, flock, renameat_with};
-use rustix::io::Errno;
-
 use crate::case::merkle::MerkleTree;
-use crate::case::{CaseFiles, CaseFolder, Found, LEDGER, name_without_replacing, read_bounded, read_identity};
-use crate::model::{HashingReader, Sha256Hash, Sha256Hasher};
+use crate::case::{CaseFiles, CaseFolder, Found, LEDGER, read_bounded, read_identity};
+use crate::model::{Sha256Hash, Sha256Hasher};
 use crate::seal::manifest::{Lists, ManifestReader};
-use crate::seal::{MANIFEST, SealFile, SealNumbers, SealStatement, SignatureProblem, TAG_MANIFEST, verify_signature};
+use crate::seal::{
+    MANIFEST, SealFile, SealNumbers, SealStatement, SignatureProblem, TAG_MANIFEST, checkpoint_path, verify_signature,
+};
 
 use super::PackageError;
 use super::archive::{Archive, Written};
 use super::error::IoContext as _;
+use super::publish::{Part, publish};
 
 /// Largest tag manifest that is read.
 const TAG_MANIFEST_LIMIT: u64 = 1024 * 1024;
 /// Longest name of the top folder.
 const TOP_LIMIT: usize = 40;
 /// Copied at once.
-const BUFFER: usize = 256 * 1024;
+pub(super) const BUFFER: usize = 256 * 1024;
 
 /// A package that was just written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,50 +44,9 @@ pub struct PackageSummary {
 /// the way; one that is not what the seal covers stops the writing, and nothing is left at `out`. A package that lies at `out` already is
 /// left as it is: fine if it is this one, so that an attempt that was cut off is simply made again, and an error if it is not.
 pub fn write_package(case: &CaseFolder, out: &Path) -> Result<PackageSummary, PackageError> {
-    let name = file_name(out)?;
-    let list = with_suffix(out, ".sha256");
-    // The list is written last, so that it is never there alone.
-    if list.symlink_metadata().is_ok() && out.symlink_metadata().is_err() {
-        return Err(PackageError::Exists { path: list });
-    }
     let sealed = Contents::of(case)?;
-    let part = Part::create(out)?;
-    let Written { members: files, size, sha256 } = write_members(case, &sealed, &part)?;
-    part.file.set_permissions(fs::Permissions::from_mode(0o444)).doing("protect", &part.path)?;
-    part.file.sync_all().doing("flush", &part.path)?;
-    match part.name(out) {
-        Err(PackageError::Exists { .. }) if holds(out, &sha256)? => {}
-        other => other?,
-    }
-    let line = format!("{sha256}  {name}\n");
-    write_list(&list, &line)?;
-    let folder = out.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    File::open(folder).and_then(|folder| folder.sync_all()).doing("flush", folder)?;
+    let Written { members: files, size, sha256 } = publish(out, |part| write_members(case, &sealed, part))?;
     Ok(PackageSummary { path: out.to_owned(), size, sha256, files, seal: sealed.seal_path })
-}
-
-fn holds(path: &Path, sha256: &Sha256Hash) -> Result<bool, PackageError> {
-    let file = File::open(path).doing("open", path)?;
-    Ok(HashingReader::new(file).finish().doing("read", path)?.0 == *sha256)
-}
-
-/// Writes the package's SHA-256 beside it. It has its name only once it is whole.
-fn write_list(path: &Path, line: &str) -> Result<(), PackageError> {
-    let part = with_suffix(path, ".part");
-    match fs::remove_file(&part) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error).doing("discard the unfinished", &part),
-        _ => {}
-    }
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o444).open(&part).doing("create", &part)?;
-    file.write_all(line.as_bytes()).and_then(|()| file.sync_all()).doing("write", &part)?;
-    match name_without_replacing(CWD, &part, CWD, path) {
-        Err(Errno::EXIST) => {
-            let same = fs::read(path).doing("read", path)? == line.as_bytes();
-            fs::remove_file(&part).doing("discard", &part)?;
-            if same { Ok(()) } else { Err(PackageError::Exists { path: path.to_owned() }) }
-        }
-        other => other.doing("name", path),
-    }
 }
 
 /// The name of a package's top folder: the case number with everything but letters, digits, `.`, `_` and `-` as `-`.
@@ -113,25 +69,25 @@ pub fn top_folder(case_number: &str) -> String {
 
 /// What a package holds besides the payload.
 #[derive(Debug)]
-struct Contents {
-    top: String,
+pub(super) struct Contents {
+    pub(super) top: String,
     statement: SealStatement,
-    seal_path: String,
+    pub(super) seal_path: String,
     /// Everything but the payload, in the order of the paths' bytes.
-    tags: Vec<Tag>,
+    pub(super) tags: Vec<Tag>,
 }
 
 #[derive(Debug)]
-struct Tag {
-    path: String,
+pub(super) struct Tag {
+    pub(super) path: String,
     /// What the seal says of it, where the seal covers it by a hash.
-    sha256: Option<Sha256Hash>,
+    pub(super) sha256: Option<Sha256Hash>,
     /// Only so many bytes of it: the ledger goes on after the seal.
-    bytes: Option<u64>,
+    pub(super) bytes: Option<u64>,
 }
 
 impl Contents {
-    fn of(case: &CaseFolder) -> Result<Self, PackageError> {
+    pub(super) fn of(case: &CaseFolder) -> Result<Self, PackageError> {
         let changed =
             |path: &str, problem: &str| PackageError::NotAsSealed { path: case.describe(path), problem: problem.to_owned() };
         let (seals, statement, seal_path) = covering_seals(case)?;
@@ -162,9 +118,19 @@ impl Contents {
                     tags.push(Tag { path, sha256: Some(Sha256Hash::of(bytes)), bytes: None });
                 }
             }
+            // Those who sealed with an earlier caselock made no checkpoint.
+            let said = seal.statement.as_deref().and_then(|statement| SealStatement::parse(statement).ok());
+            if let Some(sha256) = said.and_then(|statement| statement.checkpoint_sha256) {
+                let path = checkpoint_path(seal.number);
+                tags.push(Tag { path: format!("{path}.sig"), sha256: None, bytes: None });
+                tags.push(Tag { path, sha256: Some(sha256), bytes: None });
+            }
             if let Some(bytes) = &seal.timestamp {
                 let path = seal.path.replace(".json", ".json.tsr");
                 tags.push(Tag { path, sha256: Some(Sha256Hash::of(bytes)), bytes: None });
+            }
+            for (at, bytes) in seal.renewals.iter().enumerate() {
+                tags.push(Tag { path: seal.renewal_path(at), sha256: Some(Sha256Hash::of(bytes)), bytes: None });
             }
         }
         tags.sort_by(|a, b| a.path.cmp(&b.path));
@@ -173,7 +139,7 @@ impl Contents {
 }
 
 /// The seals up to the latest complete one, and what that one says.
-fn covering_seals(case: &CaseFolder) -> Result<(Vec<SealFile>, SealStatement, String), PackageError> {
+pub(super) fn covering_seals(case: &CaseFolder) -> Result<(Vec<SealFile>, SealStatement, String), PackageError> {
     let mut numbers = SealNumbers::default();
     if case.describe(crate::seal::SEALS).is_dir() {
         case.walk_below(crate::seal::SEALS, &mut |found| {
@@ -222,8 +188,7 @@ fn sealed_ledger_bytes(case: &CaseFolder, statement: &SealStatement) -> Result<u
 }
 
 fn write_members(case: &CaseFolder, sealed: &Contents, part: &Part) -> Result<Written, PackageError> {
-    let mut members =
-        Members { case, archive: Archive::begin(&part.file, &part.path)?, top: &sealed.top, buffer: vec![0; BUFFER] };
+    let mut members = Members::begin(case, part, &sealed.top)?;
     let (before, after): (Vec<&Tag>, Vec<&Tag>) = sealed.tags.iter().partition(|tag| tag.path.as_str() < "data/");
     for tag in before {
         members.add(&tag.path, tag.sha256, tag.bytes)?;
@@ -243,7 +208,7 @@ fn write_members(case: &CaseFolder, sealed: &Contents, part: &Part) -> Result<Wr
     for tag in after {
         members.add(&tag.path, tag.sha256, tag.bytes)?;
     }
-    members.archive.finish()
+    members.finish()
 }
 
 /// Refuses a payload with more files than the manifest lists; every listed one was just read.
@@ -271,16 +236,53 @@ fn refuse_unlisted(case: &CaseFolder, listed: u64) -> Result<(), PackageError> {
 }
 
 /// The zip on its way to disk.
-struct Members<'a> {
+pub(super) struct Members<'a> {
     case: &'a CaseFolder,
     archive: Archive,
     top: &'a str,
     buffer: Vec<u8>,
 }
 
-impl Members<'_> {
+impl<'a> Members<'a> {
+    /// Begins the zip of files of `case` under the folder `top`.
+    pub(super) fn begin(case: &'a CaseFolder, part: &Part, top: &'a str) -> Result<Self, PackageError> {
+        Ok(Self { case, archive: Archive::begin(part.file(), part.path())?, top, buffer: vec![0; BUFFER] })
+    }
+
+    /// Begins a member that is written piece by piece.
+    pub(super) fn begin_member(&mut self, path: &str, size: u64) -> Result<(), PackageError> {
+        self.archive.begin_member(&format!("{}/{path}", self.top), size)
+    }
+
+    /// Writes the next piece of the member.
+    pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), PackageError> {
+        self.archive.write(bytes)
+    }
+
+    /// Adds a member that is not a file of the case.
+    pub(super) fn add_bytes(&mut self, path: &str, bytes: &[u8]) -> Result<(), PackageError> {
+        self.begin_member(path, u64::try_from(bytes.len()).unwrap_or(u64::MAX))?;
+        self.write(bytes)
+    }
+
+    /// Ends the zip.
+    pub(super) fn finish(self) -> Result<Written, PackageError> {
+        self.archive.finish()
+    }
+
     /// Adds a file of the case, or its first `bytes`, and compares its hash.
-    fn add(&mut self, path: &str, sha256: Option<Sha256Hash>, bytes: Option<u64>) -> Result<(), PackageError> {
+    pub(super) fn add(&mut self, path: &str, sha256: Option<Sha256Hash>, bytes: Option<u64>) -> Result<(), PackageError> {
+        self.add_as(path, path, sha256, bytes)
+    }
+
+    /// The same, under another path.
+    pub(super) fn add_as(
+        &mut self,
+        name: &str,
+        path: &str,
+        sha256: Option<Sha256Hash>,
+        bytes: Option<u64>,
+    ) -> Result<(), PackageError> {
         let place = self.case.describe(path);
         let size = match bytes {
             Some(bytes) => bytes,
@@ -292,7 +294,7 @@ impl Members<'_> {
                 found => found.doing("look at", &place)?.len(),
             },
         };
-        self.archive.begin_member(&format!("{}/{path}", self.top), size)?;
+        self.begin_member(name, size)?;
         let mut reader = self.case.open(path)?.take(bytes.unwrap_or(u64::MAX));
         let mut hasher = Sha256Hasher::default();
         let mut written = 0;
@@ -313,72 +315,6 @@ impl Members<'_> {
         }
         Ok(())
     }
-}
-
-/// The package under its temporary name; removed unless it gets its own.
-#[derive(Debug)]
-struct Part {
-    file: File,
-    path: PathBuf,
-    named: bool,
-}
-
-impl Part {
-    fn create(out: &Path) -> Result<Self, PackageError> {
-        let path = with_suffix(out, ".part");
-        let create = || OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&path);
-        let file = match create() {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                // Whoever is writing holds a lock; what nobody holds was left by a run that was cut off.
-                let there = OpenOptions::new().read(true).open(&path).doing("open", &path)?;
-                if flock(&there, FlockOperation::NonBlockingLockExclusive).is_err() {
-                    return Err(PackageError::Busy { path });
-                }
-                fs::remove_file(&path).doing("discard the unfinished", &path)?;
-                create()
-            }
-            other => other,
-        };
-        let file = file.doing("create", &path)?;
-        flock(&file, FlockOperation::NonBlockingLockExclusive).doing("lock", &path)?;
-        Ok(Self { file, path, named: false })
-    }
-
-    /// Gives the package its name, never replacing a file.
-    fn name(mut self, out: &Path) -> Result<(), PackageError> {
-        match renameat_with(CWD, &self.path, CWD, out, RenameFlags::NOREPLACE) {
-            Err(Errno::EXIST) => return Err(PackageError::Exists { path: out.to_owned() }),
-            // File systems that cannot rename this way can link.
-            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
-                fs::hard_link(&self.path, out).doing("name", out)?;
-                fs::remove_file(&self.path).doing("discard", &self.path)?;
-            }
-            other => other.doing("name", out)?,
-        }
-        self.named = true;
-        Ok(())
-    }
-}
-
-impl Drop for Part {
-    fn drop(&mut self) {
-        if !self.named {
-            // What stays behind says by its name that it is unfinished.
-            let _removed = fs::remove_file(&self.path);
-        }
-    }
-}
-
-fn file_name(out: &Path) -> Result<&str, PackageError> {
-    let name = out.file_name().and_then(|name| name.to_str());
-    name.filter(|name| !name.contains(|c: char| c.is_control() || c == '\\'))
-        .ok_or_else(|| PackageError::Name { path: out.to_owned() })
-}
-
-fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
-    PathBuf::from(name)
 }
 
 #[cfg(test)]

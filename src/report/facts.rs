@@ -172,6 +172,14 @@ fn in_words(event: &Event) -> Option<String> {
         Event::PackageCreated(created) => {
             format!("The package {} was written ({} bytes, SHA-256 {}).", created.file, created.size, created.sha256)
         }
+        Event::CustodyTransferred(act) => format!(
+            "{} released the case to {}: {}. Verified at release: {}.",
+            act.handover.released_by, act.handover.received_by, act.handover.purpose, act.verification.verdict
+        ),
+        Event::CustodyReceived(act) => format!(
+            "{} received the case from {}: {}. Verified at receipt: {}; signed for with the key {}.",
+            act.handover.received_by, act.handover.released_by, act.handover.purpose, act.verification.verdict, act.signer
+        ),
         _ => return None,
     })
 }

@@ -1,6 +1,6 @@
 //! The forms: filled from the case, blank where a person must write, and never signed by a program.
 
-use crate::verify::Report;
+use crate::verify::{CustodyReport, Report, SignatureState};
 
 use super::facts::Facts;
 use super::markup::Markup;
@@ -107,8 +107,13 @@ pub(super) fn chain_of_custody(page: &mut Markup, facts: &Facts, report: &Report
         ("Object lock mode, retained until", blank()),
     ]);
     page.raw("<h3>9 &nbsp;Transfers</h3>\n");
-    let rows: Vec<Vec<String>> =
-        (1..=5).map(|row| std::iter::once(row.to_string()).chain(vec![String::new(); 7]).collect()).collect();
+    let recorded = report.custody.iter().map(transfer_row);
+    // Room for those that nobody has recorded.
+    let blank_rows = std::iter::repeat_with(|| vec![String::new(); 7]).take(if report.custody.is_empty() { 5 } else { 3 });
+    let rows: Vec<Vec<String>> = (1..)
+        .zip(recorded.chain(blank_rows))
+        .map(|(row, cells)| std::iter::once(row.to_string()).chain(cells).collect())
+        .collect();
     page.table(
         "custody",
         &[
@@ -130,6 +135,32 @@ pub(super) fn chain_of_custody(page: &mut Markup, facts: &Facts, report: &Report
         ("Witness", blank()),
     ]);
     page.raw(SIGNATURE).raw("</section>\n");
+}
+
+/// A transfer that was recorded; its signature is a digital one, so the form says with which key.
+fn transfer_row(link: &CustodyReport) -> Vec<String> {
+    let handover = &link.handover;
+    let times = [("released ", link.released_at), ("received ", link.received_at)];
+    let times: Vec<String> = times.iter().filter_map(|(what, at)| at.map(|at| format!("{what}{at}"))).collect();
+    let signed = match (&link.signer, link.signature) {
+        (Some(signer), SignatureState::Valid) => format!(" (signed with {signer})"),
+        (Some(signer), _) => format!(" ({}: {signer})", words::signature(link.signature)),
+        (None, _) => " (not signed for)".to_owned(),
+    };
+    let verification = &link.verification;
+    let condition = handover.condition.as_deref().map(|condition| format!("{condition}; ")).unwrap_or_default();
+    vec![
+        times.join(", "),
+        handover.released_by.clone(),
+        format!("{}{signed}", handover.received_by),
+        handover.purpose.clone(),
+        handover.method.clone().unwrap_or_default(),
+        format!(
+            "{condition}re-verified: {}, {} of {} files unchanged, ledger root {}, caselock",
+            verification.verdict, verification.artifacts_valid, verification.artifacts, verification.ledger_root
+        ),
+        handover.location.clone().unwrap_or_default(),
+    ]
 }
 
 /// A draft certificate under the Federal Rules of Evidence 902(13) and (14).

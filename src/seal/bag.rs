@@ -12,7 +12,7 @@ const VERIFY_TEMPLATE: &str = include_str!("../../case-template/VERIFY.txt");
 const WIDTH: usize = 79;
 
 /// `bagit.txt`.
-pub(super) const BAGIT: &str = "BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n";
+pub(crate) const BAGIT: &str = "BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n";
 
 /// `bag-info.txt`.
 pub(super) fn bag_info(identity: &CaseIdentity, totals: ArtifactTotals, at: Timestamp, tool: &Tool) -> String {
@@ -32,7 +32,7 @@ pub(super) fn bag_info(identity: &CaseIdentity, totals: ArtifactTotals, at: Time
 }
 
 /// One field, folded; nothing in its value can begin another.
-fn field(label: &str, value: &str) -> String {
+pub(crate) fn field(label: &str, value: &str) -> String {
     let mut text = String::new();
     let mut line = format!("{label}:");
     let mut words = value.split_whitespace().map(printable).peekable();
@@ -59,7 +59,7 @@ pub(super) fn allowed_signers(key: &SigningKey) -> String {
 }
 
 /// `tagmanifest-sha256.txt`.
-pub(super) fn tag_manifest(hashes: &[(&str, Sha256Hash)]) -> String {
+pub(crate) fn tag_manifest(hashes: &[(&str, Sha256Hash)]) -> String {
     hashes.iter().map(|(path, sha256)| manifest::line(sha256, path)).collect()
 }
 
@@ -88,7 +88,7 @@ pub(super) fn verify_text(
 }
 
 /// Puts values in the place of `{{names}}`, in one pass: what a value holds is never taken for a name.
-fn fill(template: &str, values: &[(&str, String)]) -> String {
+pub(crate) fn fill(template: &str, values: &[(&str, String)]) -> String {
     let mut text = String::with_capacity(template.len() * 2);
     let mut rest = template;
     while let Some(at) = rest.find("{{") {
@@ -104,7 +104,7 @@ fn fill(template: &str, values: &[(&str, String)]) -> String {
 }
 
 /// A size in the largest unit that leaves at least one before the point.
-fn size_for_people(bytes: u64) -> String {
+pub(crate) fn size_for_people(bytes: u64) -> String {
     let units = ["kB", "MB", "GB", "TB", "PB", "EB"];
     let mut tenths = u128::from(bytes) * 10;
     let mut unit = "bytes";

@@ -178,6 +178,11 @@ impl SigningKey {
         &self.principal
     }
 
+    /// The key's file.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// The key's public side.
     #[must_use]
     pub fn signer(&self) -> &Signer {

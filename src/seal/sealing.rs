@@ -1,15 +1,17 @@
-use std::io::{self, Write};
+use std::io::{self, BufReader, Write};
 
 use crate::case::event::{CaseSealed, Event, Tool};
-use crate::case::{CaseError, CaseFiles as _, CaseFolder, CaseWriter, FORMAT_VERSION, Found, read_bounded};
+use crate::case::merkle::MerkleProver;
+use crate::case::{CaseError, CaseFiles as _, CaseFolder, CaseWriter, FORMAT_VERSION, Found, LEDGER, read_bounded};
 use crate::model::{HashingReader, Sha256Hash, Sha256Hasher, Timestamp};
 
+use super::checkpoint::{self, Checkpoint};
 use super::manifest::{Lists, ManifestReader};
 use super::payload::{self, Recorded};
 use super::seals::{SealFile, SealNumbers, path_of};
 use super::{
-    ALLOWED_SIGNERS, ArtifactTotals, LedgerHead, MANIFEST, SEALS, SealError, SealStatement, SealedBy, SignatureProblem,
-    SigningKey, TAG_FILES, TAG_MANIFEST, VERIFY_TXT, bag, verify_signature,
+    ALLOWED_SIGNERS, ArtifactTotals, Extension, LedgerHead, MANIFEST, SEALS, SealError, SealStatement, SealedBy,
+    SignatureProblem, SigningKey, TAG_FILES, TAG_MANIFEST, VERIFY_TXT, bag, verify_signature,
 };
 
 /// Largest tag manifest that is read: caselock's own lists a handful of files.
@@ -79,15 +81,19 @@ pub fn seal_case_with(
         protection,
     }))?;
     let tree = writer.ledger_tree();
-    let statement = SealStatement {
+    let ledger = LedgerHead { lines: tree.size(), root: tree.root() };
+    let extends = earlier.last().map(|last| extension(&files, last.statement.ledger, ledger)).transpose()?;
+    let mut statement = SealStatement {
         format_version: FORMAT_VERSION,
         case_number: writer.identity().case_number.clone(),
         number,
         sealed_at: at,
-        ledger: LedgerHead { lines: tree.size(), root: tree.root() },
+        ledger,
         manifest_sha256,
         tagmanifest_sha256,
         previous_seal_sha256: earlier.last().map(|last| last.sha256),
+        extends,
+        checkpoint_sha256: None,
         artifacts: totals,
         signer: SealedBy {
             principal: key.principal().to_owned(),
@@ -98,12 +104,30 @@ pub fn seal_case_with(
         damage: options.damage.clone(),
         notes: options.notes.clone(),
     };
+    let checkpoint = Checkpoint::of(&statement).encode().map_err(SealError::Encode)?;
+    statement.checkpoint_sha256 = Some(Sha256Hash::of(&checkpoint));
     let bytes = statement.encode().map_err(SealError::Encode)?;
     // Signed before it is written: a key that refuses leaves no statement behind.
     let signature = key.sign(&bytes)?;
+    let checkpoint_signature = key.sign(&checkpoint)?;
+    // The seal's own signature comes last: once it is there, all of this is.
+    let checkpoint_path = checkpoint::path_of(number);
+    write(writer, &checkpoint_path, &checkpoint)?;
+    write(writer, &format!("{checkpoint_path}.sig"), &checkpoint_signature)?;
     write(writer, &path, &bytes)?;
     write(writer, &format!("{path}.sig"), &signature)?;
     Ok(Sealed { path, statement, sha256: Sha256Hash::of(&bytes) })
+}
+
+/// The proof that the ledger as it is now extends the one that the last seal covers.
+fn extension(files: &CaseFolder, from: LedgerHead, to: LedgerHead) -> Result<Extension, SealError> {
+    let place = files.describe(LEDGER);
+    let read = MerkleProver::read(BufReader::with_capacity(256 * 1024, files.open(LEDGER)?), to.lines);
+    let prover = read.map_err(|source| CaseError::Io { doing: "read", path: place.clone(), source })?;
+    let extension = prover.consistency(from.lines, to.lines).map(|proof| Extension { from, proof });
+    extension
+        .filter(|extension| extension.proves(from, to))
+        .ok_or_else(|| CaseError::Malformed { path: place, problem: "it changed while it was being sealed".to_owned() }.into())
 }
 
 /// An earlier, complete seal.

@@ -20,9 +20,49 @@ pub struct SealFile {
     pub signature: Option<Vec<u8>>,
     /// The RFC 3161 time-stamp response in DER.
     pub timestamp: Option<Vec<u8>>,
+    /// Later time-stamps, each over the statement and every time-stamp before it.
+    pub renewals: Vec<Vec<u8>>,
+}
+
+/// Most time-stamps of a seal, renewals included.
+const STAMPS: u32 = 99;
+
+/// The extension of a renewal's file: the second time-stamp has `json.tsr.2`.
+fn renewal_extension(stamp: u32) -> String {
+    format!("json.tsr.{stamp}")
 }
 
 impl SealFile {
+    /// The bytes that the next time-stamp is over: the statement, and every time-stamp that it has already, in their order.
+    ///
+    /// So the next one proves that those before existed when their authority's key was still good.
+    #[must_use]
+    pub fn next_stamped(&self) -> Vec<u8> {
+        self.stamped_before(usize::MAX)
+    }
+
+    /// The bytes that the renewal with this place, from 0, is over.
+    #[must_use]
+    pub fn stamped_before(&self, renewal: usize) -> Vec<u8> {
+        let stamps = self.timestamp.iter().chain(self.renewals.iter().take(renewal));
+        self.statement.iter().chain(stamps).flatten().copied().collect()
+    }
+
+    /// Where the renewal with this place, from 0, lies.
+    #[must_use]
+    pub fn renewal_path(&self, renewal: usize) -> String {
+        format!("{}.tsr.{}", self.path, renewal.saturating_add(2))
+    }
+
+    /// Where the next time-stamp is to be filed.
+    #[must_use]
+    pub fn next_stamp_path(&self) -> String {
+        match self.timestamp {
+            None => format!("{}.tsr", self.path),
+            Some(_) => self.renewal_path(self.renewals.len()),
+        }
+    }
+
     /// Whether it has both statement and signature. Anything less is what an interrupted attempt leaves.
     #[must_use]
     pub fn is_complete(&self) -> bool {
@@ -40,7 +80,10 @@ impl SealNumbers {
         let name = path.strip_prefix(SEALS).and_then(|rest| rest.strip_prefix('/'));
         let Some((number, extension)) = name.and_then(|name| name.split_once('.')) else { return };
         let is_number = number.len() == 4 && number.bytes().all(|b| b.is_ascii_digit());
-        if let (true, Ok(parsed), "json" | "json.sig" | "json.tsr") = (is_number, number.parse(), extension) {
+        let renewal = || (2..=STAMPS).any(|stamp| extension == renewal_extension(stamp));
+        if let (true, Ok(parsed)) = (is_number, number.parse())
+            && (["json", "json.sig", "json.tsr"].contains(&extension) || renewal())
+        {
             self.0.insert((parsed, extension.to_owned()));
         }
     }
@@ -54,7 +97,15 @@ impl SealNumbers {
                 let there = self.0.contains(&(number, extension.to_owned()));
                 there.then(|| read_bounded(files, &format!("{SEALS}/{number:04}.{extension}"), SEAL_LIMIT)).transpose()
             };
-            Ok(SealFile { number, path, statement: part("json")?, signature: part("json.sig")?, timestamp: part("json.tsr")? })
+            let mut renewals = Vec::new();
+            for stamp in 2..=STAMPS {
+                match part(&renewal_extension(stamp))? {
+                    Some(bytes) => renewals.push(bytes),
+                    None => break,
+                }
+            }
+            let (statement, signature, timestamp) = (part("json")?, part("json.sig")?, part("json.tsr")?);
+            Ok(SealFile { number, path, statement, signature, timestamp, renewals })
         };
         numbers.into_iter().map(read).collect()
     }
@@ -93,6 +144,8 @@ mod tests {
             "custody/seals/0003.json.part",
             "custody/seals/0004/x.json",
             "custody/0005.json",
+            "custody/seals/0006.json.tsr.1",
+            "custody/seals/0006.json.tsr.02",
         ] {
             numbers.observe(path);
         }

@@ -2,6 +2,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::case::event::Tool;
 use crate::case::ledger::canonical;
+use crate::case::merkle::is_consistent;
 use crate::case::{FORMAT_VERSION, strict_json};
 use crate::model::{Sha256Hash, Timestamp};
 
@@ -26,6 +27,12 @@ pub struct SealStatement {
     /// SHA-256 of the seal before this one, so that none can be taken away unnoticed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub previous_seal_sha256: Option<Sha256Hash>,
+    /// Proof that the ledger only grew since the seal before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub extends: Option<Extension>,
+    /// SHA-256 of the seal's checkpoint, so that it cannot be taken away unnoticed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checkpoint_sha256: Option<Sha256Hash>,
     /// How much evidence there is.
     pub artifacts: ArtifactTotals,
     /// Who signs.
@@ -50,6 +57,24 @@ pub struct LedgerHead {
     pub root: Sha256Hash,
 }
 
+/// A consistency proof (RFC 9162 section 2.1.4): the ledger of this seal begins with every line that the seal before it covers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Extension {
+    /// The ledger as the seal before covers it.
+    pub from: LedgerHead,
+    /// The hashes of the proof.
+    pub proof: Vec<Sha256Hash>,
+}
+
+impl Extension {
+    /// Whether it proves that `to` extends `from`, and names `from`.
+    #[must_use]
+    pub fn proves(&self, from: LedgerHead, to: LedgerHead) -> bool {
+        self.from == from && is_consistent((from.lines, from.root), (to.lines, to.root), &self.proof)
+    }
+}
+
 /// How much evidence there is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -72,11 +97,17 @@ pub struct SealedBy {
     pub public_key: String,
 }
 
-/// A seal's statement is not what caselock writes.
+/// A signed statement is not what caselock writes.
 #[derive(Debug, thiserror::Error)]
-#[error("it is not a seal's statement: {problem}")]
+#[error("it is not a statement as caselock writes it: {problem}")]
 pub struct ParseSealError {
     problem: String,
+}
+
+impl ParseSealError {
+    pub(super) fn of(problem: impl ToString) -> Self {
+        Self { problem: problem.to_string() }
+    }
 }
 
 impl SealStatement {
@@ -119,6 +150,8 @@ mod tests {
             manifest_sha256: Sha256Hash::of(b"m"),
             tagmanifest_sha256: Sha256Hash::of(b"t"),
             previous_seal_sha256: None,
+            extends: None,
+            checkpoint_sha256: None,
             artifacts: ArtifactTotals { count: 3, bytes: 5_000_000_000 },
             signer: SealedBy {
                 principal: "examiner@example.com".to_owned(),

@@ -32,6 +32,8 @@ pub struct Stamp {
     pub time: Timestamp,
     /// Its serial number at the authority, in hexadecimal.
     pub serial: String,
+    /// The random number of the question, in hexadecimal, where the question had one.
+    pub nonce: Option<String>,
     /// Whether the authority's certificate leads to one of the given roots; none when no roots were given.
     pub trusted: Option<bool>,
 }
@@ -90,15 +92,31 @@ impl AuthorityRoots {
 
 /// The question to a time-stamping authority about a seal's statement: a `TimeStampReq`.
 ///
-/// It carries no nonce: the statement is unique, so an answer that is replayed is an earlier answer to the same question, and true.
+/// A question that is carried by hand has no nonce: the statement is unique, so an answer that is replayed is an earlier answer to the
+/// same question, and true. One that is put directly has, see [`stamp_request_with_nonce`].
 #[must_use]
 pub fn stamp_request(statement: &[u8]) -> Vec<u8> {
+    request(statement, &[])
+}
+
+/// The same question with a random number, which the answer must repeat ([`Stamp::nonce`]): it was made for this question and no other.
+#[must_use]
+pub fn stamp_request_with_nonce(statement: &[u8], random: [u8; 8]) -> (Vec<u8>, String) {
+    let mut nonce = random;
+    // Positive, and in DER's shortest form.
+    if let Some(first) = nonce.first_mut() {
+        *first = (*first & 0x7f) | 0x40;
+    }
+    (request(statement, &der::element(INTEGER, &nonce)), hex::encode(nonce))
+}
+
+fn request(statement: &[u8], nonce: &[u8]) -> Vec<u8> {
     let algorithm = der::element(SEQUENCE, &[der::element(OBJECT, SHA256), vec![0x05, 0x00]].concat());
     let hash = der::element(OCTETS, digest::digest(&digest::SHA256, statement).as_ref());
     let imprint = der::element(SEQUENCE, &[algorithm, hash].concat());
     let version = der::element(INTEGER, &[1]);
     let with_certificates = der::element(BOOLEAN, &[0xff]);
-    der::element(SEQUENCE, &[version, imprint, with_certificates].concat())
+    der::element(SEQUENCE, &[version, imprint, nonce.to_vec(), with_certificates].concat())
 }
 
 /// Checks a `TimeStampResp` over a seal's statement: what it stamps, who signed it, and, where roots are given, that its certificate led
@@ -119,7 +137,7 @@ pub fn check_stamp(statement: &[u8], response: &[u8], roots: Option<&AuthorityRo
         return Err(StampProblem::OtherData);
     }
     let trusted = signed.check(info.time, roots)?;
-    Ok(Stamp { time: info.time, serial: hex::encode(info.serial), trusted })
+    Ok(Stamp { time: info.time, serial: hex::encode(info.serial), nonce: info.nonce.map(hex::encode), trusted })
 }
 
 /// What is stamped: a `TSTInfo`.
@@ -128,6 +146,7 @@ struct Info<'a> {
     imprint: &'a [u8],
     serial: &'a [u8],
     time: Timestamp,
+    nonce: Option<&'a [u8]>,
 }
 
 impl<'a> Info<'a> {
@@ -140,7 +159,11 @@ impl<'a> Info<'a> {
         let hash = imprint.take(OCTETS)?.content;
         let serial = parts.take(INTEGER)?.content;
         let time = generalized_time(parts.take(TIME)?.content)?;
-        Some(Self { algorithm, imprint: hash, serial, time })
+        // The accuracy, and whether stamps are ordered.
+        parts.take_if(SEQUENCE);
+        parts.take_if(BOOLEAN);
+        let nonce = parts.take_if(INTEGER).map(|nonce| nonce.content);
+        Some(Self { algorithm, imprint: hash, serial, time, nonce })
     }
 }
 

@@ -171,6 +171,11 @@ impl Checked {
                 self.could_not_read(&artifact, &source);
                 return;
             }
+            // One finding for the whole part, and it is not gone for all that is known.
+            Err(_) if files.is_in_missing_part(path) => {
+                self.note_unread(&artifact);
+                return;
+            }
             Err(_) => {
                 self.report.missing.push(path.to_owned());
                 return;
@@ -224,6 +229,10 @@ impl Checked {
 
     fn could_not_read(&mut self, artifact: &Artifact, why: &std::io::Error) {
         self.unreadable.push((artifact.path.to_string(), why.to_string()));
+        self.note_unread(artifact);
+    }
+
+    fn note_unread(&mut self, artifact: &Artifact) {
         if let Origin::S3Object(origin) = &artifact.source {
             self.unreadable_objects.push(S3Location::new(origin.bucket.clone(), origin.key.clone()).to_string());
         }

@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use crate::case::custody::{Handover, Reverification};
 use crate::case::event::{Gap, GapReason};
 use crate::cloudtrail::coverage::{HourRange, HourStatus};
 use crate::model::{AccountId, Finding, Region, Severity, Sha256Hash, Timestamp, Window};
@@ -45,6 +46,11 @@ pub struct Report {
     pub ledger: LedgerReport,
     /// The seals, oldest first.
     pub seals: Vec<SealReport>,
+    /// How much of the case is shown, where it is not all of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub disclosure: Option<DisclosureReport>,
+    /// Who held the evidence after it was acquired, the first holder first.
+    pub custody: Vec<CustodyReport>,
     /// CloudTrail, a row for each trail, account and region.
     pub cloudtrail: Vec<TrailReport>,
     /// What is wrong or notable, the weightiest first.
@@ -87,6 +93,8 @@ pub struct ArtifactReport {
 pub struct LedgerReport {
     /// Entries.
     pub entries: u64,
+    /// Lines, which are the leaves of the Merkle tree. A line that a crash cut short is no entry.
+    pub lines: u64,
     /// The Merkle root over all its lines.
     pub root: Sha256Hash,
     /// Whether every line follows from the one before.
@@ -125,10 +133,59 @@ pub struct SealReport {
     pub timestamp: SignatureState,
     /// The time that the time-stamp gives, where it is valid.
     pub stamped: Option<Timestamp>,
+    /// Later time-stamps, each over the seal and those before it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub renewals: Vec<RenewalReport>,
     /// When the signer says it was sealed.
     pub time: Option<Timestamp>,
     /// How many lines of the ledger it covers.
     pub ledger_size: Option<u64>,
+}
+
+/// A part of a case, shown with proofs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct DisclosureReport {
+    /// Lines of the ledger that are shown.
+    pub lines_shown: u64,
+    /// Lines of the ledger that were sealed.
+    pub lines_sealed: u64,
+}
+
+/// One passing of the evidence from one holder to the next.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct CustodyReport {
+    /// From whom to whom, what for and how.
+    #[serde(flatten)]
+    pub handover: Handover,
+    /// When it was released, by the releasing machine's clock, where that was recorded.
+    pub released_at: Option<Timestamp>,
+    /// When it was received, by the receiving machine's clock; none where nobody has recorded that yet.
+    pub received_at: Option<Timestamp>,
+    /// What verification came to at receipt, or at release where it was not received yet.
+    pub verification: Reverification,
+    /// Where it is recorded: the ledger, or a receipt beside the package.
+    pub recorded_in: String,
+    /// The seal or receipt that is signed for it; none where nothing covers it yet.
+    pub signed_in: Option<String>,
+    /// That signature.
+    pub signature: SignatureState,
+    /// Whose key signed: the fingerprint, as `ssh-keygen -l` prints it.
+    pub signer: Option<String>,
+    /// Whether somebody vouched for that key; none when nobody was asked.
+    pub trusted: Option<bool>,
+    /// The time that a time-stamp gives, where there is a valid one.
+    pub stamped: Option<Timestamp>,
+}
+
+/// One renewal of a seal's time-stamp.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RenewalReport {
+    /// Its file, from the case folder.
+    pub file: String,
+    /// Whether it holds.
+    pub timestamp: SignatureState,
+    /// The time it gives, where it could be read.
+    pub stamped: Option<Timestamp>,
 }
 
 /// The digests of one chain.

@@ -2,12 +2,12 @@
 
 use std::io::BufReader;
 
-use crate::case::{CaseError, CaseFiles, Found, LEDGER};
+use crate::case::{CaseError, CaseFiles, Found, LEDGER, read_bounded};
 use crate::model::{Finding, HashingReader, Severity, Sha256Hash};
 use crate::seal::manifest::{Lists, ManifestError, ManifestReader};
 use crate::seal::{
-    AllowedSigners, MANIFEST, SealFile, SealNumbers, SealStatement, SignatureProblem, Signer, TAG_FILES, TAG_MANIFEST,
-    verify_signature,
+    AllowedSigners, CHECKPOINTS, Checkpoint, LedgerHead, MANIFEST, SealFile, SealNumbers, SealStatement, SignatureProblem,
+    Signer, TAG_FILES, TAG_MANIFEST, checkpoint_path, verify_signature,
 };
 
 use super::artifacts::{Checked, is_trouble};
@@ -28,7 +28,7 @@ pub(super) fn check(
     files.walk(&mut |found| {
         if let Found::File { path, .. } = found {
             numbers.observe(path);
-            let known = TAG_FILES.contains(&path) || path == TAG_MANIFEST || path == LEDGER;
+            let known = is_checkpoint(path) || TAG_FILES.contains(&path) || path == TAG_MANIFEST || path == LEDGER;
             if !known && !["data/", "reports/", "custody/seals/"].iter().any(|folder| path.starts_with(folder)) {
                 strangers.push(path.to_owned());
             }
@@ -41,6 +41,7 @@ pub(super) fn check(
     let seals = numbers.read(files)?;
     let mut reports = Vec::with_capacity(seals.len());
     let mut previous = None;
+    let mut covered: Option<LedgerHead> = None;
     for (at, seal) in seals.iter().enumerate() {
         let expected = u32::try_from(at + 1).unwrap_or(u32::MAX);
         if seal.number != expected {
@@ -58,6 +59,12 @@ pub(super) fn check(
         stamps::check(seal, options.authority_roots, &mut report, findings);
         if let Some(statement) = statement {
             check_bag(files, seal, &statement, checked, findings);
+            check_extension(seal, &statement, covered, findings);
+            // What was signed for is compared; that a seal was edited is said already.
+            if report.signature != SignatureState::Invalid {
+                check_checkpoint(files, seal, &statement, findings);
+            }
+            covered = Some(statement.ledger);
         }
         previous = seal.statement.as_deref().map(Sha256Hash::of);
         reports.push(report);
@@ -75,6 +82,12 @@ pub(super) fn check(
             findings.push(Finding::new(severity, "seal-missing", path, detail));
         }
     }
+    vouching(allowed, &reports, findings);
+    Ok(reports)
+}
+
+/// Whether somebody vouched for a key that sealed.
+pub(super) fn vouching(allowed: Option<&AllowedSigners>, reports: &[SealReport], findings: &mut Vec<Finding>) {
     if allowed.is_some() && !reports.is_empty() && reports.iter().all(|report| report.trusted != Some(true)) {
         let detail = "None of the keys that sealed this case is among the allowed signers you gave.";
         findings.push(Finding::new(Severity::Failure, "seal-untrusted", &"custody/seals", detail));
@@ -83,7 +96,52 @@ pub(super) fn check(
                       exactly this; compare its fingerprint with what the signer tells you, or give --allowed-signers.";
         findings.push(Finding::new(Severity::Notice, "seal-signer-unknown", &"custody/seals", detail));
     }
-    Ok(reports)
+}
+
+/// Whether `path` has the shape of a checkpoint or its signature.
+fn is_checkpoint(path: &str) -> bool {
+    let name = path.strip_prefix(CHECKPOINTS).and_then(|rest| rest.strip_prefix('/'));
+    let number = name.and_then(|name| name.strip_suffix(".json").or_else(|| name.strip_suffix(".json.sig")));
+    number.is_some_and(|number| number.len() == 4 && number.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+/// The proof that a seal carries of the ledger having only grown since the seal before.
+fn check_extension(seal: &SealFile, statement: &SealStatement, before: Option<LedgerHead>, findings: &mut Vec<Finding>) {
+    let Some(extension) = &statement.extends else { return };
+    if before.is_none_or(|before| !extension.proves(before, statement.ledger)) {
+        let detail = "Its proof that the ledger only grew since the seal before does not hold.";
+        findings.push(Finding::new(Severity::Failure, "seal-not-an-extension", &seal.path, detail));
+    }
+}
+
+/// The checkpoint of a seal: it must say what the seal says, signed with the same key.
+fn check_checkpoint(files: &dyn CaseFiles, seal: &SealFile, statement: &SealStatement, findings: &mut Vec<Finding>) {
+    const LIMIT: u64 = 1024 * 1024;
+    // Only disclosures need it, and earlier versions made none.
+    let Some(sealed) = statement.checkpoint_sha256 else { return };
+    let path = checkpoint_path(seal.number);
+    let signature_path = format!("{path}.sig");
+    check_tag_file(files, &path, sealed, findings);
+    let expected = Checkpoint::of(statement).encode().unwrap_or_default();
+    if Sha256Hash::of(&expected) != sealed {
+        let detail = "The checkpoint that it names does not say what it says of the ledger.";
+        findings.push(Finding::new(Severity::Failure, "checkpoint-mismatch", &seal.path, detail));
+    }
+    let (severity, kind, detail) = match read_bounded(files, &signature_path, LIMIT) {
+        Ok(signature) => match verify_signature(&expected, &signature) {
+            Ok(signer) if signer.public_key == statement.signer.public_key => return,
+            Err(SignatureProblem::NotChecked { .. }) => return,
+            _ => (Severity::Failure, "checkpoint-mismatch", "It is not the signature of the seal's key over the checkpoint."),
+        },
+        Err(CaseError::Io { source, .. }) if is_trouble(&source) => {
+            (Severity::Gap, "tag-file-unreadable", "It is there and could not be read.")
+        }
+        Err(error) if error.is_not_found() => {
+            (Severity::Failure, "tag-file-missing", "It belongs to the seal's checkpoint, and it is not there.")
+        }
+        Err(_) => (Severity::Failure, "tag-file-modified", "Its bytes are not those that were written."),
+    };
+    findings.push(Finding::new(severity, kind, &signature_path, detail));
 }
 
 fn unsigned(seal: &SealFile) -> SealReport {
@@ -94,6 +152,7 @@ fn unsigned(seal: &SealFile) -> SealReport {
         trusted: None,
         timestamp: SignatureState::Absent,
         stamped: None,
+        renewals: Vec::new(),
         time: None,
         ledger_size: None,
     }
@@ -223,7 +282,7 @@ fn check_bag(
     }
 }
 
-fn unread(problem: &ManifestError, path: &str) -> Finding {
+pub(super) fn unread(problem: &ManifestError, path: &str) -> Finding {
     let (severity, kind) = match problem {
         ManifestError::Io { source, .. } if is_trouble(source) => (Severity::Gap, "tag-file-unreadable"),
         _ => (Severity::Failure, "manifest-malformed"),
@@ -232,7 +291,7 @@ fn unread(problem: &ManifestError, path: &str) -> Finding {
 }
 
 /// One file that a seal covers by its hash.
-fn check_tag_file(files: &dyn CaseFiles, path: &str, sealed: Sha256Hash, findings: &mut Vec<Finding>) {
+pub(super) fn check_tag_file(files: &dyn CaseFiles, path: &str, sealed: Sha256Hash, findings: &mut Vec<Finding>) {
     let trouble =
         |why: &std::io::Error| is_trouble(why).then(|| format!("The seal covers it, and it could not be read: {why}."));
     let hashed = match files.open(path) {

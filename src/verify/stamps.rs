@@ -1,23 +1,37 @@
 //! The time-stamp of a seal.
 
-use crate::model::{Finding, Severity};
+use crate::model::{Finding, Severity, Timestamp};
 use crate::seal::{AuthorityRoots, SealFile, StampProblem, check_stamp};
 
-use super::report::{SealReport, SignatureState};
+use super::report::{RenewalReport, SealReport, SignatureState};
 
 /// Checks the time-stamp of a seal, if it has one.
 pub(super) fn check(seal: &SealFile, roots: Option<&AuthorityRoots>, report: &mut SealReport, findings: &mut Vec<Finding>) {
     let (Some(statement), Some(response)) = (&seal.statement, &seal.timestamp) else { return };
-    let mut find =
-        |severity, kind, detail: &str| findings.push(Finding::new(severity, kind, &format!("{}.tsr", seal.path), detail));
+    (report.timestamp, report.stamped) = check_one(statement, response, &format!("{}.tsr", seal.path), roots, findings);
+    for (at, renewal) in seal.renewals.iter().enumerate() {
+        let place = seal.renewal_path(at);
+        let (state, time) = check_one(&seal.stamped_before(at), renewal, &place, roots, findings);
+        report.renewals.push(RenewalReport { file: place, timestamp: state, stamped: time });
+    }
+}
+
+/// Checks one time-stamp over `statement`, which lies at `place`.
+pub(super) fn check_one(
+    statement: &[u8],
+    response: &[u8],
+    place: &str,
+    roots: Option<&AuthorityRoots>,
+    findings: &mut Vec<Finding>,
+) -> (SignatureState, Option<Timestamp>) {
+    let mut find = |severity, kind, detail: &str| findings.push(Finding::new(severity, kind, &place, detail));
+    let mut state = SignatureState::Valid;
     match check_stamp(statement, response, roots) {
         Ok(stamp) => {
-            report.timestamp = SignatureState::Valid;
-            report.stamped = Some(stamp.time);
             match stamp.trusted {
                 Some(true) => {}
                 Some(false) => {
-                    report.timestamp = SignatureState::Invalid;
+                    state = SignatureState::Invalid;
                     let detail = "Its authority's certificate did not lead to any of the roots you gave at the time it names.";
                     find(Severity::Failure, "timestamp-untrusted", detail);
                 }
@@ -27,14 +41,15 @@ pub(super) fn check(seal: &SealFile, roots: Option<&AuthorityRoots>, report: &mu
                     find(Severity::Notice, "timestamp-authority-unknown", detail);
                 }
             }
+            (state, Some(stamp.time))
         }
         Err(StampProblem::NotChecked) => {
-            report.timestamp = SignatureState::Unchecked;
             find(Severity::Notice, "timestamp-not-checked", &format!("{}.", StampProblem::NotChecked));
+            (SignatureState::Unchecked, None)
         }
         Err(problem) => {
-            report.timestamp = SignatureState::Invalid;
             find(Severity::Failure, "timestamp-invalid", &format!("The time-stamp does not hold: {problem}."));
+            (SignatureState::Invalid, None)
         }
     }
 }

@@ -78,6 +78,8 @@ fn the_same_sealed_case_gives_the_same_bytes() {
             size: first.size,
             sha256: first.sha256,
             seal: first.seal.clone(),
+            include: Vec::new(),
+            encrypted: None,
             tool: tool(),
         }))
         .unwrap();

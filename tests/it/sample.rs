@@ -8,7 +8,7 @@ use std::process::{Command, Output};
 
 use caselock::case::event::{Agreement, Artifact, Caller, CollectionStarted, Event, Exchange, ObjectOrigin, Origin, Tool};
 use caselock::case::{CaseIdentity, CaseWriter, Committed, FORMAT_VERSION, Pending, Scope};
-use caselock::model::{PayloadPath, S3Location, Timestamp, Window};
+use caselock::model::{PayloadPath, S3Location, Sha256Hash, Timestamp, Window};
 use caselock::seal::{Sealed, SigningKey, seal_case};
 
 /// A scratch folder with a case and a key in it. Removed at the end, read-only folders included.
@@ -191,7 +191,7 @@ pub(crate) fn artifact(writer: &CaseWriter, key: &str, content: &[u8]) -> Pendin
         sha256: staged.sha256,
         content_sha256: None,
         source: Origin::S3Object(Box::new(origin)),
-        salt: "00".repeat(16),
+        salt: Sha256Hash::of(format!("salt of {key}").as_bytes()).to_string().chars().take(32).collect(),
     }));
     Pending { staged, event }
 }

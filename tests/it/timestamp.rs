@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use caselock::case::CaseFolder;
-use caselock::seal::{AuthorityRoots, StampProblem, check_stamp, stamp_request};
+use caselock::seal::{AuthorityRoots, StampProblem, check_stamp, stamp_request, stamp_request_with_nonce};
 use caselock::verify::{Options, Report, SignatureState, Verdict, verify};
 
 use crate::sample::{Sample, shell_ok};
@@ -224,4 +224,68 @@ fn an_authority_is_asked_over_http_and_its_silence_leaves_the_seal() {
     assert!(stamped.status.success(), "{stamped:?}");
     server.join().unwrap();
     assert_eq!(verified(&sample, Some(&roots(&desk))).seals[0].timestamp, SignatureState::Valid);
+}
+
+#[test]
+fn a_stamp_is_renewed_by_another_over_the_seal_and_the_old_one() {
+    let sample = Sample::sealed();
+    let (old, new) = (sample.path("old"), sample.path("new"));
+    authority(&old, P256);
+    authority(&new, P384);
+    let mut last = String::new();
+    for (number, desk) in [&old, &new, &old].into_iter().enumerate() {
+        let (question, response) = (sample.path(&format!("{number}.tsq")), sample.path(&format!("{number}.tsr")));
+        assert!(caselock("seal", &[&sample.case(), Path::new("--timestamp-request"), &question]).status.success());
+        fs::write(&response, answer(desk, &fs::read(&question).unwrap())).unwrap();
+        let filed = caselock("seal", &[&sample.case(), Path::new("--timestamp-response"), &response]);
+        assert!(filed.status.success(), "{filed:?}");
+        last = String::from_utf8(filed.stdout).unwrap();
+        // The same answer once more is none to the question that is due now.
+        let again = caselock("seal", &[&sample.case(), Path::new("--timestamp-response"), &response]);
+        assert_eq!(again.status.code(), Some(1), "{again:?}");
+    }
+    let root = old.join("root.pem");
+    let command = last.lines().last().unwrap().trim().replace("ROOT.pem", &root.display().to_string());
+    assert!(command.contains("0001.json.tsr.3"), "{command}");
+    assert!(shell_ok(&sample.case(), &command, &[]).contains("Verification: OK"), "{command}");
+    shell_ok(&sample.path(""), "cat old/root.pem new/root.pem > both.pem", &[]);
+    let both = AuthorityRoots::parse(&fs::read(sample.path("both.pem")).unwrap()).unwrap();
+    let report = verified(&sample, Some(&both));
+    let states: Vec<SignatureState> = report.seals[0].renewals.iter().map(|renewal| renewal.timestamp).collect();
+    assert_eq!((report.seals[0].timestamp, states), (SignatureState::Valid, vec![SignatureState::Valid; 2]));
+    assert_eq!(report.case_failures, 0, "{:?}", report.findings);
+    let package = caselock::package::write_package(&CaseFolder::open(&sample.case()).unwrap(), &sample.path("p.zip")).unwrap();
+    let said = caselock("verify", &[&package.path, Path::new("--tsa-roots"), &sample.path("both.pem")]);
+    assert_eq!(String::from_utf8_lossy(&said.stdout).matches("time-stamp renewed, valid").count(), 2, "{said:?}");
+    // Without the stamp that it renews, a renewal says nothing.
+    let other = answer(&new, &stamp_request(&fs::read(sample.file("custody/seals/0001.json")).unwrap()));
+    sample.overwrite("custody/seals/0001.json.tsr", &other);
+    let report = verified(&sample, Some(&both));
+    assert!(report.seals[0].renewals.iter().all(|renewal| renewal.timestamp == SignatureState::Invalid), "{:?}", report.seals);
+}
+
+#[test]
+fn an_answer_to_another_question_is_not_filed_though_it_stamps_the_same_seal() {
+    let sample = Sample::sealed();
+    let desk = sample.path("desk");
+    authority(&desk, P256);
+    let statement = fs::read(sample.file("custody/seals/0001.json")).unwrap();
+    let (question, nonce) = stamp_request_with_nonce(&statement, [0xff; 8]);
+    let replayed = answer(&desk, &question);
+    assert_eq!(check_stamp(&statement, &replayed, None).unwrap().nonce, Some(nonce));
+    assert_eq!(check_stamp(&statement, &answer(&desk, &stamp_request(&statement)), None).unwrap().nonce, None);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    let server = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut request = [0; 4096];
+        let _read = stream.read(&mut request).unwrap();
+        stream.write_all(b"HTTP/1.0 200 OK\r\n\r\n").unwrap();
+        stream.write_all(&replayed).unwrap();
+    });
+    let refused = caselock("seal", &[&sample.case(), Path::new("--tsa"), Path::new(&url)]);
+    server.join().unwrap();
+    assert_eq!(refused.status.code(), Some(1), "{refused:?}");
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("another question"), "{refused:?}");
+    assert!(!sample.file("custody/seals/0001.json.tsr").exists());
 }

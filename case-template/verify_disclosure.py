@@ -1,0 +1,292 @@
+#!/usr/bin/env python3
+"""Checks a disclosure made with "caselock package --include": some files of a sealed case, shown without the rest.
+
+    python3 verify_disclosure.py DISCLOSURE.zip
+    python3 verify_disclosure.py FOLDER            (the unpacked zip; the folder that holds custody/)
+
+It needs Python 3.8 or later and nothing else, no network and no other file. It writes nothing. Every line it prints must begin with
+"ok"; it ends with 0 if so, with 1 if anything is BAD, and with 2 if nothing is bad but something could not be checked here ("??").
+
+What is in a disclosure
+    data/...                          the files that are disclosed, byte for byte as they were acquired
+    custody/disclosure.jsonl          for each of them: the line of the case's ledger that recorded it, and the proof that
+                                      this line belongs to the ledger that was sealed
+    custody/checkpoints/NNNN.json     what was signed: the size and the Merkle root of that ledger, and who signed it
+    custody/checkpoints/NNNN.json.sig the SSH signature (OpenSSH's PROTOCOL.sshsig, namespace caselock-seal)
+    manifest-sha256.txt, ...          a BagIt bag (RFC 8493) around them
+
+How a line is proven (RFC 9162, section 2.1)
+    The hash of a line is SHA-256(0x00, line). Two hashes are joined to SHA-256(0x01, left, right). "proof" holds the hashes that the
+    line's hash is joined with, step by step, until the root is reached; "index" says on which side each stands. Nobody can find other
+    hashes that lead to the same root, so a line that reaches the signed root was in the ledger when it was signed.
+
+What it proves: each file under data/ is what the ledger recorded when it was acquired, and the holder of the key signed that ledger.
+What it does not prove: anything about what is not disclosed; when it was signed; whose key it is. Compare the fingerprint that it
+prints with what the signer tells you by another channel. A program that comes with the evidence can be exchanged together with it:
+use a copy from elsewhere, or compare this one with it.
+"""
+
+import base64
+import hashlib
+import json
+import os
+import re
+import shutil
+import struct
+import subprocess
+import sys
+import tempfile
+import zipfile
+
+bad = unchecked = 0
+
+
+def check(holds, what):
+    global bad
+    print("ok " if holds else "BAD", what)
+    bad += not holds
+    return holds
+
+
+def not_checked(what):
+    global unchecked
+    print("?? ", what)
+    unchecked += 1
+
+
+def printable(text):
+    return "".join(c if c.isprintable() else "\\u%04x" % ord(c) for c in str(text))
+
+
+# --- the files: a zip or a folder -----------------------------------------------------------------------------------------------
+
+
+class Zip:
+    def __init__(self, path):
+        self.zip = zipfile.ZipFile(path)
+        names = [info.filename for info in self.zip.infolist()]
+        check(len(names) == len({name.lower() for name in names}), "no name stands in the zip twice")
+        tops = {name.split("/", 1)[0] for name in names}
+        check(len(tops) == 1 and all("/" in name for name in names), "everything is in one folder")
+        self.top = min(tops) + "/"
+        self.names = {name[len(self.top):] for name in names}
+
+    def open(self, name):
+        return self.zip.open(self.top + name)
+
+
+class Folder:
+    def __init__(self, path):
+        self.path = path
+        self.names = set()
+        for folder, folders, files in os.walk(path):
+            for name in folders + files:
+                place = os.path.join(folder, name)
+                if os.path.islink(place) or not (os.path.isdir(place) or os.path.isfile(place)):
+                    check(False, printable(place) + " is a link or a device")
+                elif name in files:
+                    self.names.add(os.path.relpath(place, path).replace(os.sep, "/"))
+
+    def open(self, name):
+        return open(os.path.join(self.path, *name.split("/")), "rb")
+
+
+def read(files, name):
+    with files.open(name) as file:
+        return file.read(64 * 1024 * 1024)
+
+
+def hash_and_size(files, name):
+    digest, size = hashlib.sha256(), 0
+    with files.open(name) as file:
+        while True:
+            piece = file.read(1024 * 1024)
+            if not piece:
+                return digest.hexdigest(), size
+            digest.update(piece)
+            size += len(piece)
+
+
+# --- the Merkle tree (RFC 9162, sections 2.1.1 and 2.1.3.2) ---------------------------------------------------------------------
+
+
+def leads_to_root(line, index, size, proof, root):
+    if not 0 <= index < size:
+        return False
+    node, at, last = hashlib.sha256(b"\0" + line).digest(), index, size - 1
+    for sibling in proof:
+        if len(sibling) != 32 or last == 0:
+            return False
+        if at % 2 == 1 or at == last:
+            node = hashlib.sha256(b"\1" + sibling + node).digest()
+            while at % 2 == 0 and at != 0:
+                at, last = at // 2, last // 2
+        else:
+            node = hashlib.sha256(b"\1" + node + sibling).digest()
+        at, last = at // 2, last // 2
+    return last == 0 and node == root
+
+
+# --- the signature: Ed25519 (RFC 8032) in an SSH signature (PROTOCOL.sshsig) ----------------------------------------------------
+
+P = 2**255 - 19
+ORDER = 2**252 + 27742317777372353535851937790883648493
+D = -121665 * pow(121666, P - 2, P) % P
+ROOT_OF_MINUS_ONE = pow(2, (P - 1) // 4, P)
+
+
+def add(a, b):
+    x1, y1, z1, t1 = a
+    x2, y2, z2, t2 = b
+    e, f = (y1 - x1) * (y2 - x2) % P, (y1 + x1) * (y2 + x2) % P
+    g, h = 2 * t1 * t2 * D % P, 2 * z1 * z2 % P
+    x, y, z, t = f - e, h - g, h + g, f + e
+    return x * y % P, z * t % P, y * z % P, x * t % P
+
+
+def multiply(number, point):
+    result = (0, 1, 1, 0)
+    while number:
+        if number & 1:
+            result = add(result, point)
+        point = add(point, point)
+        number >>= 1
+    return result
+
+
+def decompress(octets):
+    y = int.from_bytes(octets, "little")
+    sign, y = y >> 255, y & (2**255 - 1)
+    if y >= P:
+        return None
+    square = (y * y - 1) * pow(D * y * y + 1, P - 2, P) % P
+    x = pow(square, (P + 3) // 8, P)
+    if (x * x - square) % P:
+        x = x * ROOT_OF_MINUS_ONE % P
+    if (x * x - square) % P or (x == 0 and sign):
+        return None
+    if x & 1 != sign:
+        x = P - x
+    return x, y, 1, x * y % P
+
+
+BASE = decompress((4 * pow(5, P - 2, P) % P).to_bytes(32, "little"))
+
+
+def ed25519_holds(key, message, signature):
+    if len(key) != 32 or len(signature) != 64:
+        return False
+    public, point, scalar = decompress(key), decompress(signature[:32]), int.from_bytes(signature[32:], "little")
+    if public is None or point is None or scalar >= ORDER:
+        return False
+    challenge = int.from_bytes(hashlib.sha512(signature[:32] + key + message).digest(), "little") % ORDER
+    x1, y1, z1, _ = multiply(scalar, BASE)
+    x2, y2, z2, _ = add(point, multiply(challenge, public))
+    return (x1 * z2 - x2 * z1) % P == 0 and (y1 * z2 - y2 * z1) % P == 0
+
+
+def strings(data):
+    found = []
+    while data:
+        (length,) = struct.unpack(">I", data[:4])
+        if length > len(data) - 4:
+            raise ValueError("a string is cut short")
+        found.append(data[4:4 + length])
+        data = data[4 + length:]
+    return found
+
+
+def signature_holds(signature, message, public_key):
+    """True or False; None where only ssh-keygen can tell and it is not there."""
+    lines = signature.decode("ascii").splitlines()
+    if lines[0] != "-----BEGIN SSH SIGNATURE-----" or lines[-1] != "-----END SSH SIGNATURE-----":
+        return False
+    blob = base64.b64decode("".join(lines[1:-1]), validate=True)
+    if blob[:10] != b"SSHSIG\0\0\0\1":
+        return False
+    key, namespace, reserved, algorithm, made = strings(blob[10:])
+    kind, encoded = public_key.split(" ")[:2]
+    if namespace != b"caselock-seal" or key != base64.b64decode(encoded, validate=True):
+        return False
+    if kind == "ssh-ed25519" and algorithm in (b"sha256", b"sha512"):
+        digest = hashlib.new(algorithm.decode(), message).digest()
+        fields = [namespace, reserved, algorithm, digest]
+        signed = b"SSHSIG" + b"".join(struct.pack(">I", len(field)) + field for field in fields)
+        made_kind, value = strings(made)
+        return made_kind == b"ssh-ed25519" and ed25519_holds(strings(key)[1], signed, value)
+    if not shutil.which("ssh-keygen"):
+        return None
+    with tempfile.TemporaryDirectory() as folder:
+        for name, content in (("signers", b"signer " + public_key.encode() + b"\n"), ("signature", signature)):
+            with open(os.path.join(folder, name), "wb") as file:
+                file.write(content)
+        command = ["ssh-keygen", "-Y", "verify", "-f", "signers", "-I", "signer", "-n", "caselock-seal", "-s", "signature"]
+        return subprocess.run(command, cwd=folder, input=message, capture_output=True).returncode == 0
+
+
+# --- the checks -----------------------------------------------------------------------------------------------------------------
+
+
+def manifest(files, name):
+    listed = {}
+    for line in read(files, name).decode("ascii").splitlines():
+        digest, path = line.split("  ", 1)
+        check(path not in listed, "%s lists %s once" % (name, printable(path))) if path in listed else None
+        listed[path] = digest
+    return listed
+
+
+def main(path):
+    files = Folder(path) if os.path.isdir(path) else Zip(path)
+    checkpoints = [name for name in files.names if re.fullmatch(r"custody/checkpoints/[0-9]{4}\.json", name)]
+    if not check(len(checkpoints) == 1, "there is one checkpoint"):
+        return
+    raw = read(files, checkpoints[0])
+    checkpoint = json.loads(raw)
+    signer, size, root = checkpoint["signer"], checkpoint["ledger"]["lines"], bytes.fromhex(checkpoint["ledger"]["root"])
+    check(checkpoint["kind"] == "checkpoint" and checkpoint["format_version"] == 1, "it is a checkpoint of format version 1")
+    holds = signature_holds(read(files, checkpoints[0] + ".sig"), raw, signer["public_key"])
+    if holds is None:
+        not_checked("the signature: a key of this kind needs ssh-keygen, which is not there")
+    else:
+        check(holds, "the signature over the checkpoint holds")
+    blob = base64.b64decode(signer["public_key"].split(" ")[1])
+    fingerprint = "SHA256:" + base64.b64encode(hashlib.sha256(blob).digest()).decode().rstrip("=")
+    check(fingerprint == signer["fingerprint"], "the signer's key has the fingerprint " + fingerprint)
+
+    recorded, previous = {}, -1
+    for number, entry in enumerate(read(files, "custody/disclosure.jsonl").decode("utf-8").splitlines(), 1):
+        entry = json.loads(entry)
+        line, index = entry["line"].encode("utf-8"), entry["index"]
+        proof = [bytes.fromhex(node) for node in entry["proof"]]
+        told = json.loads(line)
+        ordered, previous = index > previous, index
+        if not (leads_to_root(line, index, size, proof, root) and ordered and told["event"] == "artifact.acquired"):
+            check(False, "line %d of the disclosure belongs to the signed ledger" % number)
+        recorded[told["path"]] = (told["sha256"], told["size"])
+    check(recorded, "%d lines of the ledger, of the %d signed, are shown and proven" % (len(recorded), size))
+
+    for path, expected in sorted(recorded.items()):
+        if path not in files.names or hash_and_size(files, path) != expected:
+            check(False, printable(path) + " is what the ledger recorded")
+    check(not bad, "the files are what the ledger recorded when they were acquired")
+    payload = {name for name in files.names if name.startswith("data/")}
+    check(payload == set(recorded), "no file under data/ is missing or too many")
+    listed = manifest(files, "manifest-sha256.txt")
+    check(listed == {path: digest for path, (digest, _) in recorded.items()}, "manifest-sha256.txt lists them with the same hashes")
+    tags = manifest(files, "tagmanifest-sha256.txt")
+    others = files.names - payload - {"tagmanifest-sha256.txt"}
+    check(set(tags) == others, "tagmanifest-sha256.txt lists every other file")
+    check(all(hash_and_size(files, name)[0] == tags[name] for name in others & set(tags)), "and they have the hashes it gives")
+    print("    case %s, signed by %s at %s (the signer's clock)"
+          % tuple(map(printable, (checkpoint["case_number"], signer["principal"], checkpoint["sealed_at"]))))
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2 or sys.argv[1].startswith("-"):
+        sys.exit(__doc__)
+    try:
+        main(sys.argv[1])
+    except (ArithmeticError, LookupError, OSError, TypeError, ValueError, AttributeError, struct.error, zipfile.BadZipFile) as error:
+        check(False, "it can be read: %s %s" % (type(error).__name__, printable(error)))
+    sys.exit(1 if bad else 2 if unchecked else 0)

@@ -1,0 +1,329 @@
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use crate::case::custody::{CustodyReceived, CustodyTransferred, Handover, Reverification};
+use crate::case::event::Event;
+use crate::case::{CaseFolder, CaseWriter};
+use crate::model::{Finding, Severity, Sha256Hash, Timestamp};
+use crate::package::{PackageError, PackageFiles, package_head, read_receipts, write_receipt};
+use crate::seal::{Receipt, ReceiptFile, SealHead, SealOptions, SealStatement, SigningKey, read_seals, seal_case_with};
+use crate::verify::{Options, Report};
+
+use super::output::{Output, counted};
+use super::seal::load_key;
+use super::timestamp::{self, TimestampArguments};
+use super::tool::this_tool;
+use super::verify::{open, verify_showing_progress};
+use super::{CliError, Exit};
+
+/// Record that a sealed case, or a package, passes from one holder to the next.
+///
+/// It is verified first, and what that came to is recorded with the transfer. With the receiver's key, the receiver signs for exactly
+/// what was received: in a case folder with a new seal that provably extends the ledger, beside a package with a signed receipt.
+/// Without a key, only the release is recorded, and the receiver runs the same command again with one.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples: caselock transfer IR-2026-014 --from \"A. Examiner\" --to \"B. Counsel\" --purpose \"legal review\" --signing-key counsel\n          \
+    caselock transfer IR-2026-014.zip --from \"A. Examiner\" --to \"B. Counsel\" --purpose \"legal review\" --method courier --signing-key counsel\n\n\
+    A passphrase is read from CASELOCK_KEY_PASSPHRASE, never from the command line."
+)]
+pub(super) struct TransferArguments {
+    /// The case folder, or a package.
+    case: PathBuf,
+    /// Who releases it: name, organization.
+    #[arg(long, value_name = "WHO")]
+    from: String,
+    /// Who receives it: name, organization.
+    #[arg(long, value_name = "WHO")]
+    to: String,
+    /// What for.
+    #[arg(long, value_name = "TEXT")]
+    purpose: String,
+    /// How it travelled: courier, SFTP, which medium and its seal number.
+    #[arg(long, value_name = "TEXT")]
+    method: Option<String>,
+    /// In which condition it was received.
+    #[arg(long, value_name = "TEXT")]
+    condition: Option<String>,
+    /// Where it is kept from now on.
+    #[arg(long, value_name = "TEXT")]
+    location: Option<String>,
+    /// The receiver's SSH private key, to sign for what was received.
+    #[arg(long, value_name = "KEY")]
+    signing_key: Option<PathBuf>,
+    /// The receiver's name in the allowed signers, such as an e-mail address; the key's comment if left out.
+    #[arg(long, value_name = "NAME")]
+    principal: Option<String>,
+    /// Let this RFC 3161 authority stamp the time of the receiver's signature.
+    #[arg(long, value_name = "URL", requires = "signing_key")]
+    tsa: Option<String>,
+    /// Record the transfer of a case that is damaged, as it is received. A case folder is then not sealed again; a receipt says so.
+    #[arg(long)]
+    despite_damage: bool,
+}
+
+#[derive(Serialize)]
+struct Recorded<'a> {
+    handover: &'a Handover,
+    verification: &'a Reverification,
+    /// Where it stands: the ledger, or the receipt.
+    recorded_in: String,
+    /// The seal or receipt that the receiver signed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    signed_in: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    signer: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stamped: Option<Timestamp>,
+}
+
+pub(super) fn run(arguments: &TransferArguments, output: &Output) -> Result<Exit, CliError> {
+    let text = |text: &String| text.trim().to_owned();
+    let handover = Handover {
+        released_by: text(&arguments.from),
+        received_by: text(&arguments.to),
+        purpose: text(&arguments.purpose),
+        method: arguments.method.as_ref().map(text),
+        condition: arguments.condition.as_ref().map(text),
+        location: arguments.location.as_ref().map(text),
+    };
+    for (option, value) in
+        [("--from", &handover.released_by), ("--to", &handover.received_by), ("--purpose", &handover.purpose)]
+    {
+        if value.is_empty() {
+            return Err(CliError::usage(format!("{option} is empty: a transfer names who, to whom and what for")));
+        }
+    }
+    let key = arguments.signing_key.as_deref().map(|key| load_key(key, arguments.principal.as_deref(), output)).transpose()?;
+    if arguments.case.is_file() {
+        let key = key.ok_or_else(|| {
+            CliError::usage("a package is not changed, so only a signed receipt can say that it was received")
+                .next("Give the receiver's key with --signing-key.")
+        })?;
+        return receive_package(arguments, &handover, &key, output);
+    }
+    transfer_case(arguments, &handover, key.as_ref(), output)
+}
+
+/// What verification came to.
+fn reverified(report: &Report) -> Reverification {
+    Reverification {
+        verdict: report.verdict.as_str().to_owned(),
+        artifacts: report.artifacts.total,
+        artifacts_valid: report.artifacts.valid,
+        damage: report.case_failures,
+        ledger_lines: report.ledger.lines,
+        ledger_root: report.ledger.root,
+    }
+}
+
+fn refuse_damage(report: &Report) -> CliError {
+    let failures = report.findings.iter().filter(|finding| finding.severity == Severity::Failure);
+    let named: Vec<String> = failures.take(3).map(|Finding { kind, object, .. }| format!("{kind} {object}")).collect();
+    CliError { exit: Exit::Integrity, ..CliError::failed(format!("what is handed over is damaged: {}", named.join("; "))) }
+        .meaning("Nothing was recorded: whoever signs for it would sign for the damage as well.")
+        .next(
+            "Do not accept it; ask for another copy. If this is all there is, --despite-damage records it as it was received.",
+        )
+}
+
+fn transfer_case(
+    arguments: &TransferArguments,
+    handover: &Handover,
+    key: Option<&SigningKey>,
+    output: &Output,
+) -> Result<Exit, CliError> {
+    let folder = CaseFolder::open(&arguments.case)?;
+    let mut writer = CaseWriter::open(&arguments.case)?;
+    let seals = read_seals(&folder)?;
+    let seal = seals.iter().rev().find(|seal| seal.is_complete());
+    let Some((seal, statement)) = seal.and_then(|seal| Some((seal, seal.statement.as_deref()?))) else {
+        return Err(CliError::usage("the case has no seal, so nothing says what is handed over")
+            .meaning("The case is unchanged.")
+            .next("Seal it first: caselock seal CASE_DIR --signing-key KEY"));
+    };
+    let report = verify_showing_progress(&folder, &Options::default(), output)?;
+    let damaged = report.case_failures > 0;
+    if damaged && !arguments.despite_damage {
+        return Err(refuse_damage(&report));
+    }
+    let verification = reverified(&report);
+    let sealed_lines = SealStatement::parse(statement).map_or(0, |statement| statement.ledger.lines);
+    let past = Past::read(&writer, handover, sealed_lines)?;
+    let (tool, seal_path, seal_sha256) = (this_tool(), seal.path.clone(), Sha256Hash::of(statement));
+    let mut events = Vec::new();
+    if !past.released {
+        events.push(Event::CustodyTransferred(Box::new(CustodyTransferred {
+            handover: handover.clone(),
+            seal: seal_path.clone(),
+            seal_sha256,
+            verification: verification.clone(),
+            tool: tool.clone(),
+        })));
+    }
+    if let Some(key) = key
+        && !past.received
+    {
+        events.push(Event::CustodyReceived(Box::new(CustodyReceived {
+            handover: handover.clone(),
+            seal: seal_path,
+            seal_sha256,
+            verification: verification.clone(),
+            signer: key.signer().fingerprint.clone(),
+            tool: tool.clone(),
+        })));
+    }
+    writer.append_all(events)?;
+    let mut recorded = Recorded {
+        handover,
+        verification: &verification,
+        recorded_in: crate::case::LEDGER.to_owned(),
+        signed_in: None,
+        signer: None,
+        stamped: None,
+    };
+    if let Some(key) = key.filter(|_| !damaged) {
+        let now = Timestamp::new(chrono::Utc::now());
+        let sealed = seal_case_with(&mut writer, key, now, &tool, &SealOptions::default()).map_err(|error| {
+            CliError::new(if error.is_integrity_failure() { Exit::Integrity } else { Exit::Failed }, &error)
+                .meaning("The transfer is recorded in the ledger, and not signed for yet.")
+                .next("Mend the cause, then run the same command again; nothing is recorded twice.")
+        })?;
+        // The lock is for one at a time.
+        drop(writer);
+        recorded.signed_in = Some(sealed.path);
+        recorded.signer = Some(key.signer().fingerprint.clone());
+        if let Some(url) = &arguments.tsa {
+            let stamped = timestamp::stamp(&arguments.case, &TimestampArguments::asking(url))?;
+            recorded.stamped = Some(stamped.time());
+        }
+    }
+    show(&recorded, damaged, output)
+}
+
+/// What the ledger holds of this transfer already.
+#[derive(Default)]
+struct Past {
+    released: bool,
+    received: bool,
+}
+
+impl Past {
+    /// A release that nobody received yet needs no second one; a receipt that no seal covers was cut off before it was signed for.
+    fn read(writer: &CaseWriter, handover: &Handover, sealed_lines: u64) -> Result<Self, CliError> {
+        let mut past = Self::default();
+        writer.read_ledger(&mut |line| match &line.entry.event {
+            Event::CustodyTransferred(act) => {
+                let same =
+                    (&act.handover.released_by, &act.handover.received_by) == (&handover.released_by, &handover.received_by);
+                past = Self { released: same, received: false };
+            }
+            Event::CustodyReceived(act) => {
+                let unsigned = line.tree.size() > sealed_lines && act.handover == *handover;
+                past = Self { released: unsigned, received: unsigned };
+            }
+            _ => {}
+        })?;
+        Ok(past)
+    }
+}
+
+fn receive_package(
+    arguments: &TransferArguments,
+    handover: &Handover,
+    key: &SigningKey,
+    output: &Output,
+) -> Result<Exit, CliError> {
+    let package = &arguments.case;
+    let files = open(package)?;
+    let top = PackageFiles::open(package).map_err(|error| explain(&error))?.top_folder().to_owned();
+    let head = package_head(package).map_err(|error| explain(&error))?;
+    let earlier = read_receipts(package, &[]).map_err(|error| explain(&error))?;
+    let wanted = Options { receipts: Some((&head, &earlier)), ..Options::default() };
+    let report = verify_showing_progress(&*files, &wanted, output)?;
+    let damaged = report.case_failures > 0;
+    if damaged && !arguments.despite_damage {
+        return Err(refuse_damage(&report));
+    }
+    let verification = reverified(&report);
+    let now = Timestamp::new(chrono::Utc::now());
+    let case_number = report.case_number.clone().unwrap_or(top);
+    let mut receipt = Receipt::new(case_number, now, head, handover.clone(), verification.clone(), key, this_tool());
+    receipt.number = u32::try_from(earlier.len()).unwrap_or(u32::MAX).saturating_add(1);
+    receipt.previous_receipt_sha256 = earlier.last().map(|last| Sha256Hash::of(&last.statement));
+    receipt.seal = read_seals(&*files)?
+        .iter()
+        .rev()
+        .find_map(|seal| Some(SealHead { file: seal.path.clone(), sha256: Sha256Hash::of(seal.statement.as_deref()?) }));
+    let (statement, signature) = receipt.sign(key).map_err(|error| {
+        CliError::new(Exit::Failed, &error)
+            .meaning("Nothing was written.")
+            .next("Mend the cause, then run the same command again.")
+    })?;
+    let stamped = arguments.tsa.as_deref().map(|url| timestamp::ask_for_stamp(url, &statement)).transpose()?;
+    let (timestamp, stamp) = stamped.unzip();
+    let file = ReceiptFile { name: String::new(), statement, signature: Some(signature), timestamp };
+    let path = write_receipt(package, receipt.number, &file).map_err(|error| explain(&error))?;
+    let recorded = Recorded {
+        handover,
+        verification: &verification,
+        recorded_in: path.display().to_string(),
+        signed_in: Some(path.display().to_string()),
+        signer: Some(key.signer().fingerprint.clone()),
+        stamped: stamp.map(|stamp| stamp.time),
+    };
+    show(&recorded, damaged, output)
+}
+
+fn explain(error: &PackageError) -> CliError {
+    let exit = if error.is_integrity_failure() { Exit::Integrity } else { Exit::Failed };
+    CliError::new(exit, error).meaning("The package is unchanged.").next("Mend the cause, then run the same command again.")
+}
+
+fn show(recorded: &Recorded<'_>, damaged: bool, output: &Output) -> Result<Exit, CliError> {
+    output.result(recorded, || {
+        let (handover, verification) = (recorded.handover, recorded.verification);
+        let mut lines = vec![
+            Output::bold(&format!("Transferred: {} → {}", handover.released_by, handover.received_by)),
+            format!("Purpose  {}", handover.purpose),
+            format!(
+                "Verified {}: {} of {} unchanged",
+                verification.verdict,
+                verification.artifacts_valid,
+                counted(verification.artifacts, "file")
+            ),
+            format!("Recorded {}", recorded.recorded_in),
+        ];
+        match (&recorded.signed_in, &recorded.signer) {
+            (Some(place), Some(signer)) => {
+                lines.push(format!("Signed   {place} with the key {signer}"));
+                lines.push("Tell whoever relies on it the key's fingerprint by another channel.".to_owned());
+            }
+            _ if damaged => lines.push("DAMAGED: recorded as it was received; no seal was made over it.".to_owned()),
+            _ => lines.push(
+                "Not signed for yet: the receiver runs the same command with --signing-key. Until then no seal covers the record.".to_owned(),
+            ),
+        }
+        if let Some(time) = recorded.stamped {
+            lines.push(format!("Stamped  {time}"));
+        }
+        lines.join("\n")
+    })?;
+    Ok(if damaged { Exit::Integrity } else { Exit::Done })
+}
+
+/// Whether a path is a package that receipts can lie beside.
+pub(super) fn receipts_of(
+    path: &Path,
+    named: &[PathBuf],
+) -> Result<Option<(crate::seal::PackageHead, Vec<ReceiptFile>)>, CliError> {
+    if !path.is_file() {
+        return Ok(None);
+    }
+    let receipts = read_receipts(path, named).map_err(|error| explain(&error))?;
+    if receipts.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some((package_head(path).map_err(|error| explain(&error))?, receipts)))
+}

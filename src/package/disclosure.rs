@@ -1,0 +1,239 @@
+//! Disclosure: chosen artifacts, their lines of the ledger, the proofs that these were sealed, and nothing about the rest.
+//!
+//! What is left out on purpose: the manifests, `case.toml` and the seal itself, which count and hash what is not disclosed. In the seal's
+//! place stands its checkpoint. A line holds the hash of the line before it, and a proof those of its neighbours; every line of a ledger
+//! has a random salt, so neither can be guessed.
+
+use std::io::BufReader;
+use std::path::Path;
+
+use crate::case::event::{Artifact, Event, Origin};
+use crate::case::ledger::{canonical, read_ledger};
+use crate::case::merkle::MerkleProver;
+use crate::case::{CaseError, CaseFiles as _, CaseFolder, LEDGER, read_bounded};
+use crate::model::{S3Location, Sha256Hash, Sha256Hasher, printable};
+use crate::seal::bag::{BAGIT, field, fill, size_for_people, tag_manifest};
+use crate::seal::{
+    ALLOWED_SIGNERS, Checkpoint, DISCLOSURE, DisclosedLine, MANIFEST, NAMESPACE, SealStatement, SealedBy, SignatureProblem,
+    TAG_MANIFEST, VERIFY_TXT, checkpoint_path, manifest, verify_signature,
+};
+
+use super::archive::Written;
+use super::error::IoContext as _;
+use super::publish::publish;
+use super::writing::{BUFFER, Members, covering_seals};
+use super::{Glob, PackageError, PackageSummary, top_folder};
+
+/// The program that checks a disclosure with Python alone.
+const PROGRAM: &str = "verify_disclosure.py";
+const PROGRAM_TEXT: &str = include_str!("../../case-template/verify_disclosure.py");
+const VERIFY_TEMPLATE: &str = include_str!("../../case-template/VERIFY-DISCLOSURE.txt");
+/// Largest checkpoint or signature that is read.
+const CHECKPOINT_LIMIT: u64 = 1024 * 1024;
+
+/// Writes a disclosure of a sealed case to `out`: the artifacts that one of `include` stands for, and what proves them.
+///
+/// Every pattern must stand for something. The same choice from the same sealed case gives the same bytes.
+pub fn write_disclosure(case: &CaseFolder, include: &[Glob], out: &Path) -> Result<PackageSummary, PackageError> {
+    let (_, statement, seal) = covering_seals(case)?;
+    let disclosure = Disclosure::of(case, &statement, include)?;
+    let written = publish(out, |part| {
+        let mut members = Members::begin(case, part, &disclosure.top)?;
+        disclosure.write(&mut members, include)?;
+        members.finish()
+    })?;
+    let Written { members: files, size, sha256 } = written;
+    Ok(PackageSummary { path: out.to_owned(), size, sha256, files, seal })
+}
+
+/// A file under `data/` that is disclosed.
+#[derive(Debug)]
+struct Disclosed {
+    path: String,
+    sha256: Sha256Hash,
+    size: u64,
+}
+
+/// What a disclosure will hold.
+#[derive(Debug)]
+struct Disclosure<'a> {
+    case: &'a CaseFolder,
+    top: String,
+    prover: MerkleProver,
+    checkpoint: Checkpoint,
+    checkpoint_bytes: Vec<u8>,
+    signature: Vec<u8>,
+    /// Sorted by path.
+    artifacts: Vec<Disclosed>,
+    /// Size and SHA-256 of `custody/disclosure.jsonl`, which may be too large for memory.
+    lines: (u64, Sha256Hash),
+}
+
+impl<'a> Disclosure<'a> {
+    fn of(case: &'a CaseFolder, statement: &SealStatement, include: &[Glob]) -> Result<Self, PackageError> {
+        let (checkpoint, checkpoint_bytes, signature) = checkpoint_of(case, statement)?;
+        let place = case.describe(LEDGER);
+        let reader = BufReader::with_capacity(BUFFER, case.open(LEDGER)?);
+        let prover = MerkleProver::read(reader, checkpoint.ledger.lines).doing("read", &place)?;
+        if prover.root(checkpoint.ledger.lines) != Some(checkpoint.ledger.root) {
+            return Err(PackageError::NotAsSealed { path: place, problem: "its sealed lines were changed".to_owned() });
+        }
+        let top = format!("{}-disclosure", top_folder(&checkpoint.case_number));
+        let lines = (0, Sha256Hash::ZERO);
+        let mut disclosure = Self { case, top, prover, checkpoint, checkpoint_bytes, signature, artifacts: Vec::new(), lines };
+        let (mut size, mut hasher, mut artifacts) = (0, Sha256Hasher::default(), Vec::new());
+        let mut unmet: Vec<&Glob> = include.iter().collect();
+        disclosure.each_line(include, &mut |line, artifact| {
+            size += u64::try_from(line.len()).unwrap_or(0);
+            hasher.update(line);
+            unmet.retain(|glob| !is_meant(glob, artifact));
+            artifacts.push(Disclosed { path: artifact.path.to_string(), sha256: artifact.sha256, size: artifact.size });
+            Ok(())
+        })?;
+        if let Some(glob) = unmet.first() {
+            return Err(PackageError::NothingIncluded { pattern: printable(glob.as_str()) });
+        }
+        artifacts.sort_by(|a, b| a.path.cmp(&b.path));
+        artifacts.dedup_by(|a, b| a.path == b.path);
+        disclosure.artifacts = artifacts;
+        disclosure.lines = (size, hasher.finish());
+        Ok(disclosure)
+    }
+
+    /// Shows every disclosed line as it will stand in the disclosure, its newline included, and the artifact that it is about.
+    fn each_line(
+        &self,
+        include: &[Glob],
+        visit: &mut dyn FnMut(&[u8], &Artifact) -> Result<(), PackageError>,
+    ) -> Result<(), PackageError> {
+        let size = self.checkpoint.ledger.lines;
+        let place = self.case.describe(LEDGER);
+        let mut problem = None;
+        let reader = BufReader::with_capacity(BUFFER, self.case.open(LEDGER)?);
+        read_ledger(reader, &place, &mut |line| {
+            let index = line.tree.size().saturating_sub(1);
+            if let Event::ArtifactAcquired(artifact) = &line.entry.event
+                && problem.is_none()
+                && index < size
+                && include.iter().any(|glob| is_meant(glob, artifact))
+            {
+                problem = self.line(index, line.bytes).and_then(|line| visit(&line, artifact)).err();
+            }
+        })?;
+        problem.map_or(Ok(()), Err)
+    }
+
+    fn line(&self, index: u64, bytes: &[u8]) -> Result<Vec<u8>, PackageError> {
+        let proof = self.prover.inclusion(index, self.checkpoint.ledger.lines);
+        let text = std::str::from_utf8(bytes).ok().zip(proof);
+        let encoded = text.and_then(|(text, proof)| canonical(&DisclosedLine { index, line: text.to_owned(), proof }).ok());
+        let Some(mut encoded) = encoded else {
+            let problem = format!("its line {} cannot be proven", index + 1);
+            return Err(CaseError::Malformed { path: self.case.describe(LEDGER), problem }.into());
+        };
+        encoded.push(b'\n');
+        Ok(encoded)
+    }
+
+    fn write(&self, members: &mut Members<'_>, include: &[Glob]) -> Result<(), PackageError> {
+        let checkpoint_file = checkpoint_path(self.checkpoint.number);
+        let manifest: String = self.artifacts.iter().map(|file| manifest::line(&file.sha256, &file.path)).collect();
+        let count = self.artifacts.len();
+        let bytes: u64 = self.artifacts.iter().map(|file| file.size).sum();
+        let signer = &self.checkpoint.signer;
+        let mut texts = vec![
+            (VERIFY_TXT.to_owned(), self.verify_text(count, bytes, &checkpoint_file).into_bytes()),
+            ("bag-info.txt".to_owned(), self.bag_info(count, bytes).into_bytes()),
+            ("bagit.txt".to_owned(), BAGIT.as_bytes().to_vec()),
+            (
+                ALLOWED_SIGNERS.to_owned(),
+                format!("{} namespaces=\"{NAMESPACE}\" {}\n", principal(signer), signer.public_key).into_bytes(),
+            ),
+            (checkpoint_file.clone(), self.checkpoint_bytes.clone()),
+            (format!("{checkpoint_file}.sig"), self.signature.clone()),
+            (MANIFEST.to_owned(), manifest.into_bytes()),
+            (PROGRAM.to_owned(), PROGRAM_TEXT.as_bytes().to_vec()),
+        ];
+        let mut hashes: Vec<(&str, Sha256Hash)> =
+            texts.iter().map(|(path, bytes)| (path.as_str(), Sha256Hash::of(bytes))).collect();
+        hashes.push((DISCLOSURE, self.lines.1));
+        hashes.sort_by_key(|(path, _)| *path);
+        texts.push((TAG_MANIFEST.to_owned(), tag_manifest(&hashes).into_bytes()));
+        texts.sort();
+        let mut texts = texts.into_iter().peekable();
+        while let Some((path, bytes)) = texts.next_if(|(path, _)| path.as_str() < DISCLOSURE) {
+            members.add_bytes(&path, &bytes)?;
+        }
+        members.begin_member(DISCLOSURE, self.lines.0)?;
+        self.each_line(include, &mut |line, _| members.write(line))?;
+        for file in &self.artifacts {
+            members.add(&file.path, Some(file.sha256), None)?;
+        }
+        for (path, bytes) in texts {
+            members.add_bytes(&path, &bytes)?;
+        }
+        Ok(())
+    }
+
+    fn bag_info(&self, count: usize, bytes: u64) -> String {
+        let fields = [
+            ("External-Identifier", self.checkpoint.case_number.clone()),
+            ("External-Description", "A part of a sealed case, disclosed with proofs; see VERIFY.txt".to_owned()),
+            ("Bagging-Date", self.checkpoint.sealed_at.instant().format("%Y-%m-%d").to_string()),
+            ("Bag-Size", size_for_people(bytes)),
+            ("Payload-Oxum", format!("{bytes}.{count}")),
+        ];
+        fields.iter().map(|(label, value)| field(label, value)).collect()
+    }
+
+    fn verify_text(&self, count: usize, bytes: u64, checkpoint_file: &str) -> String {
+        let case_number = self.checkpoint.case_number.split_whitespace().collect::<Vec<_>>().join(" ");
+        let values = [
+            ("{{case-number}}", printable(&case_number)),
+            ("{{artifacts}}", count.to_string()),
+            ("{{size}}", size_for_people(bytes)),
+            ("{{bytes}}", bytes.to_string()),
+            ("{{fingerprint}}", self.checkpoint.signer.fingerprint.clone()),
+            ("{{principal}}", principal(&self.checkpoint.signer)),
+            ("{{namespace}}", NAMESPACE.to_owned()),
+            ("{{checkpoint}}", checkpoint_file.to_owned()),
+            ("{{lines}}", self.checkpoint.ledger.lines.to_string()),
+        ];
+        fill(VERIFY_TEMPLATE, &values)
+    }
+}
+
+/// The checkpoint of a seal, which must say what the seal says, and its signature.
+fn checkpoint_of(case: &CaseFolder, statement: &SealStatement) -> Result<(Checkpoint, Vec<u8>, Vec<u8>), PackageError> {
+    let path = checkpoint_path(statement.number);
+    let read = |path: &str| match read_bounded(case, path, CHECKPOINT_LIMIT) {
+        Err(error) if error.is_not_found() => Err(PackageError::NoCheckpoint { seal: statement.number }),
+        other => Ok(other?),
+    };
+    let (bytes, signature) = (read(&path)?, read(&format!("{path}.sig"))?);
+    let not_as_sealed = |problem: &str| PackageError::NotAsSealed { path: case.describe(&path), problem: problem.to_owned() };
+    let checkpoint = Checkpoint::parse(&bytes).ok().filter(|checkpoint| *checkpoint == Checkpoint::of(statement));
+    let checkpoint = checkpoint.ok_or_else(|| not_as_sealed("it does not say what the seal says"))?;
+    match verify_signature(&bytes, &signature) {
+        Ok(signer) if signer.public_key == statement.signer.public_key => {}
+        Err(SignatureProblem::NotChecked { .. }) => {}
+        _ => return Err(not_as_sealed("its signature does not hold")),
+    }
+    Ok((checkpoint, bytes, signature))
+}
+
+/// The signer's name, which stands in a file of allowed signers and in a command line.
+fn principal(signer: &SealedBy) -> String {
+    let is_safe = |c: char| c.is_ascii_alphanumeric() || "@._+-".contains(c);
+    let safe = !signer.principal.is_empty() && signer.principal.chars().all(is_safe) && !signer.principal.starts_with('-');
+    if safe { signer.principal.clone() } else { "signer".to_owned() }
+}
+
+fn is_meant(glob: &Glob, artifact: &Artifact) -> bool {
+    match &artifact.source {
+        Origin::S3Object(object) if glob.as_str().starts_with("s3://") => {
+            glob.matches(&S3Location::new(object.bucket.clone(), object.key.clone()).to_string())
+        }
+        _ => glob.matches(artifact.path.as_str()),
+    }
+}

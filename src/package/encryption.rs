@@ -1,0 +1,135 @@
+//! Encryption for handover: an age file (age-encryption.org/v1) around a package, for age recipients and SSH keys.
+//!
+//! It is outside everything that is hashed and signed: whoever decrypts it has the package, byte for byte.
+#![expect(clippy::disallowed_methods, reason = "reads packages and files of recipients; writes only through `publish`")]
+
+use std::fs::File;
+use std::io::{self, Read as _, Write};
+use std::path::{Path, PathBuf};
+
+use crate::model::{Sha256Hasher, printable};
+
+use super::archive::Written;
+use super::error::IoContext as _;
+use super::publish::{publish, with_suffix};
+use super::{PackageError, PackageSummary};
+
+/// Copied at once.
+const BUFFER: usize = 256 * 1024;
+/// Largest file of recipients that is read.
+const RECIPIENTS_LIMIT: u64 = 1024 * 1024;
+
+/// Somebody who can decrypt a package.
+pub struct Recipient {
+    key: Box<dyn age::Recipient>,
+    text: String,
+}
+
+impl std::fmt::Debug for Recipient {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Recipient").field(&self.text).finish()
+    }
+}
+
+impl Recipient {
+    /// Reads an age recipient (`age1…`) or a public SSH key (`ssh-ed25519`, `ssh-rsa`).
+    pub fn parse(text: &str) -> Result<Self, PackageError> {
+        let text = text.trim();
+        let refuse = |problem: String| PackageError::Recipient { text: printable(text), problem };
+        if text.starts_with("ssh-") {
+            let key: age::ssh::Recipient = text.parse().map_err(|problem| refuse(format!("{problem:?}")))?;
+            // Without the comment, which is nobody's business.
+            let text = text.split_whitespace().take(2).collect::<Vec<_>>().join(" ");
+            return Ok(Self { key: Box::new(key), text });
+        }
+        let key: age::x25519::Recipient = text.parse().map_err(|problem: &str| refuse(problem.to_owned()))?;
+        Ok(Self { key: Box::new(key), text: text.to_owned() })
+    }
+
+    /// The public key.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+}
+
+/// Reads recipients as they were given: each a public key, or a file with one on each line.
+pub fn read_recipients(given: &[String]) -> Result<Vec<Recipient>, PackageError> {
+    let mut recipients = Vec::new();
+    for text in given {
+        if text.starts_with("age1") || text.starts_with("ssh-") {
+            recipients.push(Recipient::parse(text)?);
+            continue;
+        }
+        let path = Path::new(text);
+        let mut list = String::new();
+        let file = File::open(path).doing("open the recipients", path)?;
+        file.take(RECIPIENTS_LIMIT).read_to_string(&mut list).doing("read the recipients", path)?;
+        let before = recipients.len();
+        for line in list.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
+            recipients.push(Recipient::parse(line)?);
+        }
+        if recipients.len() == before {
+            return Err(PackageError::Recipient { text: printable(text), problem: "the file names nobody".to_owned() });
+        }
+    }
+    Ok(recipients)
+}
+
+/// Encrypts a package for `recipients`, to the package's name with `.age` added. Nothing is replaced.
+pub fn encrypt_package(package: &PackageSummary, recipients: &[Recipient]) -> Result<PackageSummary, PackageError> {
+    let out = with_suffix(&package.path, ".age");
+    let keys = recipients.iter().map(|recipient| &*recipient.key);
+    let encryptor = age::Encryptor::with_recipients(keys).map_err(io::Error::other).doing("encrypt", &package.path)?;
+    let written = publish(&out, |part| {
+        let target = HashingWriter { file: part.file(), hasher: Sha256Hasher::default(), size: 0 };
+        let mut target = encryptor.wrap_output(target).doing("write", part.path())?;
+        let mut source = File::open(&package.path).doing("open", &package.path)?;
+        let mut buffer = vec![0; BUFFER];
+        loop {
+            let count = match source.read(&mut buffer) {
+                Ok(0) => break,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                other => other.doing("read", &package.path)?,
+            };
+            target.write_all(buffer.get(..count).unwrap_or_default()).doing("write", part.path())?;
+        }
+        let target = target.finish().doing("write", part.path())?;
+        Ok(Written { members: package.files, size: target.size, sha256: target.hasher.finish() })
+    })?;
+    Ok(PackageSummary {
+        path: out,
+        size: written.size,
+        sha256: written.sha256,
+        files: package.files,
+        seal: package.seal.clone(),
+    })
+}
+
+/// Takes away a package, and the list beside it, that was only written to be encrypted.
+pub fn remove_package(package: &Path) -> Result<(), PackageError> {
+    let list: PathBuf = with_suffix(package, ".sha256");
+    for path in [&list, package] {
+        std::fs::remove_file(path).doing("remove", path)?;
+    }
+    Ok(())
+}
+
+struct HashingWriter<'a> {
+    file: &'a File,
+    hasher: Sha256Hasher,
+    size: u64,
+}
+
+impl Write for HashingWriter<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let count = self.file.write(bytes)?;
+        self.hasher.update(bytes.get(..count).unwrap_or_default());
+        self.size += u64::try_from(count).unwrap_or(0);
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}

@@ -1,0 +1,193 @@
+//! Reading the parts of a package as one case, with those that are missing named.
+
+use std::collections::BTreeMap;
+use std::io::{self, BufReader, Read};
+use std::path::{Path, PathBuf};
+
+use crate::case::{CaseError, CaseFiles, Found, MissingPart, read_bounded};
+use crate::model::{HashingReader, Sha256Hash};
+use crate::seal::manifest::{Lists, ManifestReader};
+use crate::seal::{MANIFEST, TAG_MANIFEST};
+
+use super::parts::{OWN, PART, PartStatement, WHOLE, part_name};
+use super::{PackageError, PackageFiles};
+
+/// Largest `custody/part.json` that is read.
+const LIMIT: u64 = 16 * 1024 * 1024;
+
+/// A case in several packages.
+///
+/// Opening checks each part that is there: that it says the same of all parts as the others, that all of them have the same tag files, and
+/// that its own manifests are those parts of the whole that it has. The rest is verified as in a package in one piece.
+#[derive(Debug)]
+pub struct JoinedParts {
+    statement: PartStatement,
+    /// In order; none where a part is missing.
+    parts: Vec<Option<PackageFiles>>,
+    /// The part that tag files are read from.
+    first: usize,
+}
+
+impl JoinedParts {
+    /// Opens the package at `path` with the other parts that lie beside it; gives it back if it is no part.
+    pub fn open(path: &Path, package: PackageFiles) -> Result<Result<Self, PackageFiles>, PackageError> {
+        if package.size_of(PART)?.is_none() {
+            return Ok(Err(package));
+        }
+        let statement = statement(path, &package)?;
+        let of = statement.parts.len();
+        let first = usize::try_from(statement.number).unwrap_or(1).saturating_sub(1);
+        let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let own_suffix = format!(".part-{}-of-{of}", statement.number);
+        // Under another name it is still a part, but its siblings cannot be told.
+        let base = stem.strip_suffix(&own_suffix).map(|base| path.with_file_name(format!("{base}.zip")));
+        let mut parts: Vec<Option<PackageFiles>> = Vec::new();
+        let mut package = Some(package);
+        let mut expected = None;
+        for at in 0..of {
+            let number = u32::try_from(at).unwrap_or(u32::MAX).saturating_add(1);
+            let (place, files) = if at == first {
+                (path.to_owned(), package.take())
+            } else {
+                match base.as_ref().map(|base| part_name(base, number, of)).filter(|place| place.is_file()) {
+                    Some(place) => (place.clone(), Some(PackageFiles::open(&place)?)),
+                    None => (PathBuf::new(), None),
+                }
+            };
+            if let Some(files) = &files {
+                let said = self::statement(&place, files)?;
+                if said.number != number || (said.seal_sha256, &said.parts) != (statement.seal_sha256, &statement.parts) {
+                    return Err(malformed(&place, "it is not that part of the same package"));
+                }
+                let tags = check_part(&place, files, &statement, at)?;
+                if *expected.get_or_insert_with(|| tags.clone()) != tags {
+                    return Err(malformed(&place, "its ledger, seals or tag files are not those of the other parts"));
+                }
+            }
+            parts.push(files);
+        }
+        Ok(Ok(Self { statement, parts, first }))
+    }
+
+    fn part(&self, path: &str) -> Option<(&PackageFiles, String)> {
+        if path.starts_with("data/") {
+            return Some((self.parts.get(self.statement.place_of(path))?.as_ref()?, path.to_owned()));
+        }
+        let inside = if OWN.contains(&path) { format!("{WHOLE}{path}") } else { path.to_owned() };
+        Some((self.parts.get(self.first)?.as_ref()?, inside))
+    }
+}
+
+fn malformed(path: &Path, problem: &str) -> PackageError {
+    PackageError::Malformed { path: path.to_owned(), offset: 0, problem: problem.to_owned() }
+}
+
+fn statement(path: &Path, package: &PackageFiles) -> Result<PartStatement, PackageError> {
+    let bytes = read_bounded(package, PART, LIMIT)?;
+    PartStatement::parse(&bytes).ok_or_else(|| malformed(path, "its custody/part.json is not as caselock writes it"))
+}
+
+/// Checks one part against itself, and gives the hashes of the tag files that all parts must share.
+fn check_part(
+    path: &Path,
+    files: &PackageFiles,
+    statement: &PartStatement,
+    at: usize,
+) -> Result<BTreeMap<String, Sha256Hash>, PackageError> {
+    let lines = |manifest: &str, lists, range: bool| -> Result<Vec<(String, Sha256Hash)>, PackageError> {
+        let mut reader = ManifestReader::new(BufReader::new(files.open(manifest)?), lists);
+        let mut lines = Vec::new();
+        while let Some(line) = reader.next_line().map_err(|error| malformed(path, &format!("in {manifest}, {error}")))? {
+            if !range || statement.place_of(&line.path) == at {
+                lines.push((line.path, line.sha256));
+            }
+        }
+        Ok(lines)
+    };
+    if lines(MANIFEST, Lists::Payload, false)? != lines(&format!("{WHOLE}{MANIFEST}"), Lists::Payload, true)? {
+        return Err(malformed(path, "its manifest is not the part of the whole that it has"));
+    }
+    let listed: BTreeMap<String, Sha256Hash> = lines(TAG_MANIFEST, Lists::Tags, false)?.into_iter().collect();
+    let mut found = Vec::new();
+    files.walk(&mut |there| {
+        if let Found::File { path, .. } = there
+            && !path.starts_with("data/")
+        {
+            found.push(path.to_owned());
+        }
+    })?;
+    let mut shared = BTreeMap::new();
+    for tag in &found {
+        let (sha256, _) =
+            HashingReader::new(files.open(tag)?).finish().map_err(|problem| malformed(path, &problem.to_string()))?;
+        if listed.get(tag).is_some_and(|listed| *listed != sha256) {
+            return Err(malformed(path, &format!("its {tag} is not the one that its tag manifest lists")));
+        }
+        if tag != PART && !OWN.contains(&tag.as_str()) {
+            shared.insert(tag.clone(), sha256);
+        }
+    }
+    match listed.keys().find(|tag| !found.contains(*tag)) {
+        Some(tag) => Err(malformed(path, &format!("its tag manifest lists {tag}, which is not there"))),
+        None => Ok(shared),
+    }
+}
+
+impl CaseFiles for JoinedParts {
+    fn walk(&self, visit: &mut dyn FnMut(Found<'_>)) -> Result<(), CaseError> {
+        let mut tags = Vec::new();
+        if let Some(first) = self.parts.get(self.first).and_then(Option::as_ref) {
+            first.walk(&mut |found| {
+                if let Found::File { path, size } = found
+                    && path != PART
+                    && !path.starts_with("data/")
+                    && !OWN.contains(&path)
+                {
+                    tags.push((path.strip_prefix(WHOLE).unwrap_or(path).to_owned(), size));
+                }
+            })?;
+        }
+        tags.sort();
+        let (before, after): (Vec<_>, Vec<_>) = tags.iter().partition(|(path, _)| path.as_str() < "data/");
+        for (path, size) in before {
+            visit(Found::File { path, size: *size });
+        }
+        for part in self.parts.iter().flatten() {
+            part.walk(&mut |found| {
+                if matches!(found, Found::File { path, .. } if path.starts_with("data/")) {
+                    visit(found);
+                }
+            })?;
+        }
+        for (path, size) in after {
+            visit(Found::File { path, size: *size });
+        }
+        Ok(())
+    }
+
+    fn open(&self, path: &str) -> Result<Box<dyn Read + Send + '_>, CaseError> {
+        match self.part(path) {
+            Some((part, inside)) if path != PART => part.open(&inside),
+            _ => {
+                let source = io::Error::new(io::ErrorKind::NotFound, "it is in a part that is missing");
+                Err(CaseError::Io { doing: "open", path: self.describe(path), source })
+            }
+        }
+    }
+
+    fn describe(&self, path: &str) -> PathBuf {
+        let part = self.part(path).or_else(|| self.part(MANIFEST));
+        part.map_or_else(|| PathBuf::from(path), |(part, _)| part.describe(path))
+    }
+
+    fn missing_parts(&self) -> Vec<MissingPart> {
+        let of = u32::try_from(self.parts.len()).unwrap_or(u32::MAX);
+        let numbered = (1_u32..).zip(self.parts.iter().zip(&self.statement.parts));
+        let missing = numbered.filter(|(_, (part, _))| part.is_none());
+        missing.map(|(number, (_, content))| MissingPart { number, of, files: content.files, bytes: content.bytes }).collect()
+    }
+
+    fn is_in_missing_part(&self, path: &str) -> bool {
+        path.starts_with("data/") && self.parts.get(self.statement.place_of(path)).is_some_and(Option::is_none)
+    }
+}

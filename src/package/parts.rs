@@ -1,0 +1,217 @@
+//! A package in numbered parts, each a bag of its own, for media and channels that take no large file.
+//!
+//! Every part has everything but the payload in full: ledger, seals, `case.toml`, and under `whole/` the manifests that were sealed. Of the
+//! payload it has a run of files in the manifest's order, and `custody/part.json` says which part has which.
+
+use std::io::BufReader;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::case::ledger::canonical;
+use crate::case::{CaseFiles as _, CaseFolder, FORMAT_VERSION, read_bounded, strict_json};
+use crate::model::Sha256Hash;
+use crate::seal::bag::tag_manifest;
+use crate::seal::manifest::{self, Lists, ManifestReader};
+use crate::seal::{MANIFEST, TAG_MANIFEST};
+
+use super::error::IoContext as _;
+use super::publish::publish;
+use super::writing::{BUFFER, Contents, Members, Tag};
+use super::{PackageError, PackageSummary};
+
+/// Where a part says which one it is.
+pub(super) const PART: &str = "custody/part.json";
+/// Where the files that were sealed lie in a part, which has others of its own under these names.
+pub(super) const WHOLE: &str = "whole/";
+/// The files of the bag that each part has of its own.
+pub(super) const OWN: [&str; 3] = ["bag-info.txt", MANIFEST, TAG_MANIFEST];
+/// Largest `custody/part.json` or `bag-info.txt` that is read.
+const LIMIT: u64 = 16 * 1024 * 1024;
+/// Most parts that there can be.
+const MOST: usize = 9999;
+
+/// `custody/part.json`, in RFC 8785 canonical form.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PartStatement {
+    /// Version of the format.
+    pub(super) format_version: u32,
+    /// Which part this is, from 1.
+    pub(super) number: u32,
+    /// SHA-256 of the latest seal, which is that of all parts.
+    pub(super) seal_sha256: Sha256Hash,
+    /// Every part.
+    pub(super) parts: Vec<PartContent>,
+}
+
+/// What one part has of the payload.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PartContent {
+    /// The path of its first file; it ends where the next part begins.
+    pub(super) first: String,
+    /// How many files.
+    pub(super) files: u64,
+    /// Their bytes.
+    pub(super) bytes: u64,
+}
+
+impl PartStatement {
+    /// Reads what a part says of itself, and refuses what no caselock writes.
+    pub(super) fn parse(bytes: &[u8]) -> Option<Self> {
+        let part: Self = serde_json::from_value(strict_json::parse(bytes).ok()?).ok()?;
+        let ordered = part.parts.array_windows().all(|[a, b]| a.first < b.first);
+        let numbered = usize::try_from(part.number).is_ok_and(|number| (1..=part.parts.len()).contains(&number));
+        let same = canonical(&part).is_ok_and(|encoded| encoded == bytes);
+        (part.format_version == FORMAT_VERSION && ordered && numbered && same).then_some(part)
+    }
+
+    /// Which part, from 0, has the payload file at `path`.
+    pub(super) fn place_of(&self, path: &str) -> usize {
+        self.parts.partition_point(|part| part.first.as_str() <= path).saturating_sub(1)
+    }
+}
+
+/// The name of a part: `CASE.zip` gives `CASE.part-1-of-3.zip`.
+pub(super) fn part_name(out: &Path, number: u32, of: usize) -> PathBuf {
+    let stem = out.file_stem().unwrap_or_default().to_string_lossy();
+    let extension = out.extension().map_or_else(|| "zip".into(), |extension| extension.to_string_lossy());
+    out.with_file_name(format!("{stem}.part-{number}-of-{of}.{extension}"))
+}
+
+/// Writes the package of a sealed case in parts, each with at most about `limit` bytes of payload; a file larger than that has a part of its own.
+///
+/// The same sealed case and the same limit give the same bytes.
+pub fn write_parts(case: &CaseFolder, out: &Path, limit: u64) -> Result<Vec<PackageSummary>, PackageError> {
+    let sealed = Contents::of(case)?;
+    let seal_sha256 = Sha256Hash::of(&read_bounded(case, &sealed.seal_path, LIMIT)?);
+    let parts = divide(case, limit)?;
+    let of = parts.len();
+    if of > MOST {
+        let problem = format!("it would have {of} parts; give a larger size");
+        return Err(PackageError::NotAsSealed { path: out.to_owned(), problem });
+    }
+    let mut manifest = ManifestReader::new(BufReader::with_capacity(BUFFER, case.open(MANIFEST)?), Lists::Payload);
+    let mut summaries = Vec::new();
+    for (number, content) in (1_u32..).zip(&parts) {
+        let mut payload = Vec::new();
+        while u64::try_from(payload.len()).unwrap_or(u64::MAX) < content.files {
+            match manifest.next_line().map_err(|error| not_as_sealed(case, &error.to_string()))? {
+                Some(line) => payload.push(line),
+                None => return Err(not_as_sealed(case, "it is shorter than it was")),
+            }
+        }
+        let statement = PartStatement { format_version: FORMAT_VERSION, number, seal_sha256, parts: parts.clone() };
+        let statement = canonical(&statement).map_err(|error| not_as_sealed(case, &error.to_string()))?;
+        let own_manifest: String = payload.iter().map(|line| manifest::line(&line.sha256, &line.path)).collect();
+        let info = bag_info(case, number, of, content)?;
+        let mut texts: Vec<(String, Vec<u8>)> = vec![
+            ("bag-info.txt".to_owned(), info.into_bytes()),
+            (PART.to_owned(), statement),
+            (MANIFEST.to_owned(), own_manifest.into_bytes()),
+        ];
+        let mut hashes: Vec<(String, Sha256Hash)> =
+            texts.iter().map(|(path, bytes)| (path.clone(), Sha256Hash::of(bytes))).collect();
+        let mut tags: Vec<(String, &Tag)> = Vec::new();
+        for tag in &sealed.tags {
+            let place = if OWN.contains(&tag.path.as_str()) { format!("{WHOLE}{}", tag.path) } else { tag.path.clone() };
+            // The ledger and what signs for it are covered by the seal, as in the whole package.
+            if let Some(sha256) = tag.sha256.filter(|_| !tag.path.starts_with("custody/seals/")) {
+                hashes.push((place.clone(), sha256));
+            }
+            tags.push((place, tag));
+        }
+        hashes.sort();
+        let listed: Vec<(&str, Sha256Hash)> = hashes.iter().map(|(path, sha256)| (path.as_str(), *sha256)).collect();
+        texts.push((TAG_MANIFEST.to_owned(), tag_manifest(&listed).into_bytes()));
+        let top = format!("{}-part-{number}-of-{of}", sealed.top);
+        let path = part_name(out, number, of);
+        let written = publish(&path, |part| {
+            let mut members = Members::begin(case, part, &top)?;
+            let mut order: Vec<(&str, Source<'_>)> = Vec::new();
+            order.extend(texts.iter().map(|(path, bytes)| (path.as_str(), Source::Text(bytes))));
+            order.extend(tags.iter().map(|(place, tag)| (place.as_str(), Source::Tag(tag))));
+            order.sort_by_key(|(path, _)| *path);
+            let (before, after): (Vec<_>, Vec<_>) = order.into_iter().partition(|(path, _)| *path < "data/");
+            for (path, source) in before {
+                add(&mut members, path, &source)?;
+            }
+            for line in &payload {
+                members.add(&line.path, Some(line.sha256), None)?;
+            }
+            for (path, source) in after {
+                add(&mut members, path, &source)?;
+            }
+            members.finish()
+        })?;
+        summaries.push(PackageSummary {
+            path,
+            size: written.size,
+            sha256: written.sha256,
+            files: written.members,
+            seal: sealed.seal_path.clone(),
+        });
+    }
+    Ok(summaries)
+}
+
+enum Source<'a> {
+    Text(&'a [u8]),
+    Tag(&'a Tag),
+}
+
+fn add(members: &mut Members<'_>, place: &str, source: &Source<'_>) -> Result<(), PackageError> {
+    match source {
+        Source::Text(bytes) => members.add_bytes(place, bytes),
+        Source::Tag(tag) => members.add_as(place, &tag.path, tag.sha256, tag.bytes),
+    }
+}
+
+/// Which part has which files: runs of the manifest, each of at most `limit` bytes, but for single files that are larger.
+fn divide(case: &CaseFolder, limit: u64) -> Result<Vec<PartContent>, PackageError> {
+    let mut parts: Vec<PartContent> = Vec::new();
+    let mut manifest = ManifestReader::new(BufReader::with_capacity(BUFFER, case.open(MANIFEST)?), Lists::Payload);
+    while let Some(line) = manifest.next_line().map_err(|error| not_as_sealed(case, &error.to_string()))? {
+        let place = case.describe(&line.path);
+        let size = place.symlink_metadata().doing("look at", &place)?.len();
+        match parts.last_mut() {
+            Some(part) if part.bytes.saturating_add(size) <= limit => {
+                part.files += 1;
+                part.bytes += size;
+            }
+            _ => parts.push(PartContent { first: line.path, files: 1, bytes: size }),
+        }
+    }
+    if parts.is_empty() { Err(not_as_sealed(case, "it lists nothing")) } else { Ok(parts) }
+}
+
+/// The sealed `bag-info.txt` with the numbers of this part (RFC 8493 section 2.2.2).
+fn bag_info(case: &CaseFolder, number: u32, of: usize, content: &PartContent) -> Result<String, PackageError> {
+    let sealed = read_bounded(case, "bag-info.txt", LIMIT)?;
+    let sealed = String::from_utf8(sealed).map_err(|error| not_as_sealed(case, &error.to_string()))?;
+    let mut text = String::new();
+    let mut kept = true;
+    for line in sealed.split_inclusive('\n') {
+        // A folded line goes with the one it continues.
+        if !line.starts_with([' ', '\t']) {
+            kept = !["Payload-Oxum:", "Bag-Size:"].iter().any(|label| line.starts_with(label));
+        }
+        if kept {
+            text.push_str(line);
+        }
+    }
+    let group = super::top_folder(&crate::case::read_identity(case)?.case_number);
+    for (label, value) in [
+        ("Bag-Group-Identifier", group),
+        ("Bag-Count", format!("{number} of {of}")),
+        ("Payload-Oxum", format!("{}.{}", content.bytes, content.files)),
+    ] {
+        text.push_str(&crate::seal::bag::field(label, &value));
+    }
+    Ok(text)
+}
+
+fn not_as_sealed(case: &CaseFolder, problem: &str) -> PackageError {
+    PackageError::NotAsSealed { path: case.describe(MANIFEST), problem: problem.to_owned() }
+}

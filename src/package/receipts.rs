@@ -1,0 +1,110 @@
+//! Receipts beside a package: found by name, written without ever replacing a file.
+#![expect(clippy::disallowed_methods, reason = "writes receipts, outside the case and never over an existing file")]
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::CWD;
+
+use crate::case::name_without_replacing;
+use crate::model::HashingReader;
+use crate::seal::{PackageHead, ReceiptFile};
+
+use super::PackageError;
+use super::error::IoContext as _;
+
+/// Largest file of a receipt that is read.
+const LIMIT: u64 = 1024 * 1024;
+
+/// Size and SHA-256 of a package.
+pub fn package_head(package: &Path) -> Result<PackageHead, PackageError> {
+    let file = File::open(package).doing("open", package)?;
+    let (sha256, size) = HashingReader::new(file).finish().doing("read", package)?;
+    Ok(PackageHead { file: package.file_name().unwrap_or_default().to_string_lossy().into_owned(), size, sha256 })
+}
+
+/// Reads the receipts that lie beside a package, `PACKAGE.receipt-0001.json` and so on, and those in `others`, by their names' order.
+pub fn read_receipts(package: &Path, others: &[PathBuf]) -> Result<Vec<ReceiptFile>, PackageError> {
+    let mut paths = Vec::new();
+    let folder = package.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let prefix = format!("{}.receipt-", package.file_name().unwrap_or_default().to_string_lossy());
+    for entry in fs::read_dir(folder).doing("list", folder)? {
+        let name = entry.doing("list", folder)?.file_name();
+        let number = name.to_str().and_then(|name| name.strip_prefix(&prefix)?.strip_suffix(".json"));
+        if number.is_some_and(|number| number.len() == 4 && number.bytes().all(|byte| byte.is_ascii_digit())) {
+            paths.push(folder.join(name));
+        }
+    }
+    // One that was named and lies beside the package is one all the same.
+    let is_there = |path: &PathBuf| paths.iter().any(|there| there.canonicalize().ok() == path.canonicalize().ok());
+    let more: Vec<PathBuf> = others.iter().filter(|path| !is_there(path)).cloned().collect();
+    paths.extend(more);
+    paths.sort_by(|a, b| a.file_name().cmp(&b.file_name()));
+    paths.iter().map(|path| read_receipt(path)).collect()
+}
+
+fn read_receipt(path: &Path) -> Result<ReceiptFile, PackageError> {
+    let part = |extension: &str| match read(&with_extension(path, extension)) {
+        Err(PackageError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => Ok(None),
+        other => other.map(Some),
+    };
+    Ok(ReceiptFile {
+        name: path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+        statement: read(path)?,
+        signature: part(".sig")?,
+        timestamp: part(".tsr")?,
+    })
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, PackageError> {
+    let mut bytes = Vec::new();
+    File::open(path).doing("open", path)?.take(LIMIT + 1).read_to_end(&mut bytes).doing("read", path)?;
+    if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > LIMIT {
+        let problem = "it is larger than a receipt can be".to_owned();
+        return Err(PackageError::Malformed { path: path.to_owned(), offset: LIMIT, problem });
+    }
+    Ok(bytes)
+}
+
+/// Writes a receipt beside its package, the signature first, so that no statement is ever there without one. Gives its path.
+pub fn write_receipt(package: &Path, number: u32, receipt: &ReceiptFile) -> Result<PathBuf, PackageError> {
+    let path = with_extension(package, &format!(".receipt-{number:04}.json"));
+    if path.symlink_metadata().is_ok() {
+        return Err(PackageError::Exists { path });
+    }
+    if let Some(signature) = &receipt.signature {
+        write(&with_extension(&path, ".sig"), signature)?;
+    }
+    if let Some(timestamp) = &receipt.timestamp {
+        write(&with_extension(&path, ".tsr"), timestamp)?;
+    }
+    write(&path, &receipt.statement)?;
+    Ok(path)
+}
+
+fn write(path: &Path, bytes: &[u8]) -> Result<(), PackageError> {
+    let part = with_extension(path, ".part");
+    match fs::remove_file(&part) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error).doing("discard the unfinished", &part),
+        _ => {}
+    }
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o444).open(&part).doing("create", &part)?;
+    file.write_all(bytes).and_then(|()| file.sync_all()).doing("write", &part)?;
+    match name_without_replacing(CWD, &part, CWD, path) {
+        // A signature without a statement is what an attempt left that was cut off: nobody can have relied on it.
+        Err(rustix::io::Errno::EXIST) if path.extension().is_some_and(|extension| extension != "json") => {
+            fs::rename(&part, path).doing("name", path)?;
+        }
+        other => other.doing("name", path)?,
+    }
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    File::open(folder).and_then(|folder| folder.sync_all()).doing("flush", folder)
+}
+
+fn with_extension(path: &Path, extension: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(extension);
+    PathBuf::from(name)
+}

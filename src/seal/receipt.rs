@@ -1,0 +1,146 @@
+use std::io;
+
+use serde::{Deserialize, Serialize};
+
+use crate::case::custody::{Handover, Reverification};
+use crate::case::event::Tool;
+use crate::case::ledger::canonical;
+use crate::case::{FORMAT_VERSION, strict_json};
+use crate::model::{Sha256Hash, Timestamp};
+
+use super::{KeyError, ParseSealError, SealedBy, SigningKey};
+
+/// What the receiver of a package signs: `PACKAGE.receipt-NNNN.json` beside it, in RFC 8785 canonical form.
+///
+/// A package is never changed, so what happens to it afterwards stands beside it. Each receipt holds the hash of the one before.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Receipt {
+    /// `receipt`, so that it is never taken for something else that the key signed.
+    kind: Kind,
+    /// Version of the format.
+    pub format_version: u32,
+    /// The number under which the organization files the case.
+    pub case_number: String,
+    /// Which receipt of the package this is, from 1.
+    pub number: u32,
+    /// When it was received, by the receiver's clock.
+    pub received_at: Timestamp,
+    /// The package.
+    pub package: PackageHead,
+    /// The latest seal in it; none in a disclosure, which has a checkpoint.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seal: Option<SealHead>,
+    /// SHA-256 of the receipt before this one, so that none can be taken away unnoticed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous_receipt_sha256: Option<Sha256Hash>,
+    /// From whom to whom.
+    pub handover: Handover,
+    /// What verification came to at receipt.
+    pub verification: Reverification,
+    /// Who signs.
+    pub signer: SealedBy,
+    /// With which program.
+    pub tool: Tool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+enum Kind {
+    #[serde(rename = "receipt")]
+    Receipt,
+}
+
+/// A package as a whole.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PackageHead {
+    /// Its file name.
+    pub file: String,
+    /// Its bytes.
+    pub size: u64,
+    /// Its SHA-256.
+    pub sha256: Sha256Hash,
+}
+
+/// A seal as a whole.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SealHead {
+    /// Its file, from the case folder.
+    pub file: String,
+    /// SHA-256 of its statement.
+    pub sha256: Sha256Hash,
+}
+
+/// A receipt as it lies beside a package.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReceiptFile {
+    /// Its file name.
+    pub name: String,
+    /// The statement's bytes.
+    pub statement: Vec<u8>,
+    /// The SSH signature in PEM.
+    pub signature: Option<Vec<u8>>,
+    /// The RFC 3161 time-stamp response in DER.
+    pub timestamp: Option<Vec<u8>>,
+}
+
+impl Receipt {
+    /// A receipt by the holder of `key`.
+    #[must_use]
+    pub fn new(
+        case_number: String,
+        received_at: Timestamp,
+        package: PackageHead,
+        handover: Handover,
+        verification: Reverification,
+        key: &SigningKey,
+        tool: Tool,
+    ) -> Self {
+        let signer = SealedBy {
+            principal: key.principal().to_owned(),
+            fingerprint: key.signer().fingerprint.clone(),
+            public_key: key.signer().public_key.clone(),
+        };
+        Self {
+            kind: Kind::Receipt,
+            format_version: FORMAT_VERSION,
+            case_number,
+            number: 1,
+            received_at,
+            package,
+            seal: None,
+            previous_receipt_sha256: None,
+            handover,
+            verification,
+            signer,
+            tool,
+        }
+    }
+
+    /// Reads a receipt, and refuses every spelling of it but the canonical one.
+    pub fn parse(bytes: &[u8]) -> Result<Self, ParseSealError> {
+        let value = strict_json::parse(bytes).map_err(ParseSealError::of)?;
+        let receipt: Self = serde_json::from_value(value).map_err(ParseSealError::of)?;
+        if receipt.encode().map_err(ParseSealError::of)? != bytes {
+            return Err(ParseSealError::of("it is not in canonical form"));
+        }
+        Ok(receipt)
+    }
+
+    /// The bytes that are signed.
+    pub fn encode(&self) -> Result<Vec<u8>, serde_json::Error> {
+        canonical(self)
+    }
+
+    /// Signs it. Gives the statement's bytes and the signature in PEM.
+    pub fn sign(&self, key: &SigningKey) -> Result<(Vec<u8>, Vec<u8>), KeyError> {
+        let bytes = self.encode().map_err(|error| KeyError::Io {
+            doing: "write as JSON what is signed with",
+            path: key.path().to_owned(),
+            source: io::Error::other(error),
+        })?;
+        let signature = key.sign(&bytes)?;
+        Ok((bytes, signature))
+    }
+}

@@ -1,0 +1,183 @@
+//! Who held the evidence: what the ledger and the receipts beside a package say, and which signatures stand behind it.
+
+use crate::case::LEDGER;
+use crate::case::custody::{CustodyReceived, CustodyTransferred, Handover, Reverification};
+use crate::model::{Finding, Severity, Sha256Hash, Timestamp};
+use crate::seal::{PackageHead, Receipt, ReceiptFile, SignatureProblem, verify_signature};
+
+use super::report::{CustodyReport, SealReport, SignatureState};
+use super::{Options, stamps};
+
+/// One line of the ledger about the case changing hands.
+#[derive(Clone, Debug)]
+pub(super) struct Act {
+    /// Counted from 1, so that a seal over so many lines or more covers it.
+    line: u64,
+    at: Timestamp,
+    handover: Handover,
+    verification: Reverification,
+    /// The key of the one who received; none in a release.
+    receiver: Option<String>,
+}
+
+impl Act {
+    pub(super) fn released(line: u64, at: Timestamp, act: &CustodyTransferred) -> Self {
+        Self { line, at, handover: act.handover.clone(), verification: act.verification.clone(), receiver: None }
+    }
+
+    pub(super) fn received(line: u64, at: Timestamp, act: &CustodyReceived) -> Self {
+        let receiver = Some(act.signer.clone());
+        Self { line, at, handover: act.handover.clone(), verification: act.verification.clone(), receiver }
+    }
+}
+
+/// What the ledger says, a release and its receipt as one.
+pub(super) fn of_the_ledger(acts: &[Act], seals: &[SealReport], findings: &mut Vec<Finding>) -> Vec<CustodyReport> {
+    let mut chain: Vec<CustodyReport> = Vec::new();
+    for act in acts {
+        let released = chain.last_mut().filter(|last| {
+            let same =
+                |one: &Handover| (&one.released_by, &one.received_by) == (&act.handover.released_by, &act.handover.received_by);
+            act.receiver.is_some() && last.received_at.is_none() && same(&last.handover)
+        });
+        let seal = seals.iter().find(|seal| seal.ledger_size.is_some_and(|size| size >= act.line));
+        if let (Some(receiver), Some(seal)) = (&act.receiver, seal)
+            && seal.signer.as_ref().is_some_and(|signer| signer != receiver)
+        {
+            let detail = format!(
+                "{} recorded to have received the case with the key {receiver}, but the seal over that was made with another.",
+                act.handover.received_by
+            );
+            findings.push(Finding::new(Severity::Failure, "custody-signer-mismatch", &seal.file, &detail));
+        }
+        let report = CustodyReport {
+            handover: act.handover.clone(),
+            released_at: match (&released, &act.receiver) {
+                (Some(released), _) => released.released_at,
+                (None, Some(_)) => None,
+                (None, None) => Some(act.at),
+            },
+            received_at: act.receiver.as_ref().map(|_| act.at),
+            verification: act.verification.clone(),
+            recorded_in: LEDGER.to_owned(),
+            signed_in: seal.map(|seal| seal.file.clone()),
+            signature: seal.map_or(SignatureState::Absent, |seal| seal.signature),
+            signer: seal.and_then(|seal| seal.signer.clone()),
+            trusted: seal.and_then(|seal| seal.trusted),
+            stamped: seal.and_then(|seal| seal.stamped),
+        };
+        match released {
+            Some(released) => *released = report,
+            None => chain.push(report),
+        }
+    }
+    chain
+}
+
+/// What stands in the ledger behind the last seal can be changed by whoever has the folder.
+pub(super) fn after_the_last_seal(seals: &[SealReport], lines: u64, findings: &mut Vec<Finding>) {
+    let sealed = seals.iter().filter(|seal| seal.signature != SignatureState::Absent).filter_map(|seal| seal.ledger_size).max();
+    let after = sealed.map_or(0, |sealed| lines.saturating_sub(sealed));
+    if after > 0 {
+        let lines = if after == 1 { "1 line stands".to_owned() } else { format!("{after} lines stand") };
+        let detail =
+            format!("{lines} after the last seal: covered by nothing until the next seal. The evidence is not concerned.");
+        findings.push(Finding::new(Severity::Notice, "ledger-after-seal", &LEDGER, &detail));
+    }
+}
+
+/// What the receipts beside a package say.
+pub(super) fn of_receipts(
+    package: &PackageHead,
+    receipts: &[ReceiptFile],
+    case_number: Option<&str>,
+    options: &Options<'_>,
+    findings: &mut Vec<Finding>,
+) -> Vec<CustodyReport> {
+    let mut chain = Vec::new();
+    let mut previous = None;
+    for (due, file) in (1..).zip(receipts) {
+        let mut fail = |kind: &str, detail: &str| findings.push(Finding::new(Severity::Failure, kind, &file.name, detail));
+        let before = previous.replace(Sha256Hash::of(&file.statement));
+        let receipt = match Receipt::parse(&file.statement) {
+            Ok(receipt) => receipt,
+            Err(problem) => {
+                fail("receipt-malformed", &format!("It cannot be read: {problem}."));
+                continue;
+            }
+        };
+        if (receipt.package.size, receipt.package.sha256) != (package.size, package.sha256) {
+            fail(
+                "receipt-of-another-package",
+                "It is the receipt of a package with another SHA-256: one of the two was exchanged.",
+            );
+        }
+        if case_number.is_some_and(|number| number != receipt.case_number) {
+            fail("receipt-of-another-package", "It is the receipt of another case.");
+        }
+        if receipt.number != due || receipt.previous_receipt_sha256 != before {
+            fail("receipt-chain-broken", "It does not follow the receipt before it: one was exchanged or taken away.");
+        }
+        let (signature, signer) = match file.signature.as_deref().map(|signature| verify_signature(&file.statement, signature))
+        {
+            None => {
+                fail("receipt-unsigned", "It has no signature, so nobody signed for it.");
+                (SignatureState::Absent, None)
+            }
+            Some(Ok(signer)) => {
+                if signer.public_key != receipt.signer.public_key || signer.fingerprint != receipt.signer.fingerprint {
+                    fail("receipt-signature-invalid", "It was signed with another key than the one it names.");
+                }
+                (SignatureState::Valid, Some(signer))
+            }
+            Some(Err(SignatureProblem::NotChecked { signer, .. })) => (SignatureState::Unchecked, signer.map(|signer| *signer)),
+            Some(Err(problem)) => {
+                fail("receipt-signature-invalid", &format!("Its signature does not hold: {problem}."));
+                (SignatureState::Invalid, None)
+            }
+        };
+        let trusted = signer
+            .as_ref()
+            .zip(options.allowed_signers)
+            .map(|(signer, allowed)| signature == SignatureState::Valid && allowed.is_allowed(signer, receipt.received_at));
+        let place = format!("{}.tsr", file.name);
+        let stamp = file
+            .timestamp
+            .as_deref()
+            .map(|stamp| stamps::check_one(&file.statement, stamp, &place, options.authority_roots, findings));
+        chain.push(CustodyReport {
+            handover: receipt.handover,
+            released_at: None,
+            received_at: Some(receipt.received_at),
+            verification: receipt.verification,
+            recorded_in: file.name.clone(),
+            signed_in: Some(file.name.clone()),
+            signature,
+            signer: signer.map(|signer| signer.fingerprint),
+            trusted,
+            stamped: stamp.and_then(|(_, time)| time),
+        });
+    }
+    chain
+}
+
+/// Whether each holder had it from the one before. Names are what people write, so a difference is to be explained, not a failure.
+pub(super) fn check_chain(chain: &[CustodyReport], findings: &mut Vec<Finding>) {
+    let mut holder: Option<&str> = None;
+    for link in chain {
+        let handover = &link.handover;
+        if holder.is_some_and(|holder| holder != handover.released_by) {
+            let detail = format!(
+                "It was released by {}, and the holder on record was {}: a transfer between the two is not recorded.",
+                handover.released_by,
+                holder.unwrap_or_default()
+            );
+            findings.push(Finding::new(Severity::Notice, "custody-chain-interrupted", &link.recorded_in, &detail));
+        }
+        if link.received_at.is_none() {
+            let detail = format!("It was released to {}, who has not recorded to have received it.", handover.received_by);
+            findings.push(Finding::new(Severity::Notice, "custody-not-received", &link.recorded_in, &detail));
+        }
+        holder = Some(&handover.received_by);
+    }
+}

@@ -1,0 +1,312 @@
+//! A disclosure: chosen artifacts, with the proofs that their lines stand in the ledger that was sealed.
+//!
+//! What is signed is the ledger's size and root. Each line is proven to belong to it, and each file is what its line says. The bag around
+//! them is checked against itself; nothing signed covers it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{BufRead as _, BufReader, Read as _};
+
+use crate::case::event::{Artifact, Event};
+use crate::case::ledger::Entry;
+use crate::case::merkle::{is_included, leaf_hash};
+use crate::case::{CaseError, CaseFiles, Found, read_bounded, strict_json};
+use crate::model::{Finding, HashingReader, Severity};
+use crate::seal::manifest::{Lists, ManifestReader};
+use crate::seal::{
+    CHECKPOINTS, Checkpoint, DISCLOSURE, DisclosedLine, LedgerHead, MANIFEST, SignatureProblem, TAG_MANIFEST, verify_signature,
+};
+
+use super::artifacts::is_trouble;
+use super::report::{ArtifactReport, DisclosureReport, LedgerReport, Report, SealReport, SignatureState};
+use super::{Options, custody, seals, verdict};
+
+/// Longest line that is read: the longest line of a ledger, escaped, and its proof.
+const LINE_LIMIT: u64 = 9 * 1024 * 1024;
+/// Largest checkpoint or signature that is read.
+const CHECKPOINT_LIMIT: u64 = 1024 * 1024;
+
+/// Whether the files are those of a disclosure: shown lines, and no ledger.
+pub(super) fn is_one(files: &dyn CaseFiles) -> bool {
+    let there = |path: &str| !matches!(files.open(path), Err(error) if error.is_not_found());
+    there(DISCLOSURE) && !there(crate::case::LEDGER)
+}
+
+/// Verifies a disclosure.
+pub(super) fn check(files: &dyn CaseFiles, options: &Options<'_>) -> Result<Report, CaseError> {
+    let mut findings = Vec::new();
+    let mut paths = BTreeSet::new();
+    files.walk(&mut |found| match found {
+        Found::File { path, .. } => {
+            paths.insert(path.to_owned());
+        }
+        Found::Foreign { path, what } => {
+            let detail = format!("It is {what}; a case holds regular files only.");
+            findings.push(Finding::new(Severity::Failure, "foreign-file", &path, &detail));
+        }
+    })?;
+    let (checkpoint, seal) = check_checkpoint(files, &paths, options, &mut findings)?;
+    let head = checkpoint.as_ref().map(|checkpoint| checkpoint.ledger);
+    let shown = read_lines(files, head, &mut findings)?;
+    let artifacts = check_artifacts(files, &paths, &shown, options, &mut findings);
+    check_bag(files, &paths, &shown, &mut findings);
+    let case_number = checkpoint.map(|checkpoint| checkpoint.case_number);
+    let mut holders = Vec::new();
+    if let Some((package, receipts)) = options.receipts {
+        holders = custody::of_receipts(package, receipts, case_number.as_deref(), options, &mut findings);
+        custody::check_chain(&holders, &mut findings);
+    }
+    findings.sort();
+    findings.dedup();
+    let damage = findings.iter().filter(|finding| finding.severity == Severity::Failure).count();
+    let lines = head.map_or(0, |head| head.lines);
+    let about_proofs = ["disclosure-unproven", "disclosure-malformed", "checkpoint-malformed", "checkpoint-signature-invalid"];
+    let valid = !findings.iter().any(|finding| about_proofs.contains(&finding.kind.as_str()));
+    Ok(Report {
+        verdict: verdict(&findings, options.strict),
+        case_number,
+        window: None,
+        ledger: LedgerReport {
+            entries: artifacts.total,
+            lines,
+            root: head.map_or(crate::model::Sha256Hash::ZERO, |head| head.root),
+            valid,
+            expected_root_at: head
+                .filter(|head| options.expected_root.is_some_and(|expected| expected.is_met_by(&head.root)))
+                .map(|head| head.lines),
+        },
+        disclosure: Some(DisclosureReport { lines_shown: artifacts.total, lines_sealed: lines }),
+        artifacts,
+        seals: vec![seal],
+        custody: holders,
+        cloudtrail: Vec::new(),
+        findings,
+        gaps: Vec::new(),
+        case_failures: u64::try_from(damage).unwrap_or(u64::MAX),
+    })
+}
+
+/// The one checkpoint, and its signature.
+fn check_checkpoint(
+    files: &dyn CaseFiles,
+    paths: &BTreeSet<String>,
+    options: &Options<'_>,
+    findings: &mut Vec<Finding>,
+) -> Result<(Option<Checkpoint>, SealReport), CaseError> {
+    let mut found = paths.iter().filter(|path| path.starts_with(CHECKPOINTS) && path.strip_suffix(".json").is_some());
+    let path = found.next().cloned().unwrap_or_else(|| format!("{CHECKPOINTS}/0001.json"));
+    let mut report = SealReport {
+        file: path.clone(),
+        signature: SignatureState::Absent,
+        signer: None,
+        trusted: None,
+        timestamp: SignatureState::Absent,
+        stamped: None,
+        renewals: Vec::new(),
+        time: None,
+        ledger_size: None,
+    };
+    let mut fail = |kind: &str, detail: &str| findings.push(Finding::new(Severity::Failure, kind, &path, detail));
+    if found.next().is_some() {
+        fail("checkpoint-malformed", "There is more than one checkpoint; a disclosure has one.");
+    }
+    let bytes = match read_bounded(files, &path, CHECKPOINT_LIMIT) {
+        Ok(bytes) => bytes,
+        Err(error) if error.is_not_found() => {
+            fail("checkpoint-malformed", "It is not there, so nothing says which ledger was sealed.");
+            return Ok((None, report));
+        }
+        Err(error) => return Err(error),
+    };
+    let checkpoint = match Checkpoint::parse(&bytes) {
+        Ok(checkpoint) => checkpoint,
+        Err(problem) => {
+            fail("checkpoint-malformed", &format!("It cannot be read: {problem}."));
+            return Ok((None, report));
+        }
+    };
+    report.time = Some(checkpoint.sealed_at);
+    report.ledger_size = Some(checkpoint.ledger.lines);
+    let signed = match read_bounded(files, &format!("{path}.sig"), CHECKPOINT_LIMIT) {
+        Ok(signature) => Some(verify_signature(&bytes, &signature)),
+        Err(error) if error.is_not_found() => None,
+        Err(error) => return Err(error),
+    };
+    let signer = match signed {
+        None => {
+            fail("checkpoint-signature-invalid", "It has no signature, so nobody signed for the ledger.");
+            None
+        }
+        Some(Ok(signer)) => {
+            report.signature = SignatureState::Valid;
+            if signer.public_key != checkpoint.signer.public_key || signer.fingerprint != checkpoint.signer.fingerprint {
+                fail("checkpoint-signature-invalid", "It was signed with another key than the one it names.");
+            }
+            Some(signer)
+        }
+        Some(Err(SignatureProblem::NotChecked { signer, .. })) => {
+            report.signature = SignatureState::Unchecked;
+            signer.map(|signer| *signer)
+        }
+        Some(Err(problem)) => {
+            report.signature = SignatureState::Invalid;
+            fail("checkpoint-signature-invalid", &format!("Its signature does not hold: {problem}."));
+            None
+        }
+    };
+    report.signer = signer.as_ref().map(|signer| signer.fingerprint.clone());
+    report.trusted = signer
+        .as_ref()
+        .zip(options.allowed_signers)
+        .map(|(signer, allowed)| report.signature == SignatureState::Valid && allowed.is_allowed(signer, checkpoint.sealed_at));
+    if options.expected_root.is_some_and(|expected| !expected.is_met_by(&checkpoint.ledger.root)) {
+        let detail =
+            "The signed root is not the one you expected. A disclosure shows the root at the seal alone, not those before.";
+        fail("ledger-root-unexpected", detail);
+    }
+    seals::vouching(options.allowed_signers, std::slice::from_ref(&report), findings);
+    Ok((Some(checkpoint), report))
+}
+
+/// The lines that are shown and proven, by the path each is about.
+fn read_lines(
+    files: &dyn CaseFiles,
+    head: Option<LedgerHead>,
+    findings: &mut Vec<Finding>,
+) -> Result<BTreeMap<String, Artifact>, CaseError> {
+    let mut shown = BTreeMap::new();
+    let mut next_index = 0;
+    let mut reader = BufReader::with_capacity(256 * 1024, files.open(DISCLOSURE)?);
+    let mut buffer = Vec::new();
+    let mut fail = |kind: &str, number: u64, detail: &str| {
+        findings.push(Finding::new(Severity::Failure, kind, &DISCLOSURE, &format!("Line {number} {detail}")));
+    };
+    for number in 1.. {
+        buffer.clear();
+        match (&mut reader).take(LINE_LIMIT).read_until(b'\n', &mut buffer) {
+            Ok(0) => break,
+            Ok(_) => {}
+            Err(source) if is_trouble(&source) => {
+                return Err(CaseError::Io { doing: "read", path: files.describe(DISCLOSURE), source });
+            }
+            Err(problem) => {
+                fail("disclosure-malformed", number, &format!("cannot be read: {problem}."));
+                break;
+            }
+        }
+        let Some((line, artifact)) = parse(&buffer) else {
+            fail("disclosure-malformed", number, "is not a line of the ledger about an artifact, with its proof.");
+            continue;
+        };
+        if line.index < next_index {
+            fail("disclosure-malformed", number, "is out of order, or shown twice.");
+        }
+        next_index = line.index.saturating_add(1);
+        let leaf = leaf_hash(line.line.as_bytes());
+        let proven = head.is_some_and(|head| is_included(&leaf, line.index, head.lines, &line.proof, &head.root));
+        if !proven {
+            fail("disclosure-unproven", number, "is not proven to belong to the ledger that was sealed.");
+        }
+        shown.insert(artifact.path.to_string(), artifact);
+    }
+    if shown.is_empty() {
+        fail("disclosure-malformed", 1, "is not there: nothing is shown.");
+    }
+    Ok(shown)
+}
+
+fn parse(bytes: &[u8]) -> Option<(DisclosedLine, Artifact)> {
+    let bytes = bytes.strip_suffix(b"\n")?;
+    let line: DisclosedLine = serde_json::from_value(strict_json::parse(bytes).ok()?).ok()?;
+    match Entry::decode(line.line.as_bytes()).ok()?.event {
+        Event::ArtifactAcquired(artifact) => Some((line, *artifact)),
+        _ => None,
+    }
+}
+
+/// Each file against the line about it.
+fn check_artifacts(
+    files: &dyn CaseFiles,
+    paths: &BTreeSet<String>,
+    shown: &BTreeMap<String, Artifact>,
+    options: &Options<'_>,
+    findings: &mut Vec<Finding>,
+) -> ArtifactReport {
+    let mut report = ArtifactReport { total: u64::try_from(shown.len()).unwrap_or(u64::MAX), ..ArtifactReport::default() };
+    for (path, artifact) in shown {
+        let read = match files.open(path) {
+            Ok(reader) => HashingReader::new(reader).finish(),
+            Err(CaseError::Io { source, .. }) => Err(source),
+            Err(other) => Err(std::io::Error::other(other)),
+        };
+        match read {
+            Ok((sha256, size)) => {
+                report.bytes += size;
+                if (sha256, size) == (artifact.sha256, artifact.size) {
+                    report.valid += 1;
+                } else {
+                    report.modified.push(path.clone());
+                }
+            }
+            Err(error) if is_trouble(&error) => {
+                let detail = format!("It is there and could not be read: {error}.");
+                findings.push(Finding::new(Severity::Gap, "artifact-unreadable", path, &detail));
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => report.missing.push(path.clone()),
+            Err(_) => report.modified.push(path.clone()),
+        }
+        (options.progress)(1, artifact.size);
+    }
+    report.unlisted = paths.iter().filter(|path| path.starts_with("data/") && !shown.contains_key(*path)).cloned().collect();
+    for (kind, paths, detail) in [
+        (
+            "artifact-modified",
+            &report.modified,
+            "Its bytes are not those that were acquired: they differ from the line that is shown.",
+        ),
+        ("artifact-missing", &report.missing, "A line about it is shown, and it is not there."),
+        ("artifact-unlisted", &report.unlisted, "No line that is shown is about it: nothing proves where it comes from."),
+    ] {
+        findings.extend(paths.iter().map(|path| Finding::new(Severity::Failure, kind, path, detail)));
+    }
+    report
+}
+
+/// The bag against itself and against the lines that are shown.
+fn check_bag(files: &dyn CaseFiles, paths: &BTreeSet<String>, shown: &BTreeMap<String, Artifact>, findings: &mut Vec<Finding>) {
+    let mut listed = BTreeMap::new();
+    for (manifest, lists) in [(MANIFEST, Lists::Payload), (TAG_MANIFEST, Lists::Tags)] {
+        let Ok(file) = files.open(manifest) else {
+            findings.push(Finding::new(Severity::Failure, "tag-file-missing", &manifest, "It is not there."));
+            continue;
+        };
+        let mut reader = ManifestReader::new(BufReader::new(file), lists);
+        loop {
+            match reader.next_line() {
+                Ok(Some(line)) => {
+                    listed.insert(line.path, line.sha256);
+                }
+                Ok(None) => break,
+                Err(problem) => {
+                    findings.push(seals::unread(&problem, manifest));
+                    break;
+                }
+            }
+        }
+    }
+    let mut mismatch =
+        |path: &str, detail: &str| findings.push(Finding::new(Severity::Failure, "manifest-mismatch", &path, detail));
+    for (path, artifact) in shown {
+        if listed.get(path) != Some(&artifact.sha256) {
+            mismatch(path, "The manifest and the line about it disagree.");
+        }
+    }
+    for path in paths.iter().filter(|path| !path.starts_with("data/") && *path != TAG_MANIFEST && !listed.contains_key(*path)) {
+        mismatch(path, "It lies in the disclosure, and no manifest lists it.");
+    }
+    for path in listed.keys().filter(|path| path.starts_with("data/") && !shown.contains_key(*path)) {
+        mismatch(path, "The manifest lists it, and no line about it is shown.");
+    }
+    for (path, sha256) in listed.iter().filter(|(path, _)| !path.starts_with("data/")) {
+        seals::check_tag_file(files, path, *sha256, findings);
+    }
+}

@@ -1,0 +1,293 @@
+//! Disclosures: what they prove, what they betray, and who notices when they were changed.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use caselock::case::{CaseFolder, CaseWriter};
+use caselock::model::Sha256Hash;
+use caselock::package::{Glob, PackageError, PackageFiles, write_disclosure};
+use caselock::seal::{DisclosedLine, read_seals};
+use caselock::verify::{Options, Report, Verdict, verify};
+
+use crate::peers;
+use crate::sample::{Sample, shell_ok, started};
+
+const CHOSEN: &str = "s3://example-corp/AWSLogs/**";
+
+/// A sealed case with a run in its ledger.
+fn sealed() -> Sample {
+    let (sample, mut writer) = Sample::new();
+    writer.append(started(1)).unwrap();
+    sample.seal(&mut writer);
+    sample
+}
+
+fn disclose(sample: &Sample, name: &str, patterns: &[&str]) -> Result<PathBuf, PackageError> {
+    let include: Vec<Glob> = patterns.iter().map(|pattern| Glob::new(pattern)).collect();
+    let case = CaseFolder::open(&sample.case()).unwrap();
+    write_disclosure(&case, &include, &sample.path(name)).map(|summary| summary.path)
+}
+
+fn verified(path: &Path) -> Report {
+    if path.is_dir() {
+        return verify(&CaseFolder::open(path).unwrap(), &Options::default()).unwrap();
+    }
+    verify(&PackageFiles::open(path).unwrap(), &Options::default()).unwrap()
+}
+
+/// The program that is part of the project, not the copy in the disclosure.
+fn by_python(path: &Path) -> Output {
+    let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("case-template/verify_disclosure.py");
+    Command::new("python3").arg(program).arg(path).output().unwrap()
+}
+
+/// Unpacks the disclosure; gives its top folder.
+fn unpacked(sample: &Sample, zip: &Path) -> PathBuf {
+    shell_ok(
+        &sample.path(""),
+        &format!("rm -rf open && mkdir open && unzip -q '{}' -d open && chmod -R u+w open", zip.display()),
+        &[],
+    );
+    sample.path("open/IR-2026-014-disclosure")
+}
+
+#[test]
+fn a_disclosure_is_proven_by_caselock_by_python_alone_and_is_a_bag() {
+    let sample = sealed();
+    let zip = disclose(&sample, "part.zip", &[CHOSEN, "s3://example-corp/a"]).unwrap();
+    let report = verified(&zip);
+    assert_eq!(report.verdict, Verdict::Pass, "{:?}", report.findings);
+    assert_eq!((report.artifacts.total, report.artifacts.valid), (3, 3));
+    let disclosure = report.disclosure.unwrap();
+    let lines = fs::read_to_string(sample.file("custody/ledger.jsonl")).unwrap().lines().count();
+    assert_eq!((disclosure.lines_shown, disclosure.lines_sealed), (3, u64::try_from(lines).unwrap()));
+    let folder = unpacked(&sample, &zip);
+    for place in [&zip, &folder] {
+        let checked = by_python(place);
+        let said = String::from_utf8_lossy(&checked.stdout);
+        assert!(checked.status.success() && !said.contains("BAD") && said.contains("ok  the signature"), "{said}");
+        assert_eq!(verified(place).verdict, Verdict::Pass);
+    }
+    let bag = Command::new(peers::bagit()).arg("--validate").arg(&folder).output().unwrap();
+    assert!(bag.status.success(), "{bag:?}");
+    // Every command that VERIFY.txt gives, as it gives it.
+    let text = fs::read_to_string(folder.join("VERIFY.txt")).unwrap();
+    let commands: Vec<&str> =
+        text.lines().filter_map(|line| line.strip_prefix("    ")).filter(|line| !line.starts_with("SHA256:")).collect();
+    assert_eq!(commands.len(), 5, "{text}");
+    let said = shell_ok(&folder, &commands.join("\n"), &[]);
+    for words in [
+        "ok  the signature",
+        "payload: every file is unchanged",
+        "tag files: every file is unchanged",
+        "Good \"caselock-seal\"",
+    ] {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+    assert!(!text.contains("{{"), "{text}");
+    // On the command line, with the words for what it proves.
+    let output = Command::new(env!("CARGO_BIN_EXE_caselock")).arg("verify").arg(&zip).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    assert!(said.contains("PASS: each file disclosed is") && said.contains("What this does not prove"), "{said}");
+}
+
+#[test]
+fn a_disclosure_betrays_nothing_about_the_rest() {
+    let sample = sealed();
+    let zip = disclose(&sample, "part.zip", &[CHOSEN]).unwrap();
+    let bytes = fs::read(&zip).unwrap();
+    let holds = |text: &[u8]| bytes.windows(text.len()).any(|window| window == text);
+    assert!(holds(b"AWSLogs") && holds(b"IR-2026-014"), "what may be shown is there in the clear");
+    let ledger = fs::read_to_string(sample.file("custody/ledger.jsonl")).unwrap();
+    let lines: Vec<&str> = ledger.lines().collect();
+    let mut secrets: Vec<Vec<u8>> = Vec::new();
+    for line in &lines {
+        let entry: serde_json::Value = serde_json::from_str(line).unwrap();
+        if entry["path"].as_str().is_some_and(|path| path.contains("AWSLogs")) {
+            continue;
+        }
+        // No line that was not chosen, no salt of one, no path, key, content hash or content.
+        secrets.push(line.as_bytes()[..60].to_vec());
+        secrets.push(entry["salt"].as_str().unwrap_or_else(|| panic!("a line without a salt: {line}")).into());
+        for value in [&entry["path"], &entry["sha256"], &entry["case_toml_sha256"], &entry["caller"]["arn"], &entry["host"]] {
+            secrets.extend(value.as_str().filter(|value| value.len() > 6).map(Into::into));
+        }
+        if let Some(path) = entry["path"].as_str() {
+            secrets.push(fs::read(sample.file(path)).unwrap());
+            secrets.push(hex::decode(entry["sha256"].as_str().unwrap()).unwrap());
+        }
+    }
+    for file in [
+        "manifest-sha256.txt",
+        "tagmanifest-sha256.txt",
+        "custody/case.toml",
+        "custody/seals/0001.json",
+        "bag-info.txt",
+        "VERIFY.txt",
+    ] {
+        let content = fs::read(sample.file(file)).unwrap();
+        secrets.push(Sha256Hash::of(&content).to_string().into_bytes());
+    }
+    // What only the case's own tag files say: its description, its examiner, how many artifacts it has and their bytes.
+    for words in [
+        "Keys that were used from elsewhere",
+        "A. Examiner",
+        "Example Corp",
+        "\"artifacts\"",
+        "\"count\"",
+        "manifest_sha256",
+        "incident-response",
+    ] {
+        secrets.push(words.into());
+    }
+    assert!(secrets.len() > 40);
+    for secret in secrets {
+        assert!(!holds(&secret), "it holds `{}`", String::from_utf8_lossy(&secret));
+    }
+}
+
+#[test]
+fn no_two_lines_of_a_ledger_have_one_salt() {
+    let sample = sealed();
+    let zip = disclose(&sample, "part.zip", &["data/**"]).unwrap();
+    let shown = fs::read_to_string(unpacked(&sample, &zip).join("custody/disclosure.jsonl")).unwrap();
+    let first: DisclosedLine = serde_json::from_str(shown.lines().next().unwrap()).unwrap();
+    let ledger = fs::read_to_string(sample.file("custody/ledger.jsonl")).unwrap();
+    assert_eq!(ledger.lines().nth(usize::try_from(first.index).unwrap()), Some(first.line.as_str()));
+    // The sample makes up the salts of its artifacts; what the ledger itself salts is random.
+    let salts: Vec<String> = ledger
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
+        .filter(|entry| entry["event"] != "artifact.acquired")
+        .map(|entry| entry["salt"].as_str().unwrap().to_owned())
+        .collect();
+    let distinct: std::collections::BTreeSet<&String> = salts.iter().collect();
+    assert!(salts.len() >= 3 && distinct.len() == salts.len() && salts.iter().all(|salt| salt.len() == 32), "{salts:?}");
+}
+
+#[test]
+fn the_same_choice_gives_the_same_bytes() {
+    let sample = sealed();
+    let first = fs::read(disclose(&sample, "one.zip", &[CHOSEN]).unwrap()).unwrap();
+    let mut writer = CaseWriter::open(&sample.case()).unwrap();
+    writer.append(started(2)).unwrap();
+    drop(writer);
+    let second = fs::read(disclose(&sample, "two.zip", &[CHOSEN]).unwrap()).unwrap();
+    assert!(first == second);
+}
+
+#[test]
+fn nothing_to_disclose_and_no_checkpoint_are_refused() {
+    let sample = sealed();
+    let refused = disclose(&sample, "part.zip", &[CHOSEN, "data/none/**"]);
+    assert!(matches!(refused, Err(PackageError::NothingIncluded { pattern }) if pattern == "data/none/**"));
+    fs::remove_file(sample.file("custody/checkpoints/0001.json")).unwrap();
+    assert!(matches!(disclose(&sample, "part.zip", &[CHOSEN]), Err(PackageError::NoCheckpoint { seal: 1 })));
+    assert!(!sample.path("part.zip").exists());
+    let output = Command::new(env!("CARGO_BIN_EXE_caselock"))
+        .args(["package", "case", "-o", "part.zip", "--include", "nothing"])
+        .current_dir(sample.path(""))
+        .output()
+        .unwrap();
+    assert_ne!(output.status.code(), Some(0));
+}
+
+#[test]
+fn a_checkpoint_that_is_not_the_seals_own_is_a_failure() {
+    let changes = [
+        ("tag-file-modified", "sed -i 's/IR-2026-014/IR-2026-015/' 0001.json"),
+        ("tag-file-missing", "rm 0001.json"),
+        ("tag-file-missing", "rm 0001.json.sig"),
+        (
+            "checkpoint-mismatch",
+            "rm 0001.json.sig; ssh-keygen -q -t ed25519 -N '' -f ../../../other; ssh-keygen -q -Y sign -n caselock-seal -f ../../../other 0001.json",
+        ),
+    ];
+    for (kind, change) in changes {
+        let sample = sealed();
+        shell_ok(&sample.file("custody/checkpoints"), change, &[]);
+        let report = verified(&sample.case());
+        let found =
+            report.findings.iter().any(|finding| finding.kind == kind && finding.object.starts_with("custody/checkpoints/"));
+        assert!(found && report.verdict == Verdict::Fail, "{change}: {:?}", report.findings);
+        assert!(disclose(&sample, "part.zip", &[CHOSEN]).is_err(), "{change}");
+    }
+}
+
+/// Lists every file in the manifests again, as somebody who covers their tracks would.
+const REBAG: &str = "find data -type f | LC_ALL=C sort | xargs sha256sum > manifest-sha256.txt
+    find . -type f ! -path './data/*' ! -name tagmanifest-sha256.txt | sed 's|^./||' | LC_ALL=C sort | xargs sha256sum > tagmanifest-sha256.txt";
+
+#[test]
+fn a_disclosure_that_was_changed_fails_in_both() {
+    let changes = [
+        ("a byte of a file", "f=$(find data -type f | head -n 1); printf x >> \"$f\"", true),
+        ("a file taken away", "rm \"$(find data -type f | head -n 1)\"", true),
+        ("a file added", "printf x > data/extra", true),
+        ("two files exchanged", "set -- $(find data -type f); mv $1 t; mv $2 $1; mv t $2", true),
+        ("a line edited", "sed -i '1s/us-east-1/us-east-2/' custody/disclosure.jsonl", true),
+        ("a hash in a line and its file", "printf other > \"$(find data -type f | head -n 1)\"", true),
+        ("a line's number", "sed -i '1s/\"index\":[0-9]*/\"index\":0/' custody/disclosure.jsonl", true),
+        ("a proof cut short", "sed -i '1s/\"proof\":\\[\"[0-9a-f]*\",/\"proof\":[/' custody/disclosure.jsonl", true),
+        ("a hash in a proof", "sed -i '1s/\"proof\":\\[\"./\"proof\":[\"g/' custody/disclosure.jsonl", true),
+        (
+            "a line shown twice",
+            "head -n 1 custody/disclosure.jsonl > t && cat custody/disclosure.jsonl >> t && mv t custody/disclosure.jsonl",
+            true,
+        ),
+        ("no line at all", ": > custody/disclosure.jsonl; rm -r data; mkdir data", true),
+        (
+            "the root",
+            "sed -i 's/\"root\":\"./\"root\":\"0/; s/\"root\":\"0\\(.\\)/\"root\":\"f\\1/' custody/checkpoints/0001.json",
+            true,
+        ),
+        ("the time", "sed -i 's/\"sealed_at\":\"2026/\"sealed_at\":\"2025/' custody/checkpoints/0001.json", true),
+        ("the signature", "sed -i '3s/^./A/; 3s/^\\(.\\)./\\1B/' custody/checkpoints/0001.json.sig", true),
+        ("the signature taken away", "rm custody/checkpoints/0001.json.sig", true),
+        ("the checkpoint taken away", "rm custody/checkpoints/0001.json*", true),
+        (
+            "another signer's signature",
+            "ssh-keygen -q -t ed25519 -N '' -C x -f ../../mallory && rm custody/checkpoints/0001.json.sig && \
+             ssh-keygen -q -Y sign -n caselock-seal -f ../../mallory custody/checkpoints/0001.json",
+            true,
+        ),
+        ("a note added", "printf x > note.txt", false),
+        ("the instructions", "printf x >> VERIFY.txt", false),
+        ("the manifest", "sed -i '1s/^./0/; 1s/^0\\(.\\)/1\\1/' manifest-sha256.txt", false),
+    ];
+    let sample = sealed();
+    let zip = disclose(&sample, "part.zip", &[CHOSEN, "s3://example-corp/a"]).unwrap();
+    for (what, change, covering_tracks) in changes {
+        let folder = unpacked(&sample, &zip);
+        shell_ok(&folder, change, &[]);
+        if covering_tracks {
+            shell_ok(&folder, REBAG, &[]);
+        }
+        let report = verified(&folder);
+        assert_eq!(report.verdict, Verdict::Fail, "{what}: {:?}", report.findings);
+        let checked = by_python(&folder);
+        let said = String::from_utf8_lossy(&checked.stdout).into_owned();
+        assert!(checked.status.code() == Some(1) && said.contains("BAD"), "{what}: {said}");
+        fs::remove_file(sample.path("mallory")).ok();
+        fs::remove_file(sample.path("mallory.pub")).ok();
+    }
+}
+
+#[test]
+fn keys_that_python_alone_cannot_check_are_checked_with_ssh_keygen_or_said_to_be_unchecked() {
+    let (sample, mut writer) = Sample::new();
+    shell_ok(&sample.path(""), "ssh-keygen -q -t ecdsa -b 256 -N '' -C examiner@example.com -f made", &[]);
+    let key = caselock::seal::SigningKey::load(&sample.path("made"), None).unwrap();
+    caselock::seal::seal_case(&mut writer, &key, crate::sample::at(), &crate::sample::tool(), "").unwrap();
+    drop(writer);
+    assert_eq!(read_seals(&CaseFolder::open(&sample.case()).unwrap()).unwrap().len(), 1);
+    let zip = disclose(&sample, "part.zip", &["data/**"]).unwrap();
+    assert_eq!(by_python(&zip).status.code(), Some(0));
+    let python = shell_ok(&sample.path(""), "python3 -c 'import sys; print(sys.executable)'", &[]);
+    let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("case-template/verify_disclosure.py");
+    let alone = Command::new(python.trim()).arg(program).arg(&zip).env("PATH", "/nowhere").output().unwrap();
+    let said = String::from_utf8_lossy(&alone.stdout).into_owned();
+    assert!(alone.status.code() == Some(2) && said.contains("??"), "{said}");
+}

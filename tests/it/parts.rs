@@ -1,0 +1,217 @@
+//! Packages in numbered parts, and packages past the limits of the first zip format.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use caselock::case::{CaseFiles as _, CaseFolder, CaseWriter, Found};
+use caselock::package::{PackageFiles, write_package, write_parts};
+use caselock::seal::SigningKey;
+use caselock::verify::{Options, Verdict, verify};
+use serde_json::Value;
+
+use crate::peers;
+use crate::sample::{Sample, artifact, shell_ok, started};
+
+fn sealed() -> Sample {
+    let (sample, mut writer) = Sample::new();
+    writer.append(started(1)).unwrap();
+    sample.seal(&mut writer);
+    sample
+}
+
+fn caselock(sample: &Sample, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_caselock")).args(arguments).current_dir(sample.path("")).output().unwrap()
+}
+
+fn verified(sample: &Sample, name: &str) -> (i32, Value) {
+    let output = caselock(sample, &["verify", name, "--json"]);
+    let report = serde_json::from_slice(&output.stdout).unwrap_or(Value::Null);
+    (output.status.code().unwrap(), report)
+}
+
+fn kinds(report: &Value) -> Vec<String> {
+    report["findings"].as_array().unwrap().iter().map(|finding| finding["kind"].as_str().unwrap().to_owned()).collect()
+}
+
+/// Three parts or more.
+fn in_parts(sample: &Sample) -> Vec<PathBuf> {
+    let done = caselock(sample, &["package", "case", "-o", "p.zip", "--split-size", "200B", "--json"]);
+    assert!(done.status.success(), "{done:?}");
+    let said: Value = serde_json::from_slice(&done.stdout).unwrap();
+    said["parts"].as_array().unwrap().iter().map(|part| sample.path(part["path"].as_str().unwrap())).collect()
+}
+
+#[test]
+fn all_parts_together_are_the_whole_and_each_is_a_bag() {
+    let sample = sealed();
+    let parts = in_parts(&sample);
+    assert!(parts.len() >= 3, "{parts:?}");
+    let of = parts.len();
+    let mut payload = 0;
+    for (at, part) in parts.iter().enumerate() {
+        assert_eq!(part.file_name().unwrap().to_str().unwrap(), format!("p.part-{}-of-{of}.zip", at + 1));
+        shell_ok(&sample.path(""), &format!("sha256sum --strict -c {0}.sha256 && unzip -q {0} -d open", part.display()), &[]);
+        let bag = sample.path("open").join(format!("IR-2026-014-part-{}-of-{of}", at + 1));
+        let output = Command::new(peers::bagit()).arg("--validate").arg(&bag).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        let info = fs::read_to_string(bag.join("bag-info.txt")).unwrap();
+        assert!(
+            info.contains(&format!("Bag-Count: {} of {of}\n", at + 1)) && info.contains("Bag-Group-Identifier: IR-2026-014\n"),
+            "{info}"
+        );
+        assert_eq!(info.matches("\nPayload-Oxum:").count(), 1, "{info}");
+        payload += shell_ok(&bag, "find data -type f", &[]).lines().count();
+    }
+    assert_eq!(payload, Sample::payload().len());
+    // Put together by hand, they are what the package in one piece holds.
+    write_package(&CaseFolder::open(&sample.case()).unwrap(), &sample.path("one.zip")).unwrap();
+    shell_ok(
+        &sample.path("open"),
+        "mkdir whole && for part in IR-2026-014-part-*; do chmod -R u+w $part; cp -r $part/. whole/; done
+         mv whole/whole/* whole/ && rmdir whole/whole && rm whole/custody/part.json
+         unzip -q ../one.zip && diff -r whole IR-2026-014",
+        &[],
+    );
+    let (_, report) = verified(&sample, parts[1].to_str().unwrap());
+    assert!(!kinds(&report).contains(&"part-missing".to_owned()), "{report}");
+    assert_eq!(report["artifacts"]["valid"], report["artifacts"]["total"]);
+    let whole = verify(&CaseFolder::open(&sample.path("open/whole")).unwrap(), &Options::default()).unwrap();
+    assert_eq!(whole.case_failures, 0, "{:?}", whole.findings);
+}
+
+#[test]
+fn one_part_alone_says_which_parts_it_lacks_and_accuses_nobody() {
+    let sample = sealed();
+    let parts = in_parts(&sample);
+    for gone in [&parts[0], &parts[2]] {
+        fs::remove_file(gone).unwrap();
+    }
+    let (code, report) = verified(&sample, parts[1].to_str().unwrap());
+    assert_eq!(code, 4, "{report}");
+    let missing: Vec<&str> = report["findings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|finding| finding["kind"] == "part-missing")
+        .map(|finding| finding["object"].as_str().unwrap())
+        .collect();
+    assert_eq!(missing, [format!("part 1 of {}", parts.len()), format!("part 3 of {}", parts.len())]);
+    assert!(!report["findings"].as_array().unwrap().iter().any(|finding| finding["severity"] == "failure"), "{report}");
+    assert!(report["artifacts"]["valid"].as_u64().unwrap() < report["artifacts"]["total"].as_u64().unwrap());
+    assert_eq!(report["artifacts"]["missing"].as_array().unwrap().len(), 0);
+    // Under another name it is still that part.
+    shell_ok(&sample.path(""), &format!("mkdir post && mv {} post/received.zip", parts[1].display()), &[]);
+    let (code, report) = verified(&sample, "post/received.zip");
+    assert_eq!((code, kinds(&report).iter().filter(|kind| *kind == "part-missing").count()), (4, parts.len() - 1), "{report}");
+}
+
+#[test]
+fn the_same_case_in_the_same_sizes_gives_the_same_parts() {
+    let sample = sealed();
+    let case = CaseFolder::open(&sample.case()).unwrap();
+    let first = write_parts(&case, &sample.path("a.zip"), 200).unwrap();
+    let second = write_parts(&case, &sample.path("b.zip"), 200).unwrap();
+    let hashes = |parts: &[caselock::package::PackageSummary]| parts.iter().map(|part| part.sha256).collect::<Vec<_>>();
+    assert_eq!(hashes(&first), hashes(&second));
+    assert_eq!(write_parts(&case, &sample.path("c.zip"), u64::MAX).unwrap().len(), 1);
+}
+
+/// Rewrites a zip with one member changed, added or left out, by Python's own `zipfile`.
+fn rewrite(zip: &Path, change: &str) {
+    let program = format!(
+        "import sys, zipfile\n\
+         old = zipfile.ZipFile(sys.argv[1])\n\
+         files = {{info.filename: old.read(info) for info in old.infolist()}}\n\
+         top = min(files).split('/')[0]\n\
+         {change}\n\
+         with zipfile.ZipFile(sys.argv[2], 'w') as new:\n\
+         \x20   for name in sorted(files):\n\
+         \x20       info = zipfile.ZipInfo(name)\n\
+         \x20       info.external_attr, info.create_system = 0o100444 << 16, 3\n\
+         \x20       new.writestr(info, files[name])\n"
+    );
+    let changed = zip.with_extension("changed");
+    let output = Command::new("python3").arg("-c").arg(program).arg(zip).arg(&changed).output().unwrap();
+    assert!(output.status.success(), "{change}: {}", String::from_utf8_lossy(&output.stderr));
+    fs::remove_file(zip).unwrap();
+    fs::rename(changed, zip).unwrap();
+}
+
+#[test]
+fn a_part_that_was_changed_or_exchanged_is_a_failure() {
+    let changes = [
+        "name = [n for n in files if '/data/' in n][0]; files[name] = files[name] + b'x'",
+        "del files[[n for n in files if '/data/' in n][0]]",
+        "files[top + '/data/zzz'] = b'x'",
+        "files[top + '/custody/ledger.jsonl'] = files[top + '/custody/ledger.jsonl'][:-10]",
+        "files[top + '/whole/manifest-sha256.txt'] += b'0' * 64 + b'  data/zzz\\n'",
+        "files[top + '/manifest-sha256.txt'] = b''",
+        "files[top + '/VERIFY.txt'] = b'trust me'",
+        "files[top + '/custody/part.json'] = files[top + '/custody/part.json'].replace(b'\"number\":2', b'\"number\":1')",
+        "del files[top + '/bag-info.txt']",
+        "files[top + '/custody/seals/0001.json'] = b'{}'",
+    ];
+    let sample = sealed();
+    let parts = in_parts(&sample);
+    let good = fs::read(&parts[1]).unwrap();
+    for change in changes {
+        rewrite(&parts[1], change);
+        for opened in [&parts[0], &parts[1]] {
+            let (code, report) = verified(&sample, opened.to_str().unwrap());
+            assert_eq!(code, 3, "{change}: {report}");
+        }
+        fs::remove_file(&parts[1]).unwrap();
+        fs::write(&parts[1], &good).unwrap();
+    }
+    assert_ne!(verified(&sample, parts[0].to_str().unwrap()).0, 3);
+    fs::remove_file(&parts[2]).unwrap();
+    fs::copy(&parts[1], &parts[2]).unwrap();
+    assert_eq!(verified(&sample, parts[0].to_str().unwrap()).0, 3, "one part in the place of another");
+}
+
+/// Run by hand: `cargo test --test it parts:: -- --ignored`. Figures in docs/testing.md.
+#[test]
+#[ignore = "writes 9 GB"]
+fn a_package_past_four_gigabytes_and_65535_members_is_read_by_everybody() {
+    const LARGE: u64 = (4 << 30) + (64 << 20);
+    let folder = tempfile::Builder::new().prefix("caselock-large").tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let (case, zip) = (folder.path().join("case"), folder.path().join("large.zip"));
+    let mut writer: CaseWriter = Sample::empty_case(&case);
+    writer.append(started(1)).unwrap();
+    for batch in 0..66 {
+        let pending = (0..1000).map(|number| artifact(&writer, &format!("small/{batch}/{number}"), b"small")).collect();
+        writer.commit(pending).unwrap();
+    }
+    let mut large = artifact(&writer, "large", b"");
+    let path = large.staged.path().clone();
+    let mut file = writer.staging().stage(&path).unwrap();
+    let piece = vec![0x5a; 1 << 20];
+    for _ in 0..LARGE >> 20 {
+        file.write(&piece).unwrap();
+    }
+    large.staged = file.finish();
+    if let caselock::case::event::Event::ArtifactAcquired(artifact) = &mut large.event {
+        (artifact.size, artifact.sha256) = (large.staged.size, large.staged.sha256);
+    }
+    writer.commit(vec![large, artifact(&writer, "zz/after", b"behind four gigabytes")]).unwrap();
+    let key = SigningKey::generate_ed25519(&folder.path().join("key"), "examiner@example.com").unwrap();
+    caselock::seal::seal_case(&mut writer, &key, crate::sample::at(), &crate::sample::tool(), "").unwrap();
+    drop(writer);
+    let summary = write_package(&CaseFolder::open(&case).unwrap(), &zip).unwrap();
+    assert!(summary.size > LARGE && summary.files > 66_000, "{summary:?}");
+    let files = PackageFiles::open(&zip).unwrap();
+    let mut count = 0;
+    files.walk(&mut |found| count += u64::from(matches!(found, Found::File { .. }))).unwrap();
+    assert_eq!(count, summary.files);
+    let report = verify(&files, &Options::default()).unwrap();
+    assert_eq!((report.case_failures, report.artifacts.valid), (0, 66_002), "{:?}", report.findings.first());
+    assert_ne!(report.verdict, Verdict::Fail);
+    shell_ok(folder.path(), "unzip -tqq large.zip && sha256sum --strict -c large.zip.sha256", &[]);
+    shell_ok(
+        folder.path(),
+        "python3 -c 'import zipfile; z = zipfile.ZipFile(\"large.zip\"); assert len(z.namelist()) > 66000; assert z.testzip() is None'",
+        &[],
+    );
+    let _restored = Command::new("chmod").arg("-R").arg("u+w").arg(folder.path()).output();
+}
