@@ -14,6 +14,8 @@ mod account;
 mod adverse;
 mod agreement;
 mod bad_input;
+mod browser;
+mod chromium;
 mod defects;
 mod demo;
 mod expected_root;
