@@ -19,6 +19,7 @@ mod chromium;
 mod defects;
 mod demo;
 mod expected_root;
+mod exports;
 mod faults;
 mod fuzz;
 mod json;

@@ -13,6 +13,14 @@ const BAGIT: &str = "bagit==1.9.0";
 /// AWS's own command line, for `aws cloudtrail validate-logs`.
 const AWSCLI: &str = "awscli==1.45.64";
 
+/// The CASE community's validator, with its ontologies.
+const CASE_UTILS: &str = "case-utils==0.18.0";
+
+/// `case_validate`, for CASE/UCO graphs.
+pub(crate) fn case_validate() -> PathBuf {
+    installed(CASE_UTILS, "case_validate")
+}
+
 /// `bagit.py`, the BagIt validator. Its folder can stand in `PATH`.
 pub(crate) fn bagit() -> PathBuf {
     installed(BAGIT, "bagit.py")
