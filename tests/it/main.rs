@@ -25,6 +25,7 @@ mod fuzz;
 mod json;
 mod memory_case;
 mod model;
+mod other_programs;
 mod package;
 mod peers;
 mod policy;
