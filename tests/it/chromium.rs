@@ -110,7 +110,7 @@ impl Page {
     pub(crate) fn until(&mut self, expression: &str) {
         let begun = Instant::now();
         while self.evaluate(expression) != json!(true) {
-            assert!(begun.elapsed() < Duration::from_secs(120), "never true: {expression}");
+            assert!(begun.elapsed() < Duration::from_secs(600), "never true: {expression}");
             std::thread::sleep(Duration::from_millis(20));
         }
     }
