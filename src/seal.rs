@@ -44,6 +44,9 @@ pub const SEALS: &str = "custody/seals";
 /// How to check a sealed case without caselock.
 pub const VERIFY_TXT: &str = "VERIFY.txt";
 
+/// The same in a browser.
+pub const VERIFY_HTML: &str = "verify.html";
+
 /// Every tag file that the tag manifest lists, in its order.
-pub const TAG_FILES: [&str; 7] =
-    ["README.txt", VERIFY_TXT, "bag-info.txt", "bagit.txt", ALLOWED_SIGNERS, crate::case::CASE_TOML, MANIFEST];
+pub const TAG_FILES: [&str; 8] =
+    ["README.txt", VERIFY_TXT, "bag-info.txt", "bagit.txt", ALLOWED_SIGNERS, crate::case::CASE_TOML, MANIFEST, VERIFY_HTML];

@@ -1,13 +1,14 @@
 use std::ffi::OsString;
-use std::io::Write as _;
+use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use crate::case::CaseFiles;
 use crate::case::read_identity;
-use crate::model::{HashingReader, Sha256Hash, Timestamp};
-use crate::report::{Made, PackageFacts, read_facts, report_page};
-use crate::verify::Options;
+use crate::model::{HashingReader, Sha256Hash, Sha256Hasher, Timestamp};
+use crate::report::{ExportError, Made, PackageFacts, RecordFormat, read_facts, report_page, write_case_uco, write_records};
+use crate::verify::{Options, Report};
 
 use super::output::Output;
 use super::tool::this_tool;
@@ -15,10 +16,11 @@ use super::transfer::receipts_of;
 use super::verify::{exit_of, open, read_allowed_signers, read_roots, verify_showing_progress};
 use super::{CliError, Exit};
 
-/// Write the report and the forms that people read, as one HTML page.
+/// Write the report and the forms that people read, as one HTML page, or a list of the evidence for programs.
 ///
 /// Verifies the case, then writes what was acquired, by whom, what is proven and what is not, with a chain-of-custody form and drafts of
-/// a certificate and a witness statement. The page needs no script and no network, and prints well.
+/// a certificate and a witness statement. The page needs no script and no network, and prints well. With --format csv, jsonl or case-uco
+/// it writes every artifact with its origin and hashes instead.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example: caselock report IR-2026-014 -o IR-2026-014-report.html\n\n\
     Without -o the report of an unsealed case is reports/report.html in it, made anew each time; that of a sealed case or a package\n\
@@ -26,15 +28,53 @@ use super::{CliError, Exit};
 pub(super) struct ReportArguments {
     /// The case folder, or a package.
     case: PathBuf,
-    /// The page to write; it must not exist, and not lie in the case.
-    #[arg(long, short = 'o', value_name = "FILE.html")]
+    /// The file to write; it must not exist, and not lie in the case.
+    #[arg(long, short = 'o', value_name = "FILE")]
     out: Option<PathBuf>,
+    /// What to write: the page for people, a table or JSON lines of all artifacts, or a CASE/UCO graph (JSON-LD).
+    #[arg(long, value_enum, default_value_t = Format::Html)]
+    format: Format,
     /// Who may seal: an allowed signers file of OpenSSH that you trust.
     #[arg(long, value_name = "FILE")]
     allowed_signers: Option<PathBuf>,
     /// Who may stamp the time: root certificates of time-stamping authorities, in PEM, that you trust.
     #[arg(long, value_name = "FILE")]
     tsa_roots: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    /// One page for people, with the forms.
+    Html,
+    /// A table for spreadsheets; no cell of it is a formula.
+    Csv,
+    /// One JSON object an artifact and line.
+    Jsonl,
+    /// The forensic community's exchange format, CASE/UCO, in JSON-LD.
+    CaseUco,
+}
+
+impl Format {
+    /// What such a file is called in the case, and beside it after a hyphen.
+    fn file_name(self) -> &'static str {
+        match self {
+            Self::Html => "report.html",
+            Self::Csv => "artifacts.csv",
+            Self::Jsonl => "artifacts.jsonl",
+            Self::CaseUco => "case-uco.jsonld",
+        }
+    }
+
+    fn hint(self) -> &'static str {
+        match self {
+            Self::Html => "Open it in any browser; print it to sign the forms at its end.",
+            Self::Csv => {
+                "Import every column as text. Cells that begin like a formula have an apostrophe in front; JSON lines are exact."
+            }
+            Self::Jsonl => "One artifact a line, every value exactly as in the ledger.",
+            Self::CaseUco => "case_validate of the PyPI package case-utils checks it.",
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -58,36 +98,45 @@ pub(super) fn run(arguments: &ReportArguments, output: &Output) -> Result<Exit, 
         ..Options::default()
     };
     let report = verify_showing_progress(&*files, &wanted, output)?;
-    let mut facts = read_facts(&*files)?;
-    let is_package = arguments.case.is_file();
-    if is_package {
-        facts.package = Some(package_facts(&arguments.case)?);
-    }
     let place = match &arguments.out {
         Some(out) => elsewhere(&arguments.case, out)?,
-        None if is_package || !report.seals.is_empty() => Place { path: beside(&arguments.case), replaces: false },
-        None => Place { path: arguments.case.join("reports").join("report.html"), replaces: true },
+        None if arguments.case.is_file() || !report.seals.is_empty() => {
+            Place { path: beside(&arguments.case, arguments.format), replaces: false }
+        }
+        None => Place { path: arguments.case.join("reports").join(arguments.format.file_name()), replaces: true },
     };
-    let made = Made { at: Timestamp::new(chrono::Utc::now()), tool: this_tool() };
-    let page = report_page(&facts, &report, &made);
-    write(&place, page.as_bytes())?;
-    let written = Written {
-        path: place.path.display().to_string(),
-        sha256: Sha256Hash::of(page.as_bytes()),
-        verdict: report.verdict.as_str(),
-    };
+    let sha256 = match arguments.format {
+        Format::Html => {
+            let page = page(&arguments.case, &*files, &report)?;
+            write(&place, &|out| Ok(out.write_all(page.as_bytes())?))
+        }
+        Format::Csv => write(&place, &|out| write_records(&*files, RecordFormat::Csv, out).map(drop)),
+        Format::Jsonl => write(&place, &|out| write_records(&*files, RecordFormat::JsonLines, out).map(drop)),
+        Format::CaseUco => write(&place, &|out| write_case_uco(&*files, out).map(drop)),
+    }?;
+    let written = Written { path: place.path.display().to_string(), sha256, verdict: report.verdict.as_str() };
     output.result(&written, || {
         format!(
-            "{}\nSHA-256  {}\nVerdict  {}\n\nOpen it in any browser; print it to sign the forms at its end.",
+            "{}\nSHA-256  {}\nVerdict  {}\n\n{}",
             Output::bold(&format!("Report: {}", written.path)),
             written.sha256,
-            written.verdict
+            written.verdict,
+            arguments.format.hint()
         )
     })?;
     Ok(exit_of(report.verdict))
 }
 
-/// Where the page goes.
+/// The page for people.
+fn page(case: &Path, files: &dyn CaseFiles, report: &Report) -> Result<String, CliError> {
+    let mut facts = read_facts(files)?;
+    if case.is_file() {
+        facts.package = Some(package_facts(case)?);
+    }
+    Ok(report_page(&facts, report, &Made { at: Timestamp::new(chrono::Utc::now()), tool: this_tool() }))
+}
+
+/// Where the file goes.
 struct Place {
     path: PathBuf,
     replaces: bool,
@@ -108,45 +157,74 @@ fn elsewhere(case: &Path, out: &Path) -> Result<Place, CliError> {
 }
 
 /// `IR-1` and `IR-1.zip` have `IR-1-report.html` beside them.
-fn beside(case: &Path) -> PathBuf {
+fn beside(case: &Path, format: Format) -> PathBuf {
     let case = case.canonicalize().unwrap_or_else(|_| case.to_owned());
     let name = if case.is_file() { case.file_stem() } else { case.file_name() };
     let mut name = name.map_or_else(|| OsString::from("case"), ToOwned::to_owned);
-    name.push("-report.html");
+    name.push("-");
+    name.push(format.file_name());
     case.with_file_name(name)
 }
 
+/// Passes bytes on, and hashes them.
+struct Hashing<W> {
+    out: W,
+    hasher: Sha256Hasher,
+}
+
+impl<W: Write> Write for Hashing<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let count = self.out.write(bytes)?;
+        self.hasher.update(bytes.get(..count).unwrap_or_default());
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
+
+/// Writes a file, from whatever `content` writes into it, and gives its SHA-256.
 #[expect(clippy::disallowed_methods, reason = "a report is derived, no evidence")]
-fn write(place: &Place, bytes: &[u8]) -> Result<(), CliError> {
+fn write(place: &Place, content: &dyn Fn(&mut dyn Write) -> Result<(), ExportError>) -> Result<Sha256Hash, CliError> {
     let path = &place.path;
-    let failed = |error: &std::io::Error| {
-        let next = if error.kind() == std::io::ErrorKind::AlreadyExists {
+    let failed = |error: ExportError| {
+        let source = match error {
+            ExportError::Io(source) => source,
+            ExportError::Case(error) => return error.into(),
+        };
+        let next = if source.kind() == io::ErrorKind::AlreadyExists {
             format!("`{}` is there already and was left as it is; choose another name with -o.", path.display())
         } else {
             format!("Mend the cause, or write somewhere else than {} with -o.", path.display())
         };
-        CliError::new(Exit::Failed, error).meaning("The case is unchanged.").next(next)
+        CliError::new(Exit::Failed, &source).meaning("The case is unchanged.").next(next)
     };
-    let create = |path: &Path| {
-        let mut file = std::fs::OpenOptions::new().write(true).create_new(true).open(path)?;
-        file.write_all(bytes)?;
-        file.sync_all()
+    let create = |path: &Path| -> Result<Sha256Hash, ExportError> {
+        let file = std::fs::OpenOptions::new().write(true).create_new(true).open(path)?;
+        let mut out = BufWriter::new(Hashing { out: &file, hasher: Sha256Hasher::default() });
+        let written = content(&mut out).and_then(|()| Ok(out.flush()?)).and_then(|()| Ok(file.sync_all()?));
+        // No part of a file is ever taken for the whole.
+        written.inspect_err(|_| drop(std::fs::remove_file(path)))?;
+        let (hashing, _) = out.into_parts();
+        Ok(hashing.hasher.finish())
     };
     if !place.replaces {
-        return create(path).map_err(|error| failed(&error));
+        return create(path).map_err(failed);
     }
-    // A name of its own first, so that no half-written page is ever taken for a report.
-    let part = path.with_extension(format!("html.part-{}", std::process::id()));
+    // A name of its own first, so that no half-written file is ever taken for a report.
+    let part = path.with_extension(format!("part-{}", std::process::id()));
     let folder = path.parent().unwrap_or(path);
-    let write = || {
+    let write = || -> Result<Sha256Hash, ExportError> {
         std::fs::create_dir_all(folder)?;
         if folder.symlink_metadata()?.is_symlink() {
-            return Err(std::io::Error::other("the folder for reports is a symbolic link"));
+            return Err(io::Error::other("the folder for reports is a symbolic link").into());
         }
-        create(&part)?;
-        std::fs::rename(&part, path)
+        let sha256 = create(&part)?;
+        std::fs::rename(&part, path)?;
+        Ok(sha256)
     };
-    write().map_err(|error| failed(&error))
+    write().map_err(failed)
 }
 
 fn package_facts(path: &Path) -> Result<PackageFacts, CliError> {

@@ -129,7 +129,7 @@ impl Facts {
     }
 }
 
-fn agreement(agreement: Agreement) -> &'static str {
+pub(super) fn agreement(agreement: Agreement) -> &'static str {
     match agreement {
         Agreement::Match => "match",
         Agreement::Mismatch => "mismatch",

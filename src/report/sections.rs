@@ -275,7 +275,7 @@ pub(super) fn gaps(page: &mut Markup, facts: &Facts, _report: &Report) {
             .map(|gap| {
                 let place = [gap.account.map(|account| account.to_string()), gap.region.as_ref().map(ToString::to_string)];
                 let code = gap.error_code.as_ref().map(|code| format!(" ({code})")).unwrap_or_default();
-                let detail = gap.detail.as_ref().map(|detail| format!(". {detail}")).unwrap_or_default();
+                let detail = gap.detail.as_ref().map(|detail| format!("; {detail}")).unwrap_or_default();
                 vec![
                     gap.source.clone(),
                     place.into_iter().flatten().collect::<Vec<_>>().join(" "),
@@ -362,10 +362,15 @@ pub(super) fn seals(page: &mut Markup, facts: &Facts, report: &Report) {
 pub(super) fn how_to_verify(page: &mut Markup, facts: &Facts, _report: &Report) {
     page.paragraph(
         "Nobody needs to trust the program that made this report. A sealed case is a BagIt bag (RFC 8493) signed with an SSH \
-         signature; VERIFY.txt in it gives every command with this case's own values. In short, in the unpacked folder:",
+         signature; VERIFY.txt in it gives every command with this case's own values.",
+    );
+    page.paragraph(
+        "Without a terminal: open verify.html from the package in a browser and drop the zip on it. It works offline. Compare that file's \
+         SHA-256 with the one that caselock publishes first, for it came with the package.",
     );
     let principal = facts.seals.last().map_or("PRINCIPAL", |(_, seal)| &seal.signer.principal);
     let number = facts.seals.last().map_or(1, |(_, seal)| seal.number);
+    page.paragraph("In a terminal, in short, in the unpacked folder:");
     page.raw("<pre>sha256sum --check --quiet manifest-sha256.txt tagmanifest-sha256.txt\nssh-keygen -Y verify -f custody/allowed_signers -I ");
     page.text(principal).raw(" -n caselock-seal \\\n    -s custody/seals/").text(format_args!("{number:04}"));
     page.raw(".json.sig &lt; custody/seals/").text(format_args!("{number:04}")).raw(".json</pre>\n");

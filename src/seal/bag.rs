@@ -1,4 +1,4 @@
-//! The texts of the bag's tag files (RFC 8493), and `VERIFY.txt`.
+//! The texts of the bag's tag files (RFC 8493), `VERIFY.txt` and `verify.html`.
 
 use crate::case::CaseIdentity;
 use crate::case::event::Tool;
@@ -7,6 +7,8 @@ use crate::model::{Sha256Hash, Timestamp, printable};
 use super::{ArtifactTotals, MANIFEST, NAMESPACE, SigningKey, TAG_MANIFEST, manifest};
 
 const VERIFY_TEMPLATE: &str = include_str!("../../case-template/VERIFY.txt");
+/// `verify.html`: the same bytes in every case, so that one published hash is that of all.
+pub(super) const VERIFY_PAGE: &str = include_str!("../../case-template/verify.html");
 
 /// Where a line of `bag-info.txt` is folded.
 const WIDTH: usize = 79;

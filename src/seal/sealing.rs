@@ -11,7 +11,7 @@ use super::payload::{self, Recorded};
 use super::seals::{SealFile, SealNumbers, path_of};
 use super::{
     ALLOWED_SIGNERS, ArtifactTotals, Extension, LedgerHead, MANIFEST, SEALS, SealError, SealStatement, SealedBy,
-    SignatureProblem, SigningKey, TAG_FILES, TAG_MANIFEST, VERIFY_TXT, bag, verify_signature,
+    SignatureProblem, SigningKey, TAG_FILES, TAG_MANIFEST, VERIFY_HTML, VERIFY_TXT, bag, verify_signature,
 };
 
 /// Largest tag manifest that is read: caselock's own lists a handful of files.
@@ -238,6 +238,7 @@ fn write_bag(
     write(writer, "bagit.txt", bag::BAGIT.as_bytes())?;
     write(writer, "bag-info.txt", bag::bag_info(&identity, totals, at, tool).as_bytes())?;
     write(writer, VERIFY_TXT, bag::verify_text(&identity, totals, &manifest_sha256, key).as_bytes())?;
+    write(writer, VERIFY_HTML, bag::VERIFY_PAGE.as_bytes())?;
     write(writer, ALLOWED_SIGNERS, bag::allowed_signers(key).as_bytes())?;
     let mut hashes = Vec::new();
     for path in TAG_FILES {

@@ -15,6 +15,14 @@ const AWSCLI: &str = "awscli==1.45.64";
 /// A simulated AWS that others wrote.
 const MOTO: &str = "moto[server]==5.2.5";
 
+/// The CASE community's validator, with its ontologies.
+const CASE_UTILS: &str = "case-utils==0.18.0";
+
+/// `case_validate`, for CASE/UCO graphs.
+pub(crate) fn case_validate() -> PathBuf {
+    installed(CASE_UTILS, "case_validate")
+}
+
 /// `bagit.py`, the BagIt validator. Its folder can stand in `PATH`.
 pub(crate) fn bagit() -> PathBuf {
     installed(BAGIT, "bagit.py")

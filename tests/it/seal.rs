@@ -241,6 +241,7 @@ fn an_attempt_that_was_cut_off_anywhere_can_be_made_again() {
         "bagit.txt",
         "bag-info.txt",
         "VERIFY.txt",
+        "verify.html",
         "custody/allowed_signers",
         "tagmanifest-sha256.txt",
         "custody/seals/0001.json",
