@@ -62,7 +62,7 @@ pub(crate) async fn sweep(errand: &Arc<Errand>, sweep: &Sweep, choose: &mut dyn 
     let mut swept = Swept::default();
     let mut tasks = JoinSet::new();
     let mut strays = Strays::default();
-    let (mut token, mut tokens) = (None::<String>, Tokens::default());
+    let mut tokens = Tokens::default();
     let mut listed = list_page(&errand.recorder, &sweep.query, 1, None).await?;
     let failure = loop {
         let page = match listed {
@@ -100,7 +100,7 @@ pub(crate) async fn sweep(errand: &Arc<Errand>, sweep: &Sweep, choose: &mut dyn 
         swept.bytes += bytes;
         errand.intake.found(&sweep.row, objects, bytes).await?;
         let repeated = page.next.as_deref().and_then(|next| tokens.take(next).err());
-        token = page.next;
+        let token = page.next;
         // While these are fetched, the next page is asked for: one ahead, no more.
         let next = async {
             if last || repeated.is_some() {
