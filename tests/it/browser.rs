@@ -354,3 +354,39 @@ fn the_pages_sha_256_is_the_standards() {
     );
     assert_eq!(wrong, serde_json::json!([]));
 }
+
+#[test]
+fn an_inclusion_proof_holds_for_its_own_line_and_place_alone() {
+    let sample = Sample::sealed();
+    let mut page = page(&sample);
+    // Root and proofs by the definitions of RFC 9162, sections 2.1.1 and 2.1.3.1.
+    let wrong = page.evaluate(
+        "(() => {
+            const one = new Uint8Array([1]), zero = new Uint8Array([0]), wrong = [];
+            const half = n => { let k = 1; while (2 * k < n) k *= 2; return k; };
+            const root = d => d.length === 1 ? sha256(zero, d[0]) : sha256(one, root(d.slice(0, half(d.length))), root(d.slice(half(d.length))));
+            const path = (m, d) => {
+                const k = half(d.length);
+                if (d.length === 1) return [];
+                return m < k ? [...path(m, d.slice(0, k)), root(d.slice(k))] : [...path(m - k, d.slice(k)), root(d.slice(0, k))];
+            };
+            for (let size = 1; size <= 33; size++) {
+                const lines = Array.from({ length: size }, (_, i) => ascii.encode(`line ${i}`)), tree = new MerkleTree();
+                for (const line of lines) tree.push(line);
+                const ledger = { lines: size, root: hex(root(lines)) };
+                if (tree.root() !== ledger.root) wrong.push(`root of ${size}`);
+                lines.forEach((line, at) => {
+                    const proof = path(at, lines).map(hex);
+                    if (!isIncluded(line, at, proof, ledger)) wrong.push(`${at} of ${size} refused`);
+                    const other = proof.map(hash => hash.replace(/^./, c => c === '0' ? '1' : '0'));
+                    if (size > 1 && isIncluded(line, at, other, ledger)) wrong.push(`${at} of ${size} with another proof`);
+                    if (size > 1 && isIncluded(line, (at + 1) % size, proof, ledger)) wrong.push(`${at} of ${size} elsewhere`);
+                    if (isIncluded(ascii.encode('other'), at, proof, ledger)) wrong.push(`another line at ${at} of ${size}`);
+                    if (isIncluded(line, at, [...proof, ledger.root], ledger)) wrong.push(`${at} of ${size} with too long a proof`);
+                });
+            }
+            return wrong;
+        })()",
+    );
+    assert_eq!(wrong, serde_json::json!([]));
+}
