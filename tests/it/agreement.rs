@@ -121,7 +121,7 @@ struct Case {
 }
 
 /// What each tool says.
-const CASES: [Case; 18] = [
+const CASES: [Case; 27] = [
     Case {
         name: "a byte of a log's content is changed, its gzip member made anew",
         tamper: |account| {
@@ -366,7 +366,150 @@ const CASES: [Case; 18] = [
         kind: "digest-moved",
         on_object: true,
     },
+    Case {
+        name: "two adjacent digests are deleted",
+        tamper: |account| {
+            let digests = digests(account, HOME);
+            let at = digests.len() / 2;
+            erase(account, &digests[at - 1]);
+            erase(account, &digests[at]);
+            digests[at].clone()
+        },
+        peer_sees: true,
+        kind: "digest-missing",
+        on_object: true,
+    },
+    Case {
+        name: "the newest digest is deleted together with its logs",
+        tamper: |account| {
+            let key = digests(account, HOME).pop().unwrap();
+            for log in document(account, &key)["logFiles"].as_array().unwrap() {
+                erase(account, log["s3Object"].as_str().unwrap());
+            }
+            erase(account, &key);
+            key
+        },
+        peer_sees: false,
+        kind: "newest-digests-missing",
+        on_object: false,
+    },
+    Case {
+        name: "a log is replaced by another genuine one",
+        tamper: |account| {
+            let key = a_log(account);
+            let other = document(account, &a_digest(account))["logFiles"][1]["s3Object"].as_str().unwrap().to_owned();
+            let body = account.objects().get(TRAIL_BUCKET, &other).unwrap().body.to_vec();
+            rewrite(account, &key, |_| body);
+            key
+        },
+        peer_sees: true,
+        kind: "log-modified",
+        on_object: true,
+    },
+    Case {
+        name: "a log is stored unpacked",
+        tamper: |account| {
+            let key = a_log(account);
+            rewrite(account, &key, |bytes| unpack(&bytes));
+            key
+        },
+        peer_sees: true,
+        kind: "log-malformed-gzip",
+        on_object: true,
+    },
+    Case {
+        name: "a log is emptied",
+        tamper: |account| {
+            let key = a_log(account);
+            rewrite(account, &key, |_| Vec::new());
+            key
+        },
+        peer_sees: true,
+        kind: "log-malformed-gzip",
+        on_object: true,
+    },
+    Case {
+        name: "the trailer is cut off a digest's gzip member",
+        tamper: |account| {
+            let key = a_digest(account);
+            rewrite(account, &key, |bytes| bytes[..bytes.len() - 8].to_vec());
+            key
+        },
+        peer_sees: true,
+        kind: "digest-malformed-gzip",
+        on_object: true,
+    },
+    Case {
+        name: "a digest's metadata name an algorithm that there is not",
+        tamper: |account| {
+            let key = a_digest(account);
+            change(account, &key, |object| drop(object.metadata.insert("signature-algorithm".to_owned(), "ROT13".to_owned())));
+            key
+        },
+        peer_sees: false,
+        kind: "digest-algorithm",
+        on_object: true,
+    },
+    Case {
+        name: "a digest's object is no JSON",
+        tamper: |account| {
+            let key = a_digest(account);
+            rewrite(account, &key, |_| pack(b"no digest"));
+            key
+        },
+        peer_sees: true,
+        kind: "digest-malformed",
+        on_object: true,
+    },
+    Case {
+        name: "a digest is swapped for a validly signed one that begins later",
+        tamper: |account| {
+            let key = a_digest(account);
+            let mut digest = document(account, &key);
+            let starts: chrono::DateTime<chrono::Utc> = digest["digestStartTime"].as_str().unwrap().parse().unwrap();
+            let later = starts + chrono::TimeDelta::minutes(20);
+            digest["digestStartTime"] = json!(later.format("%Y-%m-%dT%H:%M:%SZ").to_string());
+            account.publish_digest(HOME, digest.to_string().as_bytes()).unwrap();
+            key
+        },
+        peer_sees: false,
+        kind: "digest-link-mismatch",
+        on_object: true,
+    },
 ];
+
+/// Where both find nothing wrong, or the peer alone does and the page says why.
+#[test]
+fn what_takes_nothing_from_the_proof_is_no_failure_here() {
+    // Compressed bytes are not signed: another compression of the same content is genuine to both.
+    let simulated = Simulated::quiet();
+    let log = a_log(&simulated.account);
+    rewrite(&simulated.account, &log, |bytes| pack(&unpack(&bytes)));
+    simulated.collect("case", &[]).expect(0);
+    assert_eq!((validate(&simulated, HOME).invalid.len(), simulated.verify("case").0), (0, 0));
+
+    // A signature that only the successor still has is one all the same; the peer does not look there.
+    let simulated = Simulated::quiet();
+    let digest = a_digest(&simulated.account);
+    change(&simulated.account, &digest, |object| drop(object.metadata.remove("signature")));
+    simulated.collect("case", &[]).expect(0);
+    let peer = validate(&simulated, HOME);
+    assert!(peer.invalid.contains(&object(&digest)), "{}", peer.text);
+    let (code, report) = simulated.verify("case");
+    let notices = findings(&report, "notice");
+    assert_eq!((code, notices), (0, vec![("digest-signature-from-successor".to_owned(), object(&digest))]), "{report:#}");
+}
+
+#[test]
+fn where_the_peer_sees_nothing_the_page_names_our_finding() {
+    let page = include_str!("../../docs/verification.md");
+    let (_, table) = page.split_once("## 4. Beside").unwrap();
+    let (table, _) = table.split_once("## 5.").unwrap();
+    for case in CASES.iter().filter(|case| !case.peer_sees) {
+        assert!(table.contains(&format!("`{}`", case.kind)), "{}: {}", case.name, case.kind);
+        assert!(page.contains(&format!("**`{}`**", case.kind)), "{}: {}", case.name, case.kind);
+    }
+}
 
 #[test]
 fn both_find_nothing_wrong_with_a_sound_account() {

@@ -1,0 +1,93 @@
+//! What events and delete markers say was there, and is not: trails that were deleted, and files that no digest is left to name.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::case::CaseIdentity;
+use crate::cloudtrail::{DigestName, LogName, TrailEvent};
+use crate::model::{Finding, S3Location, Severity, Timestamp, TrailArn};
+use crate::verify::artifacts::Checked;
+
+use super::logs::LogVerdicts;
+use super::trails::Trails;
+use super::unreadable::Unreadable;
+use super::{DELIVERY_LAG, Row};
+
+/// Trails that were deleted within the window, and of which the case holds nothing.
+pub(super) fn trails(
+    rows: &[Row],
+    trails: &Trails,
+    events: &[&TrailEvent],
+    identity: &CaseIdentity,
+    findings: &mut Vec<Finding>,
+) {
+    let only = identity.scope.trail_arn.as_ref();
+    let mut told = BTreeSet::new();
+    let deleted =
+        events.iter().filter(|event| event.telling.name == "DeleteTrail" && event.telling.at >= identity.window.start());
+    for event in deleted {
+        let arn = event.trail.parse::<TrailArn>().ok();
+        let name = arn.as_ref().map_or(event.trail.as_str(), TrailArn::name);
+        let concerns = |row: &Row| {
+            event.concerns(&row.of.trail, &row.of.home_region, row.of.organization.is_none().then_some(row.of.account))
+        };
+        let known = rows.iter().any(concerns)
+            || trails
+                .described(None)
+                .any(|trail| event.concerns(trail.arn.name(), trail.arn.home_region(), Some(trail.arn.account())));
+        // One trail was asked for, and by its name this is another.
+        let left_out = only.is_some_and(|only| only.name() != name);
+        if known || left_out || !told.insert((event.trail.clone(), event.telling.account)) {
+            continue;
+        }
+        let detail = format!(
+            "{}. The case holds no digest of it: what it delivered before, and whether that was signed, cannot be told.",
+            event.telling.describe()
+        );
+        findings.push(Finding::new(Severity::Gap, "trail-gone", &format!("trail {}", event.trail), &detail));
+    }
+}
+
+/// CloudTrail's own files of the window that somebody deleted, that are not there, and that no other failure names.
+pub(super) fn files(
+    checked: &Checked,
+    verdicts: &LogVerdicts<'_>,
+    unreadable: &Unreadable<'_>,
+    identity: &CaseIdentity,
+    findings: &mut Vec<Finding>,
+) {
+    let mut deleted: BTreeMap<&S3Location, Option<Timestamp>> = BTreeMap::new();
+    for event in checked.object_events.iter().filter(|event| event.telling.name == "DeleteObject") {
+        if verdicts.is_proven(&event.telling.witness) {
+            deleted.entry(&event.location).or_insert(Some(event.telling.at));
+        }
+    }
+    for marker in &checked.delete_markers {
+        deleted.entry(&marker.location).or_insert(marker.at);
+    }
+    let named: BTreeSet<&str> = findings.iter().map(|finding| finding.object.as_str()).collect();
+    let there: BTreeSet<&S3Location> = checked.digests.iter().map(|digest| &digest.location).collect();
+    let mut more = Vec::new();
+    for location in deleted.keys().copied() {
+        let absent =
+            !there.contains(location) && !checked.logs.contains_key(location) && !checked.older_logs.contains_key(location);
+        if absent && is_of(location, identity) && !unreadable.covers(location) && !named.contains(location.to_string().as_str())
+        {
+            let detail = "Somebody deleted it, and no version of it is there; no digest that is left names it.";
+            more.push(Finding::new(Severity::Failure, "file-deleted", location, detail));
+        }
+    }
+    findings.extend(more);
+}
+
+/// Whether a log or digest is of the window, and of the trail asked for.
+fn is_of(location: &S3Location, identity: &CaseIdentity) -> bool {
+    let window = identity.window;
+    if let Ok(digest) = location.key.parse::<DigestName>() {
+        let asked = identity.scope.trail_arn.as_ref();
+        return asked.is_none_or(|arn| arn.name() == digest.trail && *arn.home_region() == digest.home_region)
+            && digest.end > window.start()
+            && digest.end.plus_seconds(-3600) < window.end().plus_seconds(DELIVERY_LAG);
+    }
+    let last = window.end().plus_seconds(DELIVERY_LAG);
+    location.key.parse::<LogName>().is_ok_and(|log| window.start() <= log.minute && log.minute <= last)
+}
