@@ -208,6 +208,8 @@ fn not_fetched_yet(findings: &mut [Finding]) {
         "newest-digests-missing",
         "all-digests-missing",
         "restart-hides-digests",
+        // A version of it may not have been fetched.
+        "file-deleted",
         // A backfill digest that lists it may not have been fetched.
         "log-uncovered",
     ];

@@ -101,7 +101,7 @@ pub(super) fn check(
     gone::trails(&rows, &trails, &events, identity, findings);
     let one_trail = identity.scope.trail_arn.is_some();
     verdicts.judge_uncovered(&mut rows, &times, &trails, one_trail, findings);
-    gone::files(checked, &verdicts, &unreadable, identity, findings);
+    gone::files(&rows, checked, &verdicts, &unreadable, identity, findings);
     traces::add(checked, &verdicts, findings);
 
     if rows.is_empty() && in_scope {
@@ -130,8 +130,8 @@ pub(super) fn say_what_is_unproven(reports: &[TrailReport], findings: &mut Vec<F
 
 /// Whether a verified digest covers some of the window.
 fn is_signed_within(row: &Row, window: Window) -> bool {
-    let digests = row.standard.digests.iter().filter_map(CheckedDigest::proven);
-    digests.into_iter().any(|content| content.start < window.end() && content.end > window.start())
+    let mut digests = row.standard.digests.iter().filter_map(CheckedDigest::proven);
+    digests.any(|content| content.start < window.end() && content.end > window.start())
 }
 
 /// Chains of which nothing is there, and that events say were written until somebody switched them off in or after the window.

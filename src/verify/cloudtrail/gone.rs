@@ -1,16 +1,16 @@
 //! What events and delete markers say was there, and is not: trails that were deleted, and files that no digest is left to name.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use crate::case::CaseIdentity;
 use crate::cloudtrail::{DigestName, LogName, TrailEvent};
-use crate::model::{Finding, S3Location, Severity, Timestamp, TrailArn};
+use crate::model::{Finding, S3Location, Severity, TrailArn};
 use crate::verify::artifacts::Checked;
 
 use super::logs::LogVerdicts;
 use super::trails::Trails;
 use super::unreadable::Unreadable;
-use super::{DELIVERY_LAG, Row};
+use super::{ChainOf, DELIVERY_LAG, Row};
 
 /// Trails that were deleted within the window, and of which the case holds nothing.
 pub(super) fn trails(
@@ -48,29 +48,33 @@ pub(super) fn trails(
 }
 
 /// CloudTrail's own files of the window that somebody deleted, that are not there, and that no other failure names.
+///
+/// Only where the case holds, or should hold, what the trails deliver: what is deleted elsewhere was never in scope.
 pub(super) fn files(
+    rows: &[Row],
     checked: &Checked,
     verdicts: &LogVerdicts<'_>,
     unreadable: &Unreadable<'_>,
     identity: &CaseIdentity,
     findings: &mut Vec<Finding>,
 ) {
-    let mut deleted: BTreeMap<&S3Location, Option<Timestamp>> = BTreeMap::new();
+    let mut deleted: BTreeSet<&S3Location> = BTreeSet::new();
     for event in checked.object_events.iter().filter(|event| event.telling.name == "DeleteObject") {
         if verdicts.is_proven(&event.telling.witness) {
-            deleted.entry(&event.location).or_insert(Some(event.telling.at));
+            deleted.insert(&event.location);
         }
     }
-    for marker in &checked.delete_markers {
-        deleted.entry(&marker.location).or_insert(marker.at);
-    }
+    deleted.extend(checked.delete_markers.iter().map(|marker| &marker.location));
     let named: BTreeSet<&str> = findings.iter().map(|finding| finding.object.as_str()).collect();
     let there: BTreeSet<&S3Location> = checked.digests.iter().map(|digest| &digest.location).collect();
     let mut more = Vec::new();
-    for location in deleted.keys().copied() {
+    for location in deleted {
         let absent =
             !there.contains(location) && !checked.logs.contains_key(location) && !checked.older_logs.contains_key(location);
-        if absent && is_of(location, identity) && !unreadable.covers(location) && !named.contains(location.to_string().as_str())
+        if absent
+            && is_of(location, rows, identity)
+            && !unreadable.covers(location)
+            && !named.contains(location.to_string().as_str())
         {
             let detail = "Somebody deleted it, and no version of it is there; no digest that is left names it.";
             more.push(Finding::new(Severity::Failure, "file-deleted", location, detail));
@@ -79,15 +83,22 @@ pub(super) fn files(
     findings.extend(more);
 }
 
-/// Whether a log or digest is of the window, and of the trail asked for.
-fn is_of(location: &S3Location, identity: &CaseIdentity) -> bool {
+/// Whether a log or digest is of the window, and of a trail and place that the case is about.
+fn is_of(location: &S3Location, rows: &[Row], identity: &CaseIdentity) -> bool {
     let window = identity.window;
+    let is_delivered =
+        |row: &Row, prefix: &str| row.places.iter().any(|place| place.bucket == location.bucket && place.prefix == prefix);
     if let Ok(digest) = location.key.parse::<DigestName>() {
-        let asked = identity.scope.trail_arn.as_ref();
-        return asked.is_none_or(|arn| arn.name() == digest.trail && *arn.home_region() == digest.home_region)
+        let of = ChainOf::of(&digest);
+        return rows.iter().any(|row| row.of == of && is_delivered(row, &digest.prefix))
             && digest.end > window.start()
             && digest.end.plus_seconds(-3600) < window.end().plus_seconds(DELIVERY_LAG);
     }
-    let last = window.end().plus_seconds(DELIVERY_LAG);
-    location.key.parse::<LogName>().is_ok_and(|log| window.start() <= log.minute && log.minute <= last)
+    let Ok(log) = location.key.parse::<LogName>() else { return false };
+    let here = |row: &Row| row.of.account == log.account && row.of.region == log.region && is_delivered(row, &log.prefix);
+    // A log that no digest names may be of any trail that delivers there, so one trail asked for is not answered for by it.
+    identity.scope.trail_arn.is_none()
+        && rows.iter().any(here)
+        && window.start() <= log.minute
+        && log.minute <= window.end().plus_seconds(DELIVERY_LAG)
 }

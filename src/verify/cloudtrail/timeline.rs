@@ -1,5 +1,7 @@
 //! Which hours a chain proves, and what explains the others: restarts, trails switched off, digests not yet delivered.
 
+mod outages;
+
 use crate::cloudtrail::TrailEvent;
 use crate::cloudtrail::chain::{CheckedDigest, MissingDigest};
 use crate::cloudtrail::coverage::{DELIVERY_LAG, HourStatus, Timeline};
@@ -157,36 +159,6 @@ impl TrailTime {
         let hidden = unreadable.hides_digests(&row.of, known_until, None);
         self.tail(known_until, row.standard.digests.last(), hidden, findings);
         self.outages(row, findings);
-    }
-
-    /// Tells of outages that digests before and behind them overlap, so that no hole between them shows them.
-    fn outages(&mut self, row: &Row, findings: &mut Vec<Finding>) {
-        let phases: Vec<(Timestamp, Timestamp, State, String)> = self
-            .switches
-            .phases(self.window.start(), self.window.end(), LOOK_BACK)
-            .into_iter()
-            .filter_map(|phase| Some((phase.from, phase.to, phase.state, phase.began?.why.clone())))
-            .collect();
-        let begins =
-            |digest: &CheckedDigest| digest.proven().filter(|content| content.previous.is_none()).map(|content| content.end);
-        for (from, to, state, why) in phases {
-            // A new chain says that it was on again, whether or not anything tells of who switched it on.
-            let again = row.standard.digests.iter().filter_map(begins).find(|begun| *begun > from);
-            let to = again.map_or(to, |again| again.min(to));
-            let unnoticed = self.timeline.worst(from, to, HourStatus::NoDigests) <= HourStatus::Recovered;
-            let (status, kind, what) = match state {
-                State::Off => (HourStatus::LoggingOff, "logging-off", "The trail was switched off"),
-                State::Unsigned => (HourStatus::NoDigests, "validation-off", "Log file validation was off"),
-                State::On => continue,
-            };
-            if unnoticed && from < to {
-                self.timeline.add(from, to, status);
-                let detail = format!(
-                    "{what} from {from} to {to}: {why}. The digests around it leave no hole; that proves nothing of that time."
-                );
-                self.find(findings, Severity::Gap, kind, &detail);
-            }
-        }
     }
 
     /// Up to when verified digests cover the time from `from` on without a hole.
