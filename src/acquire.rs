@@ -13,12 +13,14 @@ mod flow_logs;
 mod identified;
 mod keys;
 mod level;
+mod listing_plan;
 mod notes;
 mod pages;
 mod permissions;
 mod pipeline;
 mod plan;
 mod progress;
+mod published_keys;
 mod regions;
 mod stop;
 mod strays;
@@ -33,9 +35,11 @@ use std::sync::Arc;
 
 pub use collect::{CollectOutcome, RunContext, collect};
 pub use errand::Errand;
+pub use listing_plan::chosen_keys;
 pub use permissions::{PERMISSIONS, Permission, permissions_of, policy};
 pub use plan::{Estimate, Plan, plan};
 pub use progress::{Progress, Silent};
+pub use published_keys::published_keys;
 pub use stop::{Stop, StopSwitch};
 pub use tally::{Notice, Row, Totals};
 

@@ -107,7 +107,7 @@ enum Command {
     #[cfg(feature = "acquire")]
     Policy(policy::PolicyArguments),
     Status(status::StatusArguments),
-    Verify(verify::VerifyArguments),
+    Verify(Box<verify::VerifyArguments>),
     Seal(seal::SealArguments),
     Package(package::PackageArguments),
     Transfer(Box<transfer::TransferArguments>),

@@ -6,6 +6,7 @@ mod custody;
 mod delete_markers;
 mod disclosure;
 mod expected_root;
+mod published_keys;
 mod report;
 mod seals;
 mod stamps;
@@ -14,14 +15,16 @@ use std::collections::BTreeMap;
 use std::io::{BufReader, Read};
 use std::num::NonZeroUsize;
 
-use crate::case::event::{Event, Gap};
+use crate::case::event::{Event, Gap, KeyComparison};
 use crate::case::ledger::{LedgerState, read_ledger};
 use crate::case::{CASE_TOML, CaseError, CaseFiles, CaseIdentity, Gaps, LEDGER, read_bounded};
 use crate::cloudtrail::KeyRing;
+use crate::cloudtrail::gzip::Limits;
 use crate::model::{Finding, Severity, Sha256Hash, Timestamp};
 use crate::seal::{AllowedSigners, AuthorityRoots, PackageHead, ReceiptFile};
 
 pub use expected_root::{ExpectedRoot, ParseExpectedRootError};
+pub use published_keys::{Published, compare_keys};
 pub use report::{
     ArtifactReport, CustodyReport, DigestCounts, DisclosureReport, GapReport, LedgerReport, LogCounts, RenewalReport, Report,
     SealReport, SignatureState, TrailReport, Verdict,
@@ -43,6 +46,8 @@ pub struct Options<'a> {
     pub receipts: Option<(&'a PackageHead, &'a [ReceiptFile])>,
     /// Public keys to verify CloudTrail's signatures with, instead of those that the case holds.
     pub keys: Option<&'a KeyRing>,
+    /// How much a log or digest may unpack to.
+    pub limits: Limits,
     /// Whether notices count: whatever is notable makes the verdict incomplete.
     pub strict: bool,
     /// How many files are read side by side.
@@ -66,6 +71,7 @@ impl Default for Options<'_> {
             expected_root: None,
             receipts: None,
             keys: None,
+            limits: Limits::default(),
             strict: false,
             threads,
             progress: &|_, _| {},
@@ -174,9 +180,9 @@ pub fn verify(files: &dyn CaseFiles, options: &Options<'_>) -> Result<Report, Ca
     // Up to here everything is about the case itself; from here on, about what happened in AWS.
     let damage = findings.iter().filter(|finding| finding.severity == Severity::Failure).count();
     let about_the_case = findings.len();
-    let trails = match &identity {
+    let (trails, keys) = match &identity {
         Some(identity) => cloudtrail::check(&checked, identity, &acts, options.keys, &mut findings),
-        None => Vec::new(),
+        None => (Vec::new(), KeyRing::default()),
     };
     if acts.unfinished {
         not_fetched_yet(findings.get_mut(about_the_case..).unwrap_or_default());
@@ -184,6 +190,7 @@ pub fn verify(files: &dyn CaseFiles, options: &Options<'_>) -> Result<Report, Ca
     for gap in acts.gaps.iter().filter(|gap| gap.reason.is_incompleteness()) {
         findings.push(gap_finding(gap));
     }
+    cloudtrail::say_what_is_unproven(&trails, &mut findings);
     findings.sort();
     findings.dedup();
     let ledger = LedgerReport {
@@ -206,7 +213,19 @@ pub fn verify(files: &dyn CaseFiles, options: &Options<'_>) -> Result<Report, Ca
         findings,
         gaps: acts.gaps.iter().map(GapReport::from).collect(),
         case_failures: u64::try_from(damage).unwrap_or(u64::MAX),
+        online: None,
+        keys,
     })
+}
+
+impl Report {
+    /// Takes in what AWS said of its keys when it was asked again.
+    pub fn take_keys(&mut self, comparison: KeyComparison, findings: Vec<Finding>, strict: bool) {
+        self.online = Some(comparison);
+        self.findings.extend(findings);
+        self.findings.sort();
+        self.verdict = verdict(&self.findings, strict);
+    }
 }
 
 /// What a collection that did not come to its end has not fetched is not therefore gone.
@@ -217,6 +236,8 @@ fn not_fetched_yet(findings: &mut [Finding]) {
         "newest-digests-missing",
         "all-digests-missing",
         "restart-hides-digests",
+        // A version of it may not have been fetched.
+        "file-deleted",
         // A backfill digest that lists it may not have been fetched.
         "log-uncovered",
     ];

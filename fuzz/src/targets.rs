@@ -4,6 +4,8 @@ use std::path::Path;
 
 use caselock::case::CaseIdentity;
 use caselock::case::ledger::read_ledger;
+use caselock::cloudtrail::gzip::{Limits, read_member};
+use caselock::cloudtrail::{Digest, DigestName, LogName};
 use caselock::model::{Bound, PayloadPath, S3Location, parse_bound};
 use caselock::package::PackageFiles;
 use caselock::seal::manifest::{Lists, ManifestReader};
@@ -13,7 +15,7 @@ use caselock::seal::{AllowedSigners, SealStatement, verify_signature};
 pub(crate) type Target = (&'static str, fn(&[u8], &Path));
 
 /// All targets. The folder is for those that need a file.
-pub(crate) const TARGETS: [Target; 8] = [
+pub(crate) const TARGETS: &[Target] = &[
     ("ledger", ledger),
     ("case-toml", case_toml),
     ("seal", seal),
@@ -22,6 +24,11 @@ pub(crate) const TARGETS: [Target; 8] = [
     ("package", package),
     ("payload-path", payload_path),
     ("time", time),
+    ("digest", digest),
+    ("log-name", log_name),
+    ("gzip", gzip),
+    #[cfg(feature = "acquire")]
+    ("s3-listing", s3_listing),
 ];
 
 fn ledger(bytes: &[u8], _: &Path) {
@@ -94,5 +101,65 @@ fn time(bytes: &[u8], _: &Path) {
             let printed = instant.to_string();
             assert_eq!(parse_bound(&printed, bound, now).unwrap(), instant, "{text}");
         }
+    }
+}
+
+fn digest(bytes: &[u8], _: &Path) {
+    if let Ok(digest) = Digest::parse(bytes) {
+        assert!(digest.start <= digest.end);
+        let mut listed: Vec<&S3Location> = digest.logs.iter().map(|log| &log.location).collect();
+        listed.sort();
+        listed.dedup();
+        assert_eq!(listed.len(), digest.logs.len(), "a log twice");
+    }
+}
+
+fn log_name(bytes: &[u8], _: &Path) {
+    let Ok(key) = std::str::from_utf8(bytes) else { return };
+    let log = key.parse::<LogName>();
+    let digest = key.parse::<DigestName>();
+    assert!(log.is_err() || digest.is_err(), "{key} is both");
+    if let Ok(name) = digest {
+        assert!(
+            key.starts_with(&name.prefix) && key.contains(&name.trail) && key.ends_with("_backfill.json.gz") == name.backfill
+        );
+    }
+    if let Ok(name) = log {
+        assert!(key.starts_with(&name.prefix) && key.contains(name.region.as_str()));
+    }
+}
+
+fn gzip(bytes: &[u8], _: &Path) {
+    let limits = Limits { content: 1 << 20, ratio: 200, ratio_from: 1 << 16 };
+    let mut given = 0;
+    let outcome = read_member(bytes, &limits, &mut |piece| given += u64::try_from(piece.len()).unwrap());
+    assert!(given <= limits.content);
+    if let Ok((_, length)) = outcome {
+        assert_eq!(length, given);
+    }
+}
+
+#[cfg(feature = "acquire")]
+fn s3_listing(bytes: &[u8], _: &Path) {
+    use caselock::acquire::chosen_keys;
+    use caselock::aws::{ListQuery, read_listing};
+    let region: caselock::model::Region = "us-east-1".parse().unwrap();
+    let query = ListQuery {
+        source: "cloudtrail",
+        account: "111122223333".parse().unwrap(),
+        region: region.clone(),
+        bucket: "example-corp".to_owned(),
+        prefix: "AWSLogs/".to_owned(),
+        folders: false,
+        start_after: None,
+    };
+    let window = caselock::model::Window::new("2026-03-01T08:00:00Z".parse().unwrap(), "2026-03-01T12:00:00Z".parse().unwrap());
+    let Ok(page) = read_listing(&query, bytes) else { return };
+    for object in &page.objects {
+        assert!(object.key.starts_with(&query.prefix), "{}", object.key);
+    }
+    for key in chosen_keys(&page, &query, &region, window.unwrap()) {
+        let path = PayloadPath::for_object(&S3Location::new("example-corp", key.as_str()));
+        assert!(page.objects.iter().any(|object| object.key == key) && path.as_str().starts_with("data/s3/example-corp/"));
     }
 }

@@ -91,7 +91,7 @@ pub async fn list_page(
     Ok(answer.and_then(|output| read_page(&output, query).map_err(|what| Failure::found(FailureKind::Other, &what))))
 }
 
-fn read_page(
+pub(super) fn read_page(
     output: &aws_sdk_s3::operation::list_objects_v2::ListObjectsV2Output,
     query: &ListQuery,
 ) -> Result<ListPage, String> {

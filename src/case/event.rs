@@ -436,8 +436,33 @@ pub struct VerificationRecorded {
     pub artifacts_valid: u64,
     /// Findings that are failures.
     pub failures: u64,
+    /// What AWS said of its keys when it was asked again, if it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub online: Option<KeyComparison>,
     /// The program.
     pub tool: Tool,
+}
+
+/// What asking AWS again for its public keys came to.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyComparison {
+    /// Who asked, as AWS says.
+    pub caller: String,
+    /// The endpoint that was asked instead of AWS's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub endpoint_url: Option<String>,
+    /// How many regions were asked.
+    pub regions: u64,
+    /// Of these, how many answered.
+    pub answered: u64,
+    /// Keys of the case that AWS publishes as the case holds them.
+    pub confirmed: u64,
+    /// Keys of the case that AWS does not publish, or publishes otherwise.
+    pub contradicted: u64,
+    /// Keys of the case about which AWS says nothing any more.
+    pub forgotten: u64,
+    /// Keys that AWS publishes for the same time, and that the case does not hold.
+    pub unheld: u64,
 }
 
 /// `case.sealed`.

@@ -215,6 +215,8 @@ fn an_event_too_long_for_any_reader_is_not_written() {
     assert_eq!(entries(&root).last(), Some(&gap("after")));
 }
 
+/// Guarantee G7: every byte of a ledger line but the last is bound by the line after it: edits, deletions, insertions and reordering are
+/// found.
 #[test]
 fn every_changed_bit_before_the_last_line_is_noticed() {
     let (_folder, root) = new_case();

@@ -8,7 +8,7 @@ use crate::case::event::{Caller, Gap};
 use crate::case::summary::{SummaryRow, summarize};
 use crate::case::{CaseFolder, CaseWriter, read_identity};
 use crate::model::{Sha256Hash, Timestamp, printable};
-use crate::verify::Report;
+use crate::verify::{Options, Report};
 
 use super::arguments::{CaseArguments, ConnectionArguments, ScopeArguments, refuse_changes};
 use super::aws::{block_on, connect, note_endpoints, request};
@@ -16,7 +16,7 @@ use super::output::{Output, bytes, counted, thousands};
 use super::progress::{Bar, bar};
 use super::status::{gap_line, rows_table};
 use super::tool::this_tool;
-use super::verify::{sentence, verify_with_progress};
+use super::verify::{LimitArguments, sentence, verify_showing_progress};
 use super::{CliError, Exit};
 
 /// Collect the evidence of a window into a case folder; run again to resume.
@@ -40,6 +40,8 @@ pub(super) struct CollectArguments {
     /// End without the first verification, which reads everything once more: `caselock verify` can make it later.
     #[arg(long)]
     no_verification: bool,
+    #[command(flatten)]
+    limits: LimitArguments,
 }
 
 #[derive(Serialize)]
@@ -89,7 +91,8 @@ pub(super) fn run(arguments: &CollectArguments, output: &Output) -> Result<Exit,
             .next(format!("To go on where it stopped: caselock collect {}", arguments.folder.display())));
     }
     let folder = CaseFolder::open(&arguments.folder)?;
-    let report = if arguments.no_verification { None } else { Some(verify_with_progress(&folder, None, output)?) };
+    let limited = Options { limits: arguments.limits.limits(), ..Options::default() };
+    let report = if arguments.no_verification { None } else { Some(verify_showing_progress(&folder, &limited, output)?) };
     let collected = Collected {
         case: arguments.folder.display().to_string(),
         outcome: &outcome,

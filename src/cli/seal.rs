@@ -87,6 +87,7 @@ pub(super) fn run(arguments: &SealArguments, output: &Output) -> std::result::Re
         verdict: report.verdict.as_str().to_owned(),
         artifacts_valid: report.artifacts.valid,
         failures: report.failures(),
+        online: None,
         tool: tool.clone(),
     }))?;
     let now = Timestamp::new(chrono::Utc::now());

@@ -1,26 +1,31 @@
+mod coverage;
+#[cfg(feature = "acquire")]
+mod online;
+
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::case::event::KeyComparison;
 use crate::case::{CaseFiles, CaseFolder};
 use crate::cloudtrail::KeyRing;
 use crate::cloudtrail::coverage::HourStatus;
+use crate::cloudtrail::gzip::Limits;
 use crate::model::{Finding, Severity};
 use crate::package::{JoinedParts, PackageError, PackageFiles};
 use crate::seal::{AllowedSigners, AuthorityRoots};
 use crate::verify::{
-    CustodyReport, DisclosureReport, ExpectedRoot, Options, Report, SealReport, SignatureState, TrailReport, Verdict, verify,
+    CustodyReport, DisclosureReport, ExpectedRoot, Options, Report, SealReport, SignatureState, Verdict, verify,
 };
 
 use super::output::{Output, bytes, counted, thousands, wrapped};
-use super::table::table;
 use super::transfer::receipts_of;
 use super::{CliError, Exit};
 
 /// Check everything that can be checked about a case folder or a package, offline.
 ///
 /// Every stored byte against the ledger, the ledger's chain, the seals, and CloudTrail's own signatures: each digest, each link, each
-/// listed log, each hour of the window. Nothing is written, and AWS is not asked.
+/// listed log, each hour of the window. Nothing is written, and AWS is not asked, but with --online.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example: caselock verify IR-2026-014\n         caselock verify IR-2026-014.zip --json")]
 pub(super) struct VerifyArguments {
@@ -44,6 +49,29 @@ pub(super) struct VerifyArguments {
     /// The ledger's root as it was noted when the case was collected: its first 16 digits or more. Fails if the ledger never had it.
     #[arg(long, value_name = "HEX")]
     expect_root: Option<ExpectedRoot>,
+    #[command(flatten)]
+    limits: LimitArguments,
+    #[cfg(feature = "acquire")]
+    #[command(flatten)]
+    online: online::OnlineArguments,
+}
+
+/// How much a log or digest may unpack to before it counts as a bomb.
+#[derive(Clone, Copy, Debug, clap::Args)]
+#[command(next_help_heading = "Limits")]
+pub(super) struct LimitArguments {
+    /// The largest content that one log or digest may unpack to, in bytes.
+    #[arg(long, value_name = "BYTES", default_value_t = Limits::default().content)]
+    max_content: u64,
+    /// How many bytes one compressed byte of a log or digest may unpack to.
+    #[arg(long, value_name = "NUMBER", default_value_t = Limits::default().ratio)]
+    max_ratio: u64,
+}
+
+impl LimitArguments {
+    pub(super) fn limits(self) -> Limits {
+        Limits { content: self.max_content, ratio: self.max_ratio, ..Limits::default() }
+    }
 }
 
 /// How many findings of a kind are shown unless everything is.
@@ -65,9 +93,16 @@ pub(super) fn run(arguments: &VerifyArguments, output: &Output) -> Result<Exit, 
         strict: arguments.strict,
         expected_root: arguments.expect_root.as_ref(),
         receipts: receipts.as_ref().map(|(package, receipts)| (package, receipts.as_slice())),
+        limits: arguments.limits.limits(),
         ..Options::default()
     };
-    let report = verify_showing_progress(&*files, &wanted, output)?;
+    #[cfg_attr(not(feature = "acquire"), expect(unused_mut, reason = "only AWS's answer changes it"))]
+    let mut report = verify_showing_progress(&*files, &wanted, output)?;
+    #[cfg(feature = "acquire")]
+    if arguments.online.online {
+        online::ask(&arguments.online, &mut report, arguments.strict, output)?;
+        output.note(&online::record(&arguments.case, &report));
+    }
     output.result(&report, || text(&report, output.is_verbose()))?;
     Ok(exit_of(report.verdict))
 }
@@ -172,12 +207,13 @@ pub(super) fn text(report: &Report, verbose: bool) -> String {
         "Ledger         {}, {chain}",
         if report.ledger.entries == 1 { "1 entry".to_owned() } else { format!("{} entries", thousands(report.ledger.entries)) }
     ));
-    lines.push(format!("               root {}", report.ledger.root));
+    lines.push(format!("Ledger root    {}", report.ledger.root));
     if let Some(after) = report.ledger.expected_root_at {
         lines.push(format!("               had the root you expected after {}", counted(after, "line")));
     }
     lines.extend(seal_lines(&report.seals));
     lines.extend(custody_lines(&report.custody));
+    lines.extend(report.online.as_ref().map(key_line));
     lines.extend(trail_lines(report));
     for severity in [Severity::Failure, Severity::Gap, Severity::Notice] {
         lines.extend(finding_lines(&report.findings, severity, verbose));
@@ -216,6 +252,20 @@ fn disclosure_text(report: &Report, disclosure: &DisclosureReport, mut lines: Ve
         "  ",
     ));
     lines.join("\n")
+}
+
+fn key_line(online: &KeyComparison) -> String {
+    let held = online.confirmed + online.contradicted + online.forgotten;
+    let endpoint = online.endpoint_url.as_ref().map_or_else(|| "AWS".to_owned(), |url| format!("{url}, not AWS's own,"));
+    let regions = counted(online.answered, "region");
+    let asked = wrapped(
+        &format!(
+            "{} of {held} are published by {endpoint} as the case holds them; {regions} of {} answered",
+            online.confirmed, online.regions
+        ),
+        "               ",
+    );
+    format!("Public keys    {}", asked.trim_start())
 }
 
 pub(super) fn sentence(report: &Report) -> String {
@@ -347,65 +397,7 @@ fn trail_lines(report: &Report) -> Vec<String> {
     if report.cloudtrail.is_empty() {
         return vec!["CloudTrail     no digests, nothing to prove".to_owned()];
     }
-    let rows = report.cloudtrail.iter().map(trail_row).collect();
-    let mut lines = vec![String::new()];
-    lines.push(table(&["Trail", "Account", "Region", "Hours proven", "Digests", "Logs", "Not proven"], &[3, 4, 5], rows));
-    if let Some(window) = &report.window {
-        lines.push(String::new());
-        lines.push(format!("Hour by hour, {window} (UTC)"));
-        let width = report.cloudtrail.iter().map(|trail| trail.region.as_str().len()).max().unwrap_or(0);
-        for trail in &report.cloudtrail {
-            let mut picture = String::new();
-            let mut hour = window.start().floor_hour();
-            while hour < window.end() {
-                let range = trail.uncovered_hours.iter().find(|range| range.from <= hour && hour < range.to);
-                picture.push(symbol(range.map_or(HourStatus::Verified, |range| range.status)));
-                hour = hour.plus_seconds(3600);
-            }
-            lines.push(format!("  {:width$}  {picture}", trail.region.as_str()));
-        }
-        lines.push(format!(
-            "  {:width$}  # proven  o logging off  . pending  ? no proof  ! missing, changed or forged  x unreadable",
-            ""
-        ));
-    }
-    lines
-}
-
-fn symbol(status: HourStatus) -> char {
-    match status {
-        HourStatus::Verified => '#',
-        HourStatus::Recovered => 'r',
-        HourStatus::LoggingOff => 'o',
-        HourStatus::Pending => '.',
-        HourStatus::Restart | HourStatus::NoDigests => '?',
-        HourStatus::Unreadable => 'x',
-        HourStatus::LogMissing | HourStatus::DigestMissing | HourStatus::DigestInvalid | HourStatus::LogModified => '!',
-    }
-}
-
-fn trail_row(trail: &TrailReport) -> Vec<String> {
-    let total: u64 = trail.hours.values().sum();
-    let proven = trail.hours.get(&HourStatus::Verified).copied().unwrap_or(0);
-    let not_proven: Vec<String> = trail
-        .hours
-        .iter()
-        .filter(|(status, _)| **status != HourStatus::Verified)
-        .map(|(status, count)| format!("{count} {}", status.as_str()))
-        .collect();
-    let name = trail.trail_arn.rsplit('/').next().unwrap_or_default();
-    let digests = trail.digests.verified + trail.digests.invalid + trail.digests.missing + trail.digests.unreadable;
-    let logs = &trail.logs;
-    let all = logs.verified + logs.modified + logs.missing + logs.malformed + logs.uncovered + logs.pending + logs.unreadable;
-    vec![
-        name.to_owned(),
-        trail.account.to_string(),
-        trail.region.to_string(),
-        format!("{proven}/{total}"),
-        format!("{}/{digests}", trail.digests.verified),
-        format!("{}/{all}", logs.verified),
-        not_proven.join(", "),
-    ]
+    coverage::lines(&report.cloudtrail, report.window.as_ref())
 }
 
 fn finding_lines(findings: &[Finding], severity: Severity, verbose: bool) -> Vec<String> {

@@ -106,29 +106,31 @@ struct Vouch {
 #[must_use]
 pub fn check_chain(mut stored: Vec<StoredDigest>, keys: &KeyRing) -> Chain {
     stored.sort_by(|a, b| (b.last_modified, &a.version_id).cmp(&(a.last_modified, &b.version_id)));
-    let mut places: BTreeMap<(Timestamp, S3Location), Versions> = BTreeMap::new();
+    let depths = backfill_depths(&stored);
+    let mut places: BTreeMap<(u64, Timestamp, S3Location), Versions> = BTreeMap::new();
     for digest in stored {
-        let versions = places.entry((digest.name.end, digest.location.clone())).or_default();
+        let depth = depths.get(&digest.location).copied().unwrap_or(0);
+        let versions = places.entry((depth, digest.name.end, digest.location.clone())).or_default();
         if digest.current && versions.current.is_none() {
             versions.current = Some(digest);
         } else {
             versions.older.push(digest);
         }
     }
-    let there: HashMap<S3Location, Timestamp> = places.keys().map(|(end, location)| (location.clone(), *end)).collect();
-    let ends: Vec<Timestamp> = places.keys().map(|(end, _)| *end).collect();
+    let there: HashMap<S3Location, Timestamp> = places.keys().map(|(_, end, location)| (location.clone(), *end)).collect();
+    let ends: Vec<Timestamp> = places.keys().map(|(_, end, _)| *end).collect();
     let mut chain = Chain::default();
     // The newest comes first, so that a successor's word is there when the older is judged.
     let mut vouched: HashMap<S3Location, Vouch> = HashMap::new();
     let mut gone = HashSet::new();
-    for (at, ((end, location), versions)) in places.into_iter().enumerate().rev() {
+    for (at, ((_, end, location), versions)) in places.into_iter().enumerate().rev() {
         let Some(checked) = check_versions(&location, versions, keys, vouched.get(&location), &mut chain.findings) else {
             gone.insert(location);
             continue;
         };
         if let Some(previous) = checked.proven().and_then(|content| content.previous.clone()) {
             match there.get(&previous.location) {
-                Some(older) if *older >= end => chain.findings.push(Finding::new(
+                Some(older) if *older >= end && !is_backfill(&location) => chain.findings.push(Finding::new(
                     Severity::Failure,
                     "digest-order",
                     &location,
@@ -168,6 +170,41 @@ pub fn check_chain(mut stored: Vec<StoredDigest>, keys: &KeyRing) -> Chain {
     chain
 }
 
+fn is_backfill(location: &S3Location) -> bool {
+    location.key.parse::<DigestName>().is_ok_and(|name| name.backfill)
+}
+
+/// How many backfill digests of these lie before each in its chain.
+///
+/// They follow each other as AWS wrote them, which need not be in the order of the hours that they are of; when that was only their
+/// metadata say, which nobody signed.
+fn backfill_depths(stored: &[StoredDigest]) -> HashMap<S3Location, u64> {
+    let mut previous: HashMap<&S3Location, &S3Location> = HashMap::new();
+    for digest in stored.iter().filter(|digest| digest.name.backfill) {
+        if let Some(before) = digest.content.as_ref().ok().and_then(|(content, _)| content.previous.as_ref()) {
+            // The current version's word comes before that of older ones.
+            if digest.current || !previous.contains_key(&digest.location) {
+                previous.insert(&digest.location, &before.location);
+            }
+        }
+    }
+    let mut depths: HashMap<S3Location, u64> = HashMap::new();
+    for start in previous.keys().copied() {
+        let (mut path, mut at, mut seen) = (Vec::new(), start, HashSet::new());
+        while !depths.contains_key(at) && seen.insert(at) {
+            path.push(at);
+            let Some(before) = previous.get(at) else { break };
+            at = before;
+        }
+        let mut depth = depths.get(at).copied().unwrap_or(0);
+        for location in path.into_iter().rev() {
+            depth += 1;
+            depths.insert(location.clone(), depth);
+        }
+    }
+    depths
+}
+
 /// Whether each digest begins where its predecessor ends, and no two of them cover the same time.
 fn continuity(chain: &mut Chain) {
     let ends: HashMap<&S3Location, Timestamp> =
@@ -177,7 +214,7 @@ fn continuity(chain: &mut Chain) {
     for digest in &chain.digests {
         let Some(content) = digest.proven() else { continue };
         let older_end = content.previous.as_ref().and_then(|previous| ends.get(&previous.location));
-        if let Some(older_end) = older_end.filter(|end| **end != content.start) {
+        if let Some(older_end) = older_end.filter(|end| **end != content.start && !digest.stored.name.backfill) {
             let detail = format!("It starts {} but its predecessor ends {older_end}.", content.start);
             findings.push(Finding::new(Severity::Gap, "digest-time-hole", &digest.stored.location, &detail));
         } else if !digest.stored.name.backfill && known_until.is_some_and(|known| overlaps(content, known)) {

@@ -1,4 +1,4 @@
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -151,6 +151,15 @@ impl KeyRing {
         self.keys.get(&(region.clone(), fingerprint.to_owned()))
     }
 
+    /// Every region that was asked, with the earliest and the latest time it was asked about.
+    #[must_use]
+    pub fn asked(&self) -> BTreeMap<&Region, (Option<Timestamp>, Option<Timestamp>)> {
+        let span = |asked: &Vec<Asked>| {
+            (asked.iter().filter_map(|(from, _)| *from).min(), asked.iter().filter_map(|(_, until)| *until).max())
+        };
+        self.asked.iter().map(|(region, asked)| (region, span(asked))).collect()
+    }
+
     /// Every key with the region that published it.
     pub fn iter(&self) -> impl Iterator<Item = (&Region, &PublicKey)> {
         self.keys.iter().map(|((region, _), key)| (region, key))
@@ -202,6 +211,12 @@ fn epoch(seconds: f64) -> Option<Timestamp> {
 }
 
 impl PublicKey {
+    /// The key itself, whichever way it was published.
+    #[must_use]
+    pub fn public_bytes(&self) -> &[u8] {
+        &self.der
+    }
+
     /// Verifies RSASSA-PKCS1-v1_5 with SHA-256 (RFC 8017 section 8.2.2) over `text`.
     pub fn verify(&self, text: &str, signature: &str) -> Result<(), SignatureProblem> {
         let signature = hex::decode(signature).map_err(|_| SignatureProblem::NotHexadecimal)?;

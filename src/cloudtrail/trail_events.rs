@@ -30,6 +30,8 @@ pub struct Telling {
     pub event_id: Option<String>,
     /// The region that recorded it.
     pub region: Option<String>,
+    /// The account in which it happened.
+    pub account: Option<AccountId>,
     /// How it is known.
     pub witness: Witness,
 }
@@ -43,6 +45,8 @@ pub struct TrailEvent {
     pub trail: String,
     /// Whether the request switched log file validation on or off.
     pub validation: Option<bool>,
+    /// Whether the request made it a trail of all regions, or of its home region alone.
+    pub multi_region: Option<bool>,
     /// Whether the request named a bucket or a prefix to deliver to.
     pub moves: bool,
 }
@@ -80,12 +84,17 @@ impl Telling {
 }
 
 impl TrailEvent {
-    /// Whether it concerns the trail of this name and home region. By its name alone a trail is called only at home.
+    /// Whether it concerns the trail of this name and home region. By its name alone a trail is called only at home, and only in the
+    /// account that owns it: buckets hold the logs of many accounts, whose trails often have one name.
     #[must_use]
     pub fn concerns(&self, name: &str, home: &Region, owner: Option<AccountId>) -> bool {
         match self.trail.parse::<TrailArn>() {
             Ok(arn) => arn.name() == name && arn.home_region() == home && owner.is_none_or(|account| arn.account() == account),
-            Err(_) => self.trail == name && self.telling.region.as_deref().is_none_or(|region| region == home.as_str()),
+            Err(_) => {
+                self.trail == name
+                    && self.telling.region.as_deref().is_none_or(|region| region == home.as_str())
+                    && self.telling.account.is_none_or(|account| owner.is_none_or(|owner| owner == account))
+            }
         }
     }
 }
@@ -145,6 +154,7 @@ fn telling(record: &Value, source: &str, names: &[&str], witness: Witness) -> Op
         source_address: text(record, "sourceIPAddress").map(str::to_owned),
         event_id: text(record, "eventID").map(str::to_owned),
         region: text(record, "awsRegion").map(str::to_owned),
+        account: text(record, "recipientAccountId").and_then(|account| account.parse().ok()),
         witness,
     })
 }
@@ -155,6 +165,7 @@ fn trail_event(record: &Value, witness: Witness) -> Option<TrailEvent> {
     Some(TrailEvent {
         trail: text(request, "name")?.to_owned(),
         validation: request.get("enableLogFileValidation").and_then(Value::as_bool),
+        multi_region: request.get("isMultiRegionTrail").and_then(Value::as_bool),
         moves: request.get("s3BucketName").is_some_and(Value::is_string)
             || request.get("s3KeyPrefix").is_some_and(Value::is_string),
         telling,
@@ -198,6 +209,15 @@ mod tests {
             assert!(!found[0].concerns("events", &home, None));
             assert!(!found[0].concerns("management-events", &"eu-central-1".parse().unwrap(), None));
         }
+    }
+
+    #[test]
+    fn a_trail_of_the_same_name_in_another_account_is_another_trail() {
+        let home: Region = "us-east-1".parse().unwrap();
+        let stop = r#""eventName":"StopLogging","recipientAccountId":"444455556666","requestParameters":{"name":"trail"}"#;
+        let found = trail_events(&log(stop));
+        assert!(found[0].concerns("trail", &home, Some("444455556666".parse().unwrap())));
+        assert!(!found[0].concerns("trail", &home, Some("111122223333".parse().unwrap())));
     }
 
     #[test]

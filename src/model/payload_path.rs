@@ -379,6 +379,8 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
 
+        /// Guarantee G10: every S3 key has a path of its own, inside `data/`, on file systems that fold case or normalize Unicode as
+        /// well.
         #[test]
         fn no_two_keys_share_a_path_even_on_a_file_system_that_folds_case(keys in prop::collection::hash_set(keys(), 2..40)) {
             let mut seen: HashMap<String, String> = HashMap::new();

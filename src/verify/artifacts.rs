@@ -11,7 +11,7 @@ use crate::case::{CaseError, CaseFiles, Found, is_temporary};
 use crate::cloudtrail::chain::StoredDigest;
 use crate::cloudtrail::gzip::{self, GzipProblem};
 use crate::cloudtrail::{Digest, DigestName, LogName, ObjectEvent, TrailEvent, events_in_log};
-use crate::model::{Finding, HashingReader, S3Location, Severity, Sha256Hash, Timestamp};
+use crate::model::{Finding, HashingReader, PayloadPath, S3Location, Severity, Sha256Hash, Timestamp};
 
 use super::delete_markers::{DeleteMarker, delete_markers};
 use super::{ArtifactReport, Options};
@@ -63,6 +63,8 @@ pub(super) struct Checked {
     /// The objects among them: there, for all that is known.
     pub(super) unreadable_objects: Vec<String>,
     twice: Vec<String>,
+    /// Stored at a path that is not the one of the object which the ledger says it is.
+    misplaced: Vec<String>,
 }
 
 /// Checks all artifacts that `feed` shows, on several threads, while the ledger is still being read.
@@ -116,7 +118,7 @@ fn work(files: &dyn CaseFiles, options: &Options<'_>, jobs: &Mutex<Receiver<Box<
         let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(artifact) = job else { return Ok(checked) };
         let bytes = artifact.size;
-        checked.take(files, *artifact);
+        checked.take(files, *artifact, &options.limits);
         (options.progress)(1, bytes);
     }
 }
@@ -126,6 +128,17 @@ pub(super) fn is_trouble(error: &std::io::Error) -> bool {
     use rustix::io::Errno;
     let elsewhere = [Errno::NOENT, Errno::NOTDIR, Errno::LOOP, Errno::NXIO];
     error.raw_os_error().is_some_and(|number| !elsewhere.contains(&Errno::from_raw_os_error(number)))
+}
+
+/// Whether an object lies at the one path that its bucket, key and version give: else one object could be in the case twice.
+fn is_in_its_place(artifact: &Artifact, origin: &ObjectOrigin, current: bool) -> bool {
+    let location = S3Location::new(origin.bucket.clone(), origin.key.clone());
+    let place = match (current, &origin.version_id) {
+        (true, _) => PayloadPath::for_object(&location),
+        (false, Some(version)) => PayloadPath::for_version(&location, version),
+        (false, None) => return false,
+    };
+    place == artifact.path
 }
 
 /// The first half of the hash of a path.
@@ -150,6 +163,7 @@ impl Checked {
         self.report.bytes += other.report.bytes;
         self.report.modified.extend(other.report.modified);
         self.report.missing.extend(other.report.missing);
+        self.misplaced.extend(other.misplaced);
         self.unreadable.extend(other.unreadable);
         self.unreadable_objects.extend(other.unreadable_objects);
         self.digests.extend(other.digests);
@@ -163,7 +177,7 @@ impl Checked {
         self.responses.extend(other.responses);
     }
 
-    fn take(&mut self, files: &dyn CaseFiles, artifact: Artifact) {
+    fn take(&mut self, files: &dyn CaseFiles, artifact: Artifact, limits: &gzip::Limits) {
         let path = artifact.path.as_str();
         let mut reader = match files.open(path) {
             Ok(reader) => reader,
@@ -211,8 +225,13 @@ impl Checked {
             Err(_) => self.report.modified.push(path.to_owned()),
         }
         let current = !artifact.path.as_str().starts_with("data/s3-versions/");
+        if let Origin::S3Object(origin) = &artifact.source
+            && !is_in_its_place(&artifact, origin, current)
+        {
+            self.misplaced.push(artifact.path.to_string());
+        }
         match artifact.source {
-            Origin::S3Object(origin) => self.take_object(*origin, current, &bytes),
+            Origin::S3Object(origin) => self.take_object(*origin, current, &bytes, limits),
             Origin::ApiResponse(origin) if artifact.size <= RESPONSE => {
                 match (origin.service.as_str(), origin.operation.as_str()) {
                     ("cloudtrail", _) => self.responses.push(StoredResponse { origin: *origin, body: bytes }),
@@ -239,11 +258,11 @@ impl Checked {
     }
 
     /// Takes what the key gave when it was fetched, if `current`, or an older version of the object.
-    fn take_object(&mut self, origin: ObjectOrigin, current: bool, bytes: &[u8]) {
+    fn take_object(&mut self, origin: ObjectOrigin, current: bool, bytes: &[u8], limits: &gzip::Limits) {
         let location = S3Location::new(origin.bucket, origin.key);
         if location.key.parse::<LogName>().is_ok() {
             let mut content = Vec::new();
-            let outcome = gzip::read_member(bytes, &gzip::Limits::default(), &mut |piece| {
+            let outcome = gzip::read_member(bytes, limits, &mut |piece| {
                 if content.len() + piece.len() <= SEARCHED {
                     content.extend_from_slice(piece);
                 }
@@ -261,7 +280,7 @@ impl Checked {
             }
         } else if let Ok(name) = location.key.parse::<DigestName>() {
             let mut content = Vec::new();
-            let outcome = gzip::read_member(bytes, &gzip::Limits::default(), &mut |piece| content.extend_from_slice(piece));
+            let outcome = gzip::read_member(bytes, limits, &mut |piece| content.extend_from_slice(piece));
             let content = match outcome {
                 Ok((sha256, _)) => Digest::parse(&content)
                     .map(|digest| (digest, sha256))
@@ -304,6 +323,13 @@ impl Checked {
         }
         for path in &self.twice {
             fail("artifact-twice", path, "The ledger says twice that it was stored.");
+        }
+        for path in &self.misplaced {
+            fail(
+                "artifact-misplaced",
+                path,
+                "The ledger says that it is an object of S3 whose place in a case is another: collect never stored it here.",
+            );
         }
         for (path, what) in &self.foreign {
             fail("foreign-file", path, &format!("It is {what}; a case holds regular files only."));

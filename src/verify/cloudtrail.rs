@@ -1,5 +1,6 @@
 //! CloudTrail's own proof: chains of digests, every listed log, every hour of the window.
 
+mod gone;
 mod logs;
 mod switches;
 mod timeline;
@@ -13,7 +14,7 @@ use crate::case::CaseIdentity;
 use crate::cloudtrail::chain::{Chain, CheckedDigest, MissingDigest, StoredDigest, check_chain};
 use crate::cloudtrail::coverage::{DELIVERY_LAG, HourStatus, count_hours, uncovered_ranges};
 use crate::cloudtrail::{DigestName, KeyRing, TrailEvent};
-use crate::model::{AccountId, Finding, Region, S3Location, Severity, TrailArn, Window};
+use crate::model::{AccountId, Finding, Region, S3Location, Severity, Timestamp, TrailArn, Window};
 
 use super::Acts;
 use super::artifacts::Checked;
@@ -65,7 +66,7 @@ pub(super) fn check(
     acts: &Acts,
     keys: Option<&KeyRing>,
     findings: &mut Vec<Finding>,
-) -> Vec<TrailReport> {
+) -> (Vec<TrailReport>, KeyRing) {
     let in_scope = identity.scope.sources.is_empty() || identity.scope.sources.iter().any(|source| source == "cloudtrail");
     let trails = Trails::read(checked, keys, findings);
     let unreadable = Unreadable::of(&acts.gaps, &checked.unreadable_objects);
@@ -79,18 +80,28 @@ pub(super) fn check(
     let told = checked.events.iter().chain(&trails.history);
     let events: Vec<&TrailEvent> = told.filter(|event| verdicts.is_proven(&event.telling.witness)).collect();
 
+    rows.extend(switched_off_rows(&rows, &trails, &events, acts, identity));
+    rows.sort_by(|a, b| a.of.cmp(&b.of));
+    let signed: BTreeSet<(String, Region)> = rows.iter().filter(|row| is_signed_within(row, window)).map(Row::trail).collect();
     let mut times = Vec::with_capacity(rows.len());
     for row in &mut rows {
-        let mut time = TrailTime::new(row, window, &trails, &events, acts);
+        let signed_here = signed.contains(&row.trail()) && verdicts.any_in_window(row);
+        let mut time = TrailTime::new(row, window, &trails, &events, acts, signed_here);
         for missing in standard_missing(row, window) {
             let lost = !unreadable.covers(&missing.location);
             time.missing(&missing, lost, findings);
         }
+        for (missing, from, to) in backfill_missing(row, window) {
+            let lost = !unreadable.covers(&missing.location);
+            time.missing_backfill(&missing, from, to, lost, findings);
+        }
         time.follow(row, &unreadable, findings);
         times.push(time);
     }
+    gone::trails(&rows, &trails, &events, identity, findings);
     let one_trail = identity.scope.trail_arn.is_some();
     verdicts.judge_uncovered(&mut rows, &times, &trails, one_trail, findings);
+    gone::files(&rows, checked, &verdicts, &unreadable, identity, findings);
     traces::add(checked, &verdicts, findings);
 
     if rows.is_empty() && in_scope {
@@ -98,7 +109,73 @@ pub(super) fn check(
             "The case holds no digest of any trail, so nothing that CloudTrail recorded can be proven by AWS's signatures.";
         findings.push(Finding::new(Severity::Gap, "nothing-to-verify", &"cloudtrail", detail));
     }
-    rows.into_iter().zip(times).map(|(row, time)| report(row, &time, window, &unreadable)).collect()
+    let reports = rows.into_iter().zip(times).map(|(row, time)| report(row, &time, window, &unreadable)).collect();
+    (reports, trails.into_keys())
+}
+
+/// No hour may go unproven without a word: whatever the cause, a window with such an hour never passes.
+pub(super) fn say_what_is_unproven(reports: &[TrailReport], findings: &mut Vec<Finding>) {
+    if findings.iter().any(|finding| finding.severity != Severity::Notice) {
+        return;
+    }
+    for report in reports {
+        if let Some(first) = report.uncovered_hours.first() {
+            let object = format!("{} in {} {}", report.trail_arn, report.account, report.region);
+            let detail =
+                format!("Not every hour is proven; the first that is not begins {}: {}.", first.from, first.status.as_str());
+            findings.push(Finding::new(Severity::Gap, "hours-unproven", &object, &detail));
+        }
+    }
+}
+
+/// Whether a verified digest covers some of the window.
+fn is_signed_within(row: &Row, window: Window) -> bool {
+    let mut digests = row.standard.digests.iter().filter_map(CheckedDigest::proven);
+    digests.any(|content| content.start < window.end() && content.end > window.start())
+}
+
+/// Chains of which nothing is there, and that events say were written until somebody switched them off in or after the window.
+///
+/// A trail that is not signed any more, or not in all regions, is not expected to have digests by what AWS says of it today.
+fn switched_off_rows(rows: &[Row], trails: &Trails, events: &[&TrailEvent], acts: &Acts, identity: &CaseIdentity) -> Vec<Row> {
+    let window = identity.window;
+    let mut more = Vec::new();
+    for trail in trails.described(identity.scope.trail_arn.as_ref()).filter(|trail| !trail.of_organization) {
+        let (account, home) = (trail.arn.account(), trail.arn.home_region());
+        let updates: Vec<&&TrailEvent> = events
+            .iter()
+            .filter(|event| event.telling.at > window.start() && event.concerns(trail.arn.name(), home, Some(account)))
+            .collect();
+        let unsigned = updates.iter().any(|event| event.validation == Some(false) && event.telling.name == "UpdateTrail");
+        let narrowed = updates.iter().any(|event| event.multi_region == Some(false) && event.telling.name == "UpdateTrail");
+        let regions = acts.regions.iter().filter(|region| narrowed || (unsigned && trail.records(region)));
+        for region in regions {
+            let of = trail.chain_in(account, region.clone());
+            if (narrowed || unsigned) && !rows.iter().any(|row| row.of == of) {
+                let places = trails.place_of(&of).into_iter().collect();
+                more.push(Row {
+                    arn: trail.arn.to_string(),
+                    of,
+                    places,
+                    standard: Chain::default(),
+                    backfill: Chain::default(),
+                    logs: LogCounts::default(),
+                    digest_status: HashMap::new(),
+                });
+            }
+        }
+    }
+    more
+}
+
+/// Missing backfill digests of the window, each with the interval that its name tells.
+fn backfill_missing(row: &Row, window: Window) -> Vec<(MissingDigest, Timestamp, Timestamp)> {
+    let interval = |missing: &MissingDigest| {
+        let end = missing.location.key.parse::<DigestName>().ok()?.end;
+        let start = end.plus_seconds(-3600);
+        (end > window.start() && start < window.end().plus_seconds(DELIVERY_LAG)).then(|| (missing.clone(), start, end))
+    };
+    row.backfill.missing.iter().filter_map(interval).collect()
 }
 
 /// Missing digests whose time the window needs.
@@ -161,10 +238,14 @@ fn report(row: Row, time: &TrailTime, window: Window, unreadable: &Unreadable<'_
         }
     };
     let missing = standard_missing(&row, window);
+    let late: Vec<MissingDigest> = backfill_missing(&row, window)
+        .into_iter()
+        .map(|(digest, from, to)| MissingDigest { from: Some(from), to, ..digest })
+        .collect();
     let hours = time.hours();
     TrailReport {
         digests: counts(&row.standard, &missing),
-        backfill: counts(&row.backfill, &[]),
+        backfill: counts(&row.backfill, &late),
         trail_arn: row.arn,
         account: row.of.account,
         region: row.of.region,
@@ -177,6 +258,13 @@ fn report(row: Row, time: &TrailTime, window: Window, unreadable: &Unreadable<'_
 
 fn count(number: usize) -> u64 {
     u64::try_from(number).unwrap_or(u64::MAX)
+}
+
+impl Row {
+    /// The trail, whichever of its regions the row is of.
+    fn trail(&self) -> (String, Region) {
+        (self.of.trail.clone(), self.of.home_region.clone())
+    }
 }
 
 impl Trail {
@@ -219,5 +307,40 @@ impl ChainOf {
     /// How findings name it.
     fn describe(&self, arn: &str) -> String {
         format!("{arn} in {} {}", self.account, self.region)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report(status: HourStatus) -> TrailReport {
+        let hour: Timestamp = "2026-03-02T04:00:00Z".parse().unwrap();
+        let hours = [(hour, status)];
+        TrailReport {
+            trail_arn: "arn:aws:cloudtrail:us-east-1:111122223333:trail/trail".to_owned(),
+            account: "111122223333".parse().unwrap(),
+            region: "us-east-1".parse().unwrap(),
+            home_region: "us-east-1".parse().unwrap(),
+            digests: DigestCounts::default(),
+            backfill: DigestCounts::default(),
+            logs: LogCounts::default(),
+            hours: count_hours(&hours),
+            uncovered_hours: uncovered_ranges(&hours),
+        }
+    }
+
+    fn kinds(status: HourStatus, mut findings: Vec<Finding>) -> Vec<String> {
+        say_what_is_unproven(&[report(status)], &mut findings);
+        findings.into_iter().map(|finding| finding.kind).collect()
+    }
+
+    #[test]
+    fn an_hour_that_nothing_explains_is_a_gap_of_its_own() {
+        let notice = Finding::new(Severity::Notice, "key-encoding", &"key", "It is a notice.");
+        assert_eq!(kinds(HourStatus::Restart, vec![notice]), ["key-encoding", "hours-unproven"]);
+        assert_eq!(kinds(HourStatus::Verified, vec![]), [""; 0]);
+        let gap = Finding::new(Severity::Gap, "digests-end", &"trail", "It is a gap.");
+        assert_eq!(kinds(HourStatus::NoDigests, vec![gap]), ["digests-end"]);
     }
 }

@@ -10,6 +10,7 @@ use crate::case::event::{Artifact, Event};
 use crate::case::ledger::Entry;
 use crate::case::merkle::{is_included, leaf_hash};
 use crate::case::{CaseError, CaseFiles, Found, read_bounded, strict_json};
+use crate::cloudtrail::KeyRing;
 use crate::model::{Finding, HashingReader, Severity};
 use crate::seal::manifest::{Lists, ManifestReader};
 use crate::seal::{
@@ -63,6 +64,8 @@ pub(super) fn check(files: &dyn CaseFiles, options: &Options<'_>) -> Result<Repo
     let valid = !findings.iter().any(|finding| about_proofs.contains(&finding.kind.as_str()));
     Ok(Report {
         verdict: verdict(&findings, options.strict),
+        online: None,
+        keys: KeyRing::default(),
         case_number,
         window: None,
         ledger: LedgerReport {

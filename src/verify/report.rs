@@ -3,7 +3,8 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::case::custody::{Handover, Reverification};
-use crate::case::event::{Gap, GapReason};
+use crate::case::event::{Gap, GapReason, KeyComparison};
+use crate::cloudtrail::KeyRing;
 use crate::cloudtrail::coverage::{HourRange, HourStatus};
 use crate::model::{AccountId, Finding, Region, Severity, Sha256Hash, Timestamp, Window};
 
@@ -57,6 +58,12 @@ pub struct Report {
     pub findings: Vec<Finding>,
     /// Everything that could not be had, in any run.
     pub gaps: Vec<GapReport>,
+    /// What AWS said of its keys when it was asked again, if it was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub online: Option<KeyComparison>,
+    /// The public keys that signatures were checked with.
+    #[serde(skip)]
+    pub keys: KeyRing,
     /// How many failures are about the case itself, not about what happened in AWS.
     #[serde(skip)]
     pub case_failures: u64,

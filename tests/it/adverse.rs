@@ -46,6 +46,7 @@ fn text(path: &Path) -> &str {
     path.to_str().unwrap()
 }
 
+/// Guarantee G5: a crash, a full disk or a failed call is never reported as tampering.
 #[test]
 fn a_disk_that_fills_up_loses_nothing_and_the_next_run_completes() {
     let simulated = Simulated::quiet();

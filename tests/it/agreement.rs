@@ -2,20 +2,24 @@
 //!
 //! What AWS's own tool calls invalid is a failure here, on the same object. What it misses is found here as well.
 
+mod cases;
+
 use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use caselock::sim::{Account, Scenario, StoredObject, TRAIL_BUCKET, Upload};
+use caselock::sim::{Account, Scenario, StoredObject, TRAIL_BUCKET};
 use flate2::Compression;
 use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::account::{Simulated, findings, last_hour, without_aws};
 use crate::peers;
+
+use cases::{CASES, Case};
 
 const HOME: &str = "us-east-1";
 
@@ -107,266 +111,38 @@ fn object(key: &str) -> String {
     format!("s3://{TRAIL_BUCKET}/{key}")
 }
 
-/// One way to tamper with an account, and what comes of it.
-struct Case {
-    name: &'static str,
-    /// Tampers; gives the object that was tampered with.
-    tamper: fn(&Account) -> String,
-    /// Whether `validate-logs` calls that object, or anything, invalid.
-    peer_sees: bool,
-    /// A finding that caselock has to make.
-    kind: &'static str,
-    /// Whether that finding is about the object itself, not about what a chain lacks.
-    on_object: bool,
+/// Where both find nothing wrong, or the peer alone does and the page says why.
+#[test]
+fn what_takes_nothing_from_the_proof_is_no_failure_here() {
+    // Compressed bytes are not signed: another compression of the same content is genuine to both.
+    let simulated = Simulated::quiet();
+    let log = a_log(&simulated.account);
+    rewrite(&simulated.account, &log, |bytes| pack(&unpack(&bytes)));
+    simulated.collect("case", &[]).expect(0);
+    assert_eq!((validate(&simulated, HOME).invalid.len(), simulated.verify("case").0), (0, 0));
+
+    // A signature that only the successor still has is one all the same; the peer does not look there.
+    let simulated = Simulated::quiet();
+    let digest = a_digest(&simulated.account);
+    change(&simulated.account, &digest, |object| drop(object.metadata.remove("signature")));
+    simulated.collect("case", &[]).expect(0);
+    let peer = validate(&simulated, HOME);
+    assert!(peer.invalid.contains(&object(&digest)), "{}", peer.text);
+    let (code, report) = simulated.verify("case");
+    let notices = findings(&report, "notice");
+    assert_eq!((code, notices), (0, vec![("digest-signature-from-successor".to_owned(), object(&digest))]), "{report:#}");
 }
 
-/// What each tool says.
-const CASES: [Case; 18] = [
-    Case {
-        name: "a byte of a log's content is changed, its gzip member made anew",
-        tamper: |account| {
-            let key = a_log(account);
-            rewrite(account, &key, |bytes| {
-                let mut content = unpack(&bytes);
-                let at = content.len() / 2;
-                content[at] = if content[at] == b'x' { b'y' } else { b'x' };
-                pack(&content)
-            });
-            key
-        },
-        peer_sees: true,
-        kind: "log-modified",
-        on_object: true,
-    },
-    Case {
-        name: "a log is deleted",
-        tamper: |account| {
-            let key = a_log(account);
-            erase(account, &key);
-            key
-        },
-        peer_sees: true,
-        kind: "log-missing",
-        on_object: true,
-    },
-    Case {
-        name: "a log is cut in half",
-        tamper: |account| {
-            let key = a_log(account);
-            rewrite(account, &key, |bytes| bytes[..bytes.len() / 2].to_vec());
-            key
-        },
-        peer_sees: true,
-        kind: "log-malformed-gzip",
-        on_object: true,
-    },
-    Case {
-        name: "the trailer is cut off a log's gzip member",
-        tamper: |account| {
-            let key = a_log(account);
-            rewrite(account, &key, |bytes| bytes[..bytes.len() - 8].to_vec());
-            key
-        },
-        peer_sees: false,
-        kind: "log-malformed-gzip",
-        on_object: true,
-    },
-    Case {
-        name: "a second gzip member is appended to a digest",
-        tamper: |account| {
-            let key = a_digest(account);
-            rewrite(account, &key, |bytes| [bytes, pack(b"{}")].concat());
-            key
-        },
-        peer_sees: false,
-        kind: "digest-malformed-gzip",
-        on_object: true,
-    },
-    Case {
-        name: "a digest is deleted in mid chain",
-        tamper: |account| {
-            let key = a_digest(account);
-            erase(account, &key);
-            key
-        },
-        peer_sees: true,
-        kind: "digest-missing",
-        on_object: true,
-    },
-    Case {
-        name: "a digest's content is changed",
-        tamper: |account| {
-            let key = a_digest(account);
-            rewrite(account, &key, |bytes| {
-                let mut digest: Value = serde_json::from_slice(&unpack(&bytes)).unwrap();
-                digest["logFiles"] = json!([]);
-                pack(digest.to_string().as_bytes())
-            });
-            key
-        },
-        peer_sees: true,
-        kind: "digest-link-mismatch",
-        on_object: true,
-    },
-    Case {
-        name: "a digest's signature is changed",
-        tamper: |account| {
-            let key = a_digest(account);
-            change(account, &key, |object| {
-                let signature = object.metadata.get_mut("signature").unwrap();
-                let last = if signature.ends_with('0') { "1" } else { "0" };
-                signature.replace_range(signature.len() - 1.., last);
-            });
-            key
-        },
-        peer_sees: true,
-        kind: "digest-link-mismatch",
-        on_object: true,
-    },
-    Case {
-        name: "the newest digest's signature is removed",
-        tamper: |account| {
-            let key = digests(account, HOME).pop().unwrap();
-            change(account, &key, |object| drop(object.metadata.remove("signature")));
-            key
-        },
-        peer_sees: true,
-        kind: "digest-signature-missing",
-        on_object: true,
-    },
-    Case {
-        name: "a digest is replaced by another one of the chain",
-        tamper: |account| {
-            let digests = digests(account, HOME);
-            let key = a_digest(account);
-            let other = account.objects().get(TRAIL_BUCKET, &digests[1]).unwrap();
-            change(account, &key, |object| {
-                object.body = other.body;
-                object.metadata = other.metadata;
-            });
-            key
-        },
-        peer_sees: true,
-        kind: "digest-moved",
-        on_object: true,
-    },
-    Case {
-        name: "the newest digest is deleted",
-        tamper: |account| {
-            let key = digests(account, HOME).pop().unwrap();
-            erase(account, &key);
-            key
-        },
-        peer_sees: false,
-        kind: "newest-digests-missing",
-        on_object: false,
-    },
-    Case {
-        name: "all digests of the window and after it are deleted",
-        tamper: |account| {
-            let digests = digests(account, HOME);
-            for key in &digests[2..] {
-                erase(account, key);
-            }
-            digests[2].clone()
-        },
-        peer_sees: false,
-        kind: "newest-digests-missing",
-        on_object: false,
-    },
-    Case {
-        name: "all digests of the region are deleted",
-        tamper: |account| {
-            let digests = digests(account, HOME);
-            for key in &digests {
-                erase(account, key);
-            }
-            digests[0].clone()
-        },
-        peer_sees: false,
-        kind: "all-digests-missing",
-        on_object: false,
-    },
-    Case {
-        name: "a log is added that no digest lists",
-        tamper: |account| {
-            let log = a_log(account);
-            let stored = account.objects().get(TRAIL_BUCKET, &log).unwrap();
-            let key = log.replace(log.rsplit(['_', '.']).nth(2).unwrap(), "AbCdEfGhIjKlMnOp");
-            let upload = Upload::like(&stored, pack(br#"{"Records":[]}"#));
-            account.objects().put_new_version(TRAIL_BUCKET, &key, upload).unwrap();
-            key
-        },
-        peer_sees: false,
-        kind: "log-uncovered",
-        on_object: true,
-    },
-    Case {
-        name: "a log is deleted and its digest swapped for a validly signed one without it",
-        tamper: |account| {
-            let (key, log) = (a_digest(account), a_log(account));
-            let mut digest = document(account, &key);
-            digest["logFiles"].as_array_mut().unwrap().retain(|listed| listed["s3Object"] != *log);
-            erase(account, &log);
-            account.publish_digest(HOME, digest.to_string().as_bytes()).unwrap();
-            key
-        },
-        peer_sees: false,
-        kind: "digest-link-mismatch",
-        on_object: true,
-    },
-    Case {
-        name: "a digest is swapped for a validly signed one that begins the chain, and all before it are deleted",
-        tamper: |account| {
-            let digests = digests(account, HOME);
-            let key = a_digest(account);
-            let at = digests.iter().position(|digest| *digest == key).unwrap();
-            let mut first = document(account, &key);
-            for field in ["Bucket", "Object"] {
-                first[format!("previousDigestS3{field}")] = Value::Null;
-            }
-            for field in ["HashValue", "HashAlgorithm", "Signature"] {
-                first[format!("previousDigest{field}")] = Value::Null;
-            }
-            account.publish_digest(HOME, first.to_string().as_bytes()).unwrap();
-            for key in &digests[..at] {
-                erase(account, key);
-            }
-            key
-        },
-        // The next digest still names the one that was there, by its hash; the tool compares only where the digest lies.
-        peer_sees: false,
-        kind: "digest-link-mismatch",
-        on_object: true,
-    },
-    Case {
-        name: "a digest is moved under the key of another minute",
-        tamper: |account| {
-            let key = a_digest(account);
-            let stored = account.objects().get(TRAIL_BUCKET, &key).unwrap();
-            let moved = key.replace("4121Z", "4021Z");
-            account.objects().put_new_version(TRAIL_BUCKET, &moved, Upload::like(&stored, stored.body.clone())).unwrap();
-            erase(account, &key);
-            moved
-        },
-        peer_sees: true,
-        kind: "digest-moved",
-        on_object: true,
-    },
-    Case {
-        name: "a digest is copied under the key of another minute",
-        tamper: |account| {
-            let key = a_digest(account);
-            let stored = account.objects().get(TRAIL_BUCKET, &key).unwrap();
-            let moved = key.replace("4121Z", "4521Z");
-            account.objects().put_new_version(TRAIL_BUCKET, &moved, Upload::like(&stored, stored.body.clone())).unwrap();
-            moved
-        },
-        peer_sees: false,
-        kind: "digest-moved",
-        on_object: true,
-    },
-];
+#[test]
+fn where_the_peer_sees_nothing_the_page_names_our_finding() {
+    let page = include_str!("../../docs/verification.md");
+    let (_, table) = page.split_once("## 4. Beside").unwrap();
+    let (table, _) = table.split_once("## 5.").unwrap();
+    for case in CASES.iter().filter(|case| !case.peer_sees) {
+        assert!(table.contains(&format!("`{}`", case.kind)), "{}: {}", case.name, case.kind);
+        assert!(page.contains(&format!("**`{}`**", case.kind)), "{}: {}", case.name, case.kind);
+    }
+}
 
 #[test]
 fn both_find_nothing_wrong_with_a_sound_account() {

@@ -5,6 +5,7 @@ mod chains;
 mod changes;
 mod deletions;
 mod keys;
+mod opponent;
 mod times;
 mod versions;
 
@@ -44,6 +45,7 @@ pub(crate) static DEFECTS: LazyLock<Vec<Defect>> = LazyLock::new(|| {
     all.extend(keys::all());
     all.extend(versions::all());
     all.extend(times::all());
+    all.extend(opponent::all());
     all.extend(case_folder::all());
     all
 });

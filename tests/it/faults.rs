@@ -372,7 +372,8 @@ fn table(counts: &BTreeMap<(&'static str, String, &'static str), Count>) -> Stri
 }
 
 /// Guarantee G1: what the ledger acknowledges is on disk, whatever call fails and whenever the program is killed.
-/// Guarantee G2: after any interruption the same command completes the work, with the same evidence.
+/// Guarantee G2: after any interruption the same command completes the work, with the same evidence; the interruption is in the ledger.
+/// Guarantee G5: a crash, a full disk or a failed call is never reported as tampering.
 #[test]
 fn whatever_fails_nothing_acknowledged_is_lost_and_the_next_run_completes() {
     strace::is_there();

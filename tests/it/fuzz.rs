@@ -11,7 +11,7 @@ use std::path::Path;
 #[test]
 fn hostile_bytes_are_refused_by_every_reader_without_a_panic() {
     let scratch = tempfile::tempdir().unwrap();
-    for (name, target) in targets::TARGETS {
+    for (name, target) in targets::TARGETS.iter().copied() {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(name);
         let mut paths: Vec<_> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
         paths.sort();

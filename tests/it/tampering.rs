@@ -137,6 +137,26 @@ impl Collection {
         published
     }
 
+    /// Puts data events that tell of deletions into a log, and signs the digests from there on anew, as AWS alone can.
+    pub(crate) fn plant_proven_deletions(&self, gone: &[S3Location]) {
+        let teller = self.log(HOME, 8);
+        let deletion = |location: &S3Location| {
+            json!({"eventName": "DeleteObject", "eventSource": "s3.amazonaws.com", "eventTime": "2026-03-02T09:30:00Z",
+                "awsRegion": HOME, "eventID": "99999999-2222-3333-4444-555555555555", "sourceIPAddress": "203.0.113.77",
+                "userIdentity": {"arn": "arn:aws:iam::111122223333:user/contractor"},
+                "requestParameters": {"bucketName": location.bucket, "key": location.key}})
+        };
+        let records: Vec<Value> = gone.iter().map(deletion).collect();
+        let content = json!({"Records": records}).to_string();
+        assert!(self.account.objects().put(&teller.bucket, &teller.key, gzip(content.as_bytes())));
+        let hash = caselock::model::Sha256Hash::of(content.as_bytes()).to_string();
+        self.rechain(HOME, 8, |number, document| {
+            if number == 8 {
+                document["logFiles"][0]["hashValue"] = json!(hash);
+            }
+        });
+    }
+
     /// What AWS's event history tells about the trail.
     pub(crate) fn history(&mut self, events: &[(&str, &str, Value)]) {
         let shown: Vec<Value> = events

@@ -170,6 +170,22 @@ fn a_carried_question_and_answer_are_filed_checked_and_accepted_by_openssl() {
 }
 
 #[test]
+fn a_stamp_over_another_hash_than_those_known_here_is_left_to_openssl_and_said_to_be() {
+    let sample = Sample::sealed();
+    let desk = sample.path("desk");
+    authority(&desk, P256);
+    let statement = fs::read(sample.file("custody/seals/0001.json")).unwrap();
+    fs::write(desk.join("statement"), statement).unwrap();
+    let question = "sed -i 's/^digests=.*/digests=sha1,sha256/' ts.cnf && openssl ts -query -sha1 -data statement -cert -out question.sha1";
+    shell_ok(&desk, question, &[]);
+    let stamp = answer(&desk, &fs::read(desk.join("question.sha1")).unwrap());
+    sample.overwrite("custody/seals/0001.json.tsr", &stamp);
+    let report = verified(&sample, None);
+    assert_eq!(report.seals[0].timestamp, SignatureState::Unchecked);
+    assert!(report.findings.iter().any(|finding| finding.kind == "timestamp-not-checked"), "{:#?}", report.findings);
+}
+
+#[test]
 fn a_stamp_of_something_else_or_by_somebody_else_is_a_failure() {
     let sample = Sample::sealed();
     let (desk, other) = (sample.path("desk"), sample.path("other"));
@@ -179,6 +195,7 @@ fn a_stamp_of_something_else_or_by_somebody_else_is_a_failure() {
     sample.overwrite("custody/seals/0001.json.tsr", &answer(&desk, &stamp_request(&statement)));
     let untrusted = verified(&sample, Some(&roots(&other)));
     assert_eq!((untrusted.seals[0].timestamp, untrusted.verdict), (SignatureState::Invalid, Verdict::Fail));
+    assert!(untrusted.findings.iter().any(|finding| finding.kind == "timestamp-untrusted"));
     sample.overwrite("custody/seals/0001.json.tsr", &answer(&desk, &stamp_request(b"something else")));
     let report = verified(&sample, None);
     assert_eq!((report.seals[0].timestamp, report.verdict), (SignatureState::Invalid, Verdict::Fail));

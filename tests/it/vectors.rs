@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use caselock::cloudtrail::coverage::HourStatus;
 use caselock::model::Severity;
-use caselock::verify::{Report, TrailReport};
+use caselock::verify::{Report, TrailReport, Verdict};
 
 use crate::defects::{DEFECTS, Defect};
 
@@ -49,6 +49,10 @@ fn run(defect: &Defect) -> Result<(), String> {
     let expected: BTreeSet<&str> = defect.others.iter().copied().collect();
     if others != expected {
         return Err(format!("gaps and notices are {others:?}, and should be {expected:?}\n{}", text(&report)));
+    }
+    let unproven = report.cloudtrail.iter().any(|row| !row.uncovered_hours.is_empty());
+    if unproven && report.verdict == Verdict::Pass {
+        return Err(format!("it passes, and hours are not proven\n{}", text(&report)));
     }
     let folder = folder().join(defect.name);
     let files = [("defect.txt", format!("{}\n", defect.about)), ("expected.txt", text(&report))];

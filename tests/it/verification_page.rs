@@ -69,6 +69,32 @@ fn every_kind_that_a_vector_gives_is_explained() {
     }
 }
 
+/// Everything that tests say, this page's and the sources' own included.
+fn tests() -> String {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let (mut files, mut code) = (Vec::new(), Vec::new());
+    sources(&root.join("tests/it"), &mut files);
+    sources(&root.join("src"), &mut code);
+    let unit_tests = code.iter().map(|file| {
+        let text = fs::read_to_string(file).unwrap();
+        let is_test = file.file_name().unwrap().to_str().unwrap().contains("tests");
+        if is_test { text } else { text.split_once("#[cfg(test)]\nmod tests").map_or("", |(_, tests)| tests).to_owned() }
+    });
+    files.iter().map(|file| fs::read_to_string(file).unwrap()).chain(unit_tests).collect()
+}
+
+#[test]
+fn every_kind_has_a_vector_or_a_test_that_names_it() {
+    let vectors: BTreeSet<&str> =
+        DEFECTS.iter().flat_map(|defect| defect.failures.iter().chain(defect.others)).copied().collect();
+    let tests = tests();
+    let untested: Vec<String> = explained()
+        .into_iter()
+        .filter(|kind| !vectors.contains(kind.as_str()) && !tests.contains(&format!("\"{kind}\"")))
+        .collect();
+    assert!(untested.is_empty(), "{untested:?}");
+}
+
 #[test]
 fn every_vector_that_the_page_names_exists() {
     let vectors: BTreeSet<&str> = DEFECTS.iter().map(|defect| defect.name).collect();

@@ -54,6 +54,18 @@ impl<'a> LogVerdicts<'a> {
         }
     }
 
+    /// Whether a log of the window lies where this chain's trail delivers.
+    pub(super) fn any_in_window(&self, row: &Row) -> bool {
+        self.checked.logs.keys().any(|location| {
+            location.key.parse::<LogName>().is_ok_and(|name| {
+                name.account == row.of.account
+                    && name.region == row.of.region
+                    && self.window.overlaps(name.minute, name.minute)
+                    && row.places.iter().any(|place| place.bucket == location.bucket && place.prefix == name.prefix)
+            })
+        })
+    }
+
     /// Judges the logs that this chain's verified digests list.
     pub(super) fn judge(&mut self, row: &mut Row, findings: &mut Vec<Finding>) {
         let Row { standard, backfill, logs, digest_status, .. } = row;

@@ -48,22 +48,24 @@ pub(super) struct Switches {
 }
 
 impl Switches {
-    /// From events that are proven or AWS's own, and from what `GetTrailStatus` remembers.
-    pub(super) fn new(events: &[&TrailEvent], status: Option<Status>) -> Self {
+    /// From events that are proven or AWS's own, and from what `GetTrailStatus` remembers; `abroad` where the chain is of another region
+    /// than the trail's home, which a trail of one region does not record.
+    pub(super) fn new(events: &[&TrailEvent], status: Option<Status>, abroad: bool) -> Self {
         let mut switches = Self::default();
         for event in events {
             let (at, why) = (event.telling.at, event.telling.describe());
+            if event.moves && event.telling.name == "UpdateTrail" {
+                switches.moves.push((at, why.clone()));
+            }
             let (to, first) = match (event.telling.name.as_str(), event.validation) {
+                ("UpdateTrail", _) if abroad && event.multi_region == Some(false) => (State::Off, false),
+                ("UpdateTrail", None) if abroad && event.multi_region == Some(true) => (State::On, true),
+                ("CreateTrail", _) if abroad && event.multi_region != Some(true) => continue,
                 ("StopLogging" | "DeleteTrail", _) => (State::Off, false),
                 ("StartLogging", _) => (State::On, false),
                 ("CreateTrail" | "UpdateTrail", Some(false)) => (State::Unsigned, false),
                 ("CreateTrail", _) | ("UpdateTrail", Some(true)) => (State::On, true),
-                _ => {
-                    if event.moves {
-                        switches.moves.push((at, why));
-                    }
-                    continue;
-                }
+                _ => continue,
             };
             // A log is named rather than the history that repeats it.
             let known = switches.all.iter_mut().find(|known| known.to == to && close(known.at, at));
@@ -111,9 +113,9 @@ impl Switches {
         phases
     }
 
-    /// Whether the trail is known to have been stopped, deleted or no longer signed between two instants.
-    pub(super) fn stopped_between(&self, from: Timestamp, to: Timestamp) -> bool {
-        self.all.iter().any(|switch| switch.to != State::On && switch.at >= from && switch.at <= to)
+    /// Who switched the trail off, last of all, between two instants.
+    pub(super) fn off_between(&self, from: Timestamp, to: Timestamp) -> Option<&Switch> {
+        self.all.iter().rfind(|switch| switch.to == State::Off && switch.at >= from && switch.at < to)
     }
 
     /// Whether the trail came to be, or came to be signed, between two instants.
@@ -121,9 +123,10 @@ impl Switches {
         self.all.iter().find(|switch| switch.first && switch.at >= from && switch.at <= to)
     }
 
-    /// An update between two instants that sent the trail's files elsewhere.
-    pub(super) fn moved_between(&self, from: Timestamp, to: Timestamp) -> Option<&str> {
-        self.moves.iter().find(|(at, _)| *at >= from && *at <= to).map(|(_, why)| why.as_str())
+    /// The first update between two instants that sent the trail's files elsewhere.
+    pub(super) fn moved_between(&self, from: Timestamp, to: Timestamp) -> Option<(Timestamp, &str)> {
+        let moves = self.moves.iter().filter(|(at, _)| *at >= from && *at <= to);
+        moves.min_by_key(|(at, _)| *at).map(|(at, why)| (*at, why.as_str()))
     }
 }
 

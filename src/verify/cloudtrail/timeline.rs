@@ -1,5 +1,7 @@
 //! Which hours a chain proves, and what explains the others: restarts, trails switched off, digests not yet delivered.
 
+mod outages;
+
 use crate::cloudtrail::TrailEvent;
 use crate::cloudtrail::chain::{CheckedDigest, MissingDigest};
 use crate::cloudtrail::coverage::{DELIVERY_LAG, HourStatus, Timeline};
@@ -21,6 +23,8 @@ const DELIVERY_SLACK: i64 = 10 * 60;
 const NEXT_DUE: i64 = 75 * 60;
 /// How far before the end of a chain the act that ended it is looked for, in seconds.
 const LOOK_BACK: i64 = 2 * 3600;
+/// How long a trail that is switched on, or was told to deliver elsewhere, may take until digests show it: an hour's interval.
+const FIRST_DIGEST: i64 = 3600 + STOP_SLACK;
 /// Longer ago than any trail, in seconds.
 const EVER: i64 = 1 << 32;
 
@@ -32,12 +36,23 @@ pub(super) struct TrailTime {
     object: String,
     status: Option<Status>,
     switches: Switches,
+    /// What verified digests cover, oldest first.
+    covered: Vec<(Timestamp, Timestamp)>,
+    /// Whether anything shows that the trail recorded and was signed here in the window, though no digest of the chain may be there.
+    signed_here: bool,
     collecting_since: Option<Timestamp>,
     collected_until: Option<Timestamp>,
 }
 
 impl TrailTime {
-    pub(super) fn new(row: &Row, window: Window, trails: &Trails, events: &[&TrailEvent], acts: &Acts) -> Self {
+    pub(super) fn new(
+        row: &Row,
+        window: Window,
+        trails: &Trails,
+        events: &[&TrailEvent],
+        acts: &Acts,
+        signed_here: bool,
+    ) -> Self {
         let owner = row.of.organization.is_none().then_some(row.of.account);
         let events: Vec<&TrailEvent> =
             events.iter().filter(|event| event.concerns(&row.of.trail, &row.of.home_region, owner)).copied().collect();
@@ -47,7 +62,9 @@ impl TrailTime {
             window,
             object: row.of.describe(&row.arn),
             status,
-            switches: Switches::new(&events, status),
+            switches: Switches::new(&events, status, row.of.region != row.of.home_region),
+            covered: row.standard.digests.iter().filter_map(covered).collect(),
+            signed_here,
             collecting_since: acts.collecting_since,
             collected_until: acts.collected_until,
         }
@@ -81,6 +98,25 @@ impl TrailTime {
             findings.push(Finding::new(Severity::Failure, "digest-missing", &missing.location, &detail));
         }
         self.timeline.add(from, missing.to, if lost { HourStatus::DigestMissing } else { HourStatus::Unreadable });
+    }
+
+    /// A backfill digest that a verified one names is not there; by its name it is of the time from `from` to `to`.
+    pub(super) fn missing_backfill(
+        &mut self,
+        missing: &MissingDigest,
+        from: Timestamp,
+        to: Timestamp,
+        lost: bool,
+        findings: &mut Vec<Finding>,
+    ) {
+        if lost && !missing.reported {
+            let detail = format!(
+                "A signed backfill digest names it as the one before, and it is not there: logs of {from} to {to} that were delivered \
+                 late, and listed nowhere else, may be gone with it."
+            );
+            findings.push(Finding::new(Severity::Failure, "digest-missing", &missing.location, &detail));
+        }
+        self.timeline.add(from, to, if lost { HourStatus::DigestMissing } else { HourStatus::Unreadable });
     }
 
     /// Follows the chain from its oldest digest to its newest, and beyond to the end of the window.
@@ -122,6 +158,12 @@ impl TrailTime {
         }
         let hidden = unreadable.hides_digests(&row.of, known_until, None);
         self.tail(known_until, row.standard.digests.last(), hidden, findings);
+        self.outages(row, findings);
+    }
+
+    /// Up to when verified digests cover the time from `from` on without a hole.
+    fn covered_until(&self, from: Timestamp) -> Timestamp {
+        self.covered.iter().fold(from, |until, (start, end)| if *start <= until { until.max(*end) } else { until })
     }
 
     /// A chain begins at `to`; the chain before it, if any, ended at `from`. `hidden` when digests between could not be read.
@@ -134,22 +176,37 @@ impl TrailTime {
             return self.unread(from.unwrap_or_else(|| self.window.start().floor_hour()), to, findings);
         }
         let Some(from) = from else { return self.begins(to, findings) };
-        if !self.switches.stopped_between(from.plus_seconds(-LOOK_BACK), to) {
-            self.timeline.add(from, to, HourStatus::Restart);
-            if let Some(why) = self.switches.moved_between(from.plus_seconds(-LOOK_BACK), to.plus_seconds(LOOK_BACK)) {
-                let detail = format!(
-                    "A new chain of digests begins {to}, the one before ended {from}, and the trail was told to deliver elsewhere: \
-                     {why}. Nothing proves the time between."
-                );
-                return self.find(findings, Severity::Gap, "restart-after-move", &detail);
+        if self.switches.phases(from, to, LOOK_BACK).iter().any(|phase| phase.state != State::On) {
+            // The chain before may have ended after the new one began: its final digest ends when it would have ended anyway.
+            let from = self.covered_until(from);
+            if from < to {
+                self.account_for(from, to, LOOK_BACK, findings);
             }
+            return;
+        }
+        let Some((moved_at, why)) = self.switches.moved_between(from.plus_seconds(-LOOK_BACK), to.plus_seconds(LOOK_BACK))
+        else {
+            self.timeline.add(from, to, HourStatus::Restart);
             let detail = format!(
                 "A new chain of digests begins {to}, the one before ended {from}, and nothing in the case says why. \
                  Switching a trail off and on does this; so does deleting the digests between."
             );
             return self.find(findings, Severity::Gap, "restart-unexplained", &detail);
+        };
+        if moved_at > from.plus_seconds(FIRST_DIGEST) {
+            self.timeline.add(from, to, HourStatus::DigestMissing);
+            let detail = format!(
+                "The trail was told to deliver elsewhere {moved_at} ({why}), but there is no digest from {from} on: what it signed \
+                 before it moved is gone."
+            );
+            return self.find(findings, Severity::Failure, "restart-hides-digests", &detail);
         }
-        self.account_for(from, to, LOOK_BACK, findings);
+        self.timeline.add(from, to, HourStatus::Restart);
+        let detail = format!(
+            "A new chain of digests begins {to}, the one before ended {from}, and the trail was told to deliver elsewhere: {why}. \
+             Nothing proves the time between."
+        );
+        self.find(findings, Severity::Gap, "restart-after-move", &detail);
     }
 
     /// Digests of this time may be there, and could not be read.
@@ -162,8 +219,22 @@ impl TrailTime {
     /// The first chain of all begins at `to`.
     fn begins(&mut self, to: Timestamp, findings: &mut Vec<Finding>) {
         let start = self.window.start().floor_hour();
+        if let Some((_, why)) = self.switches.moved_between(start, to.plus_seconds(LOOK_BACK)) {
+            let detail = format!(
+                "Its chain of digests begins {to}, and the trail was told to deliver elsewhere: {why}. What it signed before may lie \
+                 where it delivered then; the case holds nothing that proves that time."
+            );
+            return self.find(findings, Severity::Gap, "chain-begins", &detail);
+        }
         if let Some(first) = self.switches.first_between(start.plus_seconds(-LOOK_BACK), to.plus_seconds(LOOK_BACK)) {
-            let detail = format!("Its chain of digests begins {to}, when the trail began to be signed: {}.", first.why);
+            // A trail of this name may have been there before; whether that one was signed, nothing tells.
+            let before = self.switches.off_between(start, first.at).map_or_else(String::new, |off| {
+                format!(
+                    " A trail of that name was there before, until {}; whether it was signed is not known: {}.",
+                    off.at, off.why
+                )
+            });
+            let detail = format!("Its chain of digests begins {to}, when the trail began to be signed: {}.{before}", first.why);
             return self.find(findings, Severity::Gap, "chain-begins", &detail);
         }
         // A trail that was stopped and started again was signed before, as far as anything says: those digests are gone.
@@ -193,9 +264,12 @@ impl TrailTime {
                 State::Off => {
                     self.timeline.add(*since, *until, HourStatus::LoggingOff);
                     let began = if since == &from { format!("before {since}") } else { since.to_string() };
-                    let detail = format!(
-                        "The trail was switched off {began}: {why}. Digests begin again {until}. Nothing was recorded between."
-                    );
+                    let again = if number + 1 == last || (number + 2 == last && self.is_first_hour(*until, to)) {
+                        format!("Digests begin again {until}.")
+                    } else {
+                        format!("It was on again {until}.")
+                    };
+                    let detail = format!("The trail was switched off {began}: {why}. {again} Nothing was recorded between.");
                     self.find(findings, Severity::Gap, "logging-off", &detail);
                 }
                 State::Unsigned => {
@@ -204,7 +278,17 @@ impl TrailTime {
                     self.find(findings, Severity::Gap, "validation-off", &detail);
                 }
                 // Behind the last switch the new chain begins, within the hour that its first digest takes.
-                State::On if number + 1 == last => self.timeline.add(*since, *until, HourStatus::Restart),
+                State::On if number + 1 == last && self.is_first_hour(*since, *until) => {
+                    self.timeline.add(*since, *until, HourStatus::Restart);
+                }
+                State::On if number + 1 == last => {
+                    self.timeline.add(*since, *until, HourStatus::DigestMissing);
+                    let detail = format!(
+                        "The trail recorded again from {since} on ({why}), but digests begin only {until}: those between, the first of \
+                         its chain among them, are gone."
+                    );
+                    self.find(findings, Severity::Failure, "restart-hides-digests", &detail);
+                }
                 // No final digest is promised when validation is switched off, and the last one may be an hour old.
                 State::On if seconds <= if followed_by_unsigned { 3600 + STOP_SLACK } else { STOP_SLACK } => {
                     self.timeline.add(*since, *until, HourStatus::Restart);
@@ -220,6 +304,12 @@ impl TrailTime {
                 }
             }
         }
+    }
+
+    /// Whether the first digest after a start may have taken this long, or the trail's move somewhere else explains the rest.
+    fn is_first_hour(&self, started: Timestamp, digests_from: Timestamp) -> bool {
+        let due = self.switches.moved_between(started, digests_from).map_or(digests_from, |(moved, _)| moved);
+        due <= started.plus_seconds(FIRST_DIGEST)
     }
 
     /// From the newest digest to the end of the window.
@@ -239,7 +329,10 @@ impl TrailTime {
             return;
         }
         let delivered = digest.and_then(|digest| digest.stored.last_modified);
-        if let Some(said) = self.last_delivery().filter(|said| is_of_a_later_digest(*said, from, delivered)) {
+        let later = |said: &Timestamp| {
+            is_of_a_later_digest(*said, from, delivered) && self.recorded(from, (*said).min(needed_until), STOP_SLACK)
+        };
+        if let Some(said) = self.last_delivery().filter(later) {
             let last = delivered.map_or_else(String::new, |at| format!(" was delivered {at} and"));
             let detail = format!(
                 "The trail's status says that a digest was delivered {said}, but the newest there{last} ends {from}: what came \
@@ -261,7 +354,14 @@ impl TrailTime {
             self.timeline.add(off, needed_until, HourStatus::LoggingOff);
             let detail = format!("The trail was switched off: {why}. Nothing is recorded since.");
             self.find(findings, Severity::Gap, "logging-off", &detail);
-            if !fresh && off > from.plus_seconds(STOP_SLACK) {
+            if !fresh && self.recorded(from, off, FIRST_DIGEST) {
+                self.timeline.add(from, off, HourStatus::DigestMissing);
+                let detail = format!(
+                    "The trail recorded until {off}, when it was switched off, but there is no digest from {from} on: those between, \
+                     the final one that AWS delivers when logging stops among them, are gone."
+                );
+                self.find(findings, Severity::Failure, "newest-digests-missing", &detail);
+            } else if !fresh && off > from.plus_seconds(STOP_SLACK) {
                 let detail = format!("The newest digest ends {from}, and the final one, due after the stop, is not there.");
                 self.find(findings, Severity::Gap, "digests-end", &detail);
             }
@@ -281,10 +381,20 @@ impl TrailTime {
     /// There is no digest at all.
     fn no_digests(&mut self, needed_until: Timestamp, findings: &mut Vec<Finding>) {
         let start = self.window.start();
-        if let Some(said) = self.last_delivery().filter(|said| *said > start) {
-            let detail = format!("The trail's status says that a digest was delivered {said}, and there is none at all.");
-            self.find(findings, Severity::Failure, "all-digests-missing", &detail);
-            self.timeline.add(start.floor_hour(), said.min(needed_until), HourStatus::DigestMissing);
+        let moved = self.switches.moved_between(start, needed_until.plus_seconds(LOOK_BACK)).map(|(_, why)| why.to_owned());
+        if let Some(said) = self.last_delivery().filter(|said| *said > start && moved.is_none()) {
+            // A digest delivered long after the window is none of the window's, and says only that the trail is signed by then.
+            if said <= needed_until.plus_seconds(FRESH) || self.signed_here {
+                let detail = format!("The trail's status says that a digest was delivered {said}, and there is none at all.");
+                self.find(findings, Severity::Failure, "all-digests-missing", &detail);
+                self.timeline.add(start.floor_hour(), said.min(needed_until), HourStatus::DigestMissing);
+            } else {
+                let detail = format!(
+                    "There is no digest for it, so nothing proves what it recorded. Its status says that one was delivered {said}, after \
+                     the window: whether the trail was there, and signed, in the window is not known."
+                );
+                self.find(findings, Severity::Gap, "no-digests", &detail);
+            }
             return;
         }
         let phases = self.switches.phases(start, needed_until, EVER);
@@ -294,7 +404,30 @@ impl TrailTime {
             self.timeline.add(start.floor_hour(), needed_until, HourStatus::LoggingOff);
             return;
         }
-        self.find(findings, Severity::Gap, "no-digests", "There is no digest for it, so nothing proves what it recorded.");
+        if let [Phase { state: State::On, to, .. }, Phase { state: State::Off | State::Unsigned, began: Some(switch), .. }, ..] =
+            phases.as_slice()
+            && self.signed_here
+            && *to > start.plus_seconds(FIRST_DIGEST)
+        {
+            let (to, detail) =
+                (*to, format!("It recorded and was signed here until {to} ({}), and there is no digest at all.", switch.why));
+            self.find(findings, Severity::Failure, "all-digests-missing", &detail);
+            self.timeline.add(start.floor_hour(), to, HourStatus::DigestMissing);
+            return;
+        }
+        let moved = moved.map_or_else(String::new, |why| {
+            format!(
+                " The trail was told to deliver elsewhere ({why}): its digests may lie where it delivered before, or there."
+            )
+        });
+        let detail = format!("There is no digest for it, so nothing proves what it recorded.{moved}");
+        self.find(findings, Severity::Gap, "no-digests", &detail);
+    }
+
+    /// Whether the trail was on for more than so many seconds without a break between two instants, so that a digest came of it.
+    fn recorded(&self, from: Timestamp, until: Timestamp, seconds: i64) -> bool {
+        let long = |phase: &Phase<'_>| phase.state == State::On && phase.to > phase.from.plus_seconds(seconds);
+        self.switches.phases(from, until, LOOK_BACK).iter().any(long)
     }
 
     /// When a digest was last delivered according to the trail's status; none if that may have been after the bucket was listed.
@@ -302,6 +435,12 @@ impl TrailTime {
         let said = self.status.and_then(|status| status.latest_digest_delivery)?;
         self.collecting_since.is_none_or(|since| said < since).then_some(said)
     }
+}
+
+/// What a verified digest proves: an empty starting digest proves nothing.
+fn covered(digest: &CheckedDigest) -> Option<(Timestamp, Timestamp)> {
+    let content = digest.proven()?;
+    (content.previous.is_some() || !content.logs.is_empty()).then_some((content.start, content.end))
 }
 
 /// Whether a remembered delivery cannot be that of the newest digest there, which ends at `end` and was `delivered`.

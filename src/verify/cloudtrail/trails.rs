@@ -171,9 +171,18 @@ impl Trails {
             })
     }
 
-    /// The trails with log file validation, or the one asked for.
+    /// The trails that AWS described, or the one asked for.
+    pub(super) fn described<'a>(&'a self, only: Option<&'a TrailArn>) -> impl Iterator<Item = &'a Trail> {
+        self.trails.values().filter(move |trail| only.is_none_or(|arn| *arn == trail.arn))
+    }
+
+    /// Those of them with log file validation.
     pub(super) fn validated<'a>(&'a self, only: Option<&'a TrailArn>) -> impl Iterator<Item = &'a Trail> {
-        self.trails.values().filter(move |trail| trail.validated && only.is_none_or(|arn| *arn == trail.arn))
+        self.described(only).filter(|trail| trail.validated)
+    }
+
+    pub(super) fn into_keys(self) -> KeyRing {
+        self.keys
     }
 
     pub(super) fn keys(&self) -> &KeyRing {
@@ -203,7 +212,12 @@ impl Trails {
 impl Trail {
     /// The regions it records, of those in scope.
     pub(super) fn source_regions(&self, in_scope: &[Region]) -> Vec<Region> {
-        in_scope.iter().filter(|region| self.multi_region || *region == self.arn.home_region()).cloned().collect()
+        in_scope.iter().filter(|region| self.records(region)).cloned().collect()
+    }
+
+    /// Whether it records what happens in a region.
+    pub(super) fn records(&self, region: &Region) -> bool {
+        self.multi_region || region == self.arn.home_region()
     }
 }
 

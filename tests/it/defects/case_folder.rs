@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use caselock::case::{CaseFiles as _, CaseFolder, CaseWriter, Found, read_bounded};
 use caselock::model::Timestamp;
 use caselock::seal::{SigningKey, seal_case};
-use caselock::verify::Report;
+use caselock::verify::{Options, Report};
 
 use super::{Defect, Make};
 use crate::memory_case::{Collection, HOME, MemoryCase, quiet};
@@ -106,6 +106,16 @@ fn unsealed() -> Vec<Defect> {
             failures: &["foreign-file"],
             others: &[],
             make: Make::Case(|case| case.foreign.push(("data/s3/example-corp/link".to_owned(), "a symbolic link"))),
+        },
+        Defect {
+            name: "ledger-not-the-one-whose-root-was-noted",
+            about: "The whole case was made anew, and holds by itself; the root that somebody wrote down is another.",
+            failures: &["ledger-root-unexpected"],
+            others: &[],
+            make: Make::Own(|| {
+                let noted = "5f1a2b3c4d5e6f70".parse().unwrap();
+                Collection::of(&quiet()).case().verify_with(&Options { expected_root: Some(&noted), ..Options::default() })
+            }),
         },
         Defect {
             name: "file-beside-the-artifacts",

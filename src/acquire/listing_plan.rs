@@ -1,0 +1,26 @@
+//! What a listing would have a collection take: keys in, keys out, by the same rules as a collection's.
+
+use crate::aws::{ListPage, ListQuery};
+use crate::model::{Region, Window};
+
+use super::keys::{StampRange, digest_name, flow_stamp, log_stamp};
+
+/// How long around the window names are taken, in seconds.
+const AROUND: i64 = 2 * 3600;
+
+/// The keys of a page that a collection of `window` would fetch, by their names alone.
+#[must_use]
+pub fn chosen_keys(page: &ListPage, query: &ListQuery, region: &Region, window: Window) -> Vec<String> {
+    let range = StampRange::around(window, AROUND, AROUND, AROUND);
+    let is_chosen = |key: &&str| {
+        let name = key.rsplit('/').next().unwrap_or_default();
+        let logs = ["CloudTrail", "CloudTrail-Insight", "CloudTrail-NetworkActivity", "CloudTrail-Aggregated"];
+        let stamp = logs
+            .iter()
+            .find_map(|kind| log_stamp(name, query.account, kind, region))
+            .or_else(|| digest_name(name, query.account, region).map(|digest| digest.end))
+            .or_else(|| flow_stamp(name, query.account, region));
+        stamp.is_some_and(|stamp| range.holds(stamp))
+    };
+    page.objects.iter().map(|object| object.key.as_str()).filter(is_chosen).map(str::to_owned).collect()
+}

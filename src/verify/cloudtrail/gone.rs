@@ -1,0 +1,104 @@
+//! What events and delete markers say was there, and is not: trails that were deleted, and files that no digest is left to name.
+
+use std::collections::BTreeSet;
+
+use crate::case::CaseIdentity;
+use crate::cloudtrail::{DigestName, LogName, TrailEvent};
+use crate::model::{Finding, S3Location, Severity, TrailArn};
+use crate::verify::artifacts::Checked;
+
+use super::logs::LogVerdicts;
+use super::trails::Trails;
+use super::unreadable::Unreadable;
+use super::{ChainOf, DELIVERY_LAG, Row};
+
+/// Trails that were deleted within the window, and of which the case holds nothing.
+pub(super) fn trails(
+    rows: &[Row],
+    trails: &Trails,
+    events: &[&TrailEvent],
+    identity: &CaseIdentity,
+    findings: &mut Vec<Finding>,
+) {
+    let only = identity.scope.trail_arn.as_ref();
+    let mut told = BTreeSet::new();
+    let deleted =
+        events.iter().filter(|event| event.telling.name == "DeleteTrail" && event.telling.at >= identity.window.start());
+    for event in deleted {
+        let arn = event.trail.parse::<TrailArn>().ok();
+        let name = arn.as_ref().map_or(event.trail.as_str(), TrailArn::name);
+        let concerns = |row: &Row| {
+            event.concerns(&row.of.trail, &row.of.home_region, row.of.organization.is_none().then_some(row.of.account))
+        };
+        let known = rows.iter().any(concerns)
+            || trails
+                .described(None)
+                .any(|trail| event.concerns(trail.arn.name(), trail.arn.home_region(), Some(trail.arn.account())));
+        // One trail was asked for, and by its name this is another.
+        let left_out = only.is_some_and(|only| only.name() != name);
+        if known || left_out || !told.insert((event.trail.clone(), event.telling.account)) {
+            continue;
+        }
+        let detail = format!(
+            "{}. The case holds no digest of it: what it delivered before, and whether that was signed, cannot be told.",
+            event.telling.describe()
+        );
+        findings.push(Finding::new(Severity::Gap, "trail-gone", &format!("trail {}", event.trail), &detail));
+    }
+}
+
+/// CloudTrail's own files of the window that somebody deleted, that are not there, and that no other failure names.
+///
+/// Only where the case holds, or should hold, what the trails deliver: what is deleted elsewhere was never in scope.
+pub(super) fn files(
+    rows: &[Row],
+    checked: &Checked,
+    verdicts: &LogVerdicts<'_>,
+    unreadable: &Unreadable<'_>,
+    identity: &CaseIdentity,
+    findings: &mut Vec<Finding>,
+) {
+    let mut deleted: BTreeSet<&S3Location> = BTreeSet::new();
+    for event in checked.object_events.iter().filter(|event| event.telling.name == "DeleteObject") {
+        if verdicts.is_proven(&event.telling.witness) {
+            deleted.insert(&event.location);
+        }
+    }
+    deleted.extend(checked.delete_markers.iter().map(|marker| &marker.location));
+    let named: BTreeSet<&str> = findings.iter().map(|finding| finding.object.as_str()).collect();
+    let there: BTreeSet<&S3Location> = checked.digests.iter().map(|digest| &digest.location).collect();
+    let mut more = Vec::new();
+    for location in deleted {
+        let absent =
+            !there.contains(location) && !checked.logs.contains_key(location) && !checked.older_logs.contains_key(location);
+        if absent
+            && is_of(location, rows, identity)
+            && !unreadable.covers(location)
+            && !named.contains(location.to_string().as_str())
+        {
+            let detail = "Somebody deleted it, and no version of it is there; no digest that is left names it.";
+            more.push(Finding::new(Severity::Failure, "file-deleted", location, detail));
+        }
+    }
+    findings.extend(more);
+}
+
+/// Whether a log or digest is of the window, and of a trail and place that the case is about.
+fn is_of(location: &S3Location, rows: &[Row], identity: &CaseIdentity) -> bool {
+    let window = identity.window;
+    let is_delivered =
+        |row: &Row, prefix: &str| row.places.iter().any(|place| place.bucket == location.bucket && place.prefix == prefix);
+    if let Ok(digest) = location.key.parse::<DigestName>() {
+        let of = ChainOf::of(&digest);
+        return rows.iter().any(|row| row.of == of && is_delivered(row, &digest.prefix))
+            && digest.end > window.start()
+            && digest.end.plus_seconds(-3600) < window.end().plus_seconds(DELIVERY_LAG);
+    }
+    let Ok(log) = location.key.parse::<LogName>() else { return false };
+    let here = |row: &Row| row.of.account == log.account && row.of.region == log.region && is_delivered(row, &log.prefix);
+    // A log that no digest names may be of any trail that delivers there, so one trail asked for is not answered for by it.
+    identity.scope.trail_arn.is_none()
+        && rows.iter().any(here)
+        && window.start() <= log.minute
+        && log.minute <= window.end().plus_seconds(DELIVERY_LAG)
+}

@@ -1,0 +1,41 @@
+//! Times without recording or signing that no hole between digests shows.
+
+use crate::cloudtrail::chain::CheckedDigest;
+use crate::cloudtrail::coverage::HourStatus;
+use crate::model::{Finding, Severity, Timestamp};
+
+use super::super::Row;
+use super::super::switches::State;
+use super::{LOOK_BACK, TrailTime};
+
+impl TrailTime {
+    /// Tells of outages that digests before and behind them overlap, so that no hole between them shows them.
+    pub(super) fn outages(&mut self, row: &Row, findings: &mut Vec<Finding>) {
+        let phases: Vec<(Timestamp, Timestamp, State, String)> = self
+            .switches
+            .phases(self.window.start(), self.window.end(), LOOK_BACK)
+            .into_iter()
+            .filter_map(|phase| Some((phase.from, phase.to, phase.state, phase.began?.why.clone())))
+            .collect();
+        let begins =
+            |digest: &CheckedDigest| digest.proven().filter(|content| content.previous.is_none()).map(|content| content.end);
+        for (from, to, state, why) in phases {
+            // A new chain says that it was on again, whether or not anything tells of who switched it on.
+            let again = row.standard.digests.iter().filter_map(begins).find(|begun| *begun > from);
+            let to = again.map_or(to, |again| again.min(to));
+            let unnoticed = self.timeline.worst(from, to, HourStatus::NoDigests) <= HourStatus::Recovered;
+            let (status, kind, what) = match state {
+                State::Off => (HourStatus::LoggingOff, "logging-off", "The trail was switched off"),
+                State::Unsigned => (HourStatus::NoDigests, "validation-off", "Log file validation was off"),
+                State::On => continue,
+            };
+            if unnoticed && from < to {
+                self.timeline.add(from, to, status);
+                let detail = format!(
+                    "{what} from {from} to {to}: {why}. The digests around it leave no hole; that proves nothing of that time."
+                );
+                self.find(findings, Severity::Gap, kind, &detail);
+            }
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! Findings about a case's own files that no vector gives: each kind is named by a test that provokes it.
+
+use std::fs;
+use std::io::Read;
+use std::path::PathBuf;
+
+use caselock::case::{CASE_TOML, CaseError, CaseFiles, CaseFolder, Found, LEDGER};
+use caselock::model::Severity;
+use caselock::seal::AllowedSigners;
+use caselock::verify::{Options, Report, verify};
+use serde_json::json;
+
+use crate::memory_case::{Collection, MemoryCase, quiet};
+use crate::sample::{Sample, shell_ok};
+
+const SEAL: &str = "custody/seals/0001.json";
+
+fn report(sample: &Sample) -> Report {
+    verify(&CaseFolder::open(&sample.case()).unwrap(), &Options::default()).unwrap()
+}
+
+#[track_caller]
+fn expect(report: &Report, severity: Severity, kind: &str) {
+    let found = report.findings.iter().any(|finding| finding.severity == severity && finding.kind == kind);
+    assert!(found, "{kind}: {:#?}", report.findings);
+}
+
+fn edited(sample: &Sample, path: &str, from: &str, to: &str) {
+    let text = fs::read_to_string(sample.file(path)).unwrap();
+    assert!(text.contains(from), "{from} is not in {text}");
+    sample.overwrite(path, text.replacen(from, to, 1).as_bytes());
+}
+
+#[test]
+fn a_seal_that_says_something_else_than_the_case_is_named_for_what_it_says() {
+    for (from, to, kind) in [
+        ("\"number\":1", "\"number\":2", "seal-number-mismatch"),
+        ("\"case_number\":\"IR-2026-014\"", "\"case_number\":\"IR-2026-015\"", "seal-case-mismatch"),
+        ("\"number\":1,", &format!("\"number\":1,\"previous_seal_sha256\":\"{}\",", "11".repeat(32)), "seal-chain-broken"),
+        ("{", "{ ", "seal-malformed"),
+    ] {
+        let sample = Sample::sealed();
+        edited(&sample, SEAL, from, to);
+        let report = report(&sample);
+        expect(&report, Severity::Failure, kind);
+        expect(&report, Severity::Failure, "seal-signature-invalid");
+    }
+}
+
+#[test]
+fn a_seal_signed_by_another_key_than_it_names_is_a_failure() {
+    let sample = Sample::sealed();
+    let script = "ssh-keygen -q -t ed25519 -N '' -C other -f other && cp case/custody/seals/0001.json statement && \
+                  ssh-keygen -q -Y sign -f other -n caselock-seal statement";
+    shell_ok(sample.case().parent().unwrap(), script, &[]);
+    sample.overwrite("custody/seals/0001.json.sig", &fs::read(sample.path("statement.sig")).unwrap());
+    expect(&report(&sample), Severity::Failure, "seal-signer-mismatch");
+}
+
+#[test]
+fn a_seal_by_somebody_whom_nobody_allowed_is_a_failure() {
+    let sample = Sample::sealed();
+    shell_ok(sample.case().parent().unwrap(), "ssh-keygen -q -t ed25519 -N '' -C other -f other", &[]);
+    let key = fs::read_to_string(sample.path("other.pub")).unwrap();
+    let allowed = AllowedSigners::parse(&format!("other@example.com {key}")).unwrap();
+    let options = Options { allowed_signers: Some(&allowed), ..Options::default() };
+    let report = verify(&CaseFolder::open(&sample.case()).unwrap(), &options).unwrap();
+    expect(&report, Severity::Failure, "seal-untrusted");
+}
+
+#[test]
+fn a_file_that_the_seal_covers_and_that_is_gone_or_no_list_is_a_failure() {
+    let sample = Sample::sealed();
+    sample.overwrite("VERIFY.txt", b"");
+    fs::remove_file(sample.file("VERIFY.txt")).unwrap();
+    sample.overwrite("manifest-sha256.txt", b"no manifest\n");
+    let report = report(&sample);
+    expect(&report, Severity::Failure, "tag-file-missing");
+    expect(&report, Severity::Failure, "manifest-malformed");
+}
+
+#[test]
+fn a_case_without_its_identity_is_a_failure() {
+    let case = Collection::of(&quiet()).case();
+    let report = verify(&Failing(&case, CASE_TOML, 2), &Options::default()).unwrap();
+    expect(&report, Severity::Failure, "case-file-missing");
+}
+
+#[test]
+fn a_case_whose_making_was_cut_off_is_no_failure() {
+    let mut case = Collection::of(&quiet()).case();
+    case.files.retain(|path, _| path == CASE_TOML);
+    case.files.insert(LEDGER.to_owned(), Vec::new());
+    let report = case.verify();
+    expect(&report, Severity::Gap, "case-not-begun");
+    assert_eq!(report.failures(), 0, "{:#?}", report.findings);
+}
+
+#[test]
+fn a_ledger_without_its_last_newline_is_a_gap() {
+    let mut case = Collection::of(&quiet()).case();
+    assert_eq!(case.files.get_mut(LEDGER).unwrap().pop(), Some(b'\n'));
+    let report = case.verify();
+    expect(&report, Severity::Gap, "ledger-unterminated");
+    assert_eq!(report.failures(), 0, "{:#?}", report.findings);
+}
+
+#[test]
+fn a_line_of_a_later_version_is_a_notice() {
+    let mut case = Collection::of(&quiet()).case();
+    case.edit_ledger(|lines| {
+        let prev = caselock::model::Sha256Hash::of(lines.last().unwrap().as_bytes()).to_string();
+        let line = json!({"seq": lines.len(), "prev": prev, "at": "2026-03-02T12:00:00Z", "event": "weather.observed"});
+        lines.push(String::from_utf8(serde_json_canonicalizer::to_vec(&line).unwrap()).unwrap());
+    });
+    let report = case.verify();
+    expect(&report, Severity::Notice, "ledger-unknown-events");
+    assert_eq!(report.failures(), 0, "{:#?}", report.findings);
+}
+
+/// A case on a disk that does not give some of its files.
+#[derive(Debug)]
+struct Failing<'a>(&'a dyn CaseFiles, &'static str, i32);
+
+impl CaseFiles for Failing<'_> {
+    fn walk(&self, visit: &mut dyn FnMut(Found<'_>)) -> Result<(), CaseError> {
+        self.0.walk(visit)
+    }
+
+    fn open(&self, path: &str) -> Result<Box<dyn Read + Send + '_>, CaseError> {
+        if path.ends_with(self.1) {
+            let source = std::io::Error::from_raw_os_error(self.2);
+            return Err(CaseError::Io { doing: "opening", path: self.describe(path), source });
+        }
+        self.0.open(path)
+    }
+
+    fn describe(&self, path: &str) -> PathBuf {
+        self.0.describe(path)
+    }
+}
+
+fn on_a_failing_disk(case: &dyn CaseFiles, path: &'static str) -> Report {
+    verify(&Failing(case, path, 5), &Options::default()).unwrap()
+}
+
+#[test]
+fn what_the_disk_does_not_give_is_a_gap_and_no_tampering() {
+    let case: MemoryCase = Collection::of(&quiet()).case();
+    let path = case.files.keys().find(|path| path.contains("_CloudTrail_us-east-1_")).unwrap().clone();
+    let report = on_a_failing_disk(&case, path.leak());
+    expect(&report, Severity::Gap, "artifact-unreadable");
+    assert_eq!(report.failures(), 0, "{:#?}", report.findings);
+
+    let sample = Sample::sealed();
+    let report = on_a_failing_disk(&CaseFolder::open(&sample.case()).unwrap(), "VERIFY.txt");
+    expect(&report, Severity::Gap, "tag-file-unreadable");
+}
