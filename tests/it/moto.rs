@@ -69,6 +69,8 @@ struct Moto {
 impl Moto {
     fn start() -> Self {
         let mut command = python(SERVE);
+        // Hundreds of images and their snapshots, which nobody made here.
+        command.env("MOTO_EC2_LOAD_DEFAULT_AMIS", "false");
         let mut server = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let mut port = String::new();
         BufReader::new(server.stdout.take().unwrap()).read_line(&mut port).unwrap();
