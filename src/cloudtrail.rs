@@ -8,10 +8,12 @@ pub mod coverage;
 mod digest;
 pub mod gzip;
 mod keys;
+mod listed_logs;
 mod names;
 mod trail_events;
 
-pub use digest::{Digest, DigestProblem, ListedLog, Previous};
+pub use digest::{Digest, DigestProblem, Previous};
 pub use keys::{KeyProblem, KeyRing, KeyStanding, PublicKey, SignatureProblem};
+pub use listed_logs::{ListedLog, ListedLogs, LogPlace, LogSlot};
 pub use names::{DigestName, LogFolder, LogName};
 pub use trail_events::{ObjectEvent, Telling, TrailEvent, Witness, events_in_history, events_in_log};

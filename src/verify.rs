@@ -6,10 +6,12 @@ mod custody;
 mod delete_markers;
 mod disclosure;
 mod expected_root;
+mod fingerprint;
 mod published_keys;
 mod report;
 mod seals;
 mod stamps;
+mod stored_logs;
 
 use std::collections::BTreeMap;
 use std::io::{BufReader, Read};
@@ -120,7 +122,7 @@ pub fn verify(files: &dyn CaseFiles, options: &Options<'_>) -> Result<Report, Ca
     let mut acts = Acts::default();
     let mut gaps = Gaps::default();
     let mut root_met = None;
-    let (state, checked) = artifacts::check(files, options, |feed| {
+    let (state, mut checked) = artifacts::check(files, options, |feed| {
         let ledger: Box<dyn Read + Send + '_> = match files.open(LEDGER) {
             Err(error) if error.is_not_found() => Box::new(std::io::empty()),
             opened => opened?,
@@ -181,7 +183,7 @@ pub fn verify(files: &dyn CaseFiles, options: &Options<'_>) -> Result<Report, Ca
     let damage = findings.iter().filter(|finding| finding.severity == Severity::Failure).count();
     let about_the_case = findings.len();
     let (trails, keys) = match &identity {
-        Some(identity) => cloudtrail::check(&checked, identity, &acts, options.keys, &mut findings),
+        Some(identity) => cloudtrail::check(&mut checked, identity, &acts, options.keys, &mut findings),
         None => (Vec::new(), KeyRing::default()),
     };
     if acts.unfinished {

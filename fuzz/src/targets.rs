@@ -107,7 +107,7 @@ fn time(bytes: &[u8], _: &Path) {
 fn digest(bytes: &[u8], _: &Path) {
     if let Ok(digest) = Digest::parse(bytes) {
         assert!(digest.start <= digest.end);
-        let mut listed: Vec<&S3Location> = digest.logs.iter().map(|log| &log.location).collect();
+        let mut listed: Vec<S3Location> = digest.logs.iter().map(|log| log.location).collect();
         listed.sort();
         listed.dedup();
         assert_eq!(listed.len(), digest.logs.len(), "a log twice");

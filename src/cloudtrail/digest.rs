@@ -3,6 +3,8 @@ use serde::Deserialize;
 use crate::case::strict_json;
 use crate::model::{AccountId, S3Location, Sha256Hash, Timestamp};
 
+use super::listed_logs::{ListedLog, ListedLogs};
+
 /// A digest file's content, parsed strictly (user guide, "CloudTrail digest file structure").
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Digest {
@@ -23,7 +25,7 @@ pub struct Digest {
     /// The digest before it; none in the first of a chain.
     pub previous: Option<Previous>,
     /// The logs it vouches for.
-    pub logs: Vec<ListedLog>,
+    pub logs: ListedLogs,
 }
 
 /// What a digest says of the one before it.
@@ -35,19 +37,6 @@ pub struct Previous {
     pub sha256: Sha256Hash,
     /// Its signature, as hexadecimal, as it is spelled.
     pub signature: String,
-}
-
-/// What a digest says of one log.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ListedLog {
-    /// Where CloudTrail put it.
-    pub location: S3Location,
-    /// SHA-256 of its uncompressed content.
-    pub sha256: Sha256Hash,
-    /// The oldest event in it.
-    pub oldest_event: Option<Timestamp>,
-    /// The newest event in it.
-    pub newest_event: Option<Timestamp>,
 }
 
 /// Why content is not a digest.
@@ -165,7 +154,7 @@ impl Digest {
             key_fingerprint: fields.digest_public_key_fingerprint,
             signature_algorithm: fields.digest_signature_algorithm,
             previous,
-            logs,
+            logs: logs.into_iter().collect(),
         })
     }
 

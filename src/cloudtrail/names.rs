@@ -48,6 +48,8 @@ pub struct LogName {
     pub region: Region,
     /// The slot of delivery, to the minute.
     pub minute: Timestamp,
+    /// The random part: letters and digits.
+    pub unique: [u8; 16],
 }
 
 /// The key of a digest file, taken apart.
@@ -137,10 +139,11 @@ impl LogName {
         let head = format!("{}_{}_{}_", folders.account, folders.kind, folders.region);
         let rest = folders.file.strip_prefix(&head)?.strip_suffix(".json.gz")?;
         let (stamp, unique) = rest.split_once('_')?;
-        if unique.len() != 16 || !unique.bytes().all(|b| b.is_ascii_alphanumeric()) {
+        let unique: [u8; 16] = unique.as_bytes().try_into().ok()?;
+        let minute = folders.instant(stamp, "%Y%m%dT%H%MZ")?;
+        if !unique.iter().all(u8::is_ascii_alphanumeric) {
             return None;
         }
-        let minute = folders.instant(stamp, "%Y%m%dT%H%MZ")?;
         Some(Self {
             prefix: folders.prefix.to_owned(),
             organization: folders.organization.map(str::to_owned),
@@ -148,7 +151,21 @@ impl LogName {
             folder,
             region: folders.region,
             minute,
+            unique,
         })
+    }
+
+    /// The key, put together again.
+    #[must_use]
+    pub fn key(&self) -> String {
+        let Self { prefix, account, region, .. } = self;
+        let (folder, at) = (self.folder.as_str(), self.minute.instant());
+        let organization = self.organization.as_ref().map(|id| format!("{id}/")).unwrap_or_default();
+        let (day, stamp) = (at.format("%Y/%m/%d"), at.format("%Y%m%dT%H%MZ"));
+        let unique = self.unique.map(char::from).iter().collect::<String>();
+        format!(
+            "{prefix}AWSLogs/{organization}{account}/{folder}/{region}/{day}/{account}_{folder}_{region}_{stamp}_{unique}.json.gz"
+        )
     }
 }
 

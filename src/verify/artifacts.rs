@@ -1,19 +1,21 @@
 //! Reads every artifact once: its custody hash, its gzip member, its content's hash and what CloudTrail says in it, together.
 
 use std::collections::HashMap;
-use std::io::Read as _;
+use std::io::{BufReader, Read as _};
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Mutex, PoisonError};
 
-use crate::case::event::{Artifact, ObjectOrigin, Origin, ResponseOrigin};
-use crate::case::ledger::LedgerState;
-use crate::case::{CaseError, CaseFiles, Found, is_temporary};
+use crate::case::event::{Artifact, Event, ObjectOrigin, Origin, ResponseOrigin};
+use crate::case::ledger::{LedgerState, read_ledger};
+use crate::case::{CaseError, CaseFiles, Found, LEDGER, is_temporary};
 use crate::cloudtrail::chain::StoredDigest;
-use crate::cloudtrail::gzip::{self, GzipProblem};
-use crate::cloudtrail::{Digest, DigestName, LogName, ObjectEvent, TrailEvent, events_in_log};
-use crate::model::{Finding, HashingReader, PayloadPath, S3Location, Severity, Sha256Hash, Timestamp};
+use crate::cloudtrail::gzip;
+use crate::cloudtrail::{Digest, DigestName, LogName, ObjectEvent, TrailEvent, events_in_history, events_in_log};
+use crate::model::{Finding, HashingReader, PayloadPath, S3Location, Severity, Sha256Hash};
 
 use super::delete_markers::{DeleteMarker, delete_markers};
+use super::fingerprint::{Fingerprint, Keys};
+use super::stored_logs::{StoredLog, StoredLogs};
 use super::{ArtifactReport, Options};
 
 /// Artifacts up to this size are read into memory; CloudTrail's files are far below, and larger ones are only hashed.
@@ -22,15 +24,8 @@ const IN_MEMORY: u64 = 128 * 1024 * 1024;
 const SEARCHED: usize = 256 * 1024 * 1024;
 /// Responses up to this size are kept to be read.
 const RESPONSE: u64 = 32 * 1024 * 1024;
-
-/// What one log file, or one older version of it, comes to.
-#[derive(Clone, Debug)]
-pub(super) struct StoredLog {
-    pub(super) content: Result<Sha256Hash, GzipProblem>,
-    /// When S3 received it.
-    pub(super) received: Option<Timestamp>,
-    pub(super) version_id: Option<String>,
-}
+/// Memory that is kept from one file to the next.
+const KEPT: usize = 1024 * 1024;
 
 /// A body that a later step reads.
 #[derive(Clone, Debug)]
@@ -45,18 +40,21 @@ pub(super) struct Checked {
     pub(super) report: ArtifactReport,
     pub(super) digests: Vec<StoredDigest>,
     /// The current version of each log.
-    pub(super) logs: HashMap<S3Location, StoredLog>,
+    pub(super) logs: StoredLogs,
     /// Versions of logs that were not current any more when the evidence was acquired.
     pub(super) older_logs: HashMap<S3Location, Vec<StoredLog>>,
     /// Events in logs that change what a trail delivers.
     pub(super) events: Vec<TrailEvent>,
+    /// The same in AWS's own event history.
+    pub(super) history: Vec<TrailEvent>,
     /// Events in logs that touch CloudTrail's own files.
     pub(super) object_events: Vec<ObjectEvent>,
     /// Delete markers on CloudTrail's own files, as listings show them.
     pub(super) delete_markers: Vec<DeleteMarker>,
     pub(super) responses: Vec<StoredResponse>,
-    /// SHA-256 of every artifact, by the first half of its path's hash: a million of them take 50 MB, their paths would take 200.
-    recorded: HashMap<[u8; 16], Sha256Hash>,
+    keys: Keys,
+    /// Of the path and SHA-256 of every artifact that the ledger names.
+    recorded: Fingerprint,
     foreign: Vec<(String, &'static str)>,
     /// Files that are there and could not be read, and why.
     unreadable: Vec<(String, String)>,
@@ -74,52 +72,80 @@ pub(super) fn check(
     read: impl FnOnce(&mut dyn FnMut(&Artifact)) -> Result<LedgerState, CaseError>,
 ) -> Result<(LedgerState, Checked), CaseError> {
     let (sender, receiver) = sync_channel::<Box<Artifact>>(1024);
-    let receiver = Mutex::new(receiver);
-    let mut recorded = HashMap::new();
-    let mut twice = Vec::new();
-    let mut total = 0;
+    let job = Job { files, limits: &options.limits, waiting: Mutex::new(receiver), logs: Mutex::default() };
+    let (keys, mut paths, mut recorded, mut total) = (Keys::default(), Fingerprint::default(), Fingerprint::default(), 0);
     let (state, parts) = std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..options.threads.get()).map(|_| scope.spawn(|| work(files, options, &receiver))).collect();
+        let workers: Vec<_> =
+            (0..options.threads.get()).map(|_| scope.spawn(|| job.work(&mut |bytes| (options.progress)(1, bytes)))).collect();
         let state = read(&mut |artifact| {
             total += 1;
-            if recorded.insert(short(artifact.path.as_str()), artifact.sha256).is_some() {
-                twice.push(artifact.path.to_string());
-            }
+            paths.add(&keys, artifact.path.as_str());
+            recorded.add(&keys, (artifact.path.as_str(), artifact.sha256));
             // It fails only when every worker has ended, which they do only after an error.
             let _sent = sender.send(Box::new(artifact.clone()));
         });
         drop(sender);
-        let parts: Vec<Result<Checked, CaseError>> = workers.into_iter().filter_map(|worker| worker.join().ok()).collect();
+        let parts: Vec<Checked> = workers.into_iter().filter_map(|worker| worker.join().ok()).collect();
         (state, parts)
     });
     let state = state?;
-    let mut whole = Checked { recorded, twice, ..Checked::default() };
+    let mut logs = job.logs.into_inner().unwrap_or_else(PoisonError::into_inner);
+    logs.sort();
+    let mut whole = Checked { keys, recorded, logs, ..Checked::default() };
     for part in parts {
-        whole.merge(part?);
+        whole.merge(part);
     }
     whole.report.total = total;
+    let mut found_paths = Fingerprint::default();
     files.walk(&mut |found| match found {
-        Found::File { path, .. } if path.starts_with("data/") => {
-            if !whole.recorded.contains_key(&short(path)) {
-                whole.report.unlisted.push(path.to_owned());
-            }
-        }
+        Found::File { path, .. } if path.starts_with("data/") => found_paths.add(&whole.keys, path),
         Found::File { .. } => {}
         Found::Foreign { path, what } => whole.foreign.push((path.to_owned(), what)),
     })?;
+    if found_paths != paths {
+        whole.compare_one_by_one(files)?;
+    }
     whole.report.modified.sort();
     whole.report.missing.sort();
     Ok((state, whole))
 }
 
-fn work(files: &dyn CaseFiles, options: &Options<'_>, jobs: &Mutex<Receiver<Box<Artifact>>>) -> Result<Checked, CaseError> {
-    let mut checked = Checked::default();
-    loop {
-        let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        let Ok(artifact) = job else { return Ok(checked) };
-        let bytes = artifact.size;
-        checked.take(files, *artifact, &options.limits);
-        (options.progress)(1, bytes);
+/// What the workers share.
+struct Job<'a> {
+    files: &'a dyn CaseFiles,
+    limits: &'a gzip::Limits,
+    waiting: Mutex<Receiver<Box<Artifact>>>,
+    logs: Mutex<StoredLogs>,
+}
+
+/// Memory that a worker uses again for every file.
+#[derive(Debug, Default)]
+struct Scratch {
+    bytes: Vec<u8>,
+    content: Vec<u8>,
+}
+
+impl Scratch {
+    /// Gives back what only a rare large file needed.
+    fn shrink(&mut self) {
+        for buffer in [&mut self.bytes, &mut self.content] {
+            buffer.clear();
+            buffer.shrink_to(KEPT);
+        }
+    }
+}
+
+impl Job<'_> {
+    fn work(&self, done: &mut dyn FnMut(u64)) -> Checked {
+        let (mut checked, mut scratch) = (Checked::default(), Scratch::default());
+        loop {
+            let next = self.waiting.lock().unwrap_or_else(PoisonError::into_inner).recv();
+            let Ok(artifact) = next else { return checked };
+            let bytes = artifact.size;
+            checked.take(self, *artifact, &mut scratch);
+            scratch.shrink();
+            done(bytes);
+        }
     }
 }
 
@@ -141,16 +167,58 @@ fn is_in_its_place(artifact: &Artifact, origin: &ObjectOrigin, current: bool) ->
     place == artifact.path
 }
 
-/// The first half of the hash of a path.
-fn short(path: &str) -> [u8; 16] {
-    let hash = Sha256Hash::of(path.as_bytes());
-    hash.as_bytes().first_chunk().copied().unwrap_or_default()
+/// SHA-256 of every artifact that the ledger names, by its path, and the paths that it names twice.
+///
+/// A map of a large case takes much memory: it is made only where something does not add up.
+fn recorded_by_path(files: &dyn CaseFiles) -> Result<(HashMap<String, Sha256Hash>, Vec<String>), CaseError> {
+    let (mut recorded, mut twice) = (HashMap::new(), Vec::new());
+    let ledger: Box<dyn std::io::Read + Send + '_> = match files.open(LEDGER) {
+        Err(error) if error.is_not_found() => Box::new(std::io::empty()),
+        opened => opened?,
+    };
+    let reader = BufReader::with_capacity(256 * 1024, ledger);
+    read_ledger(reader, &files.describe(LEDGER), &mut |line| {
+        if let Event::ArtifactAcquired(artifact) = &line.entry.event
+            && recorded.insert(artifact.path.to_string(), artifact.sha256).is_some()
+        {
+            twice.push(artifact.path.to_string());
+        }
+    })?;
+    Ok((recorded, twice))
 }
 
 impl Checked {
-    /// The SHA-256 that the ledger has for the artifact at `path`.
-    pub(super) fn recorded(&self, path: &str) -> Option<Sha256Hash> {
-        self.recorded.get(&short(path)).copied()
+    /// Finds the files that no line names, and the lines that name one file twice.
+    fn compare_one_by_one(&mut self, files: &dyn CaseFiles) -> Result<(), CaseError> {
+        let (recorded, twice) = recorded_by_path(files)?;
+        self.twice = twice;
+        files.walk(&mut |found| {
+            if let Found::File { path, .. } = found
+                && path.starts_with("data/")
+                && !recorded.contains_key(path)
+            {
+                self.report.unlisted.push(path.to_owned());
+            }
+        })
+    }
+
+    /// The paths that the ledger names with another hash than the manifest, or not at all. `manifest` shows its lines, as often as asked.
+    pub(super) fn disagreements(
+        &self,
+        files: &dyn CaseFiles,
+        manifest: &dyn Fn(&mut dyn FnMut(&str, Sha256Hash)),
+    ) -> Result<Vec<String>, CaseError> {
+        let (mut listed, mut wrong) = (Fingerprint::default(), Vec::new());
+        manifest(&mut |path, sha256| listed.add(&self.keys, (path, sha256)));
+        if listed != self.recorded {
+            let (recorded, _) = recorded_by_path(files)?;
+            manifest(&mut |path, sha256| {
+                if recorded.get(path) != Some(&sha256) {
+                    wrong.push(path.to_owned());
+                }
+            });
+        }
+        Ok(wrong)
     }
 
     /// Whether nothing lies under `data/`.
@@ -167,26 +235,26 @@ impl Checked {
         self.unreadable.extend(other.unreadable);
         self.unreadable_objects.extend(other.unreadable_objects);
         self.digests.extend(other.digests);
-        self.logs.extend(other.logs);
         for (location, versions) in other.older_logs {
             self.older_logs.entry(location).or_default().extend(versions);
         }
         self.events.extend(other.events);
+        self.history.extend(other.history);
         self.object_events.extend(other.object_events);
         self.delete_markers.extend(other.delete_markers);
         self.responses.extend(other.responses);
     }
 
-    fn take(&mut self, files: &dyn CaseFiles, artifact: Artifact, limits: &gzip::Limits) {
+    fn take(&mut self, job: &Job<'_>, artifact: Artifact, scratch: &mut Scratch) {
         let path = artifact.path.as_str();
-        let mut reader = match files.open(path) {
+        let mut reader = match job.files.open(path) {
             Ok(reader) => reader,
             Err(CaseError::Io { source, .. }) if is_trouble(&source) => {
                 self.could_not_read(&artifact, &source);
                 return;
             }
             // One finding for the whole part, and it is not gone for all that is known.
-            Err(_) if files.is_in_missing_part(path) => {
+            Err(_) if job.files.is_in_missing_part(path) => {
                 self.note_unread(&artifact);
                 return;
             }
@@ -195,14 +263,14 @@ impl Checked {
                 return;
             }
         };
-        let mut bytes = Vec::new();
+        let Scratch { bytes, content } = scratch;
         let limit = IN_MEMORY.min(artifact.size.saturating_add(1));
-        let read = reader.by_ref().take(limit).read_to_end(&mut bytes);
+        let read = reader.by_ref().take(limit).read_to_end(bytes);
         let hashed = match read {
             Ok(_) if artifact.size < IN_MEMORY => {
                 let longer = u64::try_from(bytes.len()).unwrap_or(u64::MAX) > artifact.size;
                 let size = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
-                if longer { Ok((Sha256Hash::ZERO, size)) } else { Ok((Sha256Hash::of(&bytes), size)) }
+                if longer { Ok((Sha256Hash::ZERO, size)) } else { Ok((Sha256Hash::of(bytes), size)) }
             }
             Ok(_) => HashingReader::new(bytes.as_slice().chain(reader)).finish(),
             Err(error) => Err(error),
@@ -231,13 +299,18 @@ impl Checked {
             self.misplaced.push(artifact.path.to_string());
         }
         match artifact.source {
-            Origin::S3Object(origin) => self.take_object(*origin, current, &bytes, limits),
+            Origin::S3Object(origin) => self.take_object(*origin, current, bytes, content, job),
             Origin::ApiResponse(origin) if artifact.size <= RESPONSE => {
                 match (origin.service.as_str(), origin.operation.as_str()) {
-                    ("cloudtrail", _) => self.responses.push(StoredResponse { origin: *origin, body: bytes }),
+                    // Long, and many of them: only what they tell is kept. One that cannot be read is told of later.
+                    ("cloudtrail", "LookupEvents") if origin.status == 200 => match events_in_history(bytes) {
+                        Ok(events) => self.history.extend(events),
+                        Err(_) => self.responses.push(StoredResponse { origin: *origin, body: std::mem::take(bytes) }),
+                    },
+                    ("cloudtrail", _) => self.responses.push(StoredResponse { origin: *origin, body: std::mem::take(bytes) }),
                     ("s3", "ListObjectVersions") => {
                         let bucket = origin.parameters.get("Bucket").map(String::as_str);
-                        self.delete_markers.extend(delete_markers(&bytes, bucket));
+                        self.delete_markers.extend(delete_markers(bytes, bucket));
                     }
                     _ => {}
                 }
@@ -258,31 +331,29 @@ impl Checked {
     }
 
     /// Takes what the key gave when it was fetched, if `current`, or an older version of the object.
-    fn take_object(&mut self, origin: ObjectOrigin, current: bool, bytes: &[u8], limits: &gzip::Limits) {
+    fn take_object(&mut self, origin: ObjectOrigin, current: bool, bytes: &[u8], content: &mut Vec<u8>, job: &Job<'_>) {
         let location = S3Location::new(origin.bucket, origin.key);
         if location.key.parse::<LogName>().is_ok() {
-            let mut content = Vec::new();
-            let outcome = gzip::read_member(bytes, limits, &mut |piece| {
+            let outcome = gzip::read_member(bytes, job.limits, &mut |piece| {
                 if content.len() + piece.len() <= SEARCHED {
                     content.extend_from_slice(piece);
                 }
             });
             let version = origin.version_id.as_deref().filter(|_| !current);
-            let (trails, objects) = events_in_log(&content, &location, version);
+            let (trails, objects) = events_in_log(content, &location, version);
             self.events.extend(trails);
             self.object_events.extend(objects);
             let content = outcome.map(|(sha256, _)| sha256);
             let log = StoredLog { content, received: origin.last_modified, version_id: origin.version_id };
             if current {
-                self.logs.insert(location, log);
+                job.logs.lock().unwrap_or_else(PoisonError::into_inner).add(&location, log);
             } else {
                 self.older_logs.entry(location).or_default().push(log);
             }
         } else if let Ok(name) = location.key.parse::<DigestName>() {
-            let mut content = Vec::new();
-            let outcome = gzip::read_member(bytes, limits, &mut |piece| content.extend_from_slice(piece));
+            let outcome = gzip::read_member(bytes, job.limits, &mut |piece| content.extend_from_slice(piece));
             let content = match outcome {
-                Ok((sha256, _)) => Digest::parse(&content)
+                Ok((sha256, _)) => Digest::parse(content)
                     .map(|digest| (digest, sha256))
                     .map_err(|problem| ("digest-malformed", format!("Its content is no digest: {problem}."))),
                 Err(problem) => Err(("digest-malformed-gzip", format!("It is not one whole gzip member: {problem}."))),

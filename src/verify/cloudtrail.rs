@@ -61,23 +61,27 @@ struct Row {
 ///
 /// `keys` are used instead of those that the case holds.
 pub(super) fn check(
-    checked: &Checked,
+    checked: &mut Checked,
     identity: &CaseIdentity,
     acts: &Acts,
     keys: Option<&KeyRing>,
     findings: &mut Vec<Finding>,
 ) -> (Vec<TrailReport>, KeyRing) {
     let in_scope = identity.scope.sources.is_empty() || identity.scope.sources.iter().any(|source| source == "cloudtrail");
+    // The one copy of them: with all that they list, they are the most of what verification holds.
+    let digests = std::mem::take(&mut checked.digests);
+    let digests_there: BTreeSet<S3Location> = digests.iter().map(|digest| digest.location.clone()).collect();
+    let checked = &*checked;
     let trails = Trails::read(checked, keys, findings);
     let unreadable = Unreadable::of(&acts.gaps, &checked.unreadable_objects);
     let window = identity.window;
 
-    let mut rows = chains(checked, &trails, acts, identity, findings);
+    let mut rows = chains(digests, &trails, acts, identity, findings);
     let mut verdicts = LogVerdicts::new(checked, &unreadable, window);
     for row in &mut rows {
         verdicts.judge(row, findings);
     }
-    let told = checked.events.iter().chain(&trails.history);
+    let told = checked.events.iter().chain(&checked.history);
     let events: Vec<&TrailEvent> = told.filter(|event| verdicts.is_proven(&event.telling.witness)).collect();
 
     rows.extend(switched_off_rows(&rows, &trails, &events, acts, identity));
@@ -101,7 +105,7 @@ pub(super) fn check(
     gone::trails(&rows, &trails, &events, identity, findings);
     let one_trail = identity.scope.trail_arn.is_some();
     verdicts.judge_uncovered(&mut rows, &times, &trails, one_trail, findings);
-    gone::files(&rows, checked, &verdicts, &unreadable, identity, findings);
+    gone::files(&rows, checked, &digests_there, &verdicts, &unreadable, identity, findings);
     traces::add(checked, &verdicts, findings);
 
     if rows.is_empty() && in_scope {
@@ -187,11 +191,17 @@ fn standard_missing(row: &Row, window: Window) -> Vec<MissingDigest> {
 }
 
 /// The chains that are in the case, and those that should be.
-fn chains(checked: &Checked, trails: &Trails, acts: &Acts, identity: &CaseIdentity, findings: &mut Vec<Finding>) -> Vec<Row> {
+fn chains(
+    digests: Vec<StoredDigest>,
+    trails: &Trails,
+    acts: &Acts,
+    identity: &CaseIdentity,
+    findings: &mut Vec<Finding>,
+) -> Vec<Row> {
     let mut stored: BTreeMap<ChainOf, (Vec<StoredDigest>, Vec<StoredDigest>)> = BTreeMap::new();
-    for digest in &checked.digests {
+    for digest in digests {
         let (standard, backfill) = stored.entry(ChainOf::of(&digest.name)).or_default();
-        if digest.name.backfill { backfill.push(digest.clone()) } else { standard.push(digest.clone()) }
+        if digest.name.backfill { backfill.push(digest) } else { standard.push(digest) }
     }
     for trail in trails.validated(identity.scope.trail_arn.as_ref()) {
         // What an organization's trail delivers of other accounts is known only by what is there.

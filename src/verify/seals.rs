@@ -58,7 +58,7 @@ pub(super) fn check(
         let (mut report, statement) = check_seal(seal, acts, previous, allowed, findings);
         stamps::check(seal, options.authority_roots, &mut report, findings);
         if let Some(statement) = statement {
-            check_bag(files, seal, &statement, checked, findings);
+            check_bag(files, seal, &statement, checked, findings)?;
             check_extension(seal, &statement, covered, findings);
             // What was signed for is compared; that a seal was edited is said already.
             if report.signature != SignatureState::Invalid {
@@ -235,7 +235,7 @@ fn check_bag(
     statement: &SealStatement,
     checked: &Checked,
     findings: &mut Vec<Finding>,
-) {
+) -> Result<(), CaseError> {
     for (path, sealed) in [(MANIFEST, statement.manifest_sha256), (TAG_MANIFEST, statement.tagmanifest_sha256)] {
         check_tag_file(files, path, sealed, findings);
     }
@@ -252,25 +252,29 @@ fn check_bag(
             }
         }
     }
-    let mut mismatch =
-        |object: &str, detail: &str| findings.push(Finding::new(Severity::Failure, "manifest-mismatch", &object, detail));
-    if let Ok(list) = files.open(MANIFEST) {
+    let read = |visit: &mut dyn FnMut(&str, Sha256Hash)| {
+        let Ok(list) = files.open(MANIFEST) else { return Ok(None) };
         let mut reader = ManifestReader::new(BufReader::new(list), Lists::Payload);
         let mut lines = 0;
-        loop {
-            match reader.next_line() {
-                Ok(Some(line)) => {
-                    lines += 1;
-                    if checked.recorded(&line.path) != Some(line.sha256) {
-                        mismatch(&line.path, "The manifest and the ledger disagree on it.");
-                    }
-                }
-                Ok(None) => break,
-                Err(problem) => {
-                    findings.push(unread(&problem, MANIFEST));
-                    return;
-                }
-            }
+        while let Some(line) = reader.next_line()? {
+            lines += 1;
+            visit(&line.path, line.sha256);
+        }
+        Ok::<_, ManifestError>(Some(lines))
+    };
+    let lines = match read(&mut |_, _| {}) {
+        Ok(lines) => lines,
+        Err(problem) => {
+            findings.push(unread(&problem, MANIFEST));
+            return Ok(());
+        }
+    };
+    let mut mismatch =
+        |object: &str, detail: &str| findings.push(Finding::new(Severity::Failure, "manifest-mismatch", &object, detail));
+    if let Some(lines) = lines {
+        // It was just read to its end.
+        for path in checked.disagreements(files, &|visit| drop(read(visit)))? {
+            mismatch(&path, "The manifest and the ledger disagree on it.");
         }
         if lines != statement.artifacts.count || lines != checked.report.total {
             let detail = format!(
@@ -280,6 +284,7 @@ fn check_bag(
             mismatch(&seal.path, &detail);
         }
     }
+    Ok(())
 }
 
 pub(super) fn unread(problem: &ManifestError, path: &str) -> Finding {

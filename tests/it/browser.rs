@@ -5,8 +5,8 @@ use std::os::unix::fs::{FileExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
+use caselock::case::CaseFolder;
 use caselock::case::event::Event;
-use caselock::case::{CaseFolder, CaseWriter};
 use caselock::model::Sha256Hash;
 use caselock::package::write_package;
 use caselock::seal::{SigningKey, seal_case};
@@ -133,7 +133,8 @@ fn a_changed_byte_is_found_wherever_it_is_and_named() {
         ("content of \"CO", 0, of_con.as_str()),
         ("\"event\":\"artifact.acquired\"", 20, "The ledger does not hold together"),
         ("HOW TO CHECK THIS CASE", 4, "VERIFY.txt was changed"),
-        ("-----BEGIN SSH SIGNATURE-----\n", 180, "The signature of seal 1 does not hold"),
+        ("seals/0001.json.sig-----BEGIN SSH SIGNATURE-----\n", 180, "The signature of seal 1 does not hold"),
+        ("checkpoints/0001.json.sig-----BEGIN SSH SIGNATURE-----\n", 180, "The checkpoint of seal 1 is not right"),
         ("\"sealed_at\":\"", 3, "The signature of seal 1 does not hold"),
         ("IR-2026-014/manifest-sha256.txt", 5, "The evidence is not what the manifest lists"),
         ("IR-2026-014/tagmanifest-sha256.txt", 5, "tagmanifest-sha256.txt is not the one that was sealed"),
@@ -281,7 +282,7 @@ fn a_line_that_a_crash_cut_short_is_accounted_for() {
     drop(writer);
     let ledger = fs::read(sample.file("custody/ledger.jsonl")).unwrap();
     sample.overwrite("custody/ledger.jsonl", &[&ledger[..], b"{\"at\":\"2026-03-0"].concat());
-    let mut writer = CaseWriter::open(&sample.case()).unwrap();
+    let mut writer = crate::sample::open_again(&sample.case());
     sample.seal(&mut writer);
     let whole = package(&sample, "out.zip");
     let mut page = page(&sample);

@@ -4,8 +4,8 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
+use caselock::case::CaseFolder;
 use caselock::case::merkle::is_consistent;
-use caselock::case::{CaseFolder, CaseWriter};
 use caselock::seal::{Receipt, SealStatement, SigningKey, read_seals};
 use caselock::verify::{Options, Report, verify};
 use serde_json::Value;
@@ -167,7 +167,7 @@ fn a_receipt_in_the_ledger_whose_seal_is_by_another_key_is_a_failure() {
     for name in ["0002.json.sig", "0002.json"] {
         fs::remove_file(sample.file("custody/seals").join(name)).unwrap();
     }
-    let mut writer = CaseWriter::open(&sample.case()).unwrap();
+    let mut writer = crate::sample::open_again(&sample.case());
     sample.seal(&mut writer);
     drop(writer);
     let report = verified(&sample);
@@ -249,7 +249,7 @@ fn receipts_that_were_changed_taken_away_or_belong_elsewhere_are_failures() {
             fs::write(sample.path("p.zip.receipt-0001.json"), "{}").unwrap();
         }),
         ("receipt-of-another-package", |sample| {
-            let mut writer = CaseWriter::open(&sample.case()).unwrap();
+            let mut writer = crate::sample::open_again(&sample.case());
             sample.seal(&mut writer);
             drop(writer);
             fs::remove_file(sample.path("p.zip")).unwrap();

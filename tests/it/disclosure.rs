@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use caselock::case::{CaseFolder, CaseWriter};
+use caselock::case::CaseFolder;
 use caselock::model::Sha256Hash;
 use caselock::package::{Glob, PackageError, PackageFiles, write_disclosure};
 use caselock::seal::{DisclosedLine, read_seals};
@@ -171,7 +171,7 @@ fn no_two_lines_of_a_ledger_have_one_salt() {
 fn the_same_choice_gives_the_same_bytes() {
     let sample = sealed();
     let first = fs::read(disclose(&sample, "one.zip", &[CHOSEN]).unwrap()).unwrap();
-    let mut writer = CaseWriter::open(&sample.case()).unwrap();
+    let mut writer = crate::sample::open_again(&sample.case());
     writer.append(started(2)).unwrap();
     drop(writer);
     let second = fs::read(disclose(&sample, "two.zip", &[CHOSEN]).unwrap()).unwrap();
@@ -272,6 +272,24 @@ fn a_disclosure_that_was_changed_fails_in_both() {
         assert!(checked.status.code() == Some(1) && said.contains("BAD"), "{what}: {said}");
         fs::remove_file(sample.path("mallory")).ok();
         fs::remove_file(sample.path("mallory.pub")).ok();
+    }
+}
+
+#[test]
+fn what_is_wrong_with_a_disclosure_has_a_name() {
+    let sample = sealed();
+    let zip = disclose(&sample, "part.zip", &[CHOSEN, "s3://example-corp/a"]).unwrap();
+    for (change, kind) in [
+        ("rm custody/checkpoints/0001.json*", "checkpoint-malformed"),
+        ("rm custody/checkpoints/0001.json.sig", "checkpoint-signature-invalid"),
+        ("sed -i 's/\"sealed_at\":\"2026/\"sealed_at\":\"2025/' custody/checkpoints/0001.json", "checkpoint-signature-invalid"),
+        (": > custody/disclosure.jsonl", "disclosure-malformed"),
+        ("sed -i '1s/us-east-1/us-east-2/' custody/disclosure.jsonl", "disclosure-unproven"),
+    ] {
+        let folder = unpacked(&sample, &zip);
+        shell_ok(&folder, &format!("{change}\n{REBAG}"), &[]);
+        let report = verified(&folder);
+        assert!(report.findings.iter().any(|finding| finding.kind == kind), "{change}: {:?}", report.findings);
     }
 }
 

@@ -103,7 +103,7 @@ impl Tried {
     fn reopen(&mut self) {
         self.writer = None;
         self.check_as_left();
-        self.writer = Some(CaseWriter::open(&self.root).unwrap());
+        self.writer = Some(crate::sample::open_again(&self.root));
         self.begin_run();
     }
 

@@ -5,7 +5,7 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use caselock::case::{CaseFiles as _, CaseFolder, CaseWriter, Found, read_identity};
+use caselock::case::{CaseFiles as _, CaseFolder, Found, read_identity};
 use caselock::model::Sha256Hash;
 use caselock::package::{PackageError, PackageFiles, PackageSummary, write_package};
 use caselock::seal::{SealStatement, SigningKey, read_seals, seal_case};
@@ -180,7 +180,7 @@ fn an_unsealed_case_and_a_taken_name_are_refused() {
     drop(busy);
     write_package(&case, &sample.path("out.zip")).expect("what a run that was cut off left is no obstacle");
     assert!(matches!(write_package(&case, &sample.path("a\nb.zip")), Err(PackageError::Name { .. })));
-    assert!(CaseWriter::open(&sample.case()).unwrap().is_sealed());
+    assert!(crate::sample::open_again(&sample.case()).is_sealed());
 }
 
 /// Makes a zip with Python's own `zipfile`: `body` adds members to `z` with `add(name, content, …)`.

@@ -32,6 +32,19 @@ const KEYS: [&str; 10] = [
     "folder/",
 ];
 
+/// Opens a case again that this process just had open.
+///
+/// Its lock may outlive it for a moment: in a program that another thread is starting, and that has not begun yet.
+pub(crate) fn open_again(root: &Path) -> CaseWriter {
+    for _ in 0..200 {
+        match CaseWriter::open(root) {
+            Err(caselock::case::CaseError::Locked { .. }) => std::thread::sleep(std::time::Duration::from_millis(50)),
+            opened => return opened.unwrap(),
+        }
+    }
+    panic!("{} stays locked", root.display());
+}
+
 impl Sample {
     /// An open case with a few artifacts.
     pub(crate) fn new() -> (Self, CaseWriter) {

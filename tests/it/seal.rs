@@ -258,7 +258,7 @@ fn an_attempt_that_was_cut_off_anywhere_can_be_made_again() {
         }
         // Another key and another day: what the first attempt wrote says otherwise.
         let other = SigningKey::generate_ed25519(&sample.path("other"), "counsel@example.com").unwrap();
-        let mut writer = CaseWriter::open(&sample.case()).unwrap();
+        let mut writer = crate::sample::open_again(&sample.case());
         let sealed = seal_case(&mut writer, &other, at().plus_seconds(86_400), &tool(), "").unwrap();
         assert_eq!(sealed.path, "custody/seals/0001.json", "{}", written[cut]);
         assert!(bagit_accepts(&sample.case()), "{}", written[cut]);

@@ -53,6 +53,7 @@ pub(super) fn trails(
 pub(super) fn files(
     rows: &[Row],
     checked: &Checked,
+    there: &BTreeSet<S3Location>,
     verdicts: &LogVerdicts<'_>,
     unreadable: &Unreadable<'_>,
     identity: &CaseIdentity,
@@ -66,11 +67,10 @@ pub(super) fn files(
     }
     deleted.extend(checked.delete_markers.iter().map(|marker| &marker.location));
     let named: BTreeSet<&str> = findings.iter().map(|finding| finding.object.as_str()).collect();
-    let there: BTreeSet<&S3Location> = checked.digests.iter().map(|digest| &digest.location).collect();
     let mut more = Vec::new();
     for location in deleted {
         let absent =
-            !there.contains(location) && !checked.logs.contains_key(location) && !checked.older_logs.contains_key(location);
+            !there.contains(location) && checked.logs.find(location).is_none() && !checked.older_logs.contains_key(location);
         if absent
             && is_of(location, rows, identity)
             && !unreadable.covers(location)

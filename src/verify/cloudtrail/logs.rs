@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::cloudtrail::coverage::HourStatus;
-use crate::cloudtrail::{ListedLog, LogFolder, LogName, Witness};
+use crate::cloudtrail::{ListedLog, LogFolder, LogPlace, Witness};
 use crate::model::{Finding, S3Location, Severity, Timestamp, Window};
-use crate::verify::artifacts::{Checked, StoredLog};
+use crate::verify::artifacts::Checked;
+use crate::verify::stored_logs::StoredLog;
 
 use super::timeline::TrailTime;
 use super::trails::Trails;
@@ -26,43 +27,92 @@ enum Judged<'a> {
     Wrong,
 }
 
+/// The same in a byte: there may be a million.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verdict {
+    Verified,
+    Recovered,
+    Wrong,
+}
+
 /// The judgement on all logs, as far as it has come.
 #[derive(Debug)]
 pub(super) struct LogVerdicts<'a> {
     checked: &'a Checked,
     unreadable: &'a Unreadable<'a>,
     window: Window,
-    /// Of logs that are stored, whether current or older.
-    judged: HashMap<&'a S3Location, Judged<'a>>,
+    /// Of logs whose current version is stored, by their numbers; none if no digest has spoken of them yet.
+    current: Vec<Option<Verdict>>,
+    /// The versions that recovered some of them.
+    recovered: HashMap<usize, Option<&'a str>>,
+    /// Of logs of which only older versions are stored.
+    older: HashMap<&'a S3Location, Judged<'a>>,
+    /// Where logs of the window lie.
+    in_window: Vec<&'a LogPlace>,
     /// Logs that are listed and not stored at all.
     absent: BTreeSet<S3Location>,
 }
 
 impl<'a> LogVerdicts<'a> {
     pub(super) fn new(checked: &'a Checked, unreadable: &'a Unreadable<'a>, window: Window) -> Self {
-        Self { checked, unreadable, window, judged: HashMap::new(), absent: BTreeSet::new() }
+        Self {
+            checked,
+            unreadable,
+            window,
+            current: vec![None; checked.logs.len()],
+            recovered: HashMap::new(),
+            older: HashMap::new(),
+            in_window: checked.logs.places_with(|minute| window.overlaps(minute, minute)),
+            absent: BTreeSet::new(),
+        }
+    }
+
+    /// What was judged of a log that is stored, in whatever version.
+    fn judged(&self, location: &S3Location) -> Option<Judged<'a>> {
+        match self.checked.logs.find(location) {
+            Some(number) => self.judged_current(number),
+            None => self.older.get(location).copied(),
+        }
+    }
+
+    fn judged_current(&self, number: usize) -> Option<Judged<'a>> {
+        let verdict = self.current.get(number).copied().flatten()?;
+        Some(match verdict {
+            Verdict::Verified => Judged::Verified,
+            Verdict::Recovered => Judged::Recovered(self.recovered.get(&number).copied().flatten()),
+            Verdict::Wrong => Judged::Wrong,
+        })
+    }
+
+    fn judge_current(&mut self, number: usize, judged: Judged<'a>) {
+        let verdict = match judged {
+            Judged::Verified => Verdict::Verified,
+            Judged::Recovered(version) => {
+                self.recovered.insert(number, version);
+                Verdict::Recovered
+            }
+            Judged::Wrong => Verdict::Wrong,
+        };
+        if let Some(entry) = self.current.get_mut(number) {
+            *entry = Some(verdict);
+        }
     }
 
     /// Whether what this witness tells is proven by AWS.
     pub(super) fn is_proven(&self, witness: &Witness) -> bool {
         match witness {
             Witness::History => true,
-            Witness::Log(location, None) => self.judged.get(location) == Some(&Judged::Verified),
-            Witness::Log(location, Some(version)) => {
-                self.judged.get(location) == Some(&Judged::Recovered(Some(version.as_str())))
-            }
+            Witness::Log(location, None) => self.judged(location) == Some(Judged::Verified),
+            Witness::Log(location, Some(version)) => self.judged(location) == Some(Judged::Recovered(Some(version.as_str()))),
         }
     }
 
     /// Whether a log of the window lies where this chain's trail delivers.
     pub(super) fn any_in_window(&self, row: &Row) -> bool {
-        self.checked.logs.keys().any(|location| {
-            location.key.parse::<LogName>().is_ok_and(|name| {
-                name.account == row.of.account
-                    && name.region == row.of.region
-                    && self.window.overlaps(name.minute, name.minute)
-                    && row.places.iter().any(|place| place.bucket == location.bucket && place.prefix == name.prefix)
-            })
+        self.in_window.iter().any(|logs| {
+            logs.account == row.of.account
+                && logs.region == row.of.region
+                && row.places.iter().any(|place| place.bucket == logs.bucket && place.prefix == logs.prefix)
         })
     }
 
@@ -72,10 +122,9 @@ impl<'a> LogVerdicts<'a> {
         for digest in standard.digests.iter().chain(&backfill.digests) {
             let Some(content) = digest.proven() else { continue };
             let mut worst = HourStatus::Verified;
-            for log in &content.logs {
-                let Some((status, malformed)) = self.judge_log(log, findings) else { continue };
+            for log in content.logs.iter() {
+                let Some((status, malformed, current)) = self.judge_log(&log, findings) else { continue };
                 worst = worst.max(status);
-                let current = self.checked.logs.contains_key(&log.location);
                 logs.recovered += u64::from(status == HourStatus::Recovered);
                 *match status {
                     HourStatus::Verified => &mut logs.verified,
@@ -89,22 +138,27 @@ impl<'a> LogVerdicts<'a> {
         }
     }
 
-    /// The status of one listed log, and whether it is malformed; none if it has been judged, or is not there and has no event in the window.
-    fn judge_log(&mut self, log: &ListedLog, findings: &mut Vec<Finding>) -> Option<(HourStatus, bool)> {
+    /// The status of one listed log, whether it is malformed, and whether its current version is there; none if it has been judged, or
+    /// is not there and has no event in the window.
+    fn judge_log(&mut self, log: &ListedLog, findings: &mut Vec<Finding>) -> Option<(HourStatus, bool, bool)> {
         let checked = self.checked;
         let mut find = |severity, kind: &str, detail: &str| findings.push(Finding::new(severity, kind, &log.location, detail));
-        let current = checked.logs.get_key_value(&log.location);
+        let number = checked.logs.find(&log.location);
+        let current = number.and_then(|number| checked.logs.get(number)).map(|(_, _, log)| log);
         let older = checked.older_logs.get_key_value(&log.location);
-        let place = current.map(|(place, _)| place).or(older.map(|(place, _)| place));
-        if place.is_some_and(|place| self.judged.contains_key(place)) || self.absent.contains(&log.location) {
-            let holds = current.is_some_and(|(_, current)| current.content == Ok(log.sha256));
-            if current.is_some() && !holds && place.and_then(|place| self.judged.get(place)) == Some(&Judged::Verified) {
+        let before = match number {
+            Some(number) => self.judged_current(number),
+            None => older.and_then(|(place, _)| self.older.get(place).copied()),
+        };
+        if before.is_some() || self.absent.contains(&log.location) {
+            let holds = current.as_ref().is_some_and(|current| current.content == Ok(log.sha256));
+            if current.is_some() && !holds && before == Some(Judged::Verified) {
                 let detail = "Two signed digests list it with different hashes; it agrees with one of them.";
                 find(Severity::Gap, "log-listed-twice", detail);
             }
             return None;
         }
-        let (status, malformed) = match current.map(|(_, current)| &current.content) {
+        let (status, malformed) = match current.as_ref().map(|current| &current.content) {
             Some(Ok(sha256)) if *sha256 == log.sha256 => (HourStatus::Verified, false),
             Some(Ok(_)) => {
                 let detail =
@@ -126,7 +180,7 @@ impl<'a> LogVerdicts<'a> {
                 }
                 if self.unreadable.covers(&log.location) {
                     self.absent.insert(log.location.clone());
-                    return Some((HourStatus::Unreadable, false));
+                    return Some((HourStatus::Unreadable, false, false));
                 }
                 find(Severity::Failure, "log-missing", "A signed digest lists it, and it is not there.");
                 (HourStatus::LogMissing, false)
@@ -136,16 +190,18 @@ impl<'a> LogVerdicts<'a> {
         let judged = match (status, genuine) {
             (HourStatus::Verified, _) => Judged::Verified,
             (_, Some(genuine)) => {
-                find(Severity::Notice, "log-recovered", &recovered(genuine, current.map(|(_, current)| current)));
+                find(Severity::Notice, "log-recovered", &recovered(genuine, current.as_ref()));
                 Judged::Recovered(genuine.version_id.as_deref())
             }
             (_, None) => Judged::Wrong,
         };
-        match place {
-            Some(place) => drop(self.judged.insert(place, judged)),
-            None => drop(self.absent.insert(log.location.clone())),
+        match (number, older) {
+            (Some(number), _) => self.judge_current(number, judged),
+            (None, Some((place, _))) => drop(self.older.insert(place, judged)),
+            (None, None) => drop(self.absent.insert(log.location.clone())),
         }
-        Some((if matches!(judged, Judged::Recovered(_)) { HourStatus::Recovered } else { status }, malformed))
+        let status = if matches!(judged, Judged::Recovered(_)) { HourStatus::Recovered } else { status };
+        Some((status, malformed, current.is_some()))
     }
 
     /// Judges the logs that no verified digest lists.
@@ -157,17 +213,15 @@ impl<'a> LogVerdicts<'a> {
         one_trail: bool,
         findings: &mut Vec<Finding>,
     ) {
-        let uncovered = self.checked.logs.iter().filter(|(location, _)| !self.judged.contains_key(location));
-        let mut uncovered: Vec<(&S3Location, &StoredLog)> = uncovered.collect();
-        uncovered.sort_by_key(|(location, _)| *location);
         let mut unproven: BTreeMap<String, Unproven> = BTreeMap::new();
-        for (location, log) in uncovered {
-            let Ok(name) = location.key.parse::<LogName>() else { continue };
+        for number in (0..self.current.len()).filter(|number| self.judged_current(*number).is_none()) {
+            let Some((name, slot, log)) = self.checked.logs.get(number) else { continue };
+            let location = &name.location(slot);
             let place =
-                Place { bucket: location.bucket.clone(), prefix: name.prefix.clone(), organization: name.organization.clone() };
+                Place { bucket: name.bucket.clone(), prefix: name.prefix.clone(), organization: name.organization.clone() };
             let delivers_here =
                 |row: &Row| row.of.account == name.account && row.of.region == name.region && row.places.contains(&place);
-            let at = name.minute;
+            let at = slot.minute();
             // It may be of any trail that delivers here: the worst of their times decides whether some digest could still list it.
             let status = rows
                 .iter()

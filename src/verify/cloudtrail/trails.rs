@@ -6,7 +6,7 @@ use chrono::DateTime;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use crate::cloudtrail::{KeyRing, TrailEvent, events_in_history};
+use crate::cloudtrail::{KeyRing, events_in_history};
 use crate::model::{Finding, Region, Severity, Timestamp, TrailArn};
 
 use super::{ChainOf, Place};
@@ -37,8 +37,6 @@ pub(super) struct Trails {
     trails: BTreeMap<TrailArn, Trail>,
     statuses: BTreeMap<(String, Region), Status>,
     keys: KeyRing,
-    /// Events about trails in AWS's own event history.
-    pub(super) history: Vec<TrailEvent>,
     /// Whether some region told which trails there are.
     described: bool,
 }
@@ -153,7 +151,8 @@ impl Trails {
                 self.statuses.insert((name, origin.region.clone()), status);
             }
             "LookupEvents" => {
-                self.history.extend(events_in_history(&response.body).map_err(|error| error.to_string())?);
+                // Only an answer that could not be read was kept.
+                events_in_history(&response.body).map_err(|error| error.to_string())?;
             }
             _ => {}
         }

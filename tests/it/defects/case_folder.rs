@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use caselock::case::{CaseFiles as _, CaseFolder, CaseWriter, Found, read_bounded};
+use caselock::case::{CaseFiles as _, CaseFolder, Found, read_bounded};
 use caselock::model::Timestamp;
 use caselock::seal::{SigningKey, seal_case};
 use caselock::verify::{Options, Report};
@@ -29,7 +29,7 @@ static SEALED: LazyLock<MemoryCase> = LazyLock::new(|| {
         std::fs::write(path, bytes).unwrap();
     }
     SigningKey::generate_ed25519(&key, PRINCIPAL).unwrap();
-    let mut writer = CaseWriter::open(&root).unwrap();
+    let mut writer = crate::sample::open_again(&root);
     let at: Timestamp = "2026-03-02T13:00:00Z".parse().unwrap();
     seal_case(&mut writer, &SigningKey::load(&key, None).unwrap(), at, &tool(), "").unwrap();
     drop(writer);
