@@ -12,19 +12,21 @@ use super::tally::RowKey;
 
 /// Asks one question about a bucket and keeps the answer. What is not configured is an answer, not a gap.
 macro_rules! ask {
-    ($errand:ident, $row:ident, $account:ident, $region:ident, $bucket:ident, $client:ident, $operation:literal, $method:ident) => {{
-        let call = Call::new($row.source, "s3", $operation, $account, $region).with("Bucket", $bucket);
-        let answer = $errand
-            .recorder
-            .call(&call, 1, |_| true, |tap| $client.$method().bucket($bucket).customize().interceptor(tap).send())
-            .await?;
-        if let Err(failure) = &answer
-            && !matches!(failure.kind, FailureKind::NotFound | FailureKind::NotEnabled)
-        {
-            $errand.failed(&$row, &format!("{} of bucket {}", $operation, $bucket), failure).await?;
+    ($errand:ident, $row:ident, $account:ident, $region:ident, $bucket:ident, $client:ident, $operation:literal, $method:ident) => {
+        async {
+            let call = Call::new($row.source, "s3", $operation, $account, $region).with("Bucket", $bucket);
+            let answer = $errand
+                .recorder
+                .call(&call, 1, |_| true, |tap| $client.$method().bucket($bucket).customize().interceptor(tap).send())
+                .await?;
+            if let Err(failure) = &answer
+                && !matches!(failure.kind, FailureKind::NotFound | FailureKind::NotEnabled)
+            {
+                $errand.failed(&$row, &format!("{} of bucket {}", $operation, $bucket), failure).await?;
+            }
+            Ok::<_, Halt>(answer)
         }
-        answer
-    }};
+    };
 }
 
 /// A bucket that there is.
@@ -66,50 +68,53 @@ pub(crate) async fn describe(
     };
     let row = RowKey { region: Some(region.clone()), ..row };
     let (client, region_of_bucket) = (errand.session().s3(&region), &region);
-    let versioning = ask!(errand, row, account, region_of_bucket, bucket, client, "GetBucketVersioning", get_bucket_versioning);
+    // Side by side: what they ask is independent, and whoever is far from the bucket waits for each answer.
+    let (versioning, encryption, ..) = tokio::try_join!(
+        ask!(errand, row, account, region_of_bucket, bucket, client, "GetBucketVersioning", get_bucket_versioning),
+        ask!(errand, row, account, region_of_bucket, bucket, client, "GetBucketEncryption", get_bucket_encryption),
+        ask!(errand, row, account, region_of_bucket, bucket, client, "GetBucketPolicy", get_bucket_policy),
+        ask!(errand, row, account, region_of_bucket, bucket, client, "GetBucketAcl", get_bucket_acl),
+        ask!(errand, row, account, region_of_bucket, bucket, client, "GetPublicAccessBlock", get_public_access_block),
+        ask!(
+            errand,
+            row,
+            account,
+            region_of_bucket,
+            bucket,
+            client,
+            "GetBucketOwnershipControls",
+            get_bucket_ownership_controls
+        ),
+        ask!(errand, row, account, region_of_bucket, bucket, client, "GetBucketLogging", get_bucket_logging),
+        ask!(
+            errand,
+            row,
+            account,
+            region_of_bucket,
+            bucket,
+            client,
+            "GetBucketLifecycleConfiguration",
+            get_bucket_lifecycle_configuration
+        ),
+        ask!(errand, row, account, region_of_bucket, bucket, client, "GetBucketReplication", get_bucket_replication),
+        ask!(
+            errand,
+            row,
+            account,
+            region_of_bucket,
+            bucket,
+            client,
+            "GetObjectLockConfiguration",
+            get_object_lock_configuration
+        ),
+    )?;
     // Suspended versioning has a status too, and leaves the versions from before.
     let keeps_versions = versioning.map_or(true, |answer| answer.status().is_some());
-    let _answer = ask!(errand, row, account, region_of_bucket, bucket, client, "GetBucketPolicy", get_bucket_policy);
-    let _answer = ask!(errand, row, account, region_of_bucket, bucket, client, "GetBucketAcl", get_bucket_acl);
-    let _answer = ask!(errand, row, account, region_of_bucket, bucket, client, "GetPublicAccessBlock", get_public_access_block);
-    let _answer = ask!(
-        errand,
-        row,
-        account,
-        region_of_bucket,
-        bucket,
-        client,
-        "GetBucketOwnershipControls",
-        get_bucket_ownership_controls
-    );
-    let encryption = ask!(errand, row, account, region_of_bucket, bucket, client, "GetBucketEncryption", get_bucket_encryption);
     if let Ok(answer) = encryption {
         let rules = answer.server_side_encryption_configuration().map(ServerSideEncryptionConfiguration::rules);
         let defaults = rules.into_iter().flatten().filter_map(|rule| rule.apply_server_side_encryption_by_default());
         let keys = defaults.filter_map(|default| default.kms_master_key_id().map(str::to_owned)).collect();
         describe_keys(errand, source, region_of_bucket, keys).await?;
     }
-    let _answer = ask!(errand, row, account, region_of_bucket, bucket, client, "GetBucketLogging", get_bucket_logging);
-    let _answer = ask!(
-        errand,
-        row,
-        account,
-        region_of_bucket,
-        bucket,
-        client,
-        "GetBucketLifecycleConfiguration",
-        get_bucket_lifecycle_configuration
-    );
-    let _answer = ask!(errand, row, account, region_of_bucket, bucket, client, "GetBucketReplication", get_bucket_replication);
-    let _answer = ask!(
-        errand,
-        row,
-        account,
-        region_of_bucket,
-        bucket,
-        client,
-        "GetObjectLockConfiguration",
-        get_object_lock_configuration
-    );
     Ok(Some(LogBucket { region, keeps_versions }))
 }

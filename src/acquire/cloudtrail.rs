@@ -58,15 +58,17 @@ async fn gather(errand: Arc<Errand>) -> Result<(), Halt> {
     }
     let stores = stores(&errand, &trails);
     let mut regions: BTreeSet<Region> = errand.regions.iter().cloned().collect();
-    let mut standing = Vec::new();
-    while let Some(done) = questions.join_next().await {
-        standing.push(done.map_err(|_| Halt::TaskLost)??);
-    }
     let mut tasks = JoinSet::new();
     {
         // Paced by AWS's quota, so it goes on beside everything else.
         let errand = Arc::clone(&errand);
-        tasks.spawn(async move { history::look_up(&errand, &standing).await });
+        tasks.spawn(async move {
+            let mut standing = Vec::new();
+            while let Some(done) = questions.join_next().await {
+                standing.push(done.map_err(|_| Halt::TaskLost)??);
+            }
+            history::look_up(&errand, &standing).await
+        });
     }
     for store in stores {
         regions.extend(store::sweep_store(&errand, &store).await?);

@@ -7,7 +7,7 @@ use crate::aws::{Halt, ListQuery};
 use crate::case::event::GapReason;
 use crate::model::{AccountId, Region};
 
-use super::super::errand::Errand;
+use super::super::errand::{Errand, join_all};
 use super::super::strays::{sweep_stray_folder, take_strays};
 use super::super::sweep::{Level, level_below};
 use super::super::tally::RowKey;
@@ -127,6 +127,7 @@ async fn folders_of_account(
     let whole = RowKey { source: NAME, account: Some(account), region: None };
     let look = Look { errand, store, bucket_region, row: whole.clone() };
     let (mut found, mut skipped, mut others) = (Vec::new(), BTreeSet::new(), BTreeSet::new());
+    let mut looks = JoinSet::new();
     for prefix in prefixes {
         // Other services deliver beside CloudTrail, each to a folder of its name.
         for kind in look.below(&prefix, |_| true).await? {
@@ -141,8 +142,13 @@ async fn folders_of_account(
                 match name.parse::<Region>() {
                     Ok(region) if errand.wants_region(&region) => {
                         let row = RowKey { region: Some(region.clone()), ..whole.clone() };
-                        let look = Look { errand, store, bucket_region, row };
-                        look.below(&prefix, |year| year.len() == 4 && year.bytes().all(|digit| digit.is_ascii_digit())).await?;
+                        let (errand, store, bucket_region) = (Arc::clone(errand), store.clone(), bucket_region.clone());
+                        let years = prefix.clone();
+                        looks.spawn(async move {
+                            let look = Look { errand: &errand, store: &store, bucket_region: &bucket_region, row };
+                            let is_year = |name: &str| name.len() == 4 && name.bytes().all(|digit| digit.is_ascii_digit());
+                            look.below(&years, is_year).await.map(drop)
+                        });
                         found.push(Folder { account, region, kind: kind.clone(), prefix });
                     }
                     Ok(region) => drop(skipped.insert(region)),
@@ -151,6 +157,7 @@ async fn folders_of_account(
             }
         }
     }
+    join_all(&mut looks).await?;
     if !skipped.is_empty() {
         let names: Vec<&str> = skipped.iter().map(Region::as_str).collect();
         let detail = format!("left out of scope: {}", names.join(", "));
