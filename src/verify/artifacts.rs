@@ -11,7 +11,7 @@ use crate::case::{CaseError, CaseFiles, Found, LEDGER, is_temporary};
 use crate::cloudtrail::chain::StoredDigest;
 use crate::cloudtrail::gzip;
 use crate::cloudtrail::{Digest, DigestName, LogName, ObjectEvent, TrailEvent, events_in_history, events_in_log};
-use crate::model::{Finding, HashingReader, PayloadPath, S3Location, Severity, Sha256Hash};
+use crate::model::{Finding, PayloadPath, S3Location, Severity, Sha256Hash, Sha256Hasher};
 
 use super::delete_markers::{DeleteMarker, delete_markers};
 use super::fingerprint::{Fingerprint, Keys};
@@ -24,6 +24,8 @@ const IN_MEMORY: u64 = 128 * 1024 * 1024;
 const SEARCHED: usize = 256 * 1024 * 1024;
 /// Responses up to this size are kept to be read.
 const RESPONSE: u64 = 32 * 1024 * 1024;
+/// Read at once where a file is only hashed.
+const PIECE: usize = 128 * 1024;
 /// Memory that is kept from one file to the next.
 const KEPT: usize = 1024 * 1024;
 
@@ -123,6 +125,8 @@ struct Job<'a> {
 struct Scratch {
     bytes: Vec<u8>,
     content: Vec<u8>,
+    /// Where a file is only hashed: never emptied, so that it need not be filled again.
+    piece: Vec<u8>,
 }
 
 impl Scratch {
@@ -165,6 +169,32 @@ fn is_in_its_place(artifact: &Artifact, origin: &ObjectOrigin, current: bool) ->
         (false, None) => return false,
     };
     place == artifact.path
+}
+
+/// Whether more is read in a file than its hash: CloudTrail's files, and the answers that tell about them.
+fn is_read_further(source: &Origin) -> bool {
+    match source {
+        Origin::S3Object(origin) => origin.key.contains("CloudTrail"),
+        Origin::ApiResponse(origin) => {
+            origin.service == "cloudtrail" || (origin.service == "s3" && origin.operation == "ListObjectVersions")
+        }
+    }
+}
+
+/// SHA-256 and length of what `reader` still gives, read through memory that is used again.
+fn hashed_through(mut reader: impl std::io::Read, buffer: &mut Vec<u8>) -> std::io::Result<(Sha256Hash, u64)> {
+    buffer.resize(PIECE, 0);
+    let (mut hasher, mut length) = (Sha256Hasher::default(), 0);
+    loop {
+        let count = match reader.read(buffer) {
+            Ok(0) => break,
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+            other => other?,
+        };
+        hasher.update(buffer.get(..count).unwrap_or_default());
+        length += u64::try_from(count).unwrap_or(0);
+    }
+    Ok((hasher.finish(), length))
 }
 
 /// SHA-256 of every artifact that the ledger names, by its path, and the paths that it names twice.
@@ -263,16 +293,17 @@ impl Checked {
                 return;
             }
         };
-        let Scratch { bytes, content } = scratch;
-        let limit = IN_MEMORY.min(artifact.size.saturating_add(1));
+        let Scratch { bytes, content, piece } = scratch;
+        let gathered = artifact.size < IN_MEMORY && is_read_further(&artifact.source);
+        let limit = if gathered { artifact.size.saturating_add(1) } else { 0 };
         let read = reader.by_ref().take(limit).read_to_end(bytes);
         let hashed = match read {
-            Ok(_) if artifact.size < IN_MEMORY => {
+            Ok(_) if gathered => {
                 let longer = u64::try_from(bytes.len()).unwrap_or(u64::MAX) > artifact.size;
                 let size = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
                 if longer { Ok((Sha256Hash::ZERO, size)) } else { Ok((Sha256Hash::of(bytes), size)) }
             }
-            Ok(_) => HashingReader::new(bytes.as_slice().chain(reader)).finish(),
+            Ok(_) => hashed_through(reader, piece),
             Err(error) => Err(error),
         };
         match hashed {
