@@ -42,12 +42,13 @@ pub(super) struct Ground {
 
 impl Ground {
     pub(super) fn new() -> Self {
+        #[cfg(feature = "encrypt")]
+        crate::encryption::age_is_there();
         let simulated = Simulated::quiet();
         let member = Scenario { seed: 7, ..Scenario::quiet(last_hour()) };
         simulated.server.add_member(MEMBER, Account::simulate(&member));
         let with_second_factor = Simulated::quiet();
         with_second_factor.server.add_member(MEMBER, Account::simulate(&member));
-        with_second_factor.server.require_second_factor("arn:aws:iam::111122223333:mfa/responder", "123456");
         let ground = Self { simulated, with_second_factor };
         ground.make_programs();
         ground.make_stages();
@@ -62,8 +63,6 @@ impl Ground {
         let programs = self.simulated.path("programs");
         fs::create_dir(&programs).unwrap();
         symlink(env!("CARGO_BIN_EXE_caselock"), programs.join("caselock")).unwrap();
-        symlink(crate::peers::aws(), programs.join("aws")).unwrap();
-        symlink(crate::peers::bagit(), programs.join("bagit.py")).unwrap();
         let cargo = programs.join("cargo");
         fs::write(&cargo, CARGO.replace("PROJECT", env!("CARGO_MANIFEST_DIR"))).unwrap();
         fs::set_permissions(&cargo, fs::Permissions::from_mode(0o755)).unwrap();
@@ -148,6 +147,8 @@ pub(super) fn run(ground: &Ground, page: &Page) -> Vec<String> {
             shell_ok(&folders, &format!("cp -a '{}' '{}'", ground.stage(stage).display(), here.display()), &[]);
             folder = Some(here);
             asked = if stage == "mfa" { &ground.with_second_factor } else { &ground.simulated };
+            // A code is good once: here begins a page's next use of it.
+            ground.with_second_factor.server.require_second_factor("arn:aws:iam::111122223333:mfa/responder", "123456");
         }
         if !block.runs() {
             continue;
