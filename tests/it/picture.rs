@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::account::{finish, program};
 
-const COLUMNS: usize = 100;
+const COLUMNS: usize = 110;
 
 fn file() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/verify.svg")
