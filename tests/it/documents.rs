@@ -14,7 +14,7 @@ use crate::documents::page::{Block, Page, pages, slug};
 use crate::documents::session::Ground;
 
 /// Programs that pages call.
-const PROGRAMS: [&str; 24] = [
+const PROGRAMS: [&str; 25] = [
     "age",
     "aws",
     "bagit.py",
@@ -27,6 +27,7 @@ const PROGRAMS: [&str; 24] = [
     "df",
     "docker",
     "export",
+    "for",
     "fuzz/run",
     "git",
     "gpg",

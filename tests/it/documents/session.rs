@@ -11,9 +11,9 @@ use super::page::{Block, Page};
 use crate::account::{Simulated, last_hour, without_aws};
 use crate::sample::shell_ok;
 
-/// What may lie in a page's folder: nothing but keys; a case that is collected, sealed, packaged; the package alone; the demonstration's folder. In
+/// What may lie in a page's folder: nothing but keys; a case that is collected, sealed, packaged; the package alone, whole or in parts; the demonstration's folder. In
 /// `mfa` there are keys only, and AWS asks for a second factor.
-pub(super) const STAGES: [&str; 7] = ["account", "collected", "sealed", "packaged", "received", "demo", "mfa"];
+pub(super) const STAGES: [&str; 8] = ["account", "collected", "sealed", "packaged", "received", "parts", "demo", "mfa"];
 
 const CASE: &str = "IR-2026-014";
 const MEMBER: &str = "444455556666";
@@ -98,6 +98,8 @@ impl Ground {
         on("sealed", "collected", &format!("caselock seal {CASE} --signing-key ~/.ssh/id_ed25519"));
         on("packaged", "sealed", &format!("caselock package {CASE} -o {CASE}.zip"));
         on("received", "packaged", &format!("chmod -R u+w {CASE} && rm -r {CASE}"));
+        let split = format!("caselock package {CASE} -o {CASE}.zip --split-size 100KB");
+        on("parts", "sealed", &format!("{split} && chmod -R u+w {CASE} && rm -r {CASE}"));
         on("demo", "account", "caselock demo --quiet");
         on("mfa", "account", "true");
     }
