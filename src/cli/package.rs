@@ -18,7 +18,7 @@ use super::{CliError, Exit};
 /// rebuilt and compared. Beside it lies its SHA-256.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples: caselock package IR-2026-014 -o IR-2026-014.zip\n          \
-    caselock package IR-2026-014 -o part.zip --include 's3://trail-bucket/**/us-east-1/2026/03/01/*'")]
+    caselock package IR-2026-014 -o part.zip --include 's3://example-corp-cloudtrail/**/us-east-1/**'")]
 pub(super) struct PackageArguments {
     /// The case folder.
     case: PathBuf,

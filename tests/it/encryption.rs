@@ -13,7 +13,7 @@ use caselock::package::write_package;
 use crate::sample::{Sample, shell_ok};
 
 /// Makes sure that age is there, the implementation in Go: the one in this program is another's.
-fn age_is_there() {
+pub(crate) fn age_is_there() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         let runs = || Command::new("age").arg("--version").stdout(Stdio::null()).status().is_ok_and(|status| status.success());
