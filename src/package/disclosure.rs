@@ -69,6 +69,9 @@ struct Disclosure<'a> {
     lines: (u64, Sha256Hash),
 }
 
+/// What is shown each line, and the artifact that it is about.
+type VisitLine<'a> = &'a mut dyn FnMut(&[u8], &Artifact) -> Result<(), PackageError>;
+
 impl<'a> Disclosure<'a> {
     fn of(case: &'a CaseFolder, statement: &SealStatement, include: &[Glob]) -> Result<Self, PackageError> {
         let (checkpoint, checkpoint_bytes, signature) = checkpoint_of(case, statement)?;
@@ -101,11 +104,7 @@ impl<'a> Disclosure<'a> {
     }
 
     /// Shows every disclosed line as it will stand in the disclosure, its newline included, and the artifact that it is about.
-    fn each_line(
-        &self,
-        include: &[Glob],
-        visit: &mut dyn FnMut(&[u8], &Artifact) -> Result<(), PackageError>,
-    ) -> Result<(), PackageError> {
+    fn each_line(&self, include: &[Glob], visit: VisitLine<'_>) -> Result<(), PackageError> {
         let size = self.checkpoint.ledger.lines;
         let place = self.case.describe(LEDGER);
         let mut problem = None;

@@ -55,10 +55,10 @@ impl Checkpoint {
 
     /// Reads a checkpoint, and refuses every spelling of it but the canonical one.
     pub fn parse(bytes: &[u8]) -> Result<Self, ParseSealError> {
-        let value = strict_json::parse(bytes).map_err(ParseSealError::of)?;
-        let checkpoint: Self = serde_json::from_value(value).map_err(ParseSealError::of)?;
-        if checkpoint.encode().map_err(ParseSealError::of)? != bytes {
-            return Err(ParseSealError::of("it is not in canonical form"));
+        let value = strict_json::parse(bytes).map_err(|problem| ParseSealError::of(&problem))?;
+        let checkpoint: Self = serde_json::from_value(value).map_err(|problem| ParseSealError::of(&problem))?;
+        if checkpoint.encode().map_err(|problem| ParseSealError::of(&problem))? != bytes {
+            return Err(ParseSealError::of(&"it is not in canonical form"));
         }
         Ok(checkpoint)
     }

@@ -120,10 +120,10 @@ impl Receipt {
 
     /// Reads a receipt, and refuses every spelling of it but the canonical one.
     pub fn parse(bytes: &[u8]) -> Result<Self, ParseSealError> {
-        let value = strict_json::parse(bytes).map_err(ParseSealError::of)?;
-        let receipt: Self = serde_json::from_value(value).map_err(ParseSealError::of)?;
-        if receipt.encode().map_err(ParseSealError::of)? != bytes {
-            return Err(ParseSealError::of("it is not in canonical form"));
+        let value = strict_json::parse(bytes).map_err(|problem| ParseSealError::of(&problem))?;
+        let receipt: Self = serde_json::from_value(value).map_err(|problem| ParseSealError::of(&problem))?;
+        if receipt.encode().map_err(|problem| ParseSealError::of(&problem))? != bytes {
+            return Err(ParseSealError::of(&"it is not in canonical form"));
         }
         Ok(receipt)
     }

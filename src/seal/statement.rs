@@ -105,7 +105,7 @@ pub struct ParseSealError {
 }
 
 impl ParseSealError {
-    pub(super) fn of(problem: impl ToString) -> Self {
+    pub(super) fn of(problem: &impl ToString) -> Self {
         Self { problem: problem.to_string() }
     }
 }

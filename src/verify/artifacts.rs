@@ -93,7 +93,7 @@ pub(super) fn check(
     let state = state?;
     let mut logs = job.logs.into_inner().unwrap_or_else(PoisonError::into_inner);
     logs.sort();
-    let mut whole = Checked { keys, recorded, logs, ..Checked::default() };
+    let mut whole = Checked { logs, keys, recorded, ..Checked::default() };
     for part in parts {
         whole.merge(part);
     }
@@ -111,6 +111,9 @@ pub(super) fn check(
     whole.report.missing.sort();
     Ok((state, whole))
 }
+
+/// Shows every line of a manifest: path and hash.
+type ManifestLines<'a> = dyn Fn(&mut dyn FnMut(&str, Sha256Hash)) + 'a;
 
 /// What the workers share.
 struct Job<'a> {
@@ -233,11 +236,7 @@ impl Checked {
     }
 
     /// The paths that the ledger names with another hash than the manifest, or not at all. `manifest` shows its lines, as often as asked.
-    pub(super) fn disagreements(
-        &self,
-        files: &dyn CaseFiles,
-        manifest: &dyn Fn(&mut dyn FnMut(&str, Sha256Hash)),
-    ) -> Result<Vec<String>, CaseError> {
+    pub(super) fn disagreements(&self, files: &dyn CaseFiles, manifest: &ManifestLines<'_>) -> Result<Vec<String>, CaseError> {
         let (mut listed, mut wrong) = (Fingerprint::default(), Vec::new());
         manifest(&mut |path, sha256| listed.add(&self.keys, (path, sha256)));
         if listed != self.recorded {

@@ -35,7 +35,9 @@ mod tests {
 
     fn of(keys: &Keys, items: &[&str]) -> Fingerprint {
         let mut fingerprint = Fingerprint::default();
-        items.iter().for_each(|item| fingerprint.add(keys, item));
+        for item in items {
+            fingerprint.add(keys, item);
+        }
         fingerprint
     }
 

@@ -85,7 +85,7 @@ impl StoredLogs {
         let log = StoredLog {
             content: entry.content,
             received: at.or_else(|| self.fractions.get(&(entry.place, entry.slot)).copied()),
-            version_id: version.and_then(|number| self.versions.get(number)).map(|id| id.to_string()),
+            version_id: version.and_then(|number| self.versions.get(number)).map(ToString::to_string),
         };
         Some((place, entry.slot, log))
     }

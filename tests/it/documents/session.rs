@@ -183,7 +183,7 @@ fn script(block: &Block) -> String {
 /// How a line is to end: with the exit code of the remark behind it, or well.
 pub(super) fn expected(line: &str) -> i32 {
     // What stands within quotes is no remark.
-    let begins = line.match_indices(" # ").find(|(place, _)| line[..*place].matches('\'').count() % 2 == 0);
+    let begins = line.match_indices(" # ").find(|(place, _)| line[..*place].matches('\'').count().is_multiple_of(2));
     let remark = begins.map(|(place, _)| &line[place..]);
     let digit = remark.and_then(|remark| remark.split_once("exit ")).and_then(|(_, rest)| rest.chars().next());
     digit.and_then(|digit| digit.to_digit(10)).map_or(0, |digit| i32::try_from(digit).unwrap())
