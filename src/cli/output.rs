@@ -38,7 +38,7 @@ impl Output {
     }
 
     /// Whether only results and errors are printed.
-    #[cfg(feature = "demo")]
+    #[cfg(feature = "acquire")]
     pub(super) fn is_quiet(&self) -> bool {
         self.quiet
     }
@@ -79,6 +79,13 @@ impl Output {
         Ok(())
     }
 
+    /// Prints a text made by the program alone, for other programs to read.
+    pub(super) fn document(bytes: &[u8]) {
+        let mut out = std::io::stdout().lock();
+        let end: &[u8] = if bytes.ends_with(b"\n") { b"" } else { b"\n" };
+        let _written = out.write_all(bytes).and_then(|()| out.write_all(end)).and_then(|()| out.flush());
+    }
+
     fn print(text: &str) {
         let mut out = std::io::stdout().lock();
         // A reader that has gone away, such as `head`, is no failure of the command.
@@ -111,11 +118,11 @@ impl Output {
         for cause in lines {
             Self::say(&format!("  because: {cause}"));
         }
-        if let Some(evidence) = &error.evidence {
-            Self::say(&format!("  evidence: {evidence}"));
-        }
-        if let Some(next) = &error.next {
-            Self::say(&format!("  next: {next}"));
+        for (title, text) in [("evidence", &error.evidence), ("next", &error.next)] {
+            let Some(text) = text else { continue };
+            let line = format!("{title}: {text}");
+            // Where a program reads along, a sentence stays one line.
+            Self::say(&if Self::is_terminal() { wrapped(&line, "  ") } else { format!("  {line}") });
         }
         if self.json {
             let document = serde_json::json!({
