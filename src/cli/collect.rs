@@ -1,6 +1,6 @@
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 
 use serde::Serialize;
 
@@ -91,7 +91,7 @@ pub(super) fn run(mut arguments: CollectArguments, file: &ConfigurationFile, out
             CaseWriter::create(&arguments.folder, &identity, &tool)?
         };
         let (switch, stop) = Stop::pair();
-        tokio::spawn(stop_on_interrupt(switch, output.clone()));
+        tokio::spawn(stop_on_interrupt(switch, Arc::downgrade(&bars)));
         let request = request(&arguments.connection, window, scope);
         let progress: Arc<dyn Progress> = bars.clone();
         Ok::<CollectOutcome, CliError>(collect(&identities, case, &request, &context(&tool, &defaults), progress, stop).await?)
@@ -151,9 +151,11 @@ fn existing_case(arguments: &CollectArguments, now: Timestamp) -> Result<Option<
 }
 
 /// The first Ctrl-C ends the collection in order; a second one ends the program at once, which a case survives as well.
-async fn stop_on_interrupt(switch: StopSwitch, output: Output) {
+async fn stop_on_interrupt(switch: StopSwitch, bars: Weak<Bars>) {
     if tokio::signal::ctrl_c().await.is_ok() {
-        output.note("Stopping: storing what is under way (Ctrl-C again to end at once; the case survives that too) ...");
+        if let Some(bars) = bars.upgrade() {
+            bars.note("Stopping: storing what is under way (Ctrl-C again to end at once; the case survives that too) ...");
+        }
         switch.stop();
     }
     if tokio::signal::ctrl_c().await.is_ok() {
@@ -230,7 +232,7 @@ impl Progress for Bars {
     }
 
     fn note(&self, text: &str) {
-        self.output.note(&printable(text));
+        self.lines.aside(|| self.output.note(&printable(text)));
     }
 }
 
@@ -242,7 +244,7 @@ fn text(collected: &Collected<'_>, verbose: bool) -> String {
         Output::bold(&format!("Collected: {complete}")),
         as_whom(&outcome.caller, &outcome.also_as),
         format!(
-            "Stored   {} of {} found, {}; {} from earlier runs; {} of AWS's APIs",
+            "Stored   {} of {} found, {}; {} from earlier runs\n         {} of AWS's APIs",
             thousands(totals.stored + totals.already_stored),
             counted(totals.found, "object"),
             bytes(totals.stored_bytes),
@@ -268,12 +270,13 @@ fn text(collected: &Collected<'_>, verbose: bool) -> String {
     lines.extend([
         String::new(),
         match collected.verification {
-            Some(report) => format!("First verification: {}", sentence(report)),
+            Some(report) => wrapped(&format!("First verification: {}", sentence(report)), ""),
             None => "First verification: not made; nothing is proven before `caselock verify`".to_owned(),
         },
-        format!("Ledger   {} lines, root {}", thousands(collected.ledger_lines), collected.ledger_root),
-        "         Write the root down, or read its first 16 digits to a colleague: they pin".to_owned(),
-        "         down everything above, and `caselock verify --expect-root` checks them.".to_owned(),
+        format!("Ledger   {} lines", thousands(collected.ledger_lines)),
+        format!("Root     {}", collected.ledger_root),
+        "         Write the root down, or read its first 16 digits to a colleague: they".to_owned(),
+        "         pin down everything above; `caselock verify --expect-root` checks them.".to_owned(),
         format!("Next: caselock verify {}", collected.case),
     ]);
     lines.join("\n")

@@ -94,13 +94,16 @@ impl Output {
 
     fn say(text: &str) {
         // Where nobody can be told, the work goes on.
-        let _written = writeln!(std::io::stderr().lock(), "{}", for_terminal(text, Self::colours()));
+        let colours = Self::is_terminal() && std::env::var_os("NO_COLOR").is_none();
+        let _written = writeln!(std::io::stderr().lock(), "{}", for_terminal(text, colours));
     }
 
     /// Says something on the way, to standard error.
     pub(super) fn note(&self, text: &str) {
         if !self.quiet {
-            Self::say(text);
+            // Commands and whatever else has lines of its own stay as they are.
+            let one_line = Self::is_terminal() && !text.contains('\n');
+            Self::say(&if one_line { wrapped(text, "") } else { text.to_owned() });
         }
     }
 

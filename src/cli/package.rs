@@ -209,7 +209,8 @@ fn text(outcome: &Outcome) -> String {
         }
     }
     lines.push(String::new());
-    lines.push("Write the SHA-256 on the custody form: whoever has it can tell this package from any other.".to_owned());
+    lines.push("Write the SHA-256 on the custody form: whoever has it can tell this package".to_owned());
+    lines.push("from any other.".to_owned());
     if let Some(first) = parts.first() {
         lines.push(match &first.encrypted {
             None => format!("Next: caselock verify {}", first.path),

@@ -79,7 +79,7 @@ fn text(planned: &Planned<'_>, verbose: bool) -> String {
     ));
     let estimate = &plan.estimate;
     lines.push(format!(
-        "Roughly  {} for the requests, {} for the transfer if it leaves AWS, {}",
+        "Roughly  {} for the requests, {} for the transfer if it leaves AWS\n         {}",
         dollars(estimate.requests_microdollars),
         dollars(estimate.transfer_microdollars),
         duration(estimate.seconds)

@@ -69,6 +69,7 @@ struct Counts {
 /// The lines of one phase; they are gone when it is finished or dropped.
 #[derive(Debug)]
 pub(super) struct Lines {
+    terminal: Option<MultiProgress>,
     meters: Arc<Mutex<BTreeMap<String, Arc<Meter>>>>,
     stop: Option<Sender<()>>,
     drawer: Option<JoinHandle<()>>,
@@ -78,12 +79,13 @@ pub(super) struct Lines {
 pub(super) fn lines(output: &Output) -> Lines {
     let meters: Arc<Mutex<BTreeMap<String, Arc<Meter>>>> = Arc::default();
     if !output.shows_progress() {
-        return Lines { meters, stop: None, drawer: None };
+        return Lines { terminal: None, meters, stop: None, drawer: None };
     }
+    let terminal = Output::is_terminal().then(|| MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(10)));
     let (stop, stopped) = channel();
     let shown = Arc::clone(&meters);
+    let mut board = Board { terminal: terminal.clone(), rows: BTreeMap::new() };
     let drawer = std::thread::Builder::new().name("progress".to_owned()).spawn(move || {
-        let mut board = Board::new(Output::is_terminal());
         while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(board.pause()) {
             let meters = shown.lock().unwrap_or_else(PoisonError::into_inner).clone();
             board.show(&meters, Instant::now());
@@ -91,7 +93,7 @@ pub(super) fn lines(output: &Output) -> Lines {
         board.clear();
     });
     // Without a thread there are no lines, and the work is done all the same.
-    Lines { meters, stop: Some(stop), drawer: drawer.ok() }
+    Lines { terminal, meters, stop: Some(stop), drawer: drawer.ok() }
 }
 
 /// Begins a phase of one line.
@@ -117,6 +119,15 @@ impl Lines {
             return Arc::clone(meter);
         }
         Arc::clone(meters.entry(what.to_owned()).or_default())
+    }
+
+    /// Lets something be said without the lines running over it.
+    #[cfg(feature = "acquire")]
+    pub(super) fn aside(&self, say: impl FnOnce()) {
+        match &self.terminal {
+            Some(terminal) => terminal.suspend(say),
+            None => say(),
+        }
     }
 
     /// Nothing more will be found: what is done now is done for good.
@@ -156,11 +167,6 @@ struct Row {
 }
 
 impl Board {
-    fn new(terminal: bool) -> Self {
-        let terminal = terminal.then(|| MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(10)));
-        Self { terminal, rows: BTreeMap::new() }
-    }
-
     fn pause(&self) -> Duration {
         if self.terminal.is_some() { DRAWN_EVERY } else { LINE_EVERY }
     }

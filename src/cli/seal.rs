@@ -140,9 +140,12 @@ pub(super) fn run(
                 thousands(statement.artifacts.count),
                 bytes(statement.artifacts.bytes)
             )),
-            format!("Seal     {} (SHA-256 {})", sealed.path, sealed.sha256),
-            format!("Ledger   {} lines, root {}", statement.ledger.lines, statement.ledger.root),
-            format!("Signer   {} {}", statement.signer.principal, statement.signer.fingerprint),
+            format!("Seal     {}", sealed.path),
+            format!("SHA-256  {}", sealed.sha256),
+            format!("Ledger   {} lines", thousands(statement.ledger.lines)),
+            format!("Root     {}", statement.ledger.root),
+            format!("Signer   {}", statement.signer.principal),
+            format!("Key      {}", statement.signer.fingerprint),
             if statement.damage.is_empty() {
                 format!("Verdict  {} when sealed", report.verdict.as_str())
             } else {
@@ -153,7 +156,8 @@ pub(super) fn run(
                 )
             },
             timestamp.as_ref().map(Stamped::text).unwrap_or_default(),
-            "Tell the recipient the signer's fingerprint by another channel: it is what makes the seal yours.".to_owned(),
+            "Tell the recipient the key's fingerprint by another channel: it is what makes".to_owned(),
+            "the seal yours.".to_owned(),
             format!("Next: caselock package {case} -o {case}.zip"),
         ]
         .join("\n")

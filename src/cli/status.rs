@@ -121,10 +121,12 @@ fn text(identity: &CaseIdentity, summary: &Summary, next: &str, verbose: bool) -
     ];
     for run in &summary.runs {
         let end = run.finished.map_or_else(|| "not finished".to_owned(), |at| format!("finished {at}"));
-        lines.push(format!("Run {}    started {}, {end}, as {}", run.run, run.started, printable(&run.caller)));
+        lines.push(format!("{:<9}started {}, {end}", format!("Run {}", run.run), run.started));
+        lines.push(format!("         as {}", printable(&run.caller)));
     }
     lines.push(format!("Holds    {} artifacts, {}", thousands(summary.artifacts), bytes(summary.bytes)));
-    lines.push(format!("Ledger   {} lines, root {}", thousands(summary.ledger_lines), summary.ledger_root));
+    lines.push(format!("Ledger   {} lines", thousands(summary.ledger_lines)));
+    lines.push(format!("Root     {}", summary.ledger_root));
     lines.push(format!("Seals    {}", if summary.seals.is_empty() { "none".to_owned() } else { summary.seals.join(", ") }));
     lines.push(String::new());
     lines.push(rows_table(&summary.rows));
@@ -164,5 +166,5 @@ pub(super) fn rows_table(rows: &[SummaryRow]) -> String {
             gaps.join(", "),
         ]
     });
-    table(&["Source", "Account", "Region", "Found", "Objects", "Answers", "Bytes", "Gaps"], &[3, 4, 5, 6], rows.collect())
+    table(&["Source", "Account", "Region", "Found", "Stored", "API", "Bytes", "Gaps"], &[3, 4, 5, 6], rows.collect())
 }

@@ -330,12 +330,12 @@ fn seal_lines(seals: &[SealReport]) -> Vec<String> {
             SignatureState::Absent => "NOT SIGNED",
             SignatureState::Unchecked => "signature not checked here (use ssh-keygen, see VERIFY.txt)",
         };
-        let when = seal.time.map(|time| format!(", sealed {time}")).unwrap_or_default();
-        lines.push(format!("Seal           {}: {signature}{when}", seal.file));
+        lines.push(format!("Seal           {}: {signature}", seal.file));
+        lines.extend(seal.time.map(|time| format!("               sealed {time}")));
         let trust = match seal.trusted {
             Some(true) => "is trusted: it is in the allowed signers you gave",
             Some(false) => "is NOT among the allowed signers you gave",
-            None => "was vouched for by nobody: compare it with what the signer tells you",
+            None => "vouched for by nobody: compare it with what the signer tells you",
         };
         if let Some(signer) = &seal.signer {
             lines.push(format!("               key {signer}"));
