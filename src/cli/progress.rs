@@ -69,6 +69,7 @@ struct Counts {
 /// The lines of one phase; they are gone when it is finished or dropped.
 #[derive(Debug)]
 pub(super) struct Lines {
+    #[cfg_attr(not(feature = "acquire"), expect(dead_code, reason = "only a collection says something meanwhile"))]
     terminal: Option<MultiProgress>,
     meters: Arc<Mutex<BTreeMap<String, Arc<Meter>>>>,
     stop: Option<Sender<()>>,
