@@ -2,6 +2,7 @@
 //!
 //! docs/case-format.md is normative for what lies on disk. This is the only part that writes evidence.
 
+mod configuration;
 pub mod custody;
 mod error;
 pub mod event;
@@ -22,6 +23,7 @@ mod writer;
 #[expect(clippy::disallowed_methods, reason = "tests plant what a crash or a hand would")]
 mod writer_tests;
 
+pub use configuration::{Configuration, Setting};
 pub use error::CaseError;
 pub use files::{CaseFiles, CaseFolder, Found, MissingPart, read_bounded};
 pub use gaps::Gaps;

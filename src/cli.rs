@@ -5,12 +5,17 @@
 #[cfg(feature = "acquire")]
 mod arguments;
 #[cfg(feature = "acquire")]
+mod asking;
+#[cfg(feature = "acquire")]
 mod aws;
 #[cfg(feature = "acquire")]
 mod collect;
+mod completions;
+mod configuration;
 #[cfg(feature = "demo")]
 mod demo;
 mod failure;
+mod man;
 mod output;
 mod package;
 #[cfg(feature = "acquire")]
@@ -26,11 +31,15 @@ mod timestamp;
 mod tool;
 mod transfer;
 mod verify;
+mod version;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
+use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 
+use configuration::ConfigurationFile;
 use failure::CliError;
 use output::Output;
 
@@ -63,21 +72,34 @@ impl From<Exit> for ExitCode {
 
 /// Evidence-preserving forensic acquisition for AWS.
 ///
-/// caselock collects CloudTrail logs and digests, VPC flow logs and EBS snapshot metadata of a time window into a write-once case
+/// It collects CloudTrail logs and digests, VPC flow logs and EBS snapshot metadata of a time window into a write-once case
 /// folder, verifies what AWS signed, seals the case and packages it for handover. It never changes anything in AWS, and never
 /// rewrites anything in a case.
 #[derive(Debug, Parser)]
-#[command(name = "caselock", version, max_term_width = 100, after_help = EXIT_CODES, arg_required_else_help = true)]
+#[command(name = "caselock", version, long_version = version::long_version(), max_term_width = 100, after_help = EXIT_CODES, arg_required_else_help = true)]
 struct Arguments {
     #[command(flatten)]
     output: OutputArguments,
+    /// Take settings from this file instead of caselock.toml in the working folder.
+    #[arg(long, global = true, value_name = "FILE", display_order = 904)]
+    config: Option<PathBuf>,
     #[command(subcommand)]
     command: Command,
 }
 
 const EXIT_CODES: &str = "\
-Exit codes: 0 done · 1 could not be done, nothing lost, run again · 2 usage ·
-            3 integrity failure: something was changed, removed or forged · 4 done but incomplete";
+First steps:
+  caselock demo                    the whole story, on a simulated account
+  caselock plan --start -48h       what there is to collect, and what is denied
+  caselock collect IR-2026-014     collect it; asks for what it has to know
+  caselock COMMAND --help          what a command does, and never does
+
+Exit codes, the same for every command:
+  0  done
+  1  could not be done; nothing is lost, run it again
+  2  the command line was wrong
+  3  integrity failure: something was changed, removed or forged
+  4  done, but not everything could be had or proven";
 
 #[derive(Clone, Debug, clap::Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own on the command line")]
@@ -112,6 +134,8 @@ enum Command {
     Package(package::PackageArguments),
     Transfer(Box<transfer::TransferArguments>),
     Report(report::ReportArguments),
+    Completions(completions::CompletionsArguments),
+    Man(man::ManArguments),
 }
 
 /// Describes the whole command line: every command with its arguments and help.
@@ -123,23 +147,33 @@ pub fn command() -> clap::Command {
 /// Runs the command line of this process.
 #[must_use]
 pub fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(shown) if shown.kind() == ErrorKind::DisplayVersion => {
+            version::print(&shown.to_string());
+            return Exit::Done.into();
+        }
+        Err(error) => error.exit(),
+    };
+    let file = ConfigurationFile::new(arguments.config);
     let output = Output::new(&arguments.output);
     let outcome = match arguments.command {
         #[cfg(feature = "demo")]
         Command::Demo(arguments) => demo::run(&arguments, &output),
         #[cfg(feature = "acquire")]
-        Command::Plan(arguments) => plan::run(&arguments, &output),
+        Command::Plan(arguments) => plan::run(*arguments, &file, &output),
         #[cfg(feature = "acquire")]
-        Command::Collect(arguments) => collect::run(&arguments, &output),
+        Command::Collect(arguments) => collect::run(*arguments, &file, &output),
         #[cfg(feature = "acquire")]
         Command::Policy(arguments) => policy::run(&arguments, &output),
         Command::Status(arguments) => status::run(&arguments, &output),
-        Command::Verify(arguments) => verify::run(&arguments, &output),
-        Command::Seal(arguments) => seal::run(&arguments, &output),
+        Command::Verify(arguments) => verify::run(*arguments, &file, &output),
+        Command::Seal(arguments) => seal::run(arguments, &file, &output),
         Command::Package(arguments) => package::run(&arguments, &output),
         Command::Transfer(arguments) => transfer::run(&arguments, &output),
-        Command::Report(arguments) => report::run(&arguments, &output),
+        Command::Report(arguments) => report::run(arguments, &file, &output),
+        Command::Completions(arguments) => Ok(completions::run(&arguments)),
+        Command::Man(arguments) => man::run(&arguments, &output),
     };
     match outcome {
         Ok(exit) => exit.into(),

@@ -4,8 +4,8 @@ use serde::Serialize;
 use tokio::task::JoinSet;
 
 use crate::aws::{Answers, Halt, Identities, KeepPage, Recorder};
-use crate::case::CaseWriter;
 use crate::case::event::{Caller, ClockOffset, CollectionFinished, CollectionInterrupted, CollectionStarted, Event, Gap, Tool};
+use crate::case::{CaseWriter, Configuration};
 use crate::model::{Region, Sha256Hash, Timestamp, Window};
 
 use super::errand::Errand;
@@ -31,6 +31,8 @@ pub struct RunContext {
     pub os_user: String,
     /// The command line, secrets removed.
     pub command_line: Vec<String>,
+    /// Settings that came from a file instead, where any did.
+    pub configuration: Option<Configuration>,
 }
 
 /// What a collection came to.
@@ -204,6 +206,7 @@ fn started(
         system: context.system.clone(),
         os_user: context.os_user.clone(),
         command_line: context.command_line.clone(),
+        configuration: context.configuration.clone(),
         caller: session.caller().clone(),
         also_as: also_as(identities),
         endpoint_url: session.endpoint_url().map(str::to_owned),

@@ -161,7 +161,7 @@ fn path_of(key: &str) -> PayloadPath {
 fn context() -> RunContext {
     let tool = Tool { name: "caselock".to_owned(), version: "0.0.0".to_owned(), sha256: None };
     let text = || "test".to_owned();
-    RunContext { tool, host: text(), system: text(), os_user: text(), command_line: vec![text()] }
+    RunContext { tool, host: text(), system: text(), os_user: text(), command_line: vec![text()], configuration: None }
 }
 
 fn gaps(outcome: &CollectOutcome, reason: GapReason) -> Vec<&str> {

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::{AccountId, PayloadPath, Region, Sha256Hash, Timestamp, Window};
 
+use super::configuration::Configuration;
 use super::custody::{CustodyReceived, CustodyTransferred};
 use super::identity::Scope;
 use super::protection::Protection;
@@ -124,6 +125,9 @@ pub struct CollectionStarted {
     pub os_user: String,
     /// The command line, secrets removed.
     pub command_line: Vec<String>,
+    /// Settings that came from a file instead, where any did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub configuration: Option<Configuration>,
     /// Who AWS says is asking.
     pub caller: Caller,
     /// The other identities of the run, where several roles were assumed.

@@ -331,6 +331,7 @@ fn started(run: u32) -> Event {
         system: "Linux".to_owned(),
         os_user: "user".to_owned(),
         command_line: vec![],
+        configuration: None,
         caller: Caller {
             account: "111122223333".parse().unwrap(),
             arn: "arn:aws:sts::111122223333:assumed-role/incident-response/x".to_owned(),

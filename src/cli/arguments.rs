@@ -18,7 +18,7 @@ pub(super) struct ScopeArguments {
     #[arg(long, alias = "to", alias = "until", value_name = "TIME", allow_hyphen_values = true)]
     pub(super) end: Option<String>,
     /// Collect this source only (repeatable): cloudtrail, flow-logs, ebs.
-    #[arg(long = "source", value_name = "SOURCE", value_parser = ["cloudtrail", "flow-logs", "ebs"])]
+    #[arg(long = "source", value_name = "SOURCE", hide_possible_values = true, value_parser = ["cloudtrail", "flow-logs", "ebs"])]
     pub(super) sources: Vec<String>,
     /// Collect from this region only (repeatable); all enabled ones if left out.
     #[arg(long = "region", value_name = "REGION")]
@@ -57,7 +57,7 @@ fn lookup_attribute(text: &str) -> Result<String, String> {
 /// Most roles of one run.
 const MOST_ROLES: usize = 20;
 
-fn role_arn(text: &str) -> Result<String, String> {
+pub(super) fn role_arn(text: &str) -> Result<String, String> {
     match crate::aws::account_of_role(text) {
         Some(_) => Ok(text.to_owned()),
         None => Err("write the ARN of a role, such as arn:aws:iam::111122223333:role/NAME".to_owned()),
@@ -203,14 +203,21 @@ impl CaseArguments {
 
     /// The identity of a new case.
     pub(super) fn identity(&self, scope: &ScopeArguments, now: Timestamp) -> Result<CaseIdentity, CliError> {
-        let window = scope.window(now)?;
         let text = |value: &Option<String>| value.clone().unwrap_or_default();
         let case_number = text(&self.case_number);
         if case_number.trim().is_empty() {
-            return Err(CliError::usage("a new case needs its number").next(
-                "Add --case-number, the number under which your organization files the case, and --examiner, your name.",
-            ));
+            let (also, start) = if scope.start.is_none() {
+                (" and the start of its window", ", and --start, for example --start -48h")
+            } else {
+                ("", "")
+            };
+            return Err(CliError::usage(format!("a new case needs its number{also}"))
+                .meaning("Nothing was written, and AWS was not asked.")
+                .next(format!(
+                    "Add --case-number, the number under which your organization files the case, and --examiner, your name{start}. On a terminal, collect asks for what is missing."
+                )));
         }
+        let window = scope.window(now)?;
         Ok(CaseIdentity {
             format_version: FORMAT_VERSION,
             case_number,

@@ -92,7 +92,10 @@ impl From<AcquireError> for CliError {
                     AwsError::NoCredentials(_) => {
                         "Set AWS_PROFILE or --profile, run `aws sso login`, or put read-only credentials in the environment. `aws sts get-caller-identity` must work."
                     }
-                    AwsError::CredentialsUnavailable { .. } | AwsError::WrongCredentials(_) => {
+                    AwsError::CredentialsUnavailable { .. } => {
+                        "Set AWS_PROFILE or --profile, or renew the credentials (for SSO: `aws sso login`), until `aws sts get-caller-identity` works; then run the same command again."
+                    }
+                    AwsError::WrongCredentials(_) => {
                         "Renew the credentials (for SSO: `aws sso login`), then run the same command again."
                     }
                     AwsError::AssumeRole { .. } => {

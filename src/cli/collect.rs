@@ -1,5 +1,6 @@
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 
 use serde::Serialize;
 
@@ -11,9 +12,11 @@ use crate::model::{Sha256Hash, Timestamp, printable};
 use crate::verify::{Options, Report};
 
 use super::arguments::{CaseArguments, ConnectionArguments, ScopeArguments, refuse_changes};
+use super::asking::ask_for_missing;
 use super::aws::{block_on, connect, note_endpoints, request};
-use super::output::{Output, bytes, counted, thousands};
-use super::progress::{Bar, bar};
+use super::configuration::{ConfigurationFile, Defaults};
+use super::output::{Output, bytes, counted, thousands, wrapped};
+use super::progress::{Lines, lines};
 use super::status::{gap_line, rows_table};
 use super::tool::this_tool;
 use super::verify::{LimitArguments, sentence, verify_showing_progress};
@@ -24,10 +27,20 @@ use super::{CliError, Exit};
 /// Everything is stored byte for byte as AWS served it, hashed, and recorded in the ledger with its provenance. Whatever is empty, denied,
 /// failed or out of scope is recorded too. AWS is only read from, never changed. Ctrl-C stops in order.
 #[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Example: caselock collect IR-2026-014 --case-number IR-2026-014 --examiner 'A. Examiner' --start -48h\n         \
-    caselock collect IR-2026-014        (goes on with the case)"
-)]
+#[command(after_help = "\
+Examples:
+  caselock collect IR-2026-014                  (asks for what is missing)
+  caselock collect IR-2026-014 --case-number IR-2026-014 \\
+      --examiner 'A. Examiner' --start -48h
+  caselock collect IR-2026-014                  (again: goes on with the case)
+
+What would be typed each time may stand in caselock.toml in the working folder,
+or in a file named with --config; the command line outranks it, and the ledger
+records what was used. It never holds secrets. Its keys:
+  examiner, organization, authority                           for a new case
+  regions, profile, role-arns, concurrency                    plan and collect
+  signing-key, principal, tsa                                 seal
+  allowed-signers, tsa-roots          verify and report, with --config only")]
 pub(super) struct CollectArguments {
     /// The case folder: a new or empty one, or a case to go on with.
     folder: PathBuf,
@@ -38,7 +51,7 @@ pub(super) struct CollectArguments {
     #[command(flatten)]
     connection: ConnectionArguments,
     /// End without the first verification, which reads everything once more: `caselock verify` can make it later.
-    #[arg(long)]
+    #[arg(long, help_heading = "Case")]
     no_verification: bool,
     #[command(flatten)]
     limits: LimitArguments,
@@ -56,15 +69,18 @@ struct Collected<'a> {
     verification: Option<&'a Report>,
 }
 
-pub(super) fn run(arguments: &CollectArguments, output: &Output) -> Result<Exit, CliError> {
+pub(super) fn run(mut arguments: CollectArguments, file: &ConfigurationFile, output: &Output) -> Result<Exit, CliError> {
     let now = Timestamp::new(chrono::Utc::now());
-    let existing = existing_case(arguments, now)?;
+    let mut defaults = file.read()?;
+    let existing = existing_case(&arguments, now)?;
     let resumes = existing.is_some();
-    let identity = existing.map_or_else(|| arguments.case.identity(&arguments.scope, now), Ok)?;
+    let identity = existing.map_or_else(|| new_case(&mut arguments, &mut defaults, now, output), Ok)?;
+    defaults.fill_connection(&mut arguments.connection);
+    defaults.note(output);
     let (window, scope, number) = (identity.window, &identity.scope, &identity.case_number);
     output.note(&format!("Case {}, window {window} (UTC)", printable(number)));
     let tool = this_tool();
-    let bars = Arc::new(Bars { found: bar(output, "found"), stored: bar(output, "stored"), output: output.clone() });
+    let bars = Arc::new(Bars { lines: lines(output), started: AtomicU64::new(0), output: output.clone() });
     let outcome = block_on(async {
         // Credentials first: a folder is made only when there is something to put into it.
         let identities = connect(&arguments.connection, scope, Some(number.clone())).await?;
@@ -75,14 +91,13 @@ pub(super) fn run(arguments: &CollectArguments, output: &Output) -> Result<Exit,
             CaseWriter::create(&arguments.folder, &identity, &tool)?
         };
         let (switch, stop) = Stop::pair();
-        tokio::spawn(stop_on_interrupt(switch, output.clone()));
+        tokio::spawn(stop_on_interrupt(switch, Arc::downgrade(&bars)));
         let request = request(&arguments.connection, window, scope);
         let progress: Arc<dyn Progress> = bars.clone();
-        Ok::<CollectOutcome, CliError>(collect(&identities, case, &request, &context(&tool), progress, stop).await?)
+        Ok::<CollectOutcome, CliError>(collect(&identities, case, &request, &context(&tool, &defaults), progress, stop).await?)
     });
     if let Some(bars) = Arc::into_inner(bars) {
-        bars.found.finish();
-        bars.stored.finish();
+        bars.lines.finish();
     }
     let outcome = outcome??;
     if let Some(cause) = &outcome.interrupted {
@@ -111,6 +126,19 @@ pub(super) fn run(arguments: &CollectArguments, output: &Output) -> Result<Exit,
     })
 }
 
+/// The identity of a new case: from the command line, then the file of settings, then from whoever sits there.
+fn new_case(
+    arguments: &mut CollectArguments,
+    defaults: &mut Defaults,
+    now: Timestamp,
+    output: &Output,
+) -> Result<crate::case::CaseIdentity, CliError> {
+    defaults.fill_case(&mut arguments.case);
+    defaults.fill_scope(&mut arguments.scope);
+    ask_for_missing(&arguments.folder, &mut arguments.case, &mut arguments.scope, now, output)?;
+    arguments.case.identity(&arguments.scope, now)
+}
+
 /// The identity of the case in the folder, if there is one; what was given must not contradict it.
 fn existing_case(arguments: &CollectArguments, now: Timestamp) -> Result<Option<crate::case::CaseIdentity>, CliError> {
     // A folder whose making was cut off before its ledger began is made again.
@@ -123,9 +151,11 @@ fn existing_case(arguments: &CollectArguments, now: Timestamp) -> Result<Option<
 }
 
 /// The first Ctrl-C ends the collection in order; a second one ends the program at once, which a case survives as well.
-async fn stop_on_interrupt(switch: StopSwitch, output: Output) {
+async fn stop_on_interrupt(switch: StopSwitch, bars: Weak<Bars>) {
     if tokio::signal::ctrl_c().await.is_ok() {
-        output.note("Stopping: storing what is under way (Ctrl-C again to end at once; the case survives that too) ...");
+        if let Some(bars) = bars.upgrade() {
+            bars.note("Stopping: storing what is under way (Ctrl-C again to end at once; the case survives that too) ...");
+        }
         switch.stop();
     }
     if tokio::signal::ctrl_c().await.is_ok() {
@@ -139,7 +169,7 @@ fn end_at_once() {
 }
 
 /// What the ledger says of this process and machine.
-fn context(tool: &crate::case::event::Tool) -> RunContext {
+fn context(tool: &crate::case::event::Tool, defaults: &Defaults) -> RunContext {
     let system = rustix::system::uname();
     let text = |text: &std::ffi::CStr| text.to_string_lossy().into_owned();
     let user = ["USER", "LOGNAME"].into_iter().find_map(|name| std::env::var(name).ok());
@@ -149,6 +179,7 @@ fn context(tool: &crate::case::event::Tool) -> RunContext {
         system: format!("{} {} {}", text(system.sysname()), text(system.release()), text(system.machine())),
         os_user: user.unwrap_or_else(|| format!("uid {}", rustix::process::getuid().as_raw())),
         command_line: redacted(std::env::args()),
+        configuration: defaults.used(),
     }
 }
 
@@ -171,24 +202,37 @@ fn redacted(arguments: impl Iterator<Item = String>) -> Vec<String> {
     arguments.map(hide).collect()
 }
 
+/// A line for each source.
 #[derive(Debug)]
 struct Bars {
-    found: Bar,
-    stored: Bar,
+    lines: Lines,
+    /// Sources at work, in all accounts together.
+    started: AtomicU64,
     output: Output,
 }
 
 impl Progress for Bars {
-    fn found(&self, _source: &str, objects: u64, size: u64) {
-        self.found.add(objects, size);
+    fn found(&self, source: &str, objects: u64, size: u64) {
+        self.lines.meter(source).expect(objects, size);
     }
 
-    fn stored(&self, _source: &str, objects: u64, size: u64) {
-        self.stored.add(objects, size);
+    fn stored(&self, source: &str, objects: u64, size: u64) {
+        self.lines.meter(source).add(objects, size);
+    }
+
+    fn source_started(&self, source: &str) {
+        self.started.fetch_add(1, Ordering::Relaxed);
+        drop(self.lines.meter(source));
+    }
+
+    fn source_finished(&self, _source: &str) {
+        if self.started.fetch_sub(1, Ordering::Relaxed) == 1 {
+            self.lines.found_everything();
+        }
     }
 
     fn note(&self, text: &str) {
-        self.output.note(&printable(text));
+        self.lines.aside(|| self.output.note(&printable(text)));
     }
 }
 
@@ -200,7 +244,7 @@ fn text(collected: &Collected<'_>, verbose: bool) -> String {
         Output::bold(&format!("Collected: {complete}")),
         as_whom(&outcome.caller, &outcome.also_as),
         format!(
-            "Stored   {} of {} found, {}; {} from earlier runs; {} of AWS's APIs",
+            "Stored   {} of {} found, {}; {} from earlier runs\n         {} of AWS's APIs",
             thousands(totals.stored + totals.already_stored),
             counted(totals.found, "object"),
             bytes(totals.stored_bytes),
@@ -226,12 +270,13 @@ fn text(collected: &Collected<'_>, verbose: bool) -> String {
     lines.extend([
         String::new(),
         match collected.verification {
-            Some(report) => format!("First verification: {}", sentence(report)),
+            Some(report) => wrapped(&format!("First verification: {}", sentence(report)), ""),
             None => "First verification: not made; nothing is proven before `caselock verify`".to_owned(),
         },
-        format!("Ledger   {} lines, root {}", thousands(collected.ledger_lines), collected.ledger_root),
-        "         Write the root down, or read its first 16 digits to a colleague: they pin down everything above,".to_owned(),
-        "         and `caselock verify --expect-root` checks them.".to_owned(),
+        format!("Ledger   {} lines", thousands(collected.ledger_lines)),
+        format!("Root     {}", collected.ledger_root),
+        "         Write the root down, or read its first 16 digits to a colleague: they".to_owned(),
+        "         pin down everything above; `caselock verify --expect-root` checks them.".to_owned(),
         format!("Next: caselock verify {}", collected.case),
     ]);
     lines.join("\n")
@@ -248,7 +293,7 @@ pub(super) fn notice_lines(notices: &[Notice]) -> Vec<String> {
     let mut lines = Vec::new();
     if !notices.is_empty() {
         lines.extend([String::new(), Output::bold(&format!("Notable ({})", notices.len()))]);
-        lines.extend(notices.iter().map(|notice| format!("  {} [{}]", printable(&notice.text), notice.source)));
+        lines.extend(notices.iter().map(|notice| wrapped(&format!("{} [{}]", printable(&notice.text), notice.source), "  ")));
     }
     lines
 }

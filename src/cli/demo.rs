@@ -1,11 +1,13 @@
 //! The whole story on the built-in simulated account. The commands that run are the real ones, each in a process of its own; only the
 //! endpoint is not AWS's.
 
+mod tampered;
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use chrono::{DurationRound as _, TimeDelta, Utc};
+use chrono::{DateTime, DurationRound as _, TimeDelta, Utc};
 use serde_json::Value;
 
 use crate::model::{Timestamp, Window};
@@ -21,12 +23,20 @@ const CASE: &str = "IR-DEMO-001";
 /// See the whole story on a built-in simulated AWS account.
 ///
 /// Starts a simulated account on loopback, with an intrusion in its last day, and runs the real commands against it: plan, collect, verify,
-/// seal, package, verify the package. Needs no AWS account and no network.
+/// seal, package, verify the package. Needs no AWS account and no network; it never asks AWS, and never uses your credentials.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  caselock demo
+  caselock demo --tampered -o caselock-demo-tampered
+  caselock demo --serve            (for your own commands, until Ctrl-C)")]
 pub(super) struct DemoArguments {
     /// The folder for the case and the package.
     #[arg(long, short = 'o', value_name = "DIR", default_value = "caselock-demo")]
     out: PathBuf,
+    /// Let the intruder edit the log bucket first, and see what verification says of each edit.
+    #[arg(long, conflicts_with = "serve")]
+    tampered: bool,
     /// Only serve the simulated account, so that you can point caselock, the aws CLI or another tool at it, until Ctrl-C.
     #[arg(long)]
     serve: bool,
@@ -51,14 +61,17 @@ pub(super) fn run(arguments: &DemoArguments, output: &Output) -> Result<Exit, Cl
             )));
     }
     output.note("Simulating an AWS account with an intrusion in its last day (nothing here is real, and nothing leaves this machine) ...");
-    let server = Server::start(Account::simulate(&Scenario::incident(end))).map_err(|error| io(&error))?;
+    let account = Account::simulate(&Scenario::incident(end));
+    let server = Server::start(account.clone()).map_err(|error| io(&error))?;
     create_folder(folder)?;
+    if arguments.tampered {
+        return tell_tampered(&account, &Story { server: &server, output }, &case, end);
+    }
     let key = folder.join("demo-signing-key");
     SigningKey::generate_ed25519(&key, "examiner@example.com").map_err(|error| CliError::new(Exit::Failed, &error))?;
     let signers = folder.join("allowed_signers");
     write_allowed_signers(&key, &signers)?;
-    // The last hours of the history have no digests yet, as in life; the window ends where proof is possible.
-    let window = Window::new(Timestamp::new(end - TimeDelta::hours(14)), Timestamp::new(end - TimeDelta::hours(2)))?;
+    let window = window(end)?;
 
     let story = Story { server: &server, output };
     let (start, stop) = (window.start().to_string(), window.end().to_string());
@@ -68,24 +81,7 @@ pub(super) fn run(arguments: &DemoArguments, output: &Output) -> Result<Exit, Cl
     let key_text = key.display().to_string();
     let package_text = package.display().to_string();
     let signers_text = signers.display().to_string();
-    story.tell(
-        "Collect it into a write-once case folder.",
-        &[
-            "collect",
-            &case_text,
-            "--start",
-            &start,
-            "--end",
-            &stop,
-            "--case-number",
-            CASE,
-            "--examiner",
-            "Demo Examiner",
-            "--organization",
-            "Example Corp",
-        ],
-        &[],
-    )?;
+    story.tell("Collect it into a write-once case folder.", &collection(&case_text, &start, &stop), &[])?;
     story.tell("Prove what AWS signed, offline, from the folder alone.", &["verify", &case_text], &[4])?;
     story.tell("Seal the case: sign for exactly this.", &["seal", &case_text, "--signing-key", &key_text], &[])?;
     story.tell("Package it for handover.", &["package", &case_text, "-o", &package_text], &[])?;
@@ -99,6 +95,38 @@ pub(super) fn run(arguments: &DemoArguments, output: &Output) -> Result<Exit, Cl
         summary(&verified, &status, &case_text, &package_text)
     })?;
     Ok(Exit::Done)
+}
+
+/// The window of both stories. The last hours of the history have no digests yet, as in life; it ends where proof is possible.
+fn window(end: DateTime<Utc>) -> Result<Window, CliError> {
+    Ok(Window::new(Timestamp::new(end - TimeDelta::hours(14)), Timestamp::new(end - TimeDelta::hours(2)))?)
+}
+
+fn collection<'a>(case: &'a str, start: &'a str, end: &'a str) -> [&'a str; 12] {
+    let people = ["--case-number", CASE, "--examiner", "Demo Examiner", "--organization", "Example Corp"];
+    let [number, case_number, examiner, name, organization, corp] = people;
+    ["collect", case, "--start", start, "--end", end, number, case_number, examiner, name, organization, corp]
+}
+
+/// The second story, up to what verification makes of it.
+fn tell_tampered(account: &Account, story: &Story<'_>, case: &Path, end: DateTime<Utc>) -> Result<Exit, CliError> {
+    let output = story.output;
+    output.note("The intruder comes back, to the log bucket this time ...");
+    let mut edits = tampered::edit(account);
+    let window = window(end)?;
+    let (start, stop) = (window.start().to_string(), window.end().to_string());
+    let case = case.display().to_string();
+    let collect = collection(&case, &start, &stop);
+    story.tell("Collect what is left. Nothing of it looks wrong yet.", &with(&collect, "--no-verification"), &[])?;
+    let verified = story.hear("Verify it, offline, from the folder alone.", &["verify", &case, "--json"], &[3])?;
+    tampered::look_up(&mut edits, &verified);
+    let told = serde_json::json!({ "case": case, "edits": edits, "verification": verified });
+    output.result(&told, || tampered::story(&edits, &verified, &case))?;
+    Ok(Exit::Done)
+}
+
+fn with<'a>(arguments: &[&'a str], more: &'a str) -> Vec<&'a str> {
+    arguments.iter().copied().chain([more]).collect()
 }
 
 /// Runs commands of this program against the simulated account.
@@ -253,10 +281,16 @@ fn summary(verified: &Value, status: &Value, case: &str, package: &str) -> Strin
         String::new(),
         Output::bold("What to try next"),
         format!("  caselock status {case}"),
+        format!("  caselock verify {case}"),
+        "      (when logging was off, and who switched it off: proven by AWS)".to_owned(),
+        format!("  caselock report {case}"),
+        "      (the pages for people, with the forms to sign)".to_owned(),
         format!("  chmod u+w {case}/README.txt; printf x >> {case}/README.txt; caselock verify {case}"),
         "      (the verdict is now FAIL, and it names the file)".to_owned(),
         format!("  unzip {package}, and follow its VERIFY.txt"),
         "      (sha256sum, ssh-keygen and a BagIt validator check it all without caselock)".to_owned(),
+        "  caselock demo --tampered -o caselock-demo-tampered".to_owned(),
+        "      (what the same intruder's edits of the log bucket look like)".to_owned(),
         "  caselock demo --serve".to_owned(),
         "      (keeps the simulated account up, for the aws CLI or another tool)".to_owned(),
     ]);

@@ -87,6 +87,7 @@ impl From<CaseError> for CliError {
                 .meaning("Nothing was written: evidence is never mixed with other files.")
                 .next("Name a folder that does not exist yet, or an empty one."),
             CaseError::NoCase { .. } => base(Exit::Usage)
+                .meaning("Nothing was read or written.")
                 .next("Name the folder that collect wrote (it holds custody/case.toml), or a package ending in .zip."),
             CaseError::Sealed { .. } => base(Exit::Usage)
                 .meaning("A sealed case takes no more evidence: its seal covers exactly what it holds.")

@@ -38,7 +38,7 @@ impl Output {
     }
 
     /// Whether only results and errors are printed.
-    #[cfg(feature = "demo")]
+    #[cfg(feature = "acquire")]
     pub(super) fn is_quiet(&self) -> bool {
         self.quiet
     }
@@ -79,6 +79,13 @@ impl Output {
         Ok(())
     }
 
+    /// Prints a text made by the program alone, for other programs to read.
+    pub(super) fn document(bytes: &[u8]) {
+        let mut out = std::io::stdout().lock();
+        let end: &[u8] = if bytes.ends_with(b"\n") { b"" } else { b"\n" };
+        let _written = out.write_all(bytes).and_then(|()| out.write_all(end)).and_then(|()| out.flush());
+    }
+
     fn print(text: &str) {
         let mut out = std::io::stdout().lock();
         // A reader that has gone away, such as `head`, is no failure of the command.
@@ -87,13 +94,16 @@ impl Output {
 
     fn say(text: &str) {
         // Where nobody can be told, the work goes on.
-        let _written = writeln!(std::io::stderr().lock(), "{}", for_terminal(text, Self::colours()));
+        let colours = Self::is_terminal() && std::env::var_os("NO_COLOR").is_none();
+        let _written = writeln!(std::io::stderr().lock(), "{}", for_terminal(text, colours));
     }
 
     /// Says something on the way, to standard error.
     pub(super) fn note(&self, text: &str) {
         if !self.quiet {
-            Self::say(text);
+            // Commands and whatever else has lines of its own stay as they are.
+            let one_line = Self::is_terminal() && !text.contains('\n');
+            Self::say(&if one_line { wrapped(text, "") } else { text.to_owned() });
         }
     }
 
@@ -111,11 +121,11 @@ impl Output {
         for cause in lines {
             Self::say(&format!("  because: {cause}"));
         }
-        if let Some(evidence) = &error.evidence {
-            Self::say(&format!("  evidence: {evidence}"));
-        }
-        if let Some(next) = &error.next {
-            Self::say(&format!("  next: {next}"));
+        for (title, text) in [("evidence", &error.evidence), ("next", &error.next)] {
+            let Some(text) = text else { continue };
+            let line = format!("{title}: {text}");
+            // Where a program reads along, a sentence stays one line.
+            Self::say(&if Self::is_terminal() { wrapped(&line, "  ") } else { format!("  {line}") });
         }
         if self.json {
             let document = serde_json::json!({

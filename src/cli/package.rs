@@ -9,16 +9,21 @@ use crate::package::{Glob, PackageError, PackageSummary, write_disclosure, write
 use crate::package::{Recipient, encrypt_package, read_recipients, remove_package};
 
 use super::output::{Output, bytes, thousands};
+use super::progress::{Lines, growing};
 use super::tool::this_tool;
+use super::verify::sealed_totals;
 use super::{CliError, Exit};
 
 /// Write a sealed case as one zip file for handover.
 ///
 /// The package holds exactly what the latest seal covers. The same sealed case gives the same bytes on any machine, so a package can be
-/// rebuilt and compared. Beside it lies its SHA-256.
+/// rebuilt and compared. Beside it lies its SHA-256. No file is ever replaced.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples: caselock package IR-2026-014 -o IR-2026-014.zip\n          \
-    caselock package IR-2026-014 -o part.zip --include 's3://example-corp-cloudtrail/**/us-east-1/**'")]
+#[command(after_help = "\
+Examples:
+  caselock package IR-2026-014 -o IR-2026-014.zip
+  caselock package IR-2026-014 -o IR-2026-014.zip --split-size 4GiB
+  caselock package IR-2026-014 -o part.zip --include 's3://example-corp-cloudtrail/**/us-east-1/**'")]
 pub(super) struct PackageArguments {
     /// The case folder.
     case: PathBuf,
@@ -85,6 +90,7 @@ pub(super) fn run(arguments: &PackageArguments, output: &Output) -> Result<Exit,
     // What lay there before is not taken away for having been encrypted.
     #[cfg(feature = "encrypt")]
     let was_there = arguments.out.symlink_metadata().is_ok();
+    let lines = progress(&folder, arguments, output);
     let packages = if let Some(limit) = arguments.split_size {
         write_parts(&folder, &arguments.out, limit)
     } else if arguments.include.is_empty() {
@@ -93,6 +99,7 @@ pub(super) fn run(arguments: &PackageArguments, output: &Output) -> Result<Exit,
         let include: Vec<Glob> = arguments.include.iter().map(|pattern| Glob::new(pattern)).collect();
         write_disclosure(&folder, &include, &arguments.out).map(|package| vec![package])
     };
+    lines.finish();
     let mut written = Vec::new();
     for package in packages.map_err(|error| explain(&error))? {
         #[cfg(feature = "encrypt")]
@@ -118,6 +125,19 @@ pub(super) fn run(arguments: &PackageArguments, output: &Output) -> Result<Exit,
     };
     output.result(&outcome, || text(&outcome))?;
     Ok(Exit::Done)
+}
+
+/// Shows how far the package is written; where it is not one whole package, only for how long.
+fn progress(folder: &CaseFolder, arguments: &PackageArguments, output: &Output) -> Lines {
+    let all = sealed_totals(folder).filter(|_| arguments.split_size.is_none() && arguments.include.is_empty());
+    match all {
+        Some(all) => {
+            let mut unfinished = arguments.out.clone().into_os_string();
+            unfinished.push(".part");
+            growing(output, "packaging", unfinished.into(), all.bytes)
+        }
+        None => super::progress::line(output, "packaging").0,
+    }
 }
 
 /// Encrypts a package for its recipients, if there are any, and keeps the encrypted one alone.
@@ -189,7 +209,8 @@ fn text(outcome: &Outcome) -> String {
         }
     }
     lines.push(String::new());
-    lines.push("Write the SHA-256 on the custody form: whoever has it can tell this package from any other.".to_owned());
+    lines.push("Write the SHA-256 on the custody form: whoever has it can tell this package".to_owned());
+    lines.push("from any other.".to_owned());
     if let Some(first) = parts.first() {
         lines.push(match &first.encrypted {
             None => format!("Next: caselock verify {}", first.path),
@@ -205,6 +226,9 @@ fn explain(error: &PackageError) -> CliError {
             (Exit::Usage, "Compare the pattern with the paths in manifest-sha256.txt; * stays within a folder, ** does not.")
         }
         PackageError::Recipient { .. } => (Exit::Usage, "Give what age-keygen prints as public key, or a public SSH key."),
+        PackageError::Unsealed { .. } => {
+            (Exit::Failed, "Seal it first: caselock seal CASE --signing-key KEY. A package holds exactly what a seal covers.")
+        }
         PackageError::NoCheckpoint { .. } => (Exit::Failed, "Seal the case again with this caselock, then disclose from it."),
         error if error.is_integrity_failure() => (Exit::Integrity, "Run `caselock verify` on the case for the whole picture."),
         _ => (Exit::Failed, "Run `caselock verify` on the case; a case must be sealed before it is packaged."),

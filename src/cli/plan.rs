@@ -1,11 +1,15 @@
+use serde::Serialize;
+
 use crate::acquire::{Plan, plan};
+use crate::case::Configuration;
 use crate::case::event::Gap;
 use crate::model::{Timestamp, printable};
 
 use super::arguments::{ConnectionArguments, ScopeArguments};
 use super::aws::{block_on, connect, note_endpoints, request};
 use super::collect::{as_whom, notice_lines};
-use super::output::{Output, bytes, counted, thousands};
+use super::configuration::{ConfigurationFile, words};
+use super::output::{Output, bytes, counted, thousands, wrapped};
 use super::status::gap_line;
 use super::table::table;
 use super::{CliError, Exit};
@@ -14,7 +18,12 @@ use super::{CliError, Exit};
 ///
 /// Asks AWS the same questions as collect does, reads a byte of one object in each bucket to see whether it may, and writes nothing.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example: caselock plan --start -48h --profile incident")]
+#[command(after_help = "\
+Examples:
+  caselock plan --start -48h
+  caselock plan --start 2026-03-01 --end 2026-03-02 --profile incident
+
+Settings are taken from caselock.toml too: see caselock collect --help.")]
 pub(super) struct PlanArguments {
     #[command(flatten)]
     scope: ScopeArguments,
@@ -22,8 +31,20 @@ pub(super) struct PlanArguments {
     connection: ConnectionArguments,
 }
 
-pub(super) fn run(arguments: &PlanArguments, output: &Output) -> Result<Exit, CliError> {
+#[derive(Serialize)]
+struct Planned<'a> {
+    #[serde(flatten)]
+    plan: &'a Plan,
+    /// Settings that came from a file, where any did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    configuration: Option<Configuration>,
+}
+
+pub(super) fn run(mut arguments: PlanArguments, file: &ConfigurationFile, output: &Output) -> Result<Exit, CliError> {
     let now = Timestamp::new(chrono::Utc::now());
+    let mut defaults = file.read()?;
+    defaults.fill_scope(&mut arguments.scope);
+    defaults.fill_connection(&mut arguments.connection);
     let window = arguments.scope.window(now)?;
     let scope = arguments.scope.scope();
     output.note(&format!("Window {window} (UTC). Asking AWS what there is; nothing is fetched or written."));
@@ -32,17 +53,22 @@ pub(super) fn run(arguments: &PlanArguments, output: &Output) -> Result<Exit, Cl
         note_endpoints(&identities, output);
         Ok::<Plan, CliError>(plan(&identities, &request(&arguments.connection, window, &scope)).await?)
     })??;
-    output.result(&plan, || text(&plan, output.is_verbose()))?;
+    let planned = Planned { plan: &plan, configuration: defaults.used() };
+    output.result(&planned, || text(&planned, output.is_verbose()))?;
     Ok(if plan.totals.incompleteness() > 0 { Exit::Incomplete } else { Exit::Done })
 }
 
-fn text(plan: &Plan, verbose: bool) -> String {
+fn text(planned: &Planned<'_>, verbose: bool) -> String {
+    let plan = planned.plan;
     let regions: Vec<&str> = plan.regions.iter().map(crate::model::Region::as_str).collect();
     let mut lines = vec![
         Output::bold(&format!("Would collect {}, {}", counted(plan.totals.found, "object"), bytes(plan.totals.found_bytes))),
         as_whom(&plan.caller, &plan.also_as),
         format!("Regions  {}", regions.join(", ")),
     ];
+    if let Some(used) = &planned.configuration {
+        lines.push(wrapped(&words(used), ""));
+    }
     if let Some(url) = &plan.endpoint_url {
         lines.push(format!("Endpoint {} instead of AWS's own", printable(url)));
     }
@@ -53,7 +79,7 @@ fn text(plan: &Plan, verbose: bool) -> String {
     ));
     let estimate = &plan.estimate;
     lines.push(format!(
-        "Roughly  {} for the requests, {} for the transfer if it leaves AWS, {}",
+        "Roughly  {} for the requests, {} for the transfer if it leaves AWS\n         {}",
         dollars(estimate.requests_microdollars),
         dollars(estimate.transfer_microdollars),
         duration(estimate.seconds)

@@ -6,11 +6,15 @@ use super::{CliError, Exit};
 /// Print the least-privilege IAM policy for an acquisition.
 ///
 /// It permits the operations that collect and plan use for the chosen sources, and nothing else. Every one of them reads.
+/// AWS is not asked, and nothing is changed there: whoever may do that attaches the policy.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example: caselock policy --source cloudtrail --bucket example-corp-cloudtrail > policy.json")]
+#[command(after_help = "\
+Examples:
+  caselock policy > policy.json
+  caselock policy --source cloudtrail --bucket example-corp-cloudtrail")]
 pub(super) struct PolicyArguments {
     /// Permit this source only (repeatable): cloudtrail, flow-logs, ebs.
-    #[arg(long = "source", value_name = "SOURCE", value_parser = ["cloudtrail", "flow-logs", "ebs"])]
+    #[arg(long = "source", value_name = "SOURCE", hide_possible_values = true, value_parser = ["cloudtrail", "flow-logs", "ebs"])]
     sources: Vec<String>,
     /// Permit this bucket only (repeatable); all buckets if left out.
     #[arg(long = "bucket", value_name = "BUCKET")]

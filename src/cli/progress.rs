@@ -1,68 +1,330 @@
-use std::sync::Mutex;
-use std::sync::PoisonError;
+//! How far a long phase has come: a line for each thing that is counted, moving on a terminal, written now and then elsewhere.
+//!
+//! Whoever works only adds to counters; a thread of its own looks at them and draws, so no line ever slows the work.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::output::{Output, bytes, thousands};
 
+/// How often a line is drawn on a terminal.
+const DRAWN_EVERY: Duration = Duration::from_millis(200);
 /// How often a line is written where there is no terminal.
 const LINE_EVERY: Duration = Duration::from_secs(10);
+/// For how long nothing new must have been found before a time left counts as known.
+const SETTLED: Duration = Duration::from_secs(3);
 
-/// One phase that counts files and bytes: a moving line on a terminal, a plain line now and then elsewhere.
-#[derive(Debug)]
-pub(super) struct Bar {
-    what: String,
-    line: Option<ProgressBar>,
-    plain: bool,
-    counts: Mutex<Counts>,
+/// What is counted of one thing.
+#[derive(Debug, Default)]
+pub(super) struct Meter {
+    done: AtomicU64,
+    done_bytes: AtomicU64,
+    all: AtomicU64,
+    all_bytes: AtomicU64,
+    finished: AtomicBool,
+    /// A file whose growing length is the bytes that are done.
+    grows: Option<PathBuf>,
 }
 
-#[derive(Debug)]
-struct Counts {
-    files: u64,
-    bytes: u64,
-    last_line: Instant,
-}
+impl Meter {
+    /// Counts what is done.
+    pub(super) fn add(&self, files: u64, size: u64) {
+        self.done.fetch_add(files, Ordering::Relaxed);
+        self.done_bytes.fetch_add(size, Ordering::Relaxed);
+    }
 
-/// Begins a phase.
-pub(super) fn bar(output: &Output, what: &str) -> Bar {
-    let on_terminal = output.shows_progress() && Output::is_terminal();
-    let line = on_terminal.then(|| {
-        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(10));
-        if let Ok(style) = ProgressStyle::with_template("{spinner} {prefix}  {msg}  {elapsed}") {
-            bar.set_style(style);
+    /// Counts what there is to do.
+    pub(super) fn expect(&self, files: u64, size: u64) {
+        self.all.fetch_add(files, Ordering::Relaxed);
+        self.all_bytes.fetch_add(size, Ordering::Relaxed);
+    }
+
+    fn counts(&self) -> Counts {
+        let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let grown = self.grows.as_ref().and_then(|path| path.metadata().ok()).map(|file| file.len());
+        Counts {
+            done: load(&self.done),
+            done_bytes: grown.unwrap_or_else(|| load(&self.done_bytes)),
+            all: load(&self.all),
+            all_bytes: load(&self.all_bytes),
         }
-        bar.set_prefix(what.to_owned());
-        bar.enable_steady_tick(Duration::from_millis(200));
-        bar
-    });
-    Bar {
-        what: what.to_owned(),
-        line,
-        plain: output.shows_progress() && !on_terminal,
-        counts: Mutex::new(Counts { files: 0, bytes: 0, last_line: Instant::now() }),
     }
 }
 
-impl Bar {
-    /// Counts files that are done.
-    pub(super) fn add(&self, files: u64, size: u64) {
-        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        counts.files += files;
-        counts.bytes += size;
-        if let Some(bar) = &self.line {
-            bar.set_message(format!("{} files, {}", thousands(counts.files), bytes(counts.bytes)));
-        } else if self.plain && counts.last_line.elapsed() >= LINE_EVERY {
-            counts.last_line = Instant::now();
-            Output::line(&format!("{}: {} files, {}", self.what, thousands(counts.files), bytes(counts.bytes)));
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Counts {
+    done: u64,
+    done_bytes: u64,
+    all: u64,
+    all_bytes: u64,
+}
+
+/// The lines of one phase; they are gone when it is finished or dropped.
+#[derive(Debug)]
+pub(super) struct Lines {
+    #[cfg_attr(not(feature = "acquire"), expect(dead_code, reason = "only a collection says something meanwhile"))]
+    terminal: Option<MultiProgress>,
+    meters: Arc<Mutex<BTreeMap<String, Arc<Meter>>>>,
+    stop: Option<Sender<()>>,
+    drawer: Option<JoinHandle<()>>,
+}
+
+/// Begins a phase whose lines appear as they are asked for.
+pub(super) fn lines(output: &Output) -> Lines {
+    let meters: Arc<Mutex<BTreeMap<String, Arc<Meter>>>> = Arc::default();
+    if !output.shows_progress() {
+        return Lines { terminal: None, meters, stop: None, drawer: None };
+    }
+    let terminal = Output::is_terminal().then(|| MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(10)));
+    let (stop, stopped) = channel();
+    let shown = Arc::clone(&meters);
+    let mut board = Board { terminal: terminal.clone(), rows: BTreeMap::new() };
+    let drawer = std::thread::Builder::new().name("progress".to_owned()).spawn(move || {
+        while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(board.pause()) {
+            let meters = shown.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            board.show(&meters, Instant::now());
+        }
+        board.clear();
+    });
+    // Without a thread there are no lines, and the work is done all the same.
+    Lines { terminal, meters, stop: Some(stop), drawer: drawer.ok() }
+}
+
+/// Begins a phase of one line.
+pub(super) fn line(output: &Output, what: &str) -> (Lines, Arc<Meter>) {
+    let lines = lines(output);
+    let meter = lines.meter(what);
+    (lines, meter)
+}
+
+/// Begins a phase that writes one file of about so many bytes.
+pub(super) fn growing(output: &Output, what: &str, file: PathBuf, size: u64) -> Lines {
+    let lines = lines(output);
+    let meter = Meter { grows: Some(file), all_bytes: AtomicU64::new(size), ..Meter::default() };
+    lines.meters.lock().unwrap_or_else(PoisonError::into_inner).insert(what.to_owned(), Arc::new(meter));
+    lines
+}
+
+impl Lines {
+    /// The counters of one thing; the same ones each time.
+    pub(super) fn meter(&self, what: &str) -> Arc<Meter> {
+        let mut meters = self.meters.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(meter) = meters.get(what) {
+            return Arc::clone(meter);
+        }
+        Arc::clone(meters.entry(what.to_owned()).or_default())
+    }
+
+    /// Lets something be said without the lines running over it.
+    #[cfg(feature = "acquire")]
+    pub(super) fn aside(&self, say: impl FnOnce()) {
+        match &self.terminal {
+            Some(terminal) => terminal.suspend(say),
+            None => say(),
+        }
+    }
+
+    /// Nothing more will be found: what is done now is done for good.
+    #[cfg(feature = "acquire")]
+    pub(super) fn found_everything(&self) {
+        for meter in self.meters.lock().unwrap_or_else(PoisonError::into_inner).values() {
+            meter.finished.store(true, Ordering::Relaxed);
         }
     }
 
     /// Ends the phase, leaving nothing behind.
     pub(super) fn finish(self) {
-        if let Some(bar) = self.line {
-            bar.finish_and_clear();
+        drop(self);
+    }
+}
+
+impl Drop for Lines {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(drawer) = self.drawer.take() {
+            // It draws; whatever became of it, the work is not its.
+            let _drawn = drawer.join();
         }
+    }
+}
+
+/// What is on the terminal, or was written last.
+struct Board {
+    terminal: Option<MultiProgress>,
+    rows: BTreeMap<String, Row>,
+}
+
+struct Row {
+    bar: Option<ProgressBar>,
+    pace: Pace,
+    finished: bool,
+}
+
+impl Board {
+    fn pause(&self) -> Duration {
+        if self.terminal.is_some() { DRAWN_EVERY } else { LINE_EVERY }
+    }
+
+    fn show(&mut self, meters: &BTreeMap<String, Arc<Meter>>, now: Instant) {
+        for (what, meter) in meters {
+            let row = self.rows.entry(what.clone()).or_insert_with(|| Row {
+                bar: self.terminal.as_ref().map(|terminal| terminal.add(bar(what))),
+                pace: Pace::new(now),
+                finished: false,
+            });
+            if row.finished {
+                continue;
+            }
+            let counts = meter.counts();
+            row.finished = meter.finished.load(Ordering::Relaxed) && counts.done >= counts.all;
+            let text = row.pace.line(counts, row.finished, now);
+            match &row.bar {
+                Some(bar) if row.finished => bar.finish_with_message(text),
+                Some(bar) => {
+                    bar.set_message(text);
+                    bar.tick();
+                }
+                None => Output::line(&format!("{what}: {text}")),
+            }
+        }
+    }
+
+    fn clear(&self) {
+        if let Some(terminal) = &self.terminal {
+            // A terminal that has gone away needs no clearing.
+            let _cleared = terminal.clear();
+        }
+    }
+}
+
+fn bar(what: &str) -> ProgressBar {
+    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
+    if let Ok(style) = ProgressStyle::with_template("{spinner} {prefix:12} {wide_msg}") {
+        bar.set_style(style);
+    }
+    bar.set_prefix(what.to_owned());
+    bar
+}
+
+/// How fast something goes, seen from now and then.
+#[derive(Debug)]
+struct Pace {
+    begun: Instant,
+    last: (Instant, Counts),
+    /// Files and bytes in a thousand seconds, smoothed.
+    rate: Option<(u64, u64)>,
+    grew: Instant,
+}
+
+impl Pace {
+    fn new(now: Instant) -> Self {
+        Self { begun: now, last: (now, Counts::default()), rate: None, grew: now }
+    }
+
+    /// What is done, how fast it goes, and how long the rest will take where that can be known.
+    fn line(&mut self, counts: Counts, finished: bool, now: Instant) -> String {
+        self.look(counts, now);
+        let mut parts = Vec::new();
+        if counts.all > 0 {
+            parts.push(format!("{} of {}", thousands(counts.done), thousands(counts.all)));
+        } else if counts.done > 0 {
+            parts.push(format!("{} files", thousands(counts.done)));
+        }
+        if counts.done_bytes > 0 {
+            parts.push(bytes(counts.done_bytes));
+        }
+        if finished {
+            parts.push("done".to_owned());
+            return parts.join("  ");
+        }
+        if let Some((_, rate)) = self.rate.filter(|(_, rate)| *rate > 0) {
+            parts.push(format!("{}/s", bytes(rate / 1000)));
+        }
+        match self.left(counts) {
+            // As long as more is found, it is the least that it can take.
+            Some(seconds) if now.duration_since(self.grew) < SETTLED => {
+                parts.push(format!("more than {} left", clock(seconds)))
+            }
+            Some(seconds) => parts.push(format!("about {} left", clock(seconds))),
+            None => parts.push(clock(now.duration_since(self.begun).as_secs())),
+        }
+        parts.join("  ")
+    }
+
+    fn look(&mut self, counts: Counts, now: Instant) {
+        let (then, before) = self.last;
+        if counts.all != before.all {
+            self.grew = now;
+        }
+        let passed = u64::try_from(now.duration_since(then).as_millis()).unwrap_or(u64::MAX);
+        if passed == 0 {
+            return;
+        }
+        let rate = |new: u64, old: u64| new.saturating_sub(old).saturating_mul(1_000_000) / passed;
+        let fresh = (rate(counts.done, before.done), rate(counts.done_bytes, before.done_bytes));
+        let smooth = |old: u64, new: u64| (old.saturating_mul(7).saturating_add(new)) / 8;
+        self.rate = Some(self.rate.map_or(fresh, |old| (smooth(old.0, fresh.0), smooth(old.1, fresh.1))));
+        self.last = (now, counts);
+    }
+
+    /// Seconds that the rest takes at the pace so far; whichever of files and bytes takes longer.
+    fn left(&self, counts: Counts) -> Option<u64> {
+        let (files, size) = self.rate?;
+        let of = |all: u64, done: u64, rate: u64| -> Option<u64> {
+            let rest = all.checked_sub(done).filter(|rest| *rest > 0)?;
+            (rate > 0).then(|| rest.saturating_mul(1000).div_ceil(rate))
+        };
+        of(counts.all, counts.done, files).max(of(counts.all_bytes, counts.done_bytes, size))
+    }
+}
+
+/// Seconds as a clock shows them.
+fn clock(seconds: u64) -> String {
+    match seconds {
+        0..=3599 => format!("{}:{:02}", seconds / 60, seconds % 60),
+        _ => format!("{}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn counts(done: u64, all: u64) -> Counts {
+        Counts { done, done_bytes: done * 1024, all, all_bytes: all * 1024 }
+    }
+
+    #[test]
+    fn the_time_left_is_a_least_one_while_more_is_found_and_then_an_estimate() {
+        let begun = Instant::now();
+        let at = |seconds: u64| begun + Duration::from_secs(seconds);
+        let mut pace = Pace::new(begun);
+        assert_eq!(pace.line(counts(100, 1000), false, at(1)), "100 of 1,000  100.0 KiB  100.0 KiB/s  more than 0:09 left");
+        for second in 2..5 {
+            pace.line(counts(second * 100, 1000), false, at(second));
+        }
+        assert_eq!(pace.line(counts(500, 1000), false, at(5)), "500 of 1,000  500.0 KiB  100.0 KiB/s  about 0:05 left");
+        assert_eq!(pace.line(counts(1000, 1000), true, at(10)), "1,000 of 1,000  1000.0 KiB  done");
+    }
+
+    #[test]
+    fn where_nothing_is_known_of_the_rest_nothing_is_said_of_it() {
+        let begun = Instant::now();
+        let mut pace = Pace::new(begun);
+        assert_eq!(pace.line(Counts::default(), false, begun + Duration::from_secs(75)), "1:15");
+        let done = Counts { done: 7, done_bytes: 0, ..Counts::default() };
+        assert_eq!(pace.line(done, false, begun + Duration::from_secs(76)), "7 files  1:16");
+    }
+
+    #[test]
+    fn hours_are_told_as_hours() {
+        assert_eq!((clock(59), clock(3725)), ("0:59".to_owned(), "1:02:05".to_owned()));
     }
 }

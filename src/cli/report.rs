@@ -10,6 +10,7 @@ use crate::model::{HashingReader, Sha256Hash, Sha256Hasher, Timestamp};
 use crate::report::{ExportError, Made, PackageFacts, RecordFormat, read_facts, report_page, write_case_uco, write_records};
 use crate::verify::{Options, Report};
 
+use super::configuration::ConfigurationFile;
 use super::output::Output;
 use super::tool::this_tool;
 use super::transfer::receipts_of;
@@ -22,9 +23,15 @@ use super::{CliError, Exit};
 /// a certificate and a witness statement. The page needs no script and no network, and prints well. With --format csv, jsonl or case-uco
 /// it writes every artifact with its origin and hashes instead.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example: caselock report IR-2026-014 -o IR-2026-014-report.html\n\n\
-    Without -o the report of an unsealed case is reports/report.html in it, made anew each time; that of a sealed case or a package\n\
-    lies beside it, for nothing is written into what is sealed. Exits as verify does: 3 when something was changed, 4 when incomplete.")]
+#[command(after_help = "\
+Examples:
+  caselock report IR-2026-014 -o IR-2026-014-report.html
+  caselock report IR-2026-014.zip --format csv -o artifacts.csv
+
+Without -o the report of an unsealed case is reports/report.html in it, made
+anew each time; that of a sealed case or a package lies beside it, for nothing
+is written into what is sealed. Exits as verify does: 3 when something was
+changed, 4 when incomplete.")]
 pub(super) struct ReportArguments {
     /// The case folder, or a package.
     case: PathBuf,
@@ -84,7 +91,10 @@ struct Written {
     verdict: &'static str,
 }
 
-pub(super) fn run(arguments: &ReportArguments, output: &Output) -> Result<Exit, CliError> {
+pub(super) fn run(mut arguments: ReportArguments, file: &ConfigurationFile, output: &Output) -> Result<Exit, CliError> {
+    let mut defaults = file.read()?;
+    defaults.fill_trust(&mut arguments.allowed_signers, &mut arguments.tsa_roots);
+    defaults.note(output);
     let files = open(&arguments.case)?;
     let allowed = arguments.allowed_signers.as_deref().map(read_allowed_signers).transpose()?;
     // A report needs an identity; verification alone could do without.

@@ -9,6 +9,7 @@ use crate::seal::{SealError, SealOptions, SealStatement, SigningKey, seal_case_w
 
 use crate::verify::Report;
 
+use super::configuration::ConfigurationFile;
 use super::output::{Output, bytes, counted, thousands};
 use super::timestamp::{self, Stamped, TimestampArguments};
 use super::tool::this_tool;
@@ -20,15 +21,24 @@ use super::{CliError, Exit};
 /// The case is verified first. Tampering that happened in AWS does not stand in the way, for it is evidence too and the seal covers
 /// the finding; damage to the case itself does. Then the bag's manifests are written, the payload is made read-only, and the
 /// statement over all of it is signed with an SSH key.
+/// No byte of the evidence is changed, and no earlier seal is.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example: caselock seal IR-2026-014 --signing-key ~/.ssh/id_ed25519\n\n\
-    Keys of the kinds Ed25519 and ECDSA P-256 sign in process; RSA, agent and hardware keys through the system's ssh-keygen.\n\
-    A passphrase is read from CASELOCK_KEY_PASSPHRASE, never from the command line.")]
+#[command(after_help = "\
+Examples:
+  caselock seal IR-2026-014 --signing-key ~/.ssh/id_ed25519
+  caselock seal IR-2026-014 --signing-key ~/.ssh/id_ed25519 \\
+      --tsa http://tsa.example.com
+  caselock seal IR-2026-014 --tsa http://tsa.example.com   (stamps, seals not)
+
+Ed25519 and ECDSA P-256 keys sign in process; RSA, agent and hardware keys
+through the system's ssh-keygen. A passphrase is read from
+CASELOCK_KEY_PASSPHRASE, never from the command line. Key, name and authority
+may stand in caselock.toml: see caselock collect --help.")]
 pub(super) struct SealArguments {
     /// The case folder.
     case: PathBuf,
     /// The SSH private key to sign with.
-    #[arg(long, value_name = "KEY", required_unless_present_any = ["tsa", "timestamp_request", "timestamp_response"])]
+    #[arg(long, value_name = "KEY")]
     signing_key: Option<PathBuf>,
     /// The signer's name in the allowed signers, such as an e-mail address; the key's comment if left out.
     #[arg(long, value_name = "NAME")]
@@ -60,7 +70,22 @@ struct Result<'a> {
     timestamp: Option<&'a Stamped>,
 }
 
-pub(super) fn run(arguments: &SealArguments, output: &Output) -> std::result::Result<Exit, CliError> {
+pub(super) fn run(
+    mut arguments: SealArguments,
+    file: &ConfigurationFile,
+    output: &Output,
+) -> std::result::Result<Exit, CliError> {
+    let stamps = &mut arguments.timestamp;
+    let stamps_only = arguments.signing_key.is_none()
+        && (stamps.tsa.is_some() || stamps.timestamp_request.is_some() || stamps.timestamp_response.is_some());
+    if !stamps_only {
+        let mut defaults = file.read()?;
+        defaults.fill_seal(&mut arguments.signing_key, &mut arguments.principal, &mut stamps.tsa);
+        defaults.note(output);
+        if arguments.signing_key.is_none() {
+            return Err(CliError::no_signing_key());
+        }
+    }
     let Some(signing_key) = &arguments.signing_key else {
         return timestamp::run(&arguments.case, &arguments.timestamp, output);
     };
@@ -92,7 +117,9 @@ pub(super) fn run(arguments: &SealArguments, output: &Output) -> std::result::Re
     }))?;
     let now = Timestamp::new(chrono::Utc::now());
     let options = SealOptions { notes: arguments.notes.clone(), flags: arguments.immutable, damage };
+    let (lines, _) = super::progress::line(output, "sealing");
     let sealed = seal_case_with(&mut writer, &key, now, &tool, &options).map_err(|error| explain(&error))?;
+    lines.finish();
     // The lock is for one at a time.
     drop(writer);
     let stamped = arguments.timestamp.tsa.as_ref().map(|_| timestamp::stamp(&arguments.case, &arguments.timestamp)).transpose();
@@ -113,9 +140,12 @@ pub(super) fn run(arguments: &SealArguments, output: &Output) -> std::result::Re
                 thousands(statement.artifacts.count),
                 bytes(statement.artifacts.bytes)
             )),
-            format!("Seal     {} (SHA-256 {})", sealed.path, sealed.sha256),
-            format!("Ledger   {} lines, root {}", statement.ledger.lines, statement.ledger.root),
-            format!("Signer   {} {}", statement.signer.principal, statement.signer.fingerprint),
+            format!("Seal     {}", sealed.path),
+            format!("SHA-256  {}", sealed.sha256),
+            format!("Ledger   {} lines", thousands(statement.ledger.lines)),
+            format!("Root     {}", statement.ledger.root),
+            format!("Signer   {}", statement.signer.principal),
+            format!("Key      {}", statement.signer.fingerprint),
             if statement.damage.is_empty() {
                 format!("Verdict  {} when sealed", report.verdict.as_str())
             } else {
@@ -126,7 +156,8 @@ pub(super) fn run(arguments: &SealArguments, output: &Output) -> std::result::Re
                 )
             },
             timestamp.as_ref().map(Stamped::text).unwrap_or_default(),
-            "Tell the recipient the signer's fingerprint by another channel: it is what makes the seal yours.".to_owned(),
+            "Tell the recipient the key's fingerprint by another channel: it is what makes".to_owned(),
+            "the seal yours.".to_owned(),
             format!("Next: caselock package {case} -o {case}.zip"),
         ]
         .join("\n")

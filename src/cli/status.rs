@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::case::event::{Gap, GapReason};
 use crate::case::summary::{Summary, SummaryRow, summarize};
 use crate::case::{CaseFolder, CaseIdentity, read_identity};
-use crate::model::printable;
+use crate::model::{AccountId, Region, Timestamp, TrailArn, Window, printable};
 
 use super::output::{Output, bytes, thousands};
 use super::table::table;
@@ -13,17 +13,79 @@ use super::{CliError, Exit};
 
 /// Show what a case holds so far, what could not be had, and what to do next.
 ///
-/// Reads the ledger only, so it is quick, and may run beside a collection. It proves nothing: `caselock verify` does.
+/// Reads the ledger only, so it is quick, and may run beside a collection. It writes nothing, and it
+/// proves nothing: `caselock verify` does.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example: caselock status IR-2026-014")]
+#[command(after_help = "\
+Example:
+  caselock status IR-2026-014
+
+Exits with 4 while the collection is unfinished, or something could not be had.")]
 pub(super) struct StatusArguments {
     /// The case folder.
     case: PathBuf,
 }
 
+/// What `case.toml` says, with keys as all other JSON of the program has them.
+#[derive(Serialize)]
+struct CaseFields<'a> {
+    format_version: u32,
+    case_number: &'a str,
+    evidence_number: &'a str,
+    examiner: &'a str,
+    organization: &'a str,
+    authority: &'a str,
+    description: &'a str,
+    notes: &'a str,
+    opened_at: Timestamp,
+    window: Window,
+    scope: ScopeFields<'a>,
+}
+
+/// The scope, likewise.
+#[derive(Serialize)]
+struct ScopeFields<'a> {
+    sources: &'a [String],
+    regions: &'a [Region],
+    accounts: &'a [AccountId],
+    trail_arn: Option<&'a TrailArn>,
+    bucket: Option<&'a str>,
+    prefix: Option<&'a str>,
+    lookup_events: bool,
+    lookup_attributes: &'a [String],
+}
+
+impl<'a> From<&'a CaseIdentity> for CaseFields<'a> {
+    fn from(identity: &'a CaseIdentity) -> Self {
+        let scope = &identity.scope;
+        Self {
+            format_version: identity.format_version,
+            case_number: &identity.case_number,
+            evidence_number: &identity.evidence_number,
+            examiner: &identity.examiner,
+            organization: &identity.organization,
+            authority: &identity.authority,
+            description: &identity.description,
+            notes: &identity.notes,
+            opened_at: identity.opened_at,
+            window: identity.window,
+            scope: ScopeFields {
+                sources: &scope.sources,
+                regions: &scope.regions,
+                accounts: &scope.accounts,
+                trail_arn: scope.trail_arn.as_ref(),
+                bucket: scope.bucket.as_deref(),
+                prefix: scope.prefix.as_deref(),
+                lookup_events: scope.lookup_events,
+                lookup_attributes: &scope.lookup_attributes,
+            },
+        }
+    }
+}
+
 #[derive(Serialize)]
 struct Status<'a> {
-    case: &'a CaseIdentity,
+    case: CaseFields<'a>,
     #[serde(flatten)]
     summary: &'a Summary,
     next: String,
@@ -34,7 +96,7 @@ pub(super) fn run(arguments: &StatusArguments, output: &Output) -> Result<Exit, 
     let identity = read_identity(&folder)?;
     let summary = summarize(&folder)?;
     let next = next(&summary, &arguments.case.display().to_string());
-    let status = Status { case: &identity, summary: &summary, next: next.clone() };
+    let status = Status { case: CaseFields::from(&identity), summary: &summary, next: next.clone() };
     output.result(&status, || text(&identity, &summary, &next, output.is_verbose()))?;
     let incomplete = !summary.is_finished() || summary.gaps.iter().any(|gap| gap.reason.is_incompleteness());
     Ok(if incomplete { Exit::Incomplete } else { Exit::Done })
@@ -59,10 +121,12 @@ fn text(identity: &CaseIdentity, summary: &Summary, next: &str, verbose: bool) -
     ];
     for run in &summary.runs {
         let end = run.finished.map_or_else(|| "not finished".to_owned(), |at| format!("finished {at}"));
-        lines.push(format!("Run {}    started {}, {end}, as {}", run.run, run.started, printable(&run.caller)));
+        lines.push(format!("{:<9}started {}, {end}", format!("Run {}", run.run), run.started));
+        lines.push(format!("         as {}", printable(&run.caller)));
     }
     lines.push(format!("Holds    {} artifacts, {}", thousands(summary.artifacts), bytes(summary.bytes)));
-    lines.push(format!("Ledger   {} lines, root {}", thousands(summary.ledger_lines), summary.ledger_root));
+    lines.push(format!("Ledger   {} lines", thousands(summary.ledger_lines)));
+    lines.push(format!("Root     {}", summary.ledger_root));
     lines.push(format!("Seals    {}", if summary.seals.is_empty() { "none".to_owned() } else { summary.seals.join(", ") }));
     lines.push(String::new());
     lines.push(rows_table(&summary.rows));
@@ -102,5 +166,5 @@ pub(super) fn rows_table(rows: &[SummaryRow]) -> String {
             gaps.join(", "),
         ]
     });
-    table(&["Source", "Account", "Region", "Found", "Objects", "Answers", "Bytes", "Gaps"], &[3, 4, 5, 6], rows.collect())
+    table(&["Source", "Account", "Region", "Found", "Stored", "API", "Bytes", "Gaps"], &[3, 4, 5, 6], rows.collect())
 }

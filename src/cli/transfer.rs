@@ -22,11 +22,19 @@ use super::{CliError, Exit};
 /// It is verified first, and what that came to is recorded with the transfer. With the receiver's key, the receiver signs for exactly
 /// what was received: in a case folder with a new seal that provably extends the ledger, beside a package with a signed receipt.
 /// Without a key, only the release is recorded, and the receiver runs the same command again with one.
+/// The evidence and a package are never changed by it.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples: caselock transfer IR-2026-014 --from \"A. Examiner\" --to \"B. Counsel\" --purpose \"legal review\" --signing-key counsel\n          \
-    caselock transfer IR-2026-014.zip --from \"A. Examiner\" --to \"B. Counsel\" --purpose \"legal review\" --method courier --signing-key counsel\n\n\
-    A passphrase is read from CASELOCK_KEY_PASSPHRASE, never from the command line."
+    override_usage = "caselock transfer [OPTIONS] --from <WHO> --to <WHO> --purpose <TEXT>\n                         <CASE>",
+    after_help = "\
+Examples:
+  caselock transfer IR-2026-014 --from 'A. Examiner' --to 'B. Counsel' \\
+      --purpose 'legal review' --signing-key counsel
+  caselock transfer IR-2026-014.zip --from 'A. Examiner' --to 'B. Counsel' \\
+      --purpose 'legal review' --method courier --signing-key counsel
+
+The key is the receiver's, so it is never taken from caselock.toml. A passphrase
+is read from CASELOCK_KEY_PASSPHRASE, never from the command line."
 )]
 pub(super) struct TransferArguments {
     /// The case folder, or a package.
@@ -92,7 +100,9 @@ pub(super) fn run(arguments: &TransferArguments, output: &Output) -> Result<Exit
         [("--from", &handover.released_by), ("--to", &handover.received_by), ("--purpose", &handover.purpose)]
     {
         if value.is_empty() {
-            return Err(CliError::usage(format!("{option} is empty: a transfer names who, to whom and what for")));
+            return Err(CliError::usage(format!("{option} is empty: a transfer names who, to whom and what for"))
+                .meaning("Nothing was recorded, and nothing was signed.")
+                .next("Say it in the words that shall stand on the custody form."));
         }
     }
     let key = arguments.signing_key.as_deref().map(|key| load_key(key, arguments.principal.as_deref(), output)).transpose()?;

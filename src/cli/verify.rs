@@ -4,20 +4,20 @@ mod online;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::case::event::KeyComparison;
-use crate::case::{CaseFiles, CaseFolder};
+use crate::case::{CaseFiles, CaseFolder, read_bounded};
 use crate::cloudtrail::KeyRing;
 use crate::cloudtrail::coverage::HourStatus;
 use crate::cloudtrail::gzip::Limits;
 use crate::model::{Finding, Severity};
 use crate::package::{JoinedParts, PackageError, PackageFiles};
-use crate::seal::{AllowedSigners, AuthorityRoots};
+use crate::seal::{AllowedSigners, ArtifactTotals, AuthorityRoots, SealStatement};
 use crate::verify::{
     CustodyReport, DisclosureReport, ExpectedRoot, Options, Report, SealReport, SignatureState, Verdict, verify,
 };
 
+use super::configuration::ConfigurationFile;
 use super::output::{Output, bytes, counted, thousands, wrapped};
 use super::transfer::receipts_of;
 use super::{CliError, Exit};
@@ -27,7 +27,13 @@ use super::{CliError, Exit};
 /// Every stored byte against the ledger, the ledger's chain, the seals, and CloudTrail's own signatures: each digest, each link, each
 /// listed log, each hour of the window. Nothing is written, and AWS is not asked, but with --online.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example: caselock verify IR-2026-014\n         caselock verify IR-2026-014.zip --json")]
+#[command(after_help = "\
+Examples:
+  caselock verify IR-2026-014
+  caselock verify IR-2026-014.zip --allowed-signers allowed_signers --json
+
+Exits with 0 when everything in scope is there and proven, 3 when something was
+changed, removed or forged, 4 when something can be neither proven nor blamed.")]
 pub(super) struct VerifyArguments {
     /// The case folder, or the package.
     case: PathBuf,
@@ -77,7 +83,10 @@ impl LimitArguments {
 /// How many findings of a kind are shown unless everything is.
 const SHOWN: usize = 3;
 
-pub(super) fn run(arguments: &VerifyArguments, output: &Output) -> Result<Exit, CliError> {
+pub(super) fn run(mut arguments: VerifyArguments, file: &ConfigurationFile, output: &Output) -> Result<Exit, CliError> {
+    let mut defaults = file.read()?;
+    defaults.fill_trust(&mut arguments.allowed_signers, &mut arguments.tsa_roots);
+    defaults.note(output);
     let files = open(&arguments.case)?;
     let allowed = arguments.allowed_signers.as_deref().map(read_allowed_signers).transpose()?;
     let roots = arguments.tsa_roots.as_deref().map(read_roots).transpose()?;
@@ -122,15 +131,20 @@ pub(super) fn verify_showing_progress(
     wanted: &Options<'_>,
     output: &Output,
 ) -> Result<Report, CliError> {
-    let bar = super::progress::bar(output, "verifying");
-    let done = AtomicU64::new(0);
-    let progress = |files: u64, size: u64| {
-        done.fetch_add(files, Ordering::Relaxed);
-        bar.add(files, size);
-    };
+    let (lines, meter) = super::progress::line(output, "verifying");
+    if let Some(all) = sealed_totals(files) {
+        meter.expect(all.count, all.bytes);
+    }
+    let progress = |files: u64, size: u64| meter.add(files, size);
     let report = verify(files, &Options { progress: &progress, ..*wanted });
-    bar.finish();
+    lines.finish();
     Ok(report?)
+}
+
+/// How much evidence the first seal says there is, where there is one; for the progress alone.
+pub(super) fn sealed_totals(files: &dyn CaseFiles) -> Option<ArtifactTotals> {
+    let statement = read_bounded(files, "custody/seals/0001.json", 1024 * 1024).ok()?;
+    SealStatement::parse(&statement).ok().map(|statement| statement.artifacts)
 }
 
 /// Opens a case where it lies: a folder, or a package.
@@ -316,12 +330,12 @@ fn seal_lines(seals: &[SealReport]) -> Vec<String> {
             SignatureState::Absent => "NOT SIGNED",
             SignatureState::Unchecked => "signature not checked here (use ssh-keygen, see VERIFY.txt)",
         };
-        let when = seal.time.map(|time| format!(", sealed {time}")).unwrap_or_default();
-        lines.push(format!("Seal           {}: {signature}{when}", seal.file));
+        lines.push(format!("Seal           {}: {signature}", seal.file));
+        lines.extend(seal.time.map(|time| format!("               sealed {time}")));
         let trust = match seal.trusted {
             Some(true) => "is trusted: it is in the allowed signers you gave",
             Some(false) => "is NOT among the allowed signers you gave",
-            None => "was vouched for by nobody: compare it with what the signer tells you",
+            None => "vouched for by nobody: compare it with what the signer tells you",
         };
         if let Some(signer) = &seal.signer {
             lines.push(format!("               key {signer}"));

@@ -34,3 +34,58 @@ fn the_demonstration_leaves_a_sealed_case_and_a_package_that_verifies() {
     demo(&folder).expect(2).says(&["is there already", "evidence:", "replaces nothing", "next:", "-o"]);
     assert!(files_below(scratch.path()) == before, "the second run changed something");
 }
+
+#[test]
+fn each_of_the_intruders_edits_is_found_and_told() {
+    let scratch = tempfile::tempdir().unwrap();
+    let folder = scratch.path().join("demo");
+    let out = folder.to_str().unwrap();
+    let told = finish(program(&["demo", "--tampered", "-o", out, "--json"]).spawn().unwrap()).expect(0).json();
+    crate::schemas::holds("demo", &told);
+    assert_eq!(told["verification"]["verdict"], "fail");
+    let edits = told["edits"].as_array().unwrap();
+    assert_eq!(edits.len(), 6, "{edits:#?}");
+    for edit in edits {
+        assert!(!edit["found"].as_array().unwrap().is_empty(), "{edit:#}");
+    }
+    let rows = told["verification"]["cloudtrail"].as_array().unwrap();
+    assert!(rows.iter().any(|row| row["logs"]["recovered"].as_u64() > Some(0)), "what was overwritten is recovered");
+    let case = folder.join("IR-DEMO-001");
+    finish(program(&["report", case.to_str().unwrap()]).spawn().unwrap()).expect(3);
+    let page = fs::read_to_string(case.join("reports/report.html")).unwrap();
+    assert!(page.contains("log-modified") || page.contains("other content"), "the report is silent about it");
+}
+
+#[test]
+fn the_second_story_reads_well_in_80_columns() {
+    let scratch = tempfile::tempdir().unwrap();
+    let mut command = program(&["demo", "--tampered", "-o", "demo", "--quiet"]);
+    let ran = finish(command.current_dir(scratch.path()).env("COLUMNS", "80").spawn().unwrap()).expect(0);
+    for words in
+        ["1. Switched the trail off", "→ logging-off", "→ log-modified", "→ newest-digests-missing", "What to try next"]
+    {
+        assert!(ran.stdout.contains(words), "{words} is not in\n{}", ran.stdout);
+    }
+    assert!(!ran.stdout.contains("NOT FOUND"), "{}", ran.stdout);
+    // A name in a bucket is not broken: it would be no name any more.
+    for line in ran.stdout.lines().filter(|line| !line.contains("s3://")) {
+        assert!(line.chars().count() <= 80, "{line}");
+    }
+}
+
+#[test]
+fn the_first_story_is_told_by_the_case_it_leaves() {
+    let scratch = tempfile::tempdir().unwrap();
+    let run = |line: &str| {
+        let words: Vec<&str> = line.split(' ').collect();
+        finish(program(&words).current_dir(scratch.path()).spawn().unwrap())
+    };
+    let demo = run("demo -o demo --json").expect(0).json();
+    crate::schemas::holds("demo", &demo);
+    assert!(run("status demo/IR-DEMO-001").expect(0).stdout.contains("cloudtrail"));
+    let verified = run("verify demo/IR-DEMO-001").expect(4).stdout;
+    assert!(verified.contains("StopLogging") && verified.contains("logging-off"), "{verified}");
+    run("report demo/IR-DEMO-001").expect(4);
+    let page = fs::read_to_string(scratch.path().join("demo/IR-DEMO-001-report.html")).unwrap();
+    assert!(page.contains("StopLogging"), "the report does not say who switched logging off");
+}

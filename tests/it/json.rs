@@ -22,7 +22,7 @@ fn every_command_prints_one_document_and_nothing_else() {
     let collected = simulated.collect("case", &["--json"]).expect(0).json();
     has(&collected, &["case", "outcome.run", "outcome.complete", "outcome.gaps", "ledger_root", "verification.verdict"]);
     let status = simulated.run(&["status", "case", "--json"]).expect(0).json();
-    has(&status, &["case.case-number", "case.window", "rows", "artifacts", "gaps", "ledger_lines", "ledger_root", "next"]);
+    has(&status, &["case.case_number", "case.window", "rows", "artifacts", "gaps", "ledger_lines", "ledger_root", "next"]);
     assert_eq!(collected["ledger_root"], status["ledger_root"]);
     simulated.seal("case");
     let again = simulated.run(&["seal", "case", "--signing-key", "key", "--json"]).expect(0).json();

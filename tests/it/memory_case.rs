@@ -328,6 +328,7 @@ impl Collection {
             system: "Linux".to_owned(),
             os_user: "examiner".to_owned(),
             command_line: vec!["caselock".to_owned(), "collect".to_owned()],
+            configuration: None,
             caller: Caller {
                 account: ACCOUNT_ID.parse().unwrap(),
                 arn: format!("arn:aws:iam::{ACCOUNT_ID}:user/examiner"),

@@ -20,7 +20,7 @@ use super::CliError;
 #[derive(Debug, clap::Args)]
 pub(super) struct OnlineArguments {
     /// Ask AWS again for the public keys of the case's time, a read, and compare them with those in the case.
-    #[arg(long, conflicts_with = "keys")]
+    #[arg(long, conflicts_with = "keys", help_heading = "AWS")]
     pub(super) online: bool,
     #[command(flatten)]
     connection: ConnectionArguments,

@@ -1,0 +1,29 @@
+use clap::CommandFactory as _;
+use clap_complete::Shell;
+
+use super::output::Output;
+use super::{Arguments, Exit};
+
+/// Print the completions of a shell.
+///
+/// They are made from the arguments of this very program. Nothing is installed: where they belong is the shell's own affair.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  caselock completions bash > caselock.bash
+  caselock completions zsh > _caselock
+  caselock completions fish > caselock.fish
+
+For bash, put it into ~/.local/share/bash-completion/completions as caselock;
+for zsh, into a folder of $fpath; for fish, into ~/.config/fish/completions.")]
+pub(super) struct CompletionsArguments {
+    /// The shell.
+    shell: Shell,
+}
+
+pub(super) fn run(arguments: &CompletionsArguments) -> Exit {
+    let mut script = Vec::new();
+    clap_complete::generate(arguments.shell, &mut Arguments::command(), "caselock", &mut script);
+    Output::document(&script);
+    Exit::Done
+}

@@ -1,0 +1,96 @@
+//! `caselock.toml`: what it may say, what it must not, and where it is recorded.
+
+use std::fs;
+
+use serde_json::{Value, json};
+
+use crate::account::{Simulated, ledger};
+use crate::schemas::holds;
+
+fn started(simulated: &Simulated, case: &str) -> Value {
+    ledger(&simulated.path(case)).into_iter().find(|line| line["event"] == "collection.started").unwrap()
+}
+
+fn write(simulated: &Simulated, name: &str, text: &str) {
+    fs::write(simulated.path(name), text).unwrap();
+}
+
+#[test]
+fn settings_of_the_working_folder_are_used_shown_and_recorded() {
+    let simulated = Simulated::quiet();
+    let [start, end] = simulated.window(2, 2);
+    let text = "examiner = \"Of The File\"\norganization = \"Example Corp\"\nregions = [\"us-east-1\"]\nconcurrency = 3\n";
+    write(&simulated, "caselock.toml", text);
+    let plan = simulated.run(&["plan", "--json", "--start", &start, "--end", &end]).expect(0).json();
+    holds("plan", &plan);
+    assert_eq!(plan["regions"], json!(["us-east-1"]));
+    assert_eq!(plan["configuration"]["settings"], json!({"regions": ["us-east-1"], "concurrency": 3}));
+    let shown = simulated.run(&["plan", "--start", &start, "--end", &end]).expect(0).stdout;
+    assert!(shown.contains("Settings from caselock.toml: concurrency 3, regions us-east-1."), "{shown}");
+
+    simulated.collect("case", &[]).expect(0).says(&["Settings from caselock.toml"]);
+    let case = simulated.run(&["status", "case", "--json"]).expect(0).json();
+    assert_eq!(case["case"]["organization"], "Example Corp");
+    assert_eq!(case["case"]["examiner"], "A. Examiner", "the command line outranks the file");
+    let recorded = &started(&simulated, "case")["configuration"];
+    assert_eq!(recorded["file"], "caselock.toml");
+    assert_eq!(recorded["sha256"], caselock::model::Sha256Hash::of(text.as_bytes()).to_string());
+    let settings = json!({"organization": "Example Corp", "regions": ["us-east-1"], "concurrency": 3});
+    assert_eq!(recorded["settings"], settings, "what was outranked was not used");
+    assert_eq!(simulated.verify("case").0, 0);
+}
+
+#[test]
+fn a_case_that_is_gone_on_with_keeps_what_it_was_opened_with() {
+    let simulated = Simulated::quiet();
+    simulated.collect("case", &[]).expect(0);
+    assert!(started(&simulated, "case").get("configuration").is_none());
+    write(&simulated, "caselock.toml", "examiner = \"Another\"\nregions = [\"eu-central-1\"]\n");
+    simulated.run(&["collect", "case"]).expect(0);
+    let case = simulated.run(&["status", "case", "--json"]).expect(0).json();
+    assert_eq!((&case["case"]["examiner"], &case["case"]["scope"]["regions"]), (&"A. Examiner".into(), &json!([])));
+}
+
+#[test]
+fn a_setting_that_is_none_ends_everything_before_it_begins() {
+    let simulated = Simulated::quiet();
+    for (text, words) in [
+        ("examinr = \"A\"\n", ["caselock.toml does not read: line 1: unknown field `examinr`", "next: Mend caselock.toml"]),
+        ("external-id = \"s3cret\"\n", ["unknown field `external-id`", "secrets do not belong"]),
+        ("key-passphrase = \"s3cret\"\n", ["unknown field `key-passphrase`", "CASELOCK_KEY_PASSPHRASE"]),
+        ("regions = [\"nowhere\"]\n", ["line 1", "`nowhere` is not an AWS region"]),
+        ("role-arns = [\"reader\"]\n", ["role-arns: `reader`", "write the ARN of a role"]),
+    ] {
+        write(&simulated, "caselock.toml", text);
+        let ran = simulated.collect("case", &[]).expect(2).says(&words);
+        assert!(!ran.stderr.contains("s3cret"), "{}", ran.stderr);
+    }
+    assert!(!simulated.path("case").exists() && simulated.server.requests().is_empty());
+    simulated.run(&["collect", "case", "--config", "nowhere.toml"]).expect(2).says(&["nowhere.toml could not be read"]);
+}
+
+#[test]
+fn a_key_of_the_file_seals_and_paths_count_from_the_file() {
+    let simulated = Simulated::quiet();
+    simulated.collect("case", &[]).expect(0);
+    simulated.run(&["seal", "case"]).expect(2).says(&["no key to sign with", "--signing-key", "caselock.toml"]);
+    fs::create_dir(simulated.path("desk")).unwrap();
+    caselock::seal::SigningKey::generate_ed25519(&simulated.path("desk/key"), "somebody@example.com").unwrap();
+    write(
+        &simulated,
+        "desk/mine.toml",
+        "signing-key = \"key\"\nprincipal = \"examiner@example.com\"\nallowed-signers = \"signers\"\n",
+    );
+    let sealed = simulated.run(&["seal", "case", "--config", "desk/mine.toml", "--json"]).expect(0).json();
+    assert_eq!(sealed["statement"]["signer"]["principal"], "examiner@example.com");
+    let public = fs::read_to_string(simulated.path("desk/key.pub")).unwrap();
+    let key: Vec<&str> = public.split_whitespace().take(2).collect();
+    write(&simulated, "desk/signers", &format!("examiner@example.com {}\n", key.join(" ")));
+    let trusted = |arguments: &[&str]| simulated.run(arguments).expect(0).json()["seals"][0]["trusted"].clone();
+    assert_eq!(trusted(&["verify", "case", "--json", "--config", "desk/mine.toml"]), Value::Bool(true));
+
+    // A file that merely lies there may have come with the evidence, and would vouch for itself.
+    fs::copy(simulated.path("desk/signers"), simulated.path("signers")).unwrap();
+    fs::copy(simulated.path("desk/mine.toml"), simulated.path("caselock.toml")).unwrap();
+    assert_eq!(trusted(&["verify", "case", "--json"]), Value::Null);
+}
