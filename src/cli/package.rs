@@ -23,7 +23,7 @@ use super::{CliError, Exit};
 Examples:
   caselock package IR-2026-014 -o IR-2026-014.zip
   caselock package IR-2026-014 -o IR-2026-014.zip --split-size 4GiB
-  caselock package IR-2026-014 -o part.zip --include 's3://example-corp-cloudtrail/**/us-east-1/**'")]
+  caselock package IR-2026-014 -o part.zip --include '**/us-east-1/**'")]
 pub(super) struct PackageArguments {
     /// The case folder.
     case: PathBuf,

@@ -131,35 +131,59 @@ fn explanation(argument: &Arg) -> String {
     text
 }
 
+/// Why an example is not run as it stands.
+fn not_run(command: &str, remark: &str) -> Option<&'static str> {
+    if command.contains(" --serve") {
+        Some("it goes on until Ctrl-C")
+    } else if command.contains(" --tsa http") {
+        Some("nobody stamps at example.com")
+    } else if remark.contains("asks for what is missing") {
+        Some("it asks at a terminal")
+    } else {
+        None
+    }
+}
+
 /// What stands below a command's help: its examples, to be run, and anything else as it is.
 fn afterwards(page: &mut String, name: &str, text: &str) {
-    let mut in_examples = false;
+    // A line that ends with a backslash goes on in the next one.
+    let text = text.replace("\\\n", " ");
+    let mut examples = Vec::new();
     for line in text.lines().map(str::trim) {
         let words = line.trim_start_matches("Examples:").trim_start_matches("Example:").trim();
         if words.starts_with("caselock ") {
-            if !in_examples {
-                write!(page, "Example:\n\n<!-- start: {} -->\n\n", start(name)).unwrap();
-            }
-            in_examples = true;
             let (command, remark) = words.split_once("  (").unwrap_or((words, ""));
-            let remark = remark.trim_end_matches(')');
-            let command = command.trim_end();
-            if remark.is_empty() {
-                writeln!(page, "    {command}").unwrap();
-            } else {
-                writeln!(page, "    {command}    # {remark}").unwrap();
-            }
-        } else if !words.is_empty() {
-            if in_examples {
+            let command = command.split_whitespace().collect::<Vec<_>>().join(" ");
+            examples.push((command, remark.trim_end_matches(')').to_owned()));
+        } else if words.is_empty() {
+            if examples.is_empty() {
                 page.push('\n');
             }
-            in_examples = false;
+        } else {
+            show_examples(page, name, &mut examples);
             writeln!(page, "{words}").unwrap();
-        } else if !in_examples {
-            page.push('\n');
         }
     }
+    show_examples(page, name, &mut examples);
     page.push('\n');
+}
+
+fn show_examples(page: &mut String, name: &str, examples: &mut Vec<(String, String)>) {
+    let show = |page: &mut String, (command, remark): &(String, String)| match remark.as_str() {
+        "" => writeln!(page, "    {command}").unwrap(),
+        remark => writeln!(page, "    {command}    # {remark}").unwrap(),
+    };
+    let (left, run): (Vec<_>, Vec<_>) = examples.drain(..).partition(|(command, remark)| not_run(command, remark).is_some());
+    for example in &left {
+        write!(page, "Example:\n\n<!-- not run: {} -->\n\n", not_run(&example.0, &example.1).unwrap_or_default()).unwrap();
+        show(page, example);
+        page.push('\n');
+    }
+    if !run.is_empty() {
+        write!(page, "Example:\n\n<!-- start: {} -->\n\n", start(name)).unwrap();
+        run.iter().for_each(|example| show(page, example));
+        page.push('\n');
+    }
 }
 
 fn flowing(text: Option<&StyledStr>) -> String {
