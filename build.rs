@@ -2,8 +2,6 @@
 //!
 //! Builds for development do not ask: they would be stale with the next commit, or compile everything again after each.
 
-#![expect(clippy::print_stdout, reason = "it is how a build script speaks to cargo")]
-
 use std::path::Path;
 use std::process::Command;
 

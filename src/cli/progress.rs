@@ -250,7 +250,7 @@ impl Pace {
         match self.left(counts) {
             // As long as more is found, it is the least that it can take.
             Some(seconds) if now.duration_since(self.grew) < SETTLED => {
-                parts.push(format!("more than {} left", clock(seconds)))
+                parts.push(format!("more than {} left", clock(seconds)));
             }
             Some(seconds) => parts.push(format!("about {} left", clock(seconds))),
             None => parts.push(clock(now.duration_since(self.begun).as_secs())),
