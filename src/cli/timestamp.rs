@@ -185,8 +185,8 @@ fn ask(url: &str, question: &[u8]) -> Result<Vec<u8>, CliError> {
             "POST /{path} HTTP/1.0\r\nHost: {host}\r\nContent-Type: application/timestamp-query\r\nContent-Length: {}\r\n\r\n",
             question.len()
         );
-        stream.write_all(head.as_bytes())?;
-        stream.write_all(question)?;
+        // In one piece: a server that answers after the first would reset the connection on the second.
+        stream.write_all(&[head.as_bytes(), question].concat())?;
         let mut answer = Vec::new();
         stream.take(ANSWER_LIMIT).read_to_end(&mut answer)?;
         Ok(answer)
@@ -196,7 +196,7 @@ fn ask(url: &str, question: &[u8]) -> Result<Vec<u8>, CliError> {
             .meaning("The case is sealed as before; only the time-stamp is missing.")
             .next("Try again without --signing-key: caselock seal CASE_DIR --tsa URL")
     };
-    let answer = exchange().map_err(|error| failed(CliError::new(Exit::Failed, &error)))?;
+    let answer = exchange().map_err(|error| failed(CliError::failed(format!("{url} could not be asked: {error}"))))?;
     let body = answer.windows(4).position(|window| window == b"\r\n\r\n").and_then(|at| answer.get(at + 4..));
     let status = answer.split(|byte| *byte == b' ').nth(1).unwrap_or_default();
     match body {

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{Read as _, Write as _};
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -202,6 +202,22 @@ fn a_stamp_of_something_else_or_by_somebody_else_is_a_failure() {
     assert!(report.findings.iter().any(|finding| finding.kind == "timestamp-invalid"));
 }
 
+/// Reads a request to its last byte: closing with some of it unread would reset the connection, answer and all.
+fn question_of(stream: &mut TcpStream) -> Vec<u8> {
+    let mut request = Vec::new();
+    let mut byte = [0];
+    while !request.ends_with(b"\r\n\r\n") {
+        stream.read_exact(&mut byte).unwrap();
+        request.push(byte[0]);
+    }
+    let head = String::from_utf8(request).unwrap();
+    assert!(head.contains("Content-Type: application/timestamp-query"), "{head}");
+    let length = head.lines().find_map(|line| line.strip_prefix("Content-Length: ")).unwrap().parse().unwrap();
+    let mut question = vec![0; length];
+    stream.read_exact(&mut question).unwrap();
+    question
+}
+
 #[test]
 fn an_authority_is_asked_over_http_and_its_silence_leaves_the_seal() {
     let (sample, writer) = Sample::new();
@@ -214,17 +230,7 @@ fn an_authority_is_asked_over_http_and_its_silence_leaves_the_seal() {
     let server = std::thread::spawn(move || {
         for refuse in [true, false] {
             let (mut stream, _) = listener.accept().unwrap();
-            let mut request = Vec::new();
-            let mut byte = [0];
-            while !request.ends_with(b"\r\n\r\n") {
-                stream.read_exact(&mut byte).unwrap();
-                request.push(byte[0]);
-            }
-            let head = String::from_utf8(request).unwrap();
-            assert!(head.contains("Content-Type: application/timestamp-query"), "{head}");
-            let length = head.lines().find_map(|line| line.strip_prefix("Content-Length: ")).unwrap().parse().unwrap();
-            let mut question = vec![0; length];
-            stream.read_exact(&mut question).unwrap();
+            let question = question_of(&mut stream);
             if refuse {
                 stream.write_all(b"HTTP/1.0 503 Busy\r\n\r\n").unwrap();
             } else {
@@ -295,8 +301,7 @@ fn an_answer_to_another_question_is_not_filed_though_it_stamps_the_same_seal() {
     let url = format!("http://{}/", listener.local_addr().unwrap());
     let server = std::thread::spawn(move || {
         let (mut stream, _) = listener.accept().unwrap();
-        let mut request = [0; 4096];
-        let _read = stream.read(&mut request).unwrap();
+        question_of(&mut stream);
         stream.write_all(b"HTTP/1.0 200 OK\r\n\r\n").unwrap();
         stream.write_all(&replayed).unwrap();
     });
