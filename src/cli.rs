@@ -23,6 +23,8 @@ mod plan;
 #[cfg(feature = "acquire")]
 mod policy;
 mod progress;
+#[cfg(feature = "acquire")]
+mod regions;
 mod report;
 mod seal;
 mod status;
@@ -30,6 +32,7 @@ mod table;
 mod timestamp;
 mod tool;
 mod transfer;
+mod usage;
 mod verify;
 mod version;
 
@@ -153,7 +156,8 @@ pub fn main() -> ExitCode {
             version::print(&shown.to_string());
             return Exit::Done.into();
         }
-        Err(error) => error.exit(),
+        Err(shown) if !shown.use_stderr() => shown.exit(),
+        Err(error) => return usage::explain(&error).into(),
     };
     let file = ConfigurationFile::new(arguments.config);
     let output = Output::new(&arguments.output);

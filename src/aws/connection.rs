@@ -2,6 +2,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use aws_config::BehaviorVersion;
+use aws_config::environment::region::EnvironmentVariableRegionProvider;
+use aws_config::meta::region::RegionProviderChain;
+use aws_config::profile::{ProfileFileCredentialsProvider, ProfileFileRegionProvider};
+use aws_config::provider_config::ProviderConfig;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_credential_types::Credentials;
@@ -165,7 +169,15 @@ impl Ground {
             loader = loader.app_name(name);
         }
         if let Some(profile) = &connection.profile {
-            loader = loader.profile_name(profile);
+            // The default chain would take keys of the environment first, though this very identity was asked for.
+            let of_profile = ProfileFileRegionProvider::builder().profile_name(profile).build();
+            let region = RegionProviderChain::first_try(connection.region.as_ref().map(sdk_region))
+                .or_else(EnvironmentVariableRegionProvider::new())
+                .or_else(of_profile)
+                .or_else(Some(aws_types::region::Region::from_static(DEFAULT_REGION)));
+            let provider = ProviderConfig::without_region().with_region(region.region().await).with_http_client(http.clone());
+            let named = ProfileFileCredentialsProvider::builder().configure(&provider).profile_name(profile).build();
+            loader = loader.profile_name(profile).credentials_provider(named);
         }
         if let Some(url) = &connection.endpoint_url {
             loader = loader.endpoint_url(url);

@@ -68,7 +68,7 @@ pub(super) fn role_arn(text: &str) -> Result<String, String> {
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "AWS")]
 pub(super) struct ConnectionArguments {
-    /// The profile of AWS's own configuration files.
+    /// The profile of AWS's own configuration files; outranks `AWS_PROFILE` and keys in the environment.
     #[arg(long, value_name = "NAME")]
     pub(super) profile: Option<String>,
     /// Ask as this role (repeatable, one an account): every account is collected by itself.
@@ -125,10 +125,12 @@ impl ConnectionArguments {
         let twice = self.role_arns.iter().find(|role| !accounts.insert(crate::aws::account_of_role(role)));
         if let Some(role) = twice {
             return Err(CliError::usage(format!("two roles of one account were named, one of them {role}"))
+                .meaning("Nothing was written, and AWS was not asked.")
                 .next("Name one role an account: whatever two of them see would be collected twice."));
         }
         if self.role_arns.len() > MOST_ROLES {
             return Err(CliError::usage(format!("{} roles were named; a run takes {MOST_ROLES}", self.role_arns.len()))
+                .meaning("Nothing was written, and AWS was not asked.")
                 .next("Collect the accounts in several cases, each with some of the roles."));
         }
         Ok(self.role_arns.clone())
@@ -139,9 +141,9 @@ impl ScopeArguments {
     /// The window, which must have a start.
     pub(super) fn window(&self, now: Timestamp) -> Result<Window, CliError> {
         let Some(start) = &self.start else {
-            return Err(
-                CliError::usage("the window has no start").next("Add --start, for example --start -48h or --start 2026-03-01")
-            );
+            return Err(CliError::usage("the window has no start")
+                .meaning("Nothing was written, and AWS was not asked.")
+                .next("Add --start, for example --start -48h or --start 2026-03-01"));
         };
         Ok(Window::parse(start, self.end.as_deref(), now)?)
     }

@@ -38,9 +38,9 @@ pub(super) fn ask_for_missing(
     Output::line(&format!("Window {window} (UTC). It and the answers are written once and cannot be changed later."));
     let answer = ask("Collect now? yes or no", "yes")?;
     if !["y", "yes"].contains(&answer.to_ascii_lowercase().as_str()) {
-        return Err(
-            CliError::usage("the questions were answered with no").meaning("Nothing was written, and AWS was not asked.")
-        );
+        return Err(CliError::usage("the questions were answered with no")
+            .meaning("Nothing was written, and AWS was not asked.")
+            .next("Run the same command again when you are ready."));
     }
     Ok(())
 }
@@ -84,7 +84,9 @@ fn ask(question: &str, default: &str) -> Result<String, CliError> {
     let mut answer = String::new();
     let read = std::io::stdin().lock().read_line(&mut answer);
     if !matches!(read, Ok(1..)) {
-        return Err(CliError::usage("the questions were not answered").meaning("Nothing was written, and AWS was not asked."));
+        return Err(CliError::usage("the questions were not answered")
+            .meaning("Nothing was written, and AWS was not asked.")
+            .next("Run the same command again, or give the answers as options: caselock collect --help."));
     }
     let answer = answer.trim();
     Ok(if answer.is_empty() { default } else { answer.to_owned() })

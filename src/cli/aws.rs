@@ -112,7 +112,11 @@ impl From<AcquireError> for CliError {
                     .meaning("AWS was not asked for any evidence; nothing was collected in this run.")
                     .next(next);
             }
-            AcquireError::UnknownSource { .. } => return Self::new(Exit::Usage, &error),
+            AcquireError::UnknownSource { .. } => {
+                return Self::new(Exit::Usage, &error)
+                    .meaning("Nothing was written.")
+                    .next("The sources are cloudtrail, flow-logs and ebs.");
+            }
             AcquireError::Halted(Halt::Credentials(_)) => (error, format!("Renew the credentials, then {AGAIN}")),
             AcquireError::Halted(Halt::Unreachable(_)) => (error, format!("Check the network, then {AGAIN}")),
             AcquireError::Halted(_) => (error, format!("To complete it, {AGAIN}")),

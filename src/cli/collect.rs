@@ -5,7 +5,7 @@ use std::sync::{Arc, Weak};
 use serde::Serialize;
 
 use crate::acquire::{CollectOutcome, Notice, Progress, RunContext, Stop, StopSwitch, collect};
-use crate::case::event::{Caller, Gap};
+use crate::case::event::Caller;
 use crate::case::summary::{SummaryRow, summarize};
 use crate::case::{CaseFolder, CaseWriter, read_identity};
 use crate::model::{Sha256Hash, Timestamp, printable};
@@ -17,7 +17,8 @@ use super::aws::{block_on, connect, note_endpoints, request};
 use super::configuration::{ConfigurationFile, Defaults};
 use super::output::{Output, bytes, counted, thousands, wrapped};
 use super::progress::{Lines, lines};
-use super::status::{gap_line, rows_table};
+use super::regions::note_unknown;
+use super::status::{gap_lines, rows_table};
 use super::tool::this_tool;
 use super::verify::{LimitArguments, sentence, verify_showing_progress};
 use super::{CliError, Exit};
@@ -35,8 +36,9 @@ Examples:
   caselock collect IR-2026-014                  (again: goes on with the case)
 
 What would be typed each time may stand in caselock.toml in the working folder,
-or in a file named with --config; the command line outranks it, and the ledger
-records what was used. It never holds secrets. Its keys:
+or in a file named with --config; the command line outranks it, and for profile
+AWS_PROFILE or keys in the environment do too. The ledger records what was used.
+It never holds secrets. Its keys:
   examiner, organization, authority                           for a new case
   regions, profile, role-arns, concurrency                    plan and collect
   signing-key, principal, tsa                                 seal
@@ -79,6 +81,7 @@ pub(super) fn run(mut arguments: CollectArguments, file: &ConfigurationFile, out
     defaults.note(output);
     let (window, scope, number) = (identity.window, &identity.scope, &identity.case_number);
     output.note(&format!("Case {}, window {window} (UTC)", printable(number)));
+    note_unknown(&scope.regions, output);
     let tool = this_tool();
     let bars = Arc::new(Bars { lines: lines(output), started: AtomicU64::new(0), output: output.clone() });
     let outcome = block_on(async {
@@ -253,19 +256,18 @@ fn text(collected: &Collected<'_>, verbose: bool) -> String {
         ),
     ];
     if let Some(clock) = outcome.clock {
+        let apart = clock.offset_milliseconds;
         lines.push(format!(
-            "Clock    AWS's is {} ms from this machine's (± {} ms, {} samples)",
-            clock.offset_milliseconds, clock.uncertainty_milliseconds, clock.samples
+            "Clock    AWS's is {} ms {} this machine's (± {} ms, {})",
+            apart.unsigned_abs(),
+            if apart < 0 { "behind" } else { "ahead of" },
+            clock.uncertainty_milliseconds,
+            counted(clock.samples.into(), "sample")
         ));
     }
     lines.push(String::new());
     lines.push(rows_table(&collected.case_rows));
-    let gaps: Vec<&Gap> = outcome.gaps.iter().filter(|gap| verbose || gap.reason.is_incompleteness()).collect();
-    if !gaps.is_empty() {
-        lines.push(String::new());
-        lines.push(Output::bold(&format!("Not had ({})", gaps.len())));
-        lines.extend(gaps.into_iter().map(gap_line));
-    }
+    lines.extend(gap_lines("Not had", &outcome.gaps, verbose));
     lines.extend(notice_lines(&outcome.notices));
     lines.extend([
         String::new(),

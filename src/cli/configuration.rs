@@ -8,7 +8,7 @@ use serde::Deserialize;
 use crate::case::{Configuration, Setting};
 use crate::model::{Region, Sha256Hash, printable};
 
-use super::output::{Output, wrapped};
+use super::output::Output;
 use super::{CliError, Exit};
 
 /// The file that is read where none is named.
@@ -50,6 +50,29 @@ pub(super) struct Defaults {
     named: bool,
     settings: Settings,
     used: BTreeMap<String, Setting>,
+    /// The profile that was not used.
+    outranked: Option<Outranked>,
+}
+
+/// A profile that the environment outranks.
+#[derive(Clone, Debug)]
+struct Outranked {
+    profile: String,
+    variable: &'static str,
+}
+
+impl Outranked {
+    fn words(&self) -> String {
+        let Self { profile, variable } = self;
+        format!("{variable} in the environment outranks the profile {} of caselock.toml.", printable(profile))
+    }
+}
+
+/// The variable by which the environment chooses the credentials, if it does.
+#[cfg(feature = "acquire")]
+fn chosen_by(environment: impl Iterator<Item = (String, String)>) -> Option<&'static str> {
+    let set: Vec<String> = environment.filter(|(_, value)| !value.is_empty()).map(|(name, _)| name).collect();
+    ["AWS_PROFILE", "AWS_ACCESS_KEY_ID"].into_iter().find(|wanted| set.iter().any(|name| name == wanted))
 }
 
 impl ConfigurationFile {
@@ -92,6 +115,7 @@ impl ConfigurationFile {
             named: self.named.is_some(),
             settings,
             used: BTreeMap::new(),
+            outranked: None,
         })
     }
 }
@@ -165,10 +189,18 @@ impl Defaults {
     }
 
     /// Fills in how AWS is reached.
+    ///
+    /// Credentials that the environment chooses are nearer than a file: as with every AWS tool, they outrank its profile.
     #[cfg(feature = "acquire")]
     pub(super) fn fill_connection(&mut self, connection: &mut super::arguments::ConnectionArguments) {
         let settings = self.settings.clone();
-        self.text("profile", &mut connection.profile, settings.profile);
+        match settings.profile {
+            Some(profile) if connection.profile.is_none() => match chosen_by(std::env::vars()) {
+                Some(variable) => self.outranked = Some(Outranked { profile, variable }),
+                None => self.text("profile", &mut connection.profile, Some(profile)),
+            },
+            _ => {}
+        }
         if connection.role_arns.is_empty() && !settings.role_arns.is_empty() {
             connection.role_arns.clone_from(&settings.role_arns);
             self.used.insert("role-arns".to_owned(), Setting::Several(settings.role_arns));
@@ -207,10 +239,19 @@ impl Defaults {
         Some(Configuration { file: path.display().to_string(), sha256: *sha256, settings: self.used.clone() })
     }
 
+    /// Why the file's profile was not used, if it was not.
+    #[cfg(feature = "acquire")]
+    pub(super) fn outranked(&self) -> Option<String> {
+        self.outranked.as_ref().map(Outranked::words)
+    }
+
     /// Says which settings were used, so that nobody wonders where they came from.
     pub(super) fn note(&self, output: &Output) {
         if let Some(used) = self.used() {
-            output.note(&wrapped(&words(&used), ""));
+            output.note(&words(&used));
+        }
+        if let Some(outranked) = &self.outranked {
+            output.note(&outranked.words());
         }
     }
 }
@@ -258,6 +299,17 @@ mod tests {
         assert!(parse("role-arns = [\"reader\"]").is_err());
     }
 
+    #[cfg(feature = "acquire")]
+    #[test]
+    fn the_environment_chooses_by_its_profile_or_its_keys() {
+        let chosen =
+            |set: &[(&str, &str)]| chosen_by(set.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        assert_eq!(chosen(&[("AWS_PROFILE", "incident")]), Some("AWS_PROFILE"));
+        assert_eq!(chosen(&[("AWS_ACCESS_KEY_ID", "AKIA"), ("AWS_PROFILE", "incident")]), Some("AWS_PROFILE"));
+        assert_eq!(chosen(&[("AWS_ACCESS_KEY_ID", "AKIA")]), Some("AWS_ACCESS_KEY_ID"));
+        assert_eq!(chosen(&[("AWS_PROFILE", ""), ("AWS_REGION", "us-east-1")]), None);
+    }
+
     #[test]
     fn paths_count_from_the_file() {
         assert_eq!(resolved(Path::new("desk/caselock.toml"), Path::new("keys/mine")), Path::new("desk/keys/mine"));
@@ -269,7 +321,7 @@ mod tests {
         let settings = Settings { allowed_signers: Some(PathBuf::from("signers")), ..Settings::default() };
         for named in [false, true] {
             let file = Some((PathBuf::from(NAME), Sha256Hash::ZERO));
-            let mut defaults = Defaults { file, named, settings: settings.clone(), used: BTreeMap::new() };
+            let mut defaults = Defaults { file, named, settings: settings.clone(), ..Defaults::default() };
             let (mut signers, mut roots) = (None, None);
             defaults.fill_trust(&mut signers, &mut roots);
             assert_eq!(signers.is_some(), named);

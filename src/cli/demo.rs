@@ -14,7 +14,7 @@ use crate::model::{Timestamp, Window};
 use crate::seal::SigningKey;
 use crate::sim::{Account, Scenario, Server};
 
-use super::output::{Output, bytes, thousands, wrapped};
+use super::output::{Output, bytes, hanging, thousands, wrapped};
 use super::{CliError, Exit};
 
 /// The number of the demonstration's case.
@@ -188,7 +188,9 @@ fn expect(arguments: &[&str], code: Option<i32>, also: &[i32]) -> Result<(), Cli
     }
     let command = arguments.first().copied().unwrap_or_default();
     let code = code.map_or_else(|| "no exit code".to_owned(), |code| format!("exit code {code}"));
-    Err(CliError::failed(format!("the demonstration's `caselock {command}` ended with {code}")))
+    Err(CliError::failed(format!("the demonstration's `caselock {command}` ended with {code}"))
+        .meaning("No real evidence is concerned.")
+        .next("What it said stands above. Mend the cause, then run the demonstration again into another folder (-o)."))
 }
 
 fn quoted(argument: &str) -> String {
@@ -198,8 +200,9 @@ fn quoted(argument: &str) -> String {
 #[expect(clippy::disallowed_methods, reason = "the demonstration's own folder is no case")]
 fn create_folder(folder: &Path) -> Result<(), CliError> {
     std::fs::create_dir_all(folder).map_err(|error| {
-        CliError::new(Exit::Failed, &error)
-            .next(format!("Choose a folder that can be made instead of {} with -o.", folder.display()))
+        CliError::failed(format!("cannot make the folder `{}`: {error}", folder.display()))
+            .meaning("Nothing was begun; no real evidence is concerned.")
+            .next("Choose a folder that can be made with -o.")
     })
 }
 
@@ -248,11 +251,15 @@ fn summary(verified: &Value, status: &Value, case: &str, package: &str) -> Strin
     let mut lines = vec![
         String::new(),
         Output::bold("What happened"),
-        format!(
-            "  Taken       {} artifacts, {}: CloudTrail logs and digests, the trail's\n              \
-             configuration and AWS's public keys, VPC flow logs, EBS snapshot metadata",
-            thousands(number(status, "/artifacts")),
-            bytes(number(status, "/bytes"))
+        hanging(
+            &format!(
+                "{} artifacts, {}: CloudTrail logs and digests, the trail's configuration and AWS's public keys, VPC flow logs, \
+                 EBS snapshot metadata",
+                thousands(number(status, "/artifacts")),
+                bytes(number(status, "/bytes"))
+            ),
+            "  Taken       ",
+            "              ",
         ),
         format!(
             "  Proven      {} of {} stored files are unchanged;\n              \
@@ -285,10 +292,13 @@ fn summary(verified: &Value, status: &Value, case: &str, package: &str) -> Strin
         "      (when logging was off, and who switched it off: proven by AWS)".to_owned(),
         format!("  caselock report {case}"),
         "      (the pages for people, with the forms to sign)".to_owned(),
-        format!("  chmod u+w {case}/README.txt; printf x >> {case}/README.txt; caselock verify {case}"),
+        format!("  unzip {package}"),
+        "      (and follow its VERIFY.txt: sha256sum, ssh-keygen and a BagIt validator".to_owned(),
+        "      check it all without caselock)".to_owned(),
+        format!("  chmod u+w {case}/README.txt"),
+        format!("  printf x >> {case}/README.txt"),
+        format!("  caselock verify {case}"),
         "      (the verdict is now FAIL, and it names the file)".to_owned(),
-        format!("  unzip {package}, and follow its VERIFY.txt"),
-        "      (sha256sum, ssh-keygen and a BagIt validator check it all without caselock)".to_owned(),
         "  caselock demo --tampered -o caselock-demo-tampered".to_owned(),
         "      (what the same intruder's edits of the log bucket look like)".to_owned(),
         "  caselock demo --serve".to_owned(),

@@ -40,6 +40,29 @@ impl CliError {
         Self { what: vec![what.into()], evidence: None, next: None, exit: Exit::Failed }
     }
 
+    /// A file that was named on the command line could not be read.
+    pub(super) fn unreadable(what: &str, path: &std::path::Path, error: &std::io::Error) -> Self {
+        let path = printable(&path.display().to_string());
+        Self::usage(format!("cannot read {what} `{path}`: {error}"))
+            .meaning("Nothing was checked, and nothing was written.")
+            .next("Check the path, and whether you may read it.")
+    }
+
+    /// A file that was named on the command line does not hold what it should.
+    pub(super) fn not_understood(path: &std::path::Path, error: &(dyn Error + 'static)) -> Self {
+        let mut explained = Self::new(Exit::Usage, error);
+        explained.what.insert(0, printable(&format!("`{}` does not hold what it should", path.display())));
+        explained.meaning("Nothing was checked, and nothing was written.").next("Mend the file, or name another one.")
+    }
+
+    /// A file that would have been written is there already.
+    pub(super) fn is_there(path: &std::path::Path) -> Self {
+        let path = printable(&path.display().to_string());
+        Self::failed(format!("`{path}` is there already"))
+            .meaning("It was left as it is, for caselock replaces no file; the case is unchanged.")
+            .next("Choose another name, or move that file away first.")
+    }
+
     /// Says what it means for the evidence.
     pub(super) fn meaning(mut self, evidence: impl Into<String>) -> Self {
         self.evidence = Some(evidence.into());
@@ -64,7 +87,7 @@ impl From<WindowError> for CliError {
                 "For example: --start 2026-03-01T09:00:00Z --end 2026-03-01T21:00:00+01:00, or --start -48h"
             }
         };
-        Self::new(Exit::Usage, &error).next(next)
+        Self::new(Exit::Usage, &error).meaning("Nothing was written, and AWS was not asked.").next(next)
     }
 }
 

@@ -68,6 +68,11 @@ impl Output {
         format!("{BOLD}{text}{PLAIN}")
     }
 
+    /// Whether what goes to standard error is broken into lines. Where a program reads along, a sentence stays one line.
+    fn breaks_lines() -> bool {
+        Self::is_terminal() || std::env::var_os("COLUMNS").is_some()
+    }
+
     /// Prints a result as text, or as JSON when that was asked for.
     pub(super) fn result<T: Serialize>(&self, value: &T, text: impl FnOnce() -> String) -> Result<(), CliError> {
         let printed = if self.json {
@@ -102,7 +107,7 @@ impl Output {
     pub(super) fn note(&self, text: &str) {
         if !self.quiet {
             // Commands and whatever else has lines of its own stay as they are.
-            let one_line = Self::is_terminal() && !text.contains('\n');
+            let one_line = Self::breaks_lines() && !text.contains('\n');
             Self::say(&if one_line { wrapped(text, "") } else { text.to_owned() });
         }
     }
@@ -112,27 +117,45 @@ impl Output {
         Self::say(text);
     }
 
+    /// Says what is wrong with the command line, in the parser's lines.
+    pub(super) fn usage(text: &str) {
+        for line in text.trim_end().lines() {
+            let indent = line.len() - line.trim_start().len();
+            let broken = Self::breaks_lines() && line.chars().count() > width();
+            let (first, rest) = (" ".repeat(indent), " ".repeat(indent + 4));
+            Self::say(&if broken { hanging(line.trim_start(), &first, &rest) } else { line.to_owned() });
+        }
+    }
+
     /// Explains an error.
     pub(super) fn error(&self, error: &CliError) {
+        let say = |title: &str, text: &str| {
+            let whole = format!("{title}{text}");
+            Self::say(&if Self::breaks_lines() { hanging(text, title, "    ") } else { whole });
+        };
         let mut lines = error.what.iter();
         if let Some(first) = lines.next() {
-            Self::say(&format!("error: {first}"));
+            say("error: ", first);
         }
         for cause in lines {
-            Self::say(&format!("  because: {cause}"));
+            say("  because: ", cause);
         }
-        for (title, text) in [("evidence", &error.evidence), ("next", &error.next)] {
-            let Some(text) = text else { continue };
-            let line = format!("{title}: {text}");
-            // Where a program reads along, a sentence stays one line.
-            Self::say(&if Self::is_terminal() { wrapped(&line, "  ") } else { format!("  {line}") });
+        for (title, text) in [("  evidence: ", &error.evidence), ("  next: ", &error.next)] {
+            if let Some(text) = text {
+                say(title, text);
+            }
         }
         if self.json {
-            let document = serde_json::json!({
-                "error": error.what, "evidence": error.evidence, "next": error.next,
-            });
-            Self::print(&escaped_json(&format!("{document:#}")));
+            Self::error_document(error);
         }
+    }
+
+    /// Prints an error as the JSON document that every command prints for one.
+    pub(super) fn error_document(error: &CliError) {
+        let document = serde_json::json!({
+            "error": error.what, "evidence": error.evidence, "next": error.next,
+        });
+        Self::print(&escaped_json(&format!("{document:#}")));
     }
 }
 
@@ -168,14 +191,24 @@ fn escaped_json(text: &str) -> String {
     safe
 }
 
+/// How many columns a line may have: what `COLUMNS` says, or what the terminal has, within what reads well.
+pub(super) fn width() -> usize {
+    let said = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+    said.unwrap_or_else(textwrap::termwidth).clamp(60, 120)
+}
+
 /// Text broken to the width of the terminal, every line after `indent`.
 pub(super) fn wrapped(text: &str, indent: &str) -> String {
-    let width = textwrap::termwidth().clamp(60, 120);
+    hanging(text, indent, indent)
+}
+
+/// Text broken to the width of the terminal, the first line after `first`, every other one after `rest`.
+pub(super) fn hanging(text: &str, first: &str, rest: &str) -> String {
     textwrap::fill(
         text,
-        textwrap::Options::new(width)
-            .initial_indent(indent)
-            .subsequent_indent(indent)
+        textwrap::Options::new(width())
+            .initial_indent(first)
+            .subsequent_indent(rest)
             .break_words(false)
             .word_splitter(textwrap::WordSplitter::NoHyphenation),
     )

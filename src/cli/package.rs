@@ -217,10 +217,18 @@ fn text(outcome: &Outcome) -> String {
             Some(_) => format!("The recipient: age --decrypt -i KEY -o FILE.zip {}", first.path),
         });
     }
+    if parts.len() > 1 {
+        lines.insert(lines.len() - 1, "Keep the parts in one folder: each of them is verified with the others.".to_owned());
+    }
     lines.join("\n")
 }
 
 fn explain(error: &PackageError) -> CliError {
+    if let PackageError::Exists { path } = error {
+        return CliError::is_there(path)
+            .meaning("No package was written, and what is there was left as it is: caselock replaces no file. The case is unchanged.")
+            .next("It is not the package that was to be written. Choose another name with -o, or move that file away first.");
+    }
     let (exit, next) = match error {
         PackageError::NothingIncluded { .. } => {
             (Exit::Usage, "Compare the pattern with the paths in manifest-sha256.txt; * stays within a folder, ** does not.")
@@ -230,8 +238,10 @@ fn explain(error: &PackageError) -> CliError {
             (Exit::Failed, "Seal it first: caselock seal CASE --signing-key KEY. A package holds exactly what a seal covers.")
         }
         PackageError::NoCheckpoint { .. } => (Exit::Failed, "Seal the case again with this caselock, then disclose from it."),
+        PackageError::Busy { .. } => (Exit::Failed, "Wait until the other one has ended, then compare what it wrote."),
+        PackageError::Name { .. } => (Exit::Usage, "Name a file with -o, such as CASE.zip."),
         error if error.is_integrity_failure() => (Exit::Integrity, "Run `caselock verify` on the case for the whole picture."),
-        _ => (Exit::Failed, "Run `caselock verify` on the case; a case must be sealed before it is packaged."),
+        _ => (Exit::Failed, "Mend the cause (room on the disk, rights), then run the same command again."),
     };
     CliError::new(exit, error).meaning("No package was written; the case is unchanged.").next(next)
 }

@@ -2,15 +2,15 @@ use serde::Serialize;
 
 use crate::acquire::{Plan, plan};
 use crate::case::Configuration;
-use crate::case::event::Gap;
 use crate::model::{Timestamp, printable};
 
 use super::arguments::{ConnectionArguments, ScopeArguments};
 use super::aws::{block_on, connect, note_endpoints, request};
 use super::collect::{as_whom, notice_lines};
 use super::configuration::{ConfigurationFile, words};
-use super::output::{Output, bytes, counted, thousands, wrapped};
-use super::status::gap_line;
+use super::output::{Output, bytes, counted, hanging, thousands, wrapped};
+use super::regions::note_unknown;
+use super::status::gap_lines;
 use super::table::table;
 use super::{CliError, Exit};
 
@@ -38,6 +38,9 @@ struct Planned<'a> {
     /// Settings that came from a file, where any did.
     #[serde(skip_serializing_if = "Option::is_none")]
     configuration: Option<Configuration>,
+    /// Why the profile of the file was not used.
+    #[serde(skip)]
+    outranked: Option<String>,
 }
 
 pub(super) fn run(mut arguments: PlanArguments, file: &ConfigurationFile, output: &Output) -> Result<Exit, CliError> {
@@ -46,6 +49,7 @@ pub(super) fn run(mut arguments: PlanArguments, file: &ConfigurationFile, output
     defaults.fill_scope(&mut arguments.scope);
     defaults.fill_connection(&mut arguments.connection);
     let window = arguments.scope.window(now)?;
+    note_unknown(&arguments.scope.regions, output);
     let scope = arguments.scope.scope();
     output.note(&format!("Window {window} (UTC). Asking AWS what there is; nothing is fetched or written."));
     let plan = block_on(async {
@@ -53,10 +57,13 @@ pub(super) fn run(mut arguments: PlanArguments, file: &ConfigurationFile, output
         note_endpoints(&identities, output);
         Ok::<Plan, CliError>(plan(&identities, &request(&arguments.connection, window, &scope)).await?)
     })??;
-    let planned = Planned { plan: &plan, configuration: defaults.used() };
+    let planned = Planned { plan: &plan, configuration: defaults.used(), outranked: defaults.outranked() };
     output.result(&planned, || text(&planned, output.is_verbose()))?;
     Ok(if plan.totals.incompleteness() > 0 { Exit::Incomplete } else { Exit::Done })
 }
+
+/// What stands before a value that goes on.
+const VALUE: &str = "         ";
 
 fn text(planned: &Planned<'_>, verbose: bool) -> String {
     let plan = planned.plan;
@@ -64,11 +71,12 @@ fn text(planned: &Planned<'_>, verbose: bool) -> String {
     let mut lines = vec![
         Output::bold(&format!("Would collect {}, {}", counted(plan.totals.found, "object"), bytes(plan.totals.found_bytes))),
         as_whom(&plan.caller, &plan.also_as),
-        format!("Regions  {}", regions.join(", ")),
+        hanging(&regions.join(", "), "Regions  ", VALUE),
     ];
     if let Some(used) = &planned.configuration {
         lines.push(wrapped(&words(used), ""));
     }
+    lines.extend(planned.outranked.as_ref().map(|outranked| wrapped(outranked, "")));
     if let Some(url) = &plan.endpoint_url {
         lines.push(format!("Endpoint {} instead of AWS's own", printable(url)));
     }
@@ -85,8 +93,8 @@ fn text(planned: &Planned<'_>, verbose: bool) -> String {
         duration(estimate.seconds)
     ));
     if !plan.missing_permissions.is_empty() {
-        lines.push(format!("Missing  {}", plan.missing_permissions.join(", ")));
-        lines.push("         `caselock policy` prints a policy that permits what is needed, and nothing else.".to_owned());
+        lines.push(hanging(&plan.missing_permissions.join(", "), "Missing  ", VALUE));
+        lines.push(wrapped("`caselock policy` prints a policy that permits what is needed, and nothing else.", VALUE));
     }
     lines.push(String::new());
     let rows = plan.rows.iter().map(|row| {
@@ -101,13 +109,9 @@ fn text(planned: &Planned<'_>, verbose: bool) -> String {
         ]
     });
     lines.push(table(&["Source", "Account", "Region", "Objects", "Bytes", "Gaps"], &[3, 4], rows.collect()));
-    let gaps: Vec<&Gap> = plan.gaps.iter().filter(|gap| verbose || gap.reason.is_incompleteness()).collect();
-    if !gaps.is_empty() {
-        lines.push(String::new());
-        lines.push(Output::bold(&format!("Out of reach ({})", gaps.len())));
-        lines.extend(gaps.into_iter().map(gap_line));
-    }
+    lines.extend(gap_lines("Out of reach", &plan.gaps, verbose));
     lines.extend(notice_lines(&plan.notices));
+    lines.extend([String::new(), "Next: caselock collect CASE_DIR, with the options that were given here".to_owned()]);
     lines.join("\n")
 }
 

@@ -6,8 +6,9 @@ use serde::Serialize;
 
 use crate::case::CaseFiles;
 use crate::case::read_identity;
-use crate::model::{HashingReader, Sha256Hash, Sha256Hasher, Timestamp};
+use crate::model::{HashingReader, Sha256Hash, Sha256Hasher, Timestamp, printable};
 use crate::report::{ExportError, Made, PackageFacts, RecordFormat, read_facts, report_page, write_case_uco, write_records};
+use crate::seal::read_seals;
 use crate::verify::{Options, Report};
 
 use super::configuration::ConfigurationFile;
@@ -107,14 +108,19 @@ pub(super) fn run(mut arguments: ReportArguments, file: &ConfigurationFile, outp
         receipts: receipts.as_ref().map(|(package, receipts)| (package, receipts.as_slice())),
         ..Options::default()
     };
-    let report = verify_showing_progress(&*files, &wanted, output)?;
+    let sealed = !read_seals(&*files)?.is_empty();
     let place = match &arguments.out {
         Some(out) => elsewhere(&arguments.case, out)?,
-        None if arguments.case.is_file() || !report.seals.is_empty() => {
+        None if arguments.case.is_file() || sealed => {
             Place { path: beside(&arguments.case, arguments.format), replaces: false }
         }
         None => Place { path: arguments.case.join("reports").join(arguments.format.file_name()), replaces: true },
     };
+    // Verifying may take an hour; what cannot be written then can be told now.
+    if !place.replaces && place.path.symlink_metadata().is_ok() {
+        return Err(CliError::is_there(&place.path));
+    }
+    let report = verify_showing_progress(&*files, &wanted, output)?;
     let sha256 = match arguments.format {
         Format::Html => {
             let page = page(&arguments.case, &*files, &report)?;
@@ -168,7 +174,11 @@ fn elsewhere(case: &Path, out: &Path) -> Result<Place, CliError> {
 
 /// `IR-1` and `IR-1.zip` have `IR-1-report.html` beside them.
 fn beside(case: &Path, format: Format) -> PathBuf {
-    let case = case.canonicalize().unwrap_or_else(|_| case.to_owned());
+    // As it was named, but where it has no name of its own: `.` or `..`.
+    let case = match case.file_name() {
+        Some(_) => case.to_owned(),
+        None => case.canonicalize().unwrap_or_else(|_| case.to_owned()),
+    };
     let name = if case.is_file() { case.file_stem() } else { case.file_name() };
     let mut name = name.map_or_else(|| OsString::from("case"), ToOwned::to_owned);
     name.push("-");
@@ -203,12 +213,12 @@ fn write(place: &Place, content: &dyn Fn(&mut dyn Write) -> Result<(), ExportErr
             ExportError::Io(source) => source,
             ExportError::Case(error) => return error.into(),
         };
-        let next = if source.kind() == io::ErrorKind::AlreadyExists {
-            format!("`{}` is there already and was left as it is; choose another name with -o.", path.display())
-        } else {
-            format!("Mend the cause, or write somewhere else than {} with -o.", path.display())
-        };
-        CliError::new(Exit::Failed, &source).meaning("The case is unchanged.").next(next)
+        if source.kind() == io::ErrorKind::AlreadyExists {
+            return CliError::is_there(path);
+        }
+        let mut error = CliError::new(Exit::Failed, &source);
+        error.what.insert(0, printable(&format!("cannot write `{}`", path.display())));
+        error.meaning("The case is unchanged.").next("Mend the cause, or write somewhere else with -o.")
     };
     let create = |path: &Path| -> Result<Sha256Hash, ExportError> {
         let file = std::fs::OpenOptions::new().write(true).create_new(true).open(path)?;

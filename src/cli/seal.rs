@@ -171,10 +171,14 @@ pub(super) fn load_key(path: &Path, principal: Option<&str>, output: &Output) ->
     let mut key = SigningKey::load(path, passphrase.as_deref()).map_err(|error| {
         CliError::new(Exit::Usage, &error)
             .meaning("The case is unchanged.")
-            .next("Give an SSH private key with --signing-key; ssh-keygen -t ed25519 makes one.")
+            .next("Give an SSH private key with --signing-key; ssh-keygen -t ed25519 makes one. The passphrase of one that has any is read from CASELOCK_KEY_PASSPHRASE.")
     })?;
     if let Some(principal) = principal {
-        key = key.with_principal(principal).map_err(|error| CliError::new(Exit::Usage, &error))?;
+        key = key.with_principal(principal).map_err(|error| {
+            CliError::new(Exit::Usage, &error)
+                .meaning("The case is unchanged.")
+                .next("Give a name without blanks with --principal, such as examiner@example.com.")
+        })?;
     }
     for notice in key.notices() {
         output.note(&format!("note: {notice}"));

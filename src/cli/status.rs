@@ -7,7 +7,7 @@ use crate::case::summary::{Summary, SummaryRow, summarize};
 use crate::case::{CaseFolder, CaseIdentity, read_identity};
 use crate::model::{AccountId, Region, Timestamp, TrailArn, Window, printable};
 
-use super::output::{Output, bytes, thousands};
+use super::output::{Output, bytes, hanging, thousands};
 use super::table::table;
 use super::{CliError, Exit};
 
@@ -122,32 +122,53 @@ fn text(identity: &CaseIdentity, summary: &Summary, next: &str, verbose: bool) -
     for run in &summary.runs {
         let end = run.finished.map_or_else(|| "not finished".to_owned(), |at| format!("finished {at}"));
         lines.push(format!("{:<9}started {}, {end}", format!("Run {}", run.run), run.started));
-        lines.push(format!("         as {}", printable(&run.caller)));
+        lines.push(hanging(&printable(&run.caller), "         as ", "            "));
     }
     lines.push(format!("Holds    {} artifacts, {}", thousands(summary.artifacts), bytes(summary.bytes)));
     lines.push(format!("Ledger   {} lines", thousands(summary.ledger_lines)));
     lines.push(format!("Root     {}", summary.ledger_root));
-    lines.push(format!("Seals    {}", if summary.seals.is_empty() { "none".to_owned() } else { summary.seals.join(", ") }));
-    lines.push(String::new());
-    lines.push(rows_table(&summary.rows));
-    let gaps: Vec<&Gap> = summary.gaps.iter().filter(|gap| verbose || gap.reason.is_incompleteness()).collect();
-    if !gaps.is_empty() {
-        lines.push(String::new());
-        lines.push(Output::bold(&format!("Not had ({})", gaps.len())));
-        lines.extend(gaps.into_iter().map(gap_line));
+    let listed = |names: &[String]| if names.is_empty() { "none".to_owned() } else { printable(&names.join(", ")) };
+    lines.push(hanging(&listed(&summary.seals), "Seals    ", "         "));
+    if !summary.seals.is_empty() {
+        lines.push(hanging(&listed(&summary.packages), "Packages ", "         "));
     }
     lines.push(String::new());
-    lines.push(format!("Next: {next}"));
+    lines.push(rows_table(&summary.rows));
+    lines.extend(gap_lines("Not had", &summary.gaps, verbose));
+    lines.push(String::new());
+    // Two commands are two lines to copy.
+    lines.push(format!("Next: {}", next.replace(", then ", "\nthen: ")));
     lines.join("\n")
 }
 
-/// One gap on one line.
-pub(super) fn gap_line(gap: &Gap) -> String {
+/// The gaps under their title, and what is left unsaid.
+pub(super) fn gap_lines(title: &str, gaps: &[Gap], verbose: bool) -> Vec<String> {
+    let shown: Vec<&Gap> = gaps.iter().filter(|gap| verbose || gap.reason.is_incompleteness()).collect();
+    let mut lines = Vec::new();
+    if shown.len() < gaps.len() {
+        lines.push("(--verbose tells what is not enabled, empty or left out)".to_owned());
+    }
+    if !shown.is_empty() {
+        lines.extend([String::new(), Output::bold(&format!("{title} ({})", shown.len()))]);
+        // Several calls that were refused alike are told once.
+        let told: Vec<String> = shown.into_iter().map(gap_line).collect();
+        for same in told.chunk_by(|one, other| one == other) {
+            lines.extend(same.first().cloned());
+            if same.len() > 1 {
+                lines.push(format!("      ({} calls alike)", same.len()));
+            }
+        }
+    }
+    lines
+}
+
+fn gap_line(gap: &Gap) -> String {
     let place: Vec<String> =
         gap.account.iter().map(ToString::to_string).chain(gap.region.iter().map(ToString::to_string)).collect();
     let code = gap.error_code.as_ref().map(|code| format!(" ({})", printable(code))).unwrap_or_default();
-    let detail = gap.detail.as_ref().map(|detail| format!(" — {}", printable(detail))).unwrap_or_default();
-    format!("  {} {} [{}] {}{code}{detail}", gap.reason.as_str(), printable(&gap.what), place.join(" "), gap.source)
+    let what = format!("{} {} [{}] {}{code}", gap.reason.as_str(), printable(&gap.what), place.join(" "), gap.source);
+    let detail = gap.detail.as_ref().map(|detail| format!("\n{}", hanging(&printable(detail), "      ", "      ")));
+    format!("{}{}", hanging(&what, "  ", "      "), detail.unwrap_or_default())
 }
 
 /// The table source × account × region.

@@ -11,7 +11,7 @@ use crate::case::{CaseFolder, CaseWriter};
 use crate::model::Timestamp;
 use crate::seal::{SealFile, Stamp, StampProblem, check_stamp, read_seals, stamp_request, stamp_request_with_nonce};
 
-use super::output::Output;
+use super::output::{Output, wrapped};
 use super::{CliError, Exit};
 
 /// Longest answer that is read; real ones are below 10 kB.
@@ -100,10 +100,8 @@ impl Stamped {
     }
 
     pub(super) fn text(&self) -> String {
-        format!(
-            "Time-stamp {}: {} (serial {})\nTo check it in the case folder, with the authority's root certificate, now or in many years:\n    {}",
-            self.file, self.time, self.serial, self.check
-        )
+        let how = wrapped("To check it in the case folder, with the authority's root certificate, now or in many years:", "");
+        format!("Stamped  {}\n         {} (serial {})\n{how}\n    {}", self.file, self.time, self.serial, self.check)
     }
 }
 
@@ -131,6 +129,7 @@ fn refused(error: &StampProblem) -> CliError {
 fn latest(seals: &[SealFile]) -> Result<&SealFile, CliError> {
     seals.iter().rev().find(|seal| seal.is_complete()).ok_or_else(|| {
         CliError { exit: Exit::Usage, ..CliError::failed("the case has no seal whose time could be stamped") }
+            .meaning("The case is unchanged.")
             .next("Seal it first: caselock seal CASE_DIR --signing-key KEY")
     })
 }
@@ -143,7 +142,12 @@ fn write_request(path: &Path, seal: &SealFile, statement: &[u8], output: &Output
         file.sync_all()
     };
     write().map_err(|error: std::io::Error| {
-        CliError::new(Exit::Failed, &error).next(format!("Choose another name than {}; nothing is replaced.", path.display()))
+        if error.kind() == std::io::ErrorKind::AlreadyExists {
+            return CliError::is_there(path);
+        }
+        CliError::failed(format!("cannot write the question to `{}`: {error}", path.display()))
+            .meaning("The case is sealed as before.")
+            .next("Mend the cause, or write it somewhere else.")
     })?;
     let path = path.display().to_string();
     let send = format!(
@@ -160,7 +164,7 @@ fn write_request(path: &Path, seal: &SealFile, statement: &[u8], output: &Output
 fn read(path: &Path) -> Result<Vec<u8>, CliError> {
     let mut bytes = Vec::new();
     let read = std::fs::File::open(path).and_then(|file| file.take(ANSWER_LIMIT).read_to_end(&mut bytes));
-    read.map_err(|error| CliError::new(Exit::Usage, &error).next(format!("Check the path {}.", path.display())))?;
+    read.map_err(|error| CliError::unreadable("the authority's answer", path, &error))?;
     Ok(bytes)
 }
 
@@ -174,7 +178,9 @@ fn ask(url: &str, question: &[u8]) -> Result<Vec<u8>, CliError> {
     let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
     let address = if host.contains(':') { host.to_owned() } else { format!("{host}:80") };
     if url.contains(|c: char| c.is_whitespace() || c.is_control()) {
-        return Err(CliError { exit: Exit::Usage, ..CliError::failed("a URL has no blanks in it") });
+        return Err(CliError::usage(format!("`{url}` is no URL: there are blanks in it"))
+            .meaning("Nothing was sent.")
+            .next("Give the authority's address, such as http://tsa.example.com."));
     }
     let exchange = || -> std::io::Result<Vec<u8>> {
         let address = address.to_socket_addrs()?.next().ok_or_else(|| std::io::Error::other("the name has no address"))?;

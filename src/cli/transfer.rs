@@ -10,7 +10,7 @@ use crate::package::{PackageError, PackageFiles, package_head, read_receipts, wr
 use crate::seal::{Receipt, ReceiptFile, SealHead, SealOptions, SealStatement, SigningKey, read_seals, seal_case_with};
 use crate::verify::{Options, Report};
 
-use super::output::{Output, counted};
+use super::output::{Output, counted, hanging, thousands, wrapped};
 use super::seal::load_key;
 use super::timestamp::{self, TimestampArguments};
 use super::tool::this_tool;
@@ -109,6 +109,7 @@ pub(super) fn run(arguments: &TransferArguments, output: &Output) -> Result<Exit
     if arguments.case.is_file() {
         let key = key.ok_or_else(|| {
             CliError::usage("a package is not changed, so only a signed receipt can say that it was received")
+                .meaning("Nothing was recorded; the package is unchanged.")
                 .next("Give the receiver's key with --signing-key.")
         })?;
         return receive_package(arguments, &handover, &key, output);
@@ -209,7 +210,7 @@ fn transfer_case(
             recorded.stamped = Some(stamped.time());
         }
     }
-    show(&recorded, damaged, output)
+    show(&recorded, &arguments.case, damaged, output)
 }
 
 /// What the ledger holds of this transfer already.
@@ -271,7 +272,12 @@ fn receive_package(
             .meaning("Nothing was written.")
             .next("Mend the cause, then run the same command again.")
     })?;
-    let stamped = arguments.tsa.as_deref().map(|url| timestamp::ask_for_stamp(url, &statement)).transpose()?;
+    let stamped = arguments.tsa.as_deref().map(|url| timestamp::ask_for_stamp(url, &statement)).transpose();
+    let stamped = stamped.map_err(|error| {
+        error
+            .meaning("No receipt was written: nothing has been signed for yet.")
+            .next("Run the same command again, name another authority, or leave --tsa out.")
+    })?;
     let (timestamp, stamp) = stamped.unzip();
     let file = ReceiptFile { name: String::new(), statement, signature: Some(signature), timestamp };
     let path = write_receipt(package, receipt.number, &file).map_err(|error| explain(&error))?;
@@ -283,7 +289,7 @@ fn receive_package(
         signer: Some(key.signer().fingerprint.clone()),
         stamped: stamp.map(|stamp| stamp.time),
     };
-    show(&recorded, damaged, output)
+    show(&recorded, &arguments.case, damaged, output)
 }
 
 fn explain(error: &PackageError) -> CliError {
@@ -291,32 +297,45 @@ fn explain(error: &PackageError) -> CliError {
     CliError::new(exit, error).meaning("The package is unchanged.").next("Mend the cause, then run the same command again.")
 }
 
-fn show(recorded: &Recorded<'_>, damaged: bool, output: &Output) -> Result<Exit, CliError> {
+/// What stands before a value that goes on.
+const VALUE: &str = "         ";
+
+fn show(recorded: &Recorded<'_>, case: &Path, damaged: bool, output: &Output) -> Result<Exit, CliError> {
     output.result(recorded, || {
         let (handover, verification) = (recorded.handover, recorded.verification);
         let mut lines = vec![
-            Output::bold(&format!("Transferred: {} → {}", handover.released_by, handover.received_by)),
-            format!("Purpose  {}", handover.purpose),
+            Output::bold(&hanging(&format!("{} → {}", handover.released_by, handover.received_by), "Transferred: ", VALUE)),
+            hanging(&handover.purpose, "Purpose  ", VALUE),
             format!(
                 "Verified {}: {} of {} unchanged",
                 verification.verdict,
-                verification.artifacts_valid,
+                thousands(verification.artifacts_valid),
                 counted(verification.artifacts, "file")
             ),
             format!("Recorded {}", recorded.recorded_in),
         ];
         match (&recorded.signed_in, &recorded.signer) {
             (Some(place), Some(signer)) => {
-                lines.push(format!("Signed   {place} with the key {signer}"));
+                lines.push(format!("Signed   {place}"));
+                lines.push(format!("Key      {signer}"));
+                lines.extend(recorded.stamped.map(|time| format!("Stamped  {time}")));
+                lines.push(String::new());
                 lines.push("Tell whoever relies on it the key's fingerprint by another channel.".to_owned());
             }
-            _ if damaged => lines.push("DAMAGED: recorded as it was received; no seal was made over it.".to_owned()),
-            _ => lines.push(
-                "Not signed for yet: the receiver runs the same command with --signing-key. Until then no seal covers the record.".to_owned(),
-            ),
+            _ if damaged => {
+                lines.push(String::new());
+                lines.push("DAMAGED: recorded as it was received; no seal was made over it.".to_owned());
+            }
+            _ => {
+                lines.push(String::new());
+                lines.push(wrapped(
+                    "Not signed for yet: the receiver runs the same command with --signing-key. Until then no seal covers the record.",
+                    "",
+                ));
+            }
         }
-        if let Some(time) = recorded.stamped {
-            lines.push(format!("Stamped  {time}"));
+        if recorded.signed_in.is_some() {
+            lines.push(format!("Next: caselock verify {}", case.display()));
         }
         lines.join("\n")
     })?;

@@ -18,7 +18,7 @@ use crate::verify::{
 };
 
 use super::configuration::ConfigurationFile;
-use super::output::{Output, bytes, counted, thousands, wrapped};
+use super::output::{Output, bytes, counted, hanging, thousands, width, wrapped};
 use super::transfer::receipts_of;
 use super::{CliError, Exit};
 
@@ -82,6 +82,9 @@ impl LimitArguments {
 
 /// How many findings of a kind are shown unless everything is.
 const SHOWN: usize = 3;
+/// What stands before a value that goes on, and before what is said of a holder.
+const VALUE: &str = "               ";
+const HOLDER: &str = "                  ";
 
 pub(super) fn run(mut arguments: VerifyArguments, file: &ConfigurationFile, output: &Output) -> Result<Exit, CliError> {
     let mut defaults = file.read()?;
@@ -92,7 +95,9 @@ pub(super) fn run(mut arguments: VerifyArguments, file: &ConfigurationFile, outp
     let roots = arguments.tsa_roots.as_deref().map(read_roots).transpose()?;
     let keys = read_keys(&arguments.keys)?;
     if !arguments.receipt.is_empty() && !arguments.case.is_file() {
-        return Err(CliError::usage("--receipt is for a package; a case folder has its transfers in the ledger"));
+        return Err(CliError::usage("--receipt is for a package; a case folder has its transfers in the ledger")
+            .meaning("Nothing was checked, and nothing was written.")
+            .next("Leave --receipt out, or name the package."));
     }
     let receipts = receipts_of(&arguments.case, &arguments.receipt)?;
     let wanted = Options {
@@ -112,8 +117,28 @@ pub(super) fn run(mut arguments: VerifyArguments, file: &ConfigurationFile, outp
         online::ask(&arguments.online, &mut report, arguments.strict, output)?;
         output.note(&online::record(&arguments.case, &report));
     }
-    output.result(&report, || text(&report, output.is_verbose()))?;
+    output.result(&report, || {
+        let next = next(&report, &arguments.case);
+        format!("{}\n\n{next}", text(&report, output.is_verbose()))
+    })?;
     Ok(exit_of(report.verdict))
+}
+
+/// What to do with a case that was verified.
+fn next(report: &Report, case: &Path) -> String {
+    let place = case.display();
+    if report.case_failures > 0 {
+        wrapped(
+            "Next: keep it exactly as it is, and compare it with a copy or a package; docs/verification.md explains each finding.",
+            "",
+        )
+    } else if case.is_file() {
+        format!("Next: caselock report {place}")
+    } else if report.seals.is_empty() {
+        format!("Next: caselock seal {place} --signing-key KEY")
+    } else {
+        format!("Next: caselock package {place} -o {place}.zip")
+    }
 }
 
 /// Verifies, showing how far it has come.
@@ -166,23 +191,26 @@ pub(super) fn open(path: &Path) -> Result<Box<dyn CaseFiles>, CliError> {
 
 /// Reads who may stamp the time.
 pub(super) fn read_roots(path: &Path) -> Result<AuthorityRoots, CliError> {
-    let bytes = std::fs::read(path)
-        .map_err(|error| CliError::new(Exit::Usage, &error).next(format!("Check the path {}.", path.display())))?;
-    AuthorityRoots::parse(&bytes).map_err(|error| CliError::new(Exit::Usage, &error))
+    let bytes = std::fs::read(path).map_err(|error| CliError::unreadable("the root certificates", path, &error))?;
+    AuthorityRoots::parse(&bytes).map_err(|error| CliError::not_understood(path, &error))
 }
 
 /// Answers of `ListPublicKeys` that the user vouches for. What they do not hold counts as not asked.
 fn read_keys(given: &[String]) -> Result<Option<KeyRing>, CliError> {
     let mut keys = KeyRing::default();
     for given in given {
-        let malformed = || CliError::usage(format!("`{given}` is not REGION=FILE with a saved answer of ListPublicKeys"));
+        let malformed = || {
+            CliError::usage(format!("`{given}` is not REGION=FILE with a saved answer of ListPublicKeys"))
+                .meaning("Nothing was checked, and nothing was written.")
+                .next("aws cloudtrail list-public-keys --region REGION > FILE saves one.")
+        };
         let (region, file) = given.split_once('=').ok_or_else(malformed)?;
         let region = region.parse().map_err(|_| malformed())?;
         let body =
-            std::fs::read(file).map_err(|error| CliError::new(Exit::Usage, &error).next(format!("Check the path {file}.")))?;
+            std::fs::read(file).map_err(|error| CliError::unreadable("the saved public keys", Path::new(file), &error))?;
         let problems = keys.add_answer(&region, &body).map_err(|_| malformed())?;
         if let Some(problem) = problems.first() {
-            return Err(CliError::new(Exit::Usage, problem));
+            return Err(CliError::not_understood(Path::new(file), problem));
         }
     }
     Ok((!given.is_empty()).then_some(keys))
@@ -190,9 +218,11 @@ fn read_keys(given: &[String]) -> Result<Option<KeyRing>, CliError> {
 
 /// Reads who may seal.
 pub(super) fn read_allowed_signers(path: &Path) -> Result<AllowedSigners, CliError> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| CliError::new(Exit::Usage, &error).next(format!("Check the path {}.", path.display())))?;
-    AllowedSigners::parse(&text).map_err(|error| CliError::new(Exit::Usage, &error))
+    let text = std::fs::read_to_string(path).map_err(|error| CliError::unreadable("the allowed signers", path, &error))?;
+    AllowedSigners::parse(&text).map_err(|error| {
+        CliError::not_understood(path, &error)
+            .next("A line is a name and a public key: examiner@example.com ssh-ed25519 AAAA…; see docs/handover.md.")
+    })
 }
 
 pub(super) fn exit_of(verdict: Verdict) -> Exit {
@@ -252,7 +282,7 @@ fn disclosure_text(report: &Report, disclosure: &DisclosureReport, mut lines: Ve
         thousands(disclosure.lines_shown),
         counted(disclosure.lines_sealed, "sealed line")
     ));
-    lines.push(format!("               root {}", report.ledger.root));
+    lines.push(format!("Ledger root    {}", report.ledger.root));
     lines.extend(seal_lines(&report.seals));
     lines.extend(custody_lines(&report.custody));
     for severity in [Severity::Failure, Severity::Gap, Severity::Notice] {
@@ -277,7 +307,7 @@ fn key_line(online: &KeyComparison) -> String {
             "{} of {held} are published by {endpoint} as the case holds them; {regions} of {} answered",
             online.confirmed, online.regions
         ),
-        "               ",
+        VALUE,
     );
     format!("Public keys    {}", asked.trim_start())
 }
@@ -330,7 +360,7 @@ fn seal_lines(seals: &[SealReport]) -> Vec<String> {
             SignatureState::Absent => "NOT SIGNED",
             SignatureState::Unchecked => "signature not checked here (use ssh-keygen, see VERIFY.txt)",
         };
-        lines.push(format!("Seal           {}: {signature}", seal.file));
+        lines.push(hanging(&format!("{}: {signature}", seal.file), "Seal           ", VALUE));
         lines.extend(seal.time.map(|time| format!("               sealed {time}")));
         let trust = match seal.trusted {
             Some(true) => "is trusted: it is in the allowed signers you gave",
@@ -356,7 +386,7 @@ fn seal_lines(seals: &[SealReport]) -> Vec<String> {
                 _ => "not checked here (use openssl, see docs/handover.md)",
             };
             let time = renewal.stamped.map(|time| format!(": {time}")).unwrap_or_default();
-            lines.push(format!("               time-stamp renewed, {state}{time}"));
+            lines.push(wrapped(&format!("time-stamp renewed, {state}{time}"), VALUE));
         }
     }
     lines
@@ -373,7 +403,8 @@ fn custody_lines(custody: &[CustodyReport]) -> Vec<String> {
             (None, None) => String::new(),
         };
         let title = if number == 1 { "Custody" } else { "" };
-        lines.push(format!("{title:<15}{number}. {} → {}, {when}", handover.released_by, handover.received_by));
+        let who = format!("{} → {}, {when}", handover.released_by, handover.received_by);
+        lines.push(hanging(&who, &format!("{title:<15}{number}. "), HOLDER));
         let by = handover.method.as_deref().map(|method| format!("; by {method}")).unwrap_or_default();
         let condition = handover.condition.as_deref().map(|condition| format!("; condition: {condition}")).unwrap_or_default();
         let about = format!(
@@ -383,7 +414,7 @@ fn custody_lines(custody: &[CustodyReport]) -> Vec<String> {
             thousands(link.verification.artifacts_valid),
             counted(link.verification.artifacts, "file")
         );
-        lines.push(wrapped(&about, "                  "));
+        lines.push(wrapped(&about, HOLDER));
         let signed = match (&link.signed_in, link.signature) {
             (None, _) => "covered by no seal yet".to_owned(),
             (Some(place), SignatureState::Valid) => format!("signed for in {place}"),
@@ -391,17 +422,16 @@ fn custody_lines(custody: &[CustodyReport]) -> Vec<String> {
             (Some(place), SignatureState::Absent) => format!("NOT SIGNED FOR in {place}"),
             (Some(place), SignatureState::Unchecked) => format!("signature not checked here: {place} (use ssh-keygen)"),
         };
-        lines.push(format!("                  {signed}"));
+        lines.push(wrapped(&signed, HOLDER));
         if let (Some(signer), true) = (&link.signer, link.received_at.is_some()) {
-            let trust = match link.trusted {
-                Some(true) => ", which is trusted",
-                Some(false) => ", which is NOT among the allowed signers you gave",
-                None => "",
-            };
-            lines.push(format!("                  key {signer}{trust}"));
+            lines.push(format!("{HOLDER}key {signer}"));
+            lines.extend(link.trusted.map(|trusted| {
+                let trust = if trusted { "is trusted" } else { "is NOT among the allowed signers you gave" };
+                format!("{HOLDER}{trust}")
+            }));
         }
         if let Some(time) = link.stamped {
-            lines.push(format!("                  time-stamp: {time}"));
+            lines.push(format!("{HOLDER}time-stamp: {time}"));
         }
     }
     lines
@@ -432,9 +462,7 @@ fn finding_lines(findings: &[Finding], severity: Severity, verbose: bool) -> Vec
         let shown = if verbose { groups.len() } else { groups.len().min(SHOWN) };
         for (detail, objects) in groups.iter().take(shown) {
             let named = if verbose { objects.len() } else { objects.len().min(SHOWN) };
-            for object in objects.iter().take(named) {
-                lines.push(format!("  {}  {object}", first.kind));
-            }
+            lines.extend(object_lines(&first.kind, objects.get(..named).unwrap_or_default()));
             if named < objects.len() {
                 lines.push(format!("  {}  and {} more of the same (--verbose shows all)", first.kind, objects.len() - named));
             }
@@ -444,6 +472,28 @@ fn finding_lines(findings: &[Finding], severity: Severity, verbose: bool) -> Vec
             lines.push(format!("  {}  and {} more (--verbose shows all)", first.kind, groups.len() - shown));
         }
         at += same;
+    }
+    lines
+}
+
+/// What a finding is of, after its kind; below it where the line would be too wide, and then what several objects begin with once.
+fn object_lines(kind: &str, objects: &[&str]) -> Vec<String> {
+    let beside: Vec<String> = objects.iter().map(|object| format!("  {kind}  {object}")).collect();
+    if beside.iter().all(|line| line.chars().count() <= width()) {
+        return beside;
+    }
+    let mut lines = vec![format!("  {kind}")];
+    let mut before = "";
+    for object in objects {
+        // An ARN has no blanks; what follows it is where in the account. A name in a bucket may have some.
+        let (thing, place) = object.split_once(' ').filter(|_| object.starts_with("arn:")).unwrap_or((object, ""));
+        if thing != before {
+            lines.push(format!("    {thing}"));
+            before = thing;
+        }
+        if !place.is_empty() {
+            lines.push(wrapped(place, "    "));
+        }
     }
     lines
 }

@@ -138,6 +138,8 @@ impl Drop for Simulated {
 pub(crate) fn program(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_caselock"));
     without_aws(&mut command);
+    // The tester's own terminal does not decide where lines are broken.
+    command.env_remove("COLUMNS");
     command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }

@@ -1,6 +1,7 @@
 //! Help, errors and summaries, as people see them in 80 columns.
 
 use crate::account::{Simulated, finish, program};
+use crate::summaries::fits;
 
 const COMMANDS: [&str; 12] =
     ["demo", "plan", "collect", "policy", "status", "verify", "seal", "package", "transfer", "report", "completions", "man"];
@@ -10,11 +11,9 @@ fn shown(arguments: &[&str]) -> String {
     format!("{}{}", ran.stdout, ran.stderr)
 }
 
-#[track_caller]
-fn fits(text: &str) {
-    for line in text.lines() {
-        assert!(line.chars().count() <= 80, "wider than 80 columns: {line}");
-    }
+/// The words alone, wherever lines were broken.
+fn words(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(feature = "encrypt")]
@@ -50,6 +49,7 @@ fn a_slip_of_the_keys_is_met_with_the_word_that_was_meant() {
         ("completions bsh", "'bash'"),
     ] {
         let said = shown(&line.split(' ').collect::<Vec<_>>());
+        fits(&said);
         assert!(said.contains("tip: ") && said.contains(meant), "{line}: {said}");
     }
     for (line, expected) in [
@@ -60,7 +60,8 @@ fn a_slip_of_the_keys_is_met_with_the_word_that_was_meant() {
         ("plan", "--start -48h"),
     ] {
         let said = shown(&line.split(' ').collect::<Vec<_>>());
-        assert!(said.contains(expected), "{line}: {said}");
+        fits(&said);
+        assert!(words(&said).contains(expected), "{line}: {said}");
     }
 }
 
@@ -79,6 +80,7 @@ fn errors_say_what_failed_what_it_means_and_what_to_do() {
     std::fs::write(simulated.path("other/notes.txt"), "mine").unwrap();
     std::fs::write(simulated.path("broken.zip"), "PK no zip").unwrap();
     std::fs::write(simulated.path("nokey"), "no key").unwrap();
+    std::fs::write(simulated.path("there"), "mine").unwrap();
     let mut said = Vec::new();
     for line in [
         "status nowhere",
@@ -95,11 +97,29 @@ fn errors_say_what_failed_what_it_means_and_what_to_do() {
         "package sealed -o case.zip --include nothing/*",
         "transfer sealed --from A --to B --purpose  --signing-key key",
         "report case -o case/report.html",
+        "report case -o there",
+        "package sealed -o there",
+        "seal sealed --timestamp-request there",
+        "seal sealed --timestamp-response nowhere",
+        "seal sealed --tsa https://tsa.example.com",
         "verify case --expect-root 00",
+        "verify case --allowed-signers nowhere",
+        "verify case --allowed-signers nokey",
+        "verify case --tsa-roots nokey",
+        "verify case --keys us-east-1",
+        "verify case --receipt there",
+        "collect new --case-number IR-2 --start 2026-03-02 --end 2026-03-01",
+        "collect new --case-number IR-2 --start 2026-03-01T09:00:00",
+        "transfer sealed --from A --to B",
     ] {
         let words: Vec<&str> = line.split(' ').chain(["--quiet"]).collect();
-        let ran = simulated.run(&words);
+        let ran = finish(simulated.command(&words).env("COLUMNS", "80").spawn().unwrap());
         assert!(ran.code > 0 && ran.stdout.is_empty(), "{line}: {}", ran.stdout);
+        let parser = ran.stderr.contains("For more information, try '--help'.");
+        for part in ["error: ", "  evidence: ", "  next: "] {
+            assert!(parser || ran.stderr.contains(part), "{line} is not explained by `{part}`:\n{}", ran.stderr);
+        }
+        fits(&ran.stderr);
         said.push(format!("$ caselock {line}\n{}exit {}\n", alike(&simulated, &ran.stderr), ran.code));
     }
     insta::assert_snapshot!("errors", said.join("\n"));

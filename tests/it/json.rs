@@ -64,8 +64,27 @@ fn an_error_is_a_document_too() {
     let simulated = Simulated::quiet();
     let ran = simulated.run(&["status", "nothing-here", "--json"]).expect(2);
     has(&ran.json(), &["error", "next"]);
-    let ran = simulated.collect("case", &["--json", "--region", "nonsense"]);
-    assert_eq!(ran.code, 2, "{}", ran.stderr);
+    // One that does not parse as well: what is missing, unknown, of the wrong kind, or everything.
+    for (line, what, next) in [
+        ("status --json", "the following required arguments were not provided: <CASE>", "caselock status"),
+        ("verfy case --json", "unrecognized subcommand 'verfy'", "'verify'"),
+        ("plan --json --strt -1h", "unexpected argument '--strt' found", "'--start'"),
+        ("plan --start -1h --region nonsense --json", "`nonsense` is not an AWS region code", "--help"),
+        ("collect case --json --start -1h --concurrency 0", "0 is not in 1..=512", "--help"),
+        ("--json", "no command was given", "caselock --help"),
+    ] {
+        let ran = simulated.run(&line.split(' ').collect::<Vec<_>>()).expect(2);
+        let document = ran.json();
+        crate::schemas::holds("error", &document);
+        assert!(document["error"][0].as_str().unwrap().contains(what), "{line}: {document:#}");
+        assert!(document["next"].as_str().unwrap().contains(next), "{line}: {document:#}");
+        assert!(!ran.stderr.is_empty(), "{line}: people read standard error");
+    }
+    // What comes after `--` is a name and no switch.
+    let ran = simulated.run(&["status", "one", "two", "--", "--json"]).expect(2);
+    assert_eq!(ran.stdout, "");
+    // Help is no error.
+    assert!(simulated.run(&["status", "--help", "--json"]).expect(0).stdout.contains("Usage: caselock status"));
 }
 
 #[test]

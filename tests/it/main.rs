@@ -53,6 +53,7 @@ mod secrets;
 mod settings;
 mod shell;
 mod strace;
+mod summaries;
 mod tamper;
 mod tampering;
 mod terminal;

@@ -94,3 +94,73 @@ fn a_key_of_the_file_seals_and_paths_count_from_the_file() {
     fs::copy(simulated.path("desk/mine.toml"), simulated.path("caselock.toml")).unwrap();
     assert_eq!(trusted(&["verify", "case", "--json"]), Value::Null);
 }
+
+#[test]
+fn the_environment_outranks_the_profile_of_the_file_and_the_command_line_both() {
+    let simulated = Simulated::quiet();
+    let [start, end] = simulated.window(2, 2);
+    write(&simulated, "caselock.toml", "profile = \"of-the-file\"\n");
+    let line = |more: &[&'static str]| {
+        let fixed = ["plan", "--source", "ebs", "--start", start.as_str(), "--end", end.as_str()].map(str::to_owned);
+        fixed.into_iter().chain(more.iter().map(|&word| word.to_owned())).collect::<Vec<String>>()
+    };
+    let run = |more: &[&'static str], profile: Option<&str>| {
+        let line = line(more);
+        let mut command = simulated.command(&line.iter().map(String::as_str).collect::<Vec<_>>());
+        // Profiles are all that there is: no keys in the environment.
+        command.env_remove("AWS_ACCESS_KEY_ID").env_remove("AWS_SECRET_ACCESS_KEY");
+        let credentials = simulated.server.credentials();
+        let keys = format!(
+            "aws_access_key_id = {}\naws_secret_access_key = {}\n",
+            credentials.access_key_id, credentials.secret_access_key
+        );
+        write(&simulated, "credentials", &format!("[of-the-file]\n{keys}[of-the-environment]\n{keys}"));
+        command.env("AWS_SHARED_CREDENTIALS_FILE", simulated.path("credentials"));
+        if let Some(profile) = profile {
+            command.env("AWS_PROFILE", profile);
+        }
+        crate::account::finish(command.spawn().unwrap())
+    };
+    // The file's alone is used, and told.
+    let told = run(&[], None).expect(0).stdout;
+    assert!(told.contains("Settings from caselock.toml: profile of-the-file."), "{told}");
+    // The environment's is nearer.
+    let told = run(&[], Some("of-the-environment")).expect(0).stdout;
+    let told = told.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(told.contains("AWS_PROFILE in the environment outranks the profile of-the-file of caselock.toml."), "{told}");
+    assert!(!told.contains("Settings from"), "{told}");
+    // One that does not exist shows which is asked for: the environment's, then the command line's.
+    run(&[], Some("nobody")).expect(1);
+    let told = run(&["--profile", "of-the-file"], Some("nobody")).expect(0).stdout;
+    assert!(!told.contains("outranks"), "{told}");
+}
+
+#[test]
+fn a_profile_that_is_named_outranks_keys_of_the_environment() {
+    let simulated = Simulated::quiet();
+    let [start, end] = simulated.window(2, 2);
+    let plan = |more: &[&str]| {
+        let line = [&["plan", "--source", "ebs", "--start", &start, "--end", &end][..], more].concat();
+        // Keys are in the environment of each.
+        simulated.run(&line)
+    };
+    plan(&["--profile", "nobody"]).expect(1).says(&["error:", "evidence:", "--profile"]);
+    assert!(simulated.server.requests().is_empty(), "somebody else asked");
+    plan(&[]).expect(0);
+    write(&simulated, "caselock.toml", "profile = \"nobody\"\n");
+    let told = plan(&[]).expect(0).stdout;
+    assert!(told.contains("AWS_ACCESS_KEY_ID in the environment outranks the profile nobody of"), "{told}");
+}
+
+#[test]
+fn a_region_that_is_a_slip_of_the_keys_is_told_and_asked_all_the_same() {
+    let simulated = Simulated::quiet();
+    let [start, end] = simulated.window(2, 2);
+    let plan = |region: &str| simulated.run(&["plan", "--start", &start, "--end", &end, "--region", region]);
+    let ran = plan("eu-centrl-1");
+    assert!([0, 4].contains(&ran.code), "{}", ran.stderr);
+    let ran = ran.says(&["knows no region `eu-centrl-1`", "Did you mean eu-central-1?", "as it was given"]);
+    assert!(simulated.server.requests().iter().any(|request| request.action() == "ec2:DescribeRegions"), "{}", ran.stderr);
+    plan("us-east-9").says(&["knows no region `us-east-9`. It may be new."]);
+    assert!(!plan("eu-central-1").expect(0).stderr.contains("knows no region"));
+}

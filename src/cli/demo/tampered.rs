@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::sim::{ACCOUNT_ID, Account, TRAIL_BUCKET, TRAIL_NAME, Upload};
 
-use super::super::output::{Output, wrapped};
+use super::super::output::{Output, hanging, wrapped};
 
 /// The address from which the intruder of the simulated account comes.
 const INTRUDER: &str = "203.0.113.77";
@@ -128,9 +128,9 @@ pub(super) fn story(edits: &[Edit], verification: &Value, case: &str) -> String 
     let mut lines = vec![String::new(), Output::bold("What the intruder did, and what gives it away")];
     for (number, edit) in (1..).zip(edits) {
         lines.push(String::new());
-        lines.push(indented(&format!("{number}. {}", edit.edit), "  ", "     "));
+        lines.push(hanging(&format!("{number}. {}", edit.edit), "  ", "     "));
         match edit.findings(verification).next() {
-            Some((kind, detail)) => lines.push(indented(&format!("→ {kind}: {detail}"), "     ", "       ")),
+            Some((kind, detail)) => lines.push(hanging(&format!("→ {kind}: {detail}"), "     ", "       ")),
             None => lines.push("     → NOT FOUND".to_owned()),
         }
     }
@@ -168,9 +168,4 @@ pub(super) fn story(edits: &[Edit], verification: &Value, case: &str) -> String 
         "      (the same intrusion, with the log bucket left alone)".to_owned(),
     ]);
     lines.join("\n")
-}
-
-fn indented(text: &str, first: &str, rest: &str) -> String {
-    let whole = wrapped(text, rest);
-    format!("{first}{}", whole.trim_start())
 }

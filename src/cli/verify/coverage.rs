@@ -4,10 +4,10 @@ use crate::cloudtrail::coverage::HourStatus;
 use crate::model::{Timestamp, Window};
 use crate::verify::TrailReport;
 
-use super::super::output::{Output, counted, thousands};
+use super::super::output::{Output, counted, thousands, width, wrapped};
 
-/// Most signs in a row of the picture.
-const SIGNS: u64 = 28;
+/// Most and fewest signs in a row of the picture, whatever room there is.
+const SIGNS: (usize, usize) = (28, 8);
 
 /// A picture for each trail and account: a row a region, with what is proven of its hours, digests and logs.
 pub(super) fn lines(trails: &[TrailReport], window: Option<&Window>) -> Vec<String> {
@@ -17,15 +17,29 @@ pub(super) fn lines(trails: &[TrailReport], window: Option<&Window>) -> Vec<Stri
         let of_it = rest.iter().take_while(|row| row.trail_arn == first.trail_arn && row.account == first.account).count();
         let (rows, later) = rest.split_at(of_it.max(1));
         lines.push(String::new());
-        lines.push(Output::bold(&name_of(first)));
+        lines.push(Output::bold(&wrapped(&name_of(first), "")));
         lines.extend(picture(rows, window));
         rest = later;
     }
-    let used: Vec<String> = legend(trails).into_iter().map(|(sign, words)| format!("{sign} {words}")).collect();
-    lines.push(format!("  {}", used.join("   ")));
+    lines.extend(beside_each_other(legend(trails).into_iter().map(|(sign, words)| format!("{sign} {words}"))));
     let fresh: u64 = trails.iter().map(|row| row.logs.pending).sum();
     if fresh > 0 {
         lines.push(format!("  {} too new for any digest there is, so not counted", counted(fresh, "log")));
+    }
+    lines
+}
+
+/// As many entries in a line as there is room for.
+fn beside_each_other(entries: impl Iterator<Item = String>) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for entry in entries {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + entry.chars().count() + 3 <= width() => {
+                line.push_str("   ");
+                line.push_str(&entry);
+            }
+            _ => lines.push(format!("  {entry}")),
+        }
     }
     lines
 }
@@ -36,8 +50,15 @@ fn name_of(trail: &TrailReport) -> String {
 }
 
 fn picture(rows: &[TrailReport], window: Option<&Window>) -> Vec<String> {
-    let scale = window.map(Scale::of);
-    let cells: Vec<[String; 5]> = rows.iter().map(|row| cells(row, scale.as_ref())).collect();
+    let counts: Vec<[String; 4]> = rows.iter().map(counts).collect();
+    let scale = window.map(|window| Scale::of(window, room(&counts)));
+    let cells: Vec<[String; 5]> = rows
+        .iter()
+        .zip(counts)
+        .map(|(row, [region, hours, digests, logs])| {
+            [region, scale.as_ref().map(|scale| scale.signs(row)).unwrap_or_default(), hours, digests, logs]
+        })
+        .collect();
     let ruler = scale.as_ref().map(Scale::ruler).unwrap_or_default();
     let header = ["Region".to_owned(), ruler, "Hours".to_owned(), "Digests".to_owned(), "Logs".to_owned()];
     let widths: [usize; 5] = std::array::from_fn(|column| {
@@ -61,7 +82,19 @@ fn picture(rows: &[TrailReport], window: Option<&Window>) -> Vec<String> {
     lines
 }
 
-fn cells(row: &TrailReport, scale: Option<&Scale>) -> [String; 5] {
+/// How many signs there is room for beside the widest numbers.
+fn room(counts: &[[String; 4]]) -> u64 {
+    let title = ["Region", "Hours", "Digests", "Logs"].map(str::to_owned);
+    let widest = |column: usize| {
+        let all = counts.iter().chain([&title]).filter_map(|row| row.get(column));
+        all.map(|cell| cell.chars().count()).max().unwrap_or(0)
+    };
+    let taken: usize = (0..4).map(|column| widest(column) + 2).sum();
+    let (most, fewest) = SIGNS;
+    u64::try_from(width().saturating_sub(taken + 2).clamp(fewest, most)).unwrap_or(1)
+}
+
+fn counts(row: &TrailReport) -> [String; 4] {
     let hours: u64 = row.hours.values().sum();
     let proven = row.hours.get(&HourStatus::Verified).copied().unwrap_or(0);
     let digests = row.digests.verified + row.digests.invalid + row.digests.missing + row.digests.unreadable;
@@ -69,7 +102,6 @@ fn cells(row: &TrailReport, scale: Option<&Scale>) -> [String; 5] {
     let all = logs.verified + logs.modified + logs.missing + logs.malformed + logs.uncovered + logs.unreadable;
     [
         row.region.to_string(),
-        scale.map(|scale| scale.signs(row)).unwrap_or_default(),
         format!("{}/{}", thousands(proven), thousands(hours)),
         format!("{}/{}", thousands(row.digests.verified), thousands(digests)),
         format!("{}/{}", thousands(logs.verified), thousands(all)),
@@ -84,11 +116,11 @@ struct Scale {
 }
 
 impl Scale {
-    fn of(window: &Window) -> Self {
+    fn of(window: &Window, signs: u64) -> Self {
         let start = window.start().floor_hour();
         let seconds = (window.end().instant() - start.instant()).num_seconds();
         let hours = u64::try_from(seconds).unwrap_or(0).div_ceil(3600);
-        Self { start, end: window.end(), hours: hours.div_ceil(SIGNS).max(1) }
+        Self { start, end: window.end(), hours: hours.div_ceil(signs).max(1) }
     }
 
     /// The beginning of every sign's time.

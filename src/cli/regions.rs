@@ -1,0 +1,139 @@
+//! A region that nobody has heard of is asked all the same, for new ones come every year; but a slip of the keys is told.
+
+use crate::model::Region;
+
+use super::output::Output;
+
+/// The regions that were there when this was written, and those of the other partitions.
+const KNOWN: [&str; 44] = [
+    "af-south-1",
+    "ap-east-1",
+    "ap-east-2",
+    "ap-northeast-1",
+    "ap-northeast-2",
+    "ap-northeast-3",
+    "ap-south-1",
+    "ap-south-2",
+    "ap-southeast-1",
+    "ap-southeast-2",
+    "ap-southeast-3",
+    "ap-southeast-4",
+    "ap-southeast-5",
+    "ap-southeast-6",
+    "ap-southeast-7",
+    "ca-central-1",
+    "ca-west-1",
+    "cn-north-1",
+    "cn-northwest-1",
+    "eu-central-1",
+    "eu-central-2",
+    "eu-north-1",
+    "eu-south-1",
+    "eu-south-2",
+    "eu-west-1",
+    "eu-west-2",
+    "eu-west-3",
+    "eusc-de-east-1",
+    "il-central-1",
+    "me-central-1",
+    "me-south-1",
+    "mx-central-1",
+    "sa-east-1",
+    "us-east-1",
+    "us-east-2",
+    "us-gov-east-1",
+    "us-gov-west-1",
+    "us-iso-east-1",
+    "us-iso-west-1",
+    "us-isob-east-1",
+    "us-isof-east-1",
+    "us-isof-south-1",
+    "us-west-1",
+    "us-west-2",
+];
+
+/// From how many letters' difference on two names are no slip of the keys.
+const SLIP: usize = 3;
+
+/// Tells of regions that look like a slip of the keys, or that are not known.
+pub(super) fn note_unknown(regions: &[Region], output: &Output) {
+    for region in regions.iter().map(Region::as_str).filter(|region| !KNOWN.contains(region)) {
+        let meant = match nearest(region) {
+            Some(known) => format!("Did you mean {known}?"),
+            None => "It may be new.".to_owned(),
+        };
+        output.note(&format!("note: this caselock knows no region `{region}`. {meant} It is asked for as it was given."));
+    }
+}
+
+/// The known region that differs the least, if it does so little enough.
+fn nearest(name: &str) -> Option<&'static str> {
+    let nearest = KNOWN.into_iter().map(|known| (distance(name, known), known)).min()?;
+    // The same place with another number is most likely a new region there, and no slip.
+    let place = |name: &str| name.rsplit_once('-').map(|(place, _)| place.to_owned());
+    (nearest.0 < SLIP && place(name) != place(nearest.1)).then_some(nearest.1)
+}
+
+/// How many letters have to be put in, taken out, changed, or exchanged with their neighbour.
+fn distance(one: &str, other: &str) -> usize {
+    let other: Vec<char> = other.chars().collect();
+    let mut before_last: Vec<usize> = Vec::new();
+    let mut last: Vec<usize> = (0..=other.len()).collect();
+    let mut previous = None;
+    for (row, letter) in (1..).zip(one.chars()) {
+        let mut this = vec![row];
+        for (column, wanted) in other.iter().enumerate() {
+            let at = |cells: &[usize], column: usize| cells.get(column).copied().unwrap_or(usize::MAX - 1);
+            let changed = at(&last, column) + usize::from(letter != *wanted);
+            let mut least = changed.min(at(&last, column + 1) + 1).min(at(&this, column) + 1);
+            let before = column.checked_sub(1).and_then(|column| other.get(column).map(|letter| (column, *letter)));
+            if let Some((column, neighbour)) = before
+                && previous == Some(*wanted)
+                && letter == neighbour
+            {
+                least = least.min(at(&before_last, column) + 1);
+            }
+            this.push(least);
+        }
+        before_last = std::mem::replace(&mut last, this);
+        previous = Some(letter);
+    }
+    last.last().copied().unwrap_or(usize::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn letters_put_in_taken_out_changed_or_exchanged_are_counted() {
+        for (one, other, expected) in [
+            ("eu-west-1", "eu-west-1", 0),
+            ("eu-wst-1", "eu-west-1", 1),
+            ("eu-wesst-1", "eu-west-1", 1),
+            ("eu-wast-1", "eu-west-1", 1),
+            ("eu-wset-1", "eu-west-1", 1),
+            ("ue-wset-1", "eu-west-1", 2),
+            ("", "eu", 2),
+        ] {
+            assert_eq!(distance(one, other), expected, "{one} {other}");
+        }
+    }
+
+    #[test]
+    fn a_slip_is_told_from_a_region_that_is_new() {
+        for (slip, meant) in [("eu-centrl-1", "eu-central-1"), ("us-esat-1", "us-east-1"), ("ap-southest-2", "ap-southeast-2")]
+        {
+            assert_eq!(nearest(slip), Some(meant));
+        }
+        for new in ["us-east-9", "ap-southeast-12", "nz-harbour-1", "eu-antarctic-1"] {
+            assert_eq!(nearest(new), None, "{new}");
+        }
+    }
+
+    #[test]
+    fn every_known_region_is_one_and_stands_once() {
+        assert!(KNOWN.array_windows().all(|[a, b]| a < b));
+        assert!(KNOWN.iter().all(|known| known.parse::<Region>().is_ok()));
+    }
+}
