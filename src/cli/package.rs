@@ -4,14 +4,17 @@ use serde::Serialize;
 
 use crate::case::event::{Encrypted, Event, PackageCreated};
 use crate::case::{CaseFolder, CaseWriter};
-use crate::package::{Glob, PackageError, PackageSummary, write_disclosure, write_package, write_parts};
+use crate::package::{
+    Glob, PackageError, PackageSummary, Progress, write_disclosure_with, write_package_with, write_parts_with,
+};
 #[cfg(feature = "encrypt")]
 use crate::package::{Recipient, encrypt_package, read_recipients, remove_package};
 
 use super::output::{Output, bytes, thousands};
-use super::progress::{Lines, growing};
+#[cfg(feature = "encrypt")]
+use super::progress::growing;
+use super::progress::line;
 use super::tool::this_tool;
-use super::verify::sealed_totals;
 use super::{CliError, Exit};
 
 /// Write a sealed case as one zip file for handover.
@@ -90,20 +93,21 @@ pub(super) fn run(arguments: &PackageArguments, output: &Output) -> Result<Exit,
     // What lay there before is not taken away for having been encrypted.
     #[cfg(feature = "encrypt")]
     let was_there = arguments.out.symlink_metadata().is_ok();
-    let lines = progress(&folder, arguments, output);
+    let (lines, meter) = line(output, "packaging");
+    let progress = Progress { expect: &|files, size| meter.expect(files, size), add: &|files, size| meter.add(files, size) };
     let packages = if let Some(limit) = arguments.split_size {
-        write_parts(&folder, &arguments.out, limit)
+        write_parts_with(&folder, &arguments.out, limit, progress)
     } else if arguments.include.is_empty() {
-        write_package(&folder, &arguments.out).map(|package| vec![package])
+        write_package_with(&folder, &arguments.out, progress).map(|package| vec![package])
     } else {
         let include: Vec<Glob> = arguments.include.iter().map(|pattern| Glob::new(pattern)).collect();
-        write_disclosure(&folder, &include, &arguments.out).map(|package| vec![package])
+        write_disclosure_with(&folder, &include, &arguments.out, progress).map(|package| vec![package])
     };
     lines.finish();
     let mut written = Vec::new();
     for package in packages.map_err(|error| explain(&error))? {
         #[cfg(feature = "encrypt")]
-        let encrypted = encrypt(&package, &recipients, was_there)?;
+        let encrypted = encrypt(&package, &recipients, was_there, output)?;
         #[cfg(not(feature = "encrypt"))]
         let encrypted = None;
         record(&mut writer, &package, &arguments.include, encrypted.as_ref())?;
@@ -127,26 +131,23 @@ pub(super) fn run(arguments: &PackageArguments, output: &Output) -> Result<Exit,
     Ok(Exit::Done)
 }
 
-/// Shows how far the package is written; where it is not one whole package, only for how long.
-fn progress(folder: &CaseFolder, arguments: &PackageArguments, output: &Output) -> Lines {
-    let all = sealed_totals(folder).filter(|_| arguments.split_size.is_none() && arguments.include.is_empty());
-    match all {
-        Some(all) => {
-            let mut unfinished = arguments.out.clone().into_os_string();
-            unfinished.push(".part");
-            growing(output, "packaging", unfinished.into(), all.bytes)
-        }
-        None => super::progress::line(output, "packaging").0,
-    }
-}
-
 /// Encrypts a package for its recipients, if there are any, and keeps the encrypted one alone.
 #[cfg(feature = "encrypt")]
-fn encrypt(package: &PackageSummary, recipients: &[Recipient], keep: bool) -> Result<Option<Encrypted>, CliError> {
+fn encrypt(
+    package: &PackageSummary,
+    recipients: &[Recipient],
+    keep: bool,
+    output: &Output,
+) -> Result<Option<Encrypted>, CliError> {
     if recipients.is_empty() {
         return Ok(None);
     }
-    let encrypted = encrypt_package(package, recipients).map_err(|error| {
+    let mut unfinished = package.path.clone().into_os_string();
+    unfinished.push(".age.part");
+    let lines = growing(output, "encrypting", unfinished.into(), package.size);
+    let encrypted = encrypt_package(package, recipients);
+    lines.finish();
+    let encrypted = encrypted.map_err(|error| {
         explain(&error)
             .next(format!("The package itself is {}, not encrypted; remove it, or encrypt it again.", package.path.display()))
     })?;
@@ -200,8 +201,9 @@ fn text(outcome: &Outcome) -> String {
         match &part.encrypted {
             None => lines.push(format!("SHA-256  {}", part.sha256)),
             Some(encrypted) => {
-                lines.push(format!("SHA-256  {} encrypted", encrypted.sha256));
-                lines.push(format!("         {} of the zip in it", part.sha256));
+                lines.push(format!("SHA-256  {}", encrypted.sha256));
+                lines.push(format!("SHA-256  {}", part.sha256));
+                lines.push("         (the second is that of the zip within)".to_owned());
                 for recipient in &encrypted.recipients {
                     lines.push(format!("For      {recipient}"));
                 }

@@ -66,6 +66,19 @@ struct Counts {
     all_bytes: u64,
 }
 
+/// What a file costs beyond its bytes, in bytes: many small ones take long, and so does a single large one.
+const FILE: u64 = 16 * 1024;
+
+impl Counts {
+    fn work_done(self) -> u64 {
+        self.done_bytes.saturating_add(self.done.saturating_mul(FILE))
+    }
+
+    fn all_work(self) -> u64 {
+        self.all_bytes.saturating_add(self.all.saturating_mul(FILE))
+    }
+}
+
 /// The lines of one phase; they are gone when it is finished or dropped.
 #[derive(Debug)]
 pub(super) struct Lines {
@@ -105,6 +118,7 @@ pub(super) fn line(output: &Output, what: &str) -> (Lines, Arc<Meter>) {
 }
 
 /// Begins a phase that writes one file of about so many bytes.
+#[cfg(feature = "encrypt")]
 pub(super) fn growing(output: &Output, what: &str, file: PathBuf, size: u64) -> Lines {
     let lines = lines(output);
     let meter = Meter { grows: Some(file), all_bytes: AtomicU64::new(size), ..Meter::default() };
@@ -218,7 +232,7 @@ fn bar(what: &str) -> ProgressBar {
 struct Pace {
     begun: Instant,
     last: (Instant, Counts),
-    /// Files and bytes in a thousand seconds, smoothed.
+    /// Work and bytes in a thousand seconds, smoothed.
     rate: Option<(u64, u64)>,
     grew: Instant,
 }
@@ -237,23 +251,27 @@ impl Pace {
         } else if counts.done > 0 {
             parts.push(format!("{} files", thousands(counts.done)));
         }
-        if counts.done_bytes > 0 {
-            parts.push(bytes(counts.done_bytes));
-        }
         if finished {
+            parts.push(bytes(counts.done_bytes));
             parts.push("done".to_owned());
             return parts.join("  ");
         }
-        if let Some((_, rate)) = self.rate.filter(|(_, rate)| *rate > 0) {
-            parts.push(format!("{}/s", bytes(rate / 1000)));
+        if counts.all_bytes > 0 {
+            parts.push(part_of(&bytes(counts.done_bytes), &bytes(counts.all_bytes)));
+        } else if counts.done_bytes > 0 {
+            parts.push(bytes(counts.done_bytes));
         }
         match self.left(counts) {
             // As long as more is found, it is the least that it can take.
             Some(seconds) if now.duration_since(self.grew) < SETTLED => {
-                parts.push(format!("more than {} left", clock(seconds)));
+                parts.push(format!("over {} left", clock(seconds)));
             }
             Some(seconds) => parts.push(format!("about {} left", clock(seconds))),
             None => parts.push(clock(now.duration_since(self.begun).as_secs())),
+        }
+        // Last, as a narrow terminal cuts off what comes last.
+        if let Some((_, rate)) = self.rate.filter(|(_, rate)| *rate > 0) {
+            parts.push(format!("{}/s", bytes(rate / 1000)));
         }
         parts.join("  ")
     }
@@ -268,20 +286,25 @@ impl Pace {
             return;
         }
         let rate = |new: u64, old: u64| new.saturating_sub(old).saturating_mul(1_000_000) / passed;
-        let fresh = (rate(counts.done, before.done), rate(counts.done_bytes, before.done_bytes));
+        let fresh = (rate(counts.work_done(), before.work_done()), rate(counts.done_bytes, before.done_bytes));
         let smooth = |old: u64, new: u64| (old.saturating_mul(7).saturating_add(new)) / 8;
         self.rate = Some(self.rate.map_or(fresh, |old| (smooth(old.0, fresh.0), smooth(old.1, fresh.1))));
         self.last = (now, counts);
     }
 
-    /// Seconds that the rest takes at the pace so far; whichever of files and bytes takes longer.
+    /// Seconds that the rest takes at the pace so far.
     fn left(&self, counts: Counts) -> Option<u64> {
-        let (files, size) = self.rate?;
-        let of = |all: u64, done: u64, rate: u64| -> Option<u64> {
-            let rest = all.checked_sub(done).filter(|rest| *rest > 0)?;
-            (rate > 0).then(|| rest.saturating_mul(1000).div_ceil(rate))
-        };
-        of(counts.all, counts.done, files).max(of(counts.all_bytes, counts.done_bytes, size))
+        let (rate, _) = self.rate.filter(|(rate, _)| *rate > 0)?;
+        let rest = counts.all_work().checked_sub(counts.work_done()).filter(|rest| *rest > 0)?;
+        Some(rest.saturating_mul(1000).div_ceil(rate))
+    }
+}
+
+/// `1.5 of 2.0 MiB`: the unit once, where it is the same.
+fn part_of(part: &str, whole: &str) -> String {
+    match (part.split_once(' '), whole.split_once(' ')) {
+        (Some((number, unit)), Some((_, same))) if unit == same => format!("{number} of {whole}"),
+        _ => format!("{part} of {whole}"),
     }
 }
 
@@ -306,12 +329,32 @@ mod tests {
         let begun = Instant::now();
         let at = |seconds: u64| begun + Duration::from_secs(seconds);
         let mut pace = Pace::new(begun);
-        assert_eq!(pace.line(counts(100, 1000), false, at(1)), "100 of 1,000  100.0 KiB  100.0 KiB/s  more than 0:09 left");
+        assert_eq!(
+            pace.line(counts(100, 1000), false, at(1)),
+            "100 of 1,000  100.0 of 1000.0 KiB  over 0:09 left  100.0 KiB/s"
+        );
         for second in 2..5 {
             pace.line(counts(second * 100, 1000), false, at(second));
         }
-        assert_eq!(pace.line(counts(500, 1000), false, at(5)), "500 of 1,000  500.0 KiB  100.0 KiB/s  about 0:05 left");
+        assert_eq!(
+            pace.line(counts(500, 1000), false, at(5)),
+            "500 of 1,000  500.0 of 1000.0 KiB  about 0:05 left  100.0 KiB/s"
+        );
         assert_eq!(pace.line(counts(1000, 1000), true, at(10)), "1,000 of 1,000  1000.0 KiB  done");
+    }
+
+    #[test]
+    fn one_large_file_among_many_small_ones_does_not_stop_the_clock() {
+        let begun = Instant::now();
+        let mut pace = Pace::new(begun);
+        let mebibyte = 1024 * 1024;
+        let at = |second: u64| Counts { done: 7, done_bytes: second * mebibyte, all: 1000, all_bytes: 100 * mebibyte };
+        for second in 1..50 {
+            pace.line(at(second), false, begun + Duration::from_secs(second));
+        }
+        let told = pace.line(at(50), false, begun + Duration::from_secs(50));
+        // Fifty mebibytes and the thousand files, which count for about fifteen more.
+        assert!(told.contains("about 1:06 left"), "{told}");
     }
 
     #[test]
@@ -325,6 +368,7 @@ mod tests {
 
     #[test]
     fn hours_are_told_as_hours() {
+        assert_eq!(part_of("900.0 KiB", "1.5 GiB"), "900.0 KiB of 1.5 GiB");
         assert_eq!((clock(59), clock(3725)), ("0:59".to_owned(), "1:02:05".to_owned()));
     }
 }

@@ -101,7 +101,7 @@ pub(super) fn run(mut arguments: ReportArguments, file: &ConfigurationFile, outp
     // A report needs an identity; verification alone could do without.
     read_identity(&*files)?;
     let roots = arguments.tsa_roots.as_deref().map(read_roots).transpose()?;
-    let receipts = receipts_of(&arguments.case, &[])?;
+    let receipts = receipts_of(&arguments.case, &[], output)?;
     let wanted = Options {
         allowed_signers: allowed.as_ref(),
         authority_roots: roots.as_ref(),
@@ -123,7 +123,7 @@ pub(super) fn run(mut arguments: ReportArguments, file: &ConfigurationFile, outp
     let report = verify_showing_progress(&*files, &wanted, output)?;
     let sha256 = match arguments.format {
         Format::Html => {
-            let page = page(&arguments.case, &*files, &report)?;
+            let page = page(&arguments.case, &*files, &report, output)?;
             write(&place, &|out| Ok(out.write_all(page.as_bytes())?))
         }
         Format::Csv => write(&place, &|out| write_records(&*files, RecordFormat::Csv, out).map(drop)),
@@ -144,10 +144,12 @@ pub(super) fn run(mut arguments: ReportArguments, file: &ConfigurationFile, outp
 }
 
 /// The page for people.
-fn page(case: &Path, files: &dyn CaseFiles, report: &Report) -> Result<String, CliError> {
+fn page(case: &Path, files: &dyn CaseFiles, report: &Report, output: &Output) -> Result<String, CliError> {
     let mut facts = read_facts(files)?;
     if case.is_file() {
+        let (lines, _) = super::progress::line(output, "hashing");
         facts.package = Some(package_facts(case)?);
+        lines.finish();
     }
     Ok(report_page(&facts, report, &Made { at: Timestamp::new(chrono::Utc::now()), tool: this_tool() }))
 }

@@ -7,7 +7,9 @@ use crate::case::event::Event;
 use crate::case::{CaseFolder, CaseWriter};
 use crate::model::{Finding, Severity, Sha256Hash, Timestamp};
 use crate::package::{PackageError, PackageFiles, package_head, read_receipts, write_receipt};
-use crate::seal::{Receipt, ReceiptFile, SealHead, SealOptions, SealStatement, SigningKey, read_seals, seal_case_with};
+use crate::seal::{
+    PackageHead, Receipt, ReceiptFile, SealHead, SealOptions, SealStatement, SigningKey, read_seals, seal_case_with,
+};
 use crate::verify::{Options, Report};
 
 use super::output::{Output, counted, hanging, thousands, wrapped};
@@ -196,7 +198,13 @@ fn transfer_case(
     };
     if let Some(key) = key.filter(|_| !damaged) {
         let now = Timestamp::new(chrono::Utc::now());
-        let sealed = seal_case_with(&mut writer, key, now, &tool, &SealOptions::default()).map_err(|error| {
+        let (lines, meter) = super::progress::line(output, "sealing");
+        meter.expect(report.artifacts.total, report.artifacts.bytes);
+        let progress = |files: u64, size: u64| meter.add(files, size);
+        let options = SealOptions { progress: &progress, ..SealOptions::default() };
+        let sealed = seal_case_with(&mut writer, key, now, &tool, &options);
+        lines.finish();
+        let sealed = sealed.map_err(|error| {
             CliError::new(if error.is_integrity_failure() { Exit::Integrity } else { Exit::Failed }, &error)
                 .meaning("The transfer is recorded in the ledger, and not signed for yet.")
                 .next("Mend the cause, then run the same command again; nothing is recorded twice.")
@@ -249,7 +257,7 @@ fn receive_package(
     let package = &arguments.case;
     let files = open(package)?;
     let top = PackageFiles::open(package).map_err(|error| explain(&error))?.top_folder().to_owned();
-    let head = package_head(package).map_err(|error| explain(&error))?;
+    let head = hashed(package, output)?;
     let earlier = read_receipts(package, &[]).map_err(|error| explain(&error))?;
     let wanted = Options { receipts: Some((&head, &earlier)), ..Options::default() };
     let report = verify_showing_progress(&*files, &wanted, output)?;
@@ -346,7 +354,8 @@ fn show(recorded: &Recorded<'_>, case: &Path, damaged: bool, output: &Output) ->
 pub(super) fn receipts_of(
     path: &Path,
     named: &[PathBuf],
-) -> Result<Option<(crate::seal::PackageHead, Vec<ReceiptFile>)>, CliError> {
+    output: &Output,
+) -> Result<Option<(PackageHead, Vec<ReceiptFile>)>, CliError> {
     if !path.is_file() {
         return Ok(None);
     }
@@ -354,5 +363,13 @@ pub(super) fn receipts_of(
     if receipts.is_empty() {
         return Ok(None);
     }
-    Ok(Some((package_head(path).map_err(|error| explain(&error))?, receipts)))
+    Ok(Some((hashed(path, output)?, receipts)))
+}
+
+/// What a package is as a whole: it is read through once for that.
+fn hashed(package: &Path, output: &Output) -> Result<PackageHead, CliError> {
+    let (lines, _) = super::progress::line(output, "hashing");
+    let head = package_head(package);
+    lines.finish();
+    head.map_err(|error| explain(&error))
 }

@@ -1,18 +1,21 @@
 mod coverage;
 #[cfg(feature = "acquire")]
 mod online;
+pub(super) mod totals;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{RecvTimeoutError, TryRecvError, channel};
+use std::time::Duration;
 
 use crate::case::event::KeyComparison;
-use crate::case::{CaseFiles, CaseFolder, read_bounded};
+use crate::case::{CaseFiles, CaseFolder};
 use crate::cloudtrail::KeyRing;
 use crate::cloudtrail::coverage::HourStatus;
 use crate::cloudtrail::gzip::Limits;
 use crate::model::{Finding, Severity};
 use crate::package::{JoinedParts, PackageError, PackageFiles};
-use crate::seal::{AllowedSigners, ArtifactTotals, AuthorityRoots, SealStatement};
+use crate::seal::{AllowedSigners, ArtifactTotals, AuthorityRoots};
 use crate::verify::{
     CustodyReport, DisclosureReport, ExpectedRoot, Options, Report, SealReport, SignatureState, Verdict, verify,
 };
@@ -82,6 +85,8 @@ impl LimitArguments {
 
 /// How many findings of a kind are shown unless everything is.
 const SHOWN: usize = 3;
+/// How long a verification takes before it is worth counting what there is to verify.
+const COUNTED_AFTER: Duration = Duration::from_secs(1);
 /// What stands before a value that goes on, and before what is said of a holder.
 const VALUE: &str = "               ";
 const HOLDER: &str = "                  ";
@@ -99,7 +104,7 @@ pub(super) fn run(mut arguments: VerifyArguments, file: &ConfigurationFile, outp
             .meaning("Nothing was checked, and nothing was written.")
             .next("Leave --receipt out, or name the package."));
     }
-    let receipts = receipts_of(&arguments.case, &arguments.receipt)?;
+    let receipts = receipts_of(&arguments.case, &arguments.receipt, output)?;
     let wanted = Options {
         allowed_signers: allowed.as_ref(),
         authority_roots: roots.as_ref(),
@@ -157,19 +162,30 @@ pub(super) fn verify_showing_progress(
     output: &Output,
 ) -> Result<Report, CliError> {
     let (lines, meter) = super::progress::line(output, "verifying");
-    if let Some(all) = sealed_totals(files) {
-        meter.expect(all.count, all.bytes);
-    }
     let progress = |files: u64, size: u64| meter.add(files, size);
-    let report = verify(files, &Options { progress: &progress, ..*wanted });
+    let wanted = Options { progress: &progress, ..*wanted };
+    let expect = |all: ArtifactTotals| meter.expect(all.count, all.bytes);
+    let all = totals::announced(files);
+    let report = if all.is_some() || !output.shows_progress() {
+        all.into_iter().for_each(expect);
+        verify(files, &wanted)
+    } else {
+        std::thread::scope(|scope| {
+            let (working, ended) = channel::<()>();
+            scope.spawn(move || {
+                // What is over at once needs no count. One that comes late is no harm.
+                if ended.recv_timeout(COUNTED_AFTER) == Err(RecvTimeoutError::Timeout) {
+                    let stop = || ended.try_recv() == Err(TryRecvError::Disconnected);
+                    totals::in_ledger(files, &stop).into_iter().for_each(expect);
+                }
+            });
+            let report = verify(files, &wanted);
+            drop(working);
+            report
+        })
+    };
     lines.finish();
     Ok(report?)
-}
-
-/// How much evidence the first seal says there is, where there is one; for the progress alone.
-pub(super) fn sealed_totals(files: &dyn CaseFiles) -> Option<ArtifactTotals> {
-    let statement = read_bounded(files, "custody/seals/0001.json", 1024 * 1024).ok()?;
-    SealStatement::parse(&statement).ok().map(|statement| statement.artifacts)
 }
 
 /// Opens a case where it lies: a folder, or a package.

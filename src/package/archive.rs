@@ -13,9 +13,9 @@ use zip::{CompressionMethod, DateTime, ZipWriter};
 
 use crate::model::{Sha256Hash, Sha256Hasher};
 
-use super::PackageError;
 use super::error::IoContext as _;
 use super::steady::{Failure, Steady};
+use super::{PackageError, Progress};
 
 /// From this size on a member has zip64 fields.
 const ZIP64_FROM: u64 = 0xFFFF_FFFF;
@@ -35,7 +35,7 @@ const ENDS_LENGTH: u64 = 56 + 20 + END_LENGTH;
 /// Each batch is a zip that begins where the batch before ended; the central headers it ends with are put aside, and the next batch
 /// is written over them. What comes out is, byte for byte, what the `zip` crate would have written in one go.
 #[derive(Debug)]
-pub(super) struct Archive {
+pub(super) struct Archive<'a> {
     file: File,
     path: PathBuf,
     batch: Option<Batch>,
@@ -46,6 +46,7 @@ pub(super) struct Archive {
     /// Where the next batch starts: everything before is final.
     end: u64,
     hashing: Hashing,
+    progress: Progress<'a>,
 }
 
 struct Batch {
@@ -69,9 +70,9 @@ pub(super) struct Written {
     pub(super) sha256: Sha256Hash,
 }
 
-impl Archive {
+impl<'a> Archive<'a> {
     /// Writes to `file`, which is empty and lies at `path`.
-    pub(super) fn begin(file: &File, path: &Path) -> Result<Self, PackageError> {
+    pub(super) fn begin(file: &File, path: &Path, progress: Progress<'a>) -> Result<Self, PackageError> {
         let file = file.try_clone().doing("write", path)?;
         let mut aside = path.as_os_str().to_owned();
         aside.push(".directory");
@@ -95,6 +96,7 @@ impl Archive {
             members: 0,
             end: 0,
             hashing,
+            progress,
         })
     }
 
@@ -122,15 +124,18 @@ impl Archive {
         batch.members += 1;
         batch.bytes = batch.bytes.saturating_add(size);
         self.members += 1;
+        (self.progress.add)(1, 0);
         Ok(())
     }
 
     /// Writes the next bytes of the member.
     pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), PackageError> {
         match &mut self.batch {
-            Some(batch) => batch.zip.write_all(bytes).and_then(|()| batch.failure.check()).doing("write", &self.path),
-            None => Ok(()),
+            Some(batch) => batch.zip.write_all(bytes).and_then(|()| batch.failure.check()).doing("write", &self.path)?,
+            None => return Ok(()),
         }
+        (self.progress.add)(0, u64::try_from(bytes.len()).unwrap_or(u64::MAX));
+        Ok(())
     }
 
     /// Puts the batch's central headers aside.
@@ -265,7 +270,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("x.zip.part");
         let file = OpenOptions::new().read(true).write(true).create_new(true).open(&path).unwrap();
-        let mut archive = Archive::begin(&file, &path).unwrap();
+        let mut archive = Archive::begin(&file, &path, Progress::default()).unwrap();
         for number in 0..count {
             let content = number.to_string();
             archive.begin_member(&format!("case/{number:06}"), u64::try_from(content.len()).unwrap()).unwrap();
@@ -318,7 +323,7 @@ mod tests {
         let file = OpenOptions::new().read(true).write(true).create_new(true).open(&path).unwrap();
         // A hole in the place of what would have been written before.
         file.set_len(FAR).unwrap();
-        let mut archive = Archive::begin(&file, &path).unwrap();
+        let mut archive = Archive::begin(&file, &path, Progress::default()).unwrap();
         archive.end = FAR;
         archive.hashing = Hashing::begin(file.try_clone().unwrap(), FAR);
         for name in ["case/a", "case/b"] {

@@ -22,7 +22,7 @@ use super::archive::Written;
 use super::error::IoContext as _;
 use super::publish::publish;
 use super::writing::{BUFFER, Members, covering_seals};
-use super::{Glob, PackageError, PackageSummary, top_folder};
+use super::{Glob, PackageError, PackageSummary, Progress, top_folder};
 
 /// The program that checks a disclosure with Python alone.
 const PROGRAM: &str = "verify_disclosure.py";
@@ -35,11 +35,21 @@ const CHECKPOINT_LIMIT: u64 = 1024 * 1024;
 ///
 /// Every pattern must stand for something. The same choice from the same sealed case gives the same bytes.
 pub fn write_disclosure(case: &CaseFolder, include: &[Glob], out: &Path) -> Result<PackageSummary, PackageError> {
+    write_disclosure_with(case, include, out, Progress::default())
+}
+
+/// Writes a disclosure as [`write_disclosure`] does, and tells how far it has come.
+pub fn write_disclosure_with(
+    case: &CaseFolder,
+    include: &[Glob],
+    out: &Path,
+    progress: Progress<'_>,
+) -> Result<PackageSummary, PackageError> {
     let (_, statement, seal) = covering_seals(case)?;
     let disclosure = Disclosure::of(case, &statement, include)?;
     let written = publish(out, |part| {
-        let mut members = Members::begin(case, part, &disclosure.top)?;
-        disclosure.write(&mut members, include)?;
+        let mut members = Members::begin(case, part, &disclosure.top, progress)?;
+        disclosure.write(&mut members, include, progress)?;
         members.finish()
     })?;
     let Written { members: files, size, sha256 } = written;
@@ -134,7 +144,7 @@ impl<'a> Disclosure<'a> {
         Ok(encoded)
     }
 
-    fn write(&self, members: &mut Members<'_>, include: &[Glob]) -> Result<(), PackageError> {
+    fn write(&self, members: &mut Members<'_>, include: &[Glob], progress: Progress<'_>) -> Result<(), PackageError> {
         let checkpoint_file = checkpoint_path(self.checkpoint.number);
         let manifest: String = self.artifacts.iter().map(|file| manifest::line(&file.sha256, &file.path)).collect();
         let count = self.artifacts.len();
@@ -159,6 +169,8 @@ impl<'a> Disclosure<'a> {
         hashes.sort_by_key(|(path, _)| *path);
         texts.push((TAG_MANIFEST.to_owned(), tag_manifest(&hashes).into_bytes()));
         texts.sort();
+        progress.expect_texts(texts.iter().map(|(_, bytes)| bytes.as_slice()));
+        (progress.expect)(u64::try_from(count).unwrap_or(u64::MAX).saturating_add(1), bytes.saturating_add(self.lines.0));
         let mut texts = texts.into_iter().peekable();
         while let Some((path, bytes)) = texts.next_if(|(path, _)| path.as_str() < DISCLOSURE) {
             members.add_bytes(&path, &bytes)?;

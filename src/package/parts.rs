@@ -18,7 +18,7 @@ use crate::seal::{MANIFEST, TAG_MANIFEST};
 use super::error::IoContext as _;
 use super::publish::publish;
 use super::writing::{BUFFER, Contents, Members, Tag};
-use super::{PackageError, PackageSummary};
+use super::{PackageError, PackageSummary, Progress};
 
 /// Where a part says which one it is.
 pub(super) const PART: &str = "custody/part.json";
@@ -84,6 +84,16 @@ pub(super) fn part_name(out: &Path, number: u32, of: usize) -> PathBuf {
 ///
 /// The same sealed case and the same limit give the same bytes.
 pub fn write_parts(case: &CaseFolder, out: &Path, limit: u64) -> Result<Vec<PackageSummary>, PackageError> {
+    write_parts_with(case, out, limit, Progress::default())
+}
+
+/// Writes parts as [`write_parts`] does, and tells how far it has come.
+pub fn write_parts_with(
+    case: &CaseFolder,
+    out: &Path,
+    limit: u64,
+    progress: Progress<'_>,
+) -> Result<Vec<PackageSummary>, PackageError> {
     let sealed = Contents::of(case)?;
     let seal_sha256 = Sha256Hash::of(&read_bounded(case, &sealed.seal_path, LIMIT)?);
     let parts = divide(case, limit)?;
@@ -92,6 +102,10 @@ pub fn write_parts(case: &CaseFolder, out: &Path, limit: u64) -> Result<Vec<Pack
         let problem = format!("it would have {of} parts; give a larger size");
         return Err(PackageError::NotAsSealed { path: out.to_owned(), problem });
     }
+    let (files, bytes) = sealed.totals_of_payload();
+    (progress.expect)(files, bytes);
+    let ((files, bytes), times) = (sealed.totals_of_tags(case), u64::try_from(of).unwrap_or(u64::MAX));
+    (progress.expect)(files.saturating_mul(times), bytes.saturating_mul(times));
     let mut manifest = ManifestReader::new(BufReader::with_capacity(BUFFER, case.open(MANIFEST)?), Lists::Payload);
     let mut summaries = Vec::new();
     for (number, content) in (1_u32..).zip(&parts) {
@@ -126,9 +140,10 @@ pub fn write_parts(case: &CaseFolder, out: &Path, limit: u64) -> Result<Vec<Pack
         let listed: Vec<(&str, Sha256Hash)> = hashes.iter().map(|(path, sha256)| (path.as_str(), *sha256)).collect();
         texts.push((TAG_MANIFEST.to_owned(), tag_manifest(&listed).into_bytes()));
         let top = format!("{}-part-{number}-of-{of}", sealed.top);
+        progress.expect_texts(texts.iter().map(|(_, bytes)| bytes.as_slice()));
         let path = part_name(out, number, of);
         let written = publish(&path, |part| {
-            let mut members = Members::begin(case, part, &top)?;
+            let mut members = Members::begin(case, part, &top, progress)?;
             let mut order: Vec<(&str, Source<'_>)> = Vec::new();
             order.extend(texts.iter().map(|(path, bytes)| (path.as_str(), Source::Text(bytes))));
             order.extend(tags.iter().map(|(place, tag)| (place.as_str(), Source::Tag(tag))));

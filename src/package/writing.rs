@@ -11,10 +11,10 @@ use crate::seal::{
     MANIFEST, SealFile, SealNumbers, SealStatement, SignatureProblem, TAG_MANIFEST, checkpoint_path, verify_signature,
 };
 
-use super::PackageError;
 use super::archive::{Archive, Written};
 use super::error::IoContext as _;
 use super::publish::{Part, publish};
+use super::{PackageError, Progress};
 
 /// Largest tag manifest that is read.
 const TAG_MANIFEST_LIMIT: u64 = 1024 * 1024;
@@ -44,8 +44,16 @@ pub struct PackageSummary {
 /// the way; one that is not what the seal covers stops the writing, and nothing is left at `out`. A package that lies at `out` already is
 /// left as it is: fine if it is this one, so that an attempt that was cut off is simply made again, and an error if it is not.
 pub fn write_package(case: &CaseFolder, out: &Path) -> Result<PackageSummary, PackageError> {
+    write_package_with(case, out, Progress::default())
+}
+
+/// Writes a package as [`write_package`] does, and tells how far it has come.
+pub fn write_package_with(case: &CaseFolder, out: &Path, progress: Progress<'_>) -> Result<PackageSummary, PackageError> {
     let sealed = Contents::of(case)?;
-    let Written { members: files, size, sha256 } = publish(out, |part| write_members(case, &sealed, part))?;
+    for (files, bytes) in [sealed.totals_of_payload(), sealed.totals_of_tags(case)] {
+        (progress.expect)(files, bytes);
+    }
+    let Written { members: files, size, sha256 } = publish(out, |part| write_members(case, &sealed, part, progress))?;
     Ok(PackageSummary { path: out.to_owned(), size, sha256, files, seal: sealed.seal_path })
 }
 
@@ -136,6 +144,17 @@ impl Contents {
         tags.sort_by(|a, b| a.path.cmp(&b.path));
         Ok(Self { top: top_folder(&statement.case_number), statement, seal_path, tags })
     }
+
+    /// Files and bytes of what is not payload.
+    pub(super) fn totals_of_tags(&self, case: &CaseFolder) -> (u64, u64) {
+        let size = |tag: &Tag| tag.bytes.or_else(|| Some(case.describe(&tag.path).symlink_metadata().ok()?.len())).unwrap_or(0);
+        self.tags.iter().fold((0, 0), |(files, bytes), tag| (files + 1, bytes + size(tag)))
+    }
+
+    /// Files and bytes of the payload, as they were sealed.
+    pub(super) fn totals_of_payload(&self) -> (u64, u64) {
+        (self.statement.artifacts.count, self.statement.artifacts.bytes)
+    }
 }
 
 /// The seals up to the latest complete one, and what that one says.
@@ -187,8 +206,8 @@ fn sealed_ledger_bytes(case: &CaseFolder, statement: &SealStatement) -> Result<u
     if tree.root() == statement.ledger.root { Ok(bytes) } else { Err(changed("its sealed lines were changed")) }
 }
 
-fn write_members(case: &CaseFolder, sealed: &Contents, part: &Part) -> Result<Written, PackageError> {
-    let mut members = Members::begin(case, part, &sealed.top)?;
+fn write_members(case: &CaseFolder, sealed: &Contents, part: &Part, progress: Progress<'_>) -> Result<Written, PackageError> {
+    let mut members = Members::begin(case, part, &sealed.top, progress)?;
     let (before, after): (Vec<&Tag>, Vec<&Tag>) = sealed.tags.iter().partition(|tag| tag.path.as_str() < "data/");
     for tag in before {
         members.add(&tag.path, tag.sha256, tag.bytes)?;
@@ -238,15 +257,16 @@ fn refuse_unlisted(case: &CaseFolder, listed: u64) -> Result<(), PackageError> {
 /// The zip on its way to disk.
 pub(super) struct Members<'a> {
     case: &'a CaseFolder,
-    archive: Archive,
+    archive: Archive<'a>,
     top: &'a str,
     buffer: Vec<u8>,
 }
 
 impl<'a> Members<'a> {
     /// Begins the zip of files of `case` under the folder `top`.
-    pub(super) fn begin(case: &'a CaseFolder, part: &Part, top: &'a str) -> Result<Self, PackageError> {
-        Ok(Self { case, archive: Archive::begin(part.file(), part.path())?, top, buffer: vec![0; BUFFER] })
+    pub(super) fn begin(case: &'a CaseFolder, part: &Part, top: &'a str, progress: Progress<'a>) -> Result<Self, PackageError> {
+        let archive = Archive::begin(part.file(), part.path(), progress)?;
+        Ok(Self { case, archive, top, buffer: vec![0; BUFFER] })
     }
 
     /// Begins a member that is written piece by piece.

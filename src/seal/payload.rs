@@ -93,6 +93,7 @@ pub(super) fn check(
     files: &CaseFolder,
     mut recorded: Recorded,
     manifest: &mut dyn Write,
+    progress: &(dyn Fn(u64, u64) + Sync),
 ) -> Result<ArtifactTotals, SealError> {
     let workers = std::thread::available_parallelism().map_or(1, NonZero::get);
     let first_problem: Mutex<Option<SealError>> = Mutex::new(None);
@@ -114,6 +115,7 @@ pub(super) fn check(
                     if let Err(problem) = check_file(files, &job) {
                         report(problem);
                     }
+                    progress(1, job.size);
                 }
             });
         }
@@ -162,13 +164,18 @@ pub(super) fn check(
 }
 
 /// Hashes every file under `data/` as it is found, whatever the ledger says of it, and writes the payload manifest to `manifest`.
-pub(super) fn list(files: &CaseFolder, manifest: &mut dyn Write) -> Result<ArtifactTotals, SealError> {
+pub(super) fn list(
+    files: &CaseFolder,
+    manifest: &mut dyn Write,
+    progress: &(dyn Fn(u64, u64) + Sync),
+) -> Result<ArtifactTotals, SealError> {
     let mut totals = ArtifactTotals::default();
     let mut problem = None;
     files.walk_below("data", &mut |found| {
-        let Found::File { path, .. } = found else { return };
+        let Found::File { path, size } = found else { return };
         if problem.is_none() {
             problem = list_file(files, path, manifest, &mut totals).err();
+            progress(1, size);
         }
     })?;
     match problem {

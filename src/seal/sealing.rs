@@ -44,14 +44,30 @@ pub fn seal_case(
 }
 
 /// How to seal.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct SealOptions {
+#[derive(Clone)]
+pub struct SealOptions<'a> {
     /// What the signer wants to say.
     pub notes: String,
     /// Whether to set the immutable flag on the evidence and the append-only flag on the ledger, as far as the system permits.
     pub flags: bool,
     /// What is known to be wrong with the case. If anything is, the case is sealed as it is found, and the seal says so.
     pub damage: Vec<String>,
+    /// Called as files are hashed, with how many and how many bytes.
+    pub progress: &'a (dyn Fn(u64, u64) + Sync),
+}
+
+impl std::fmt::Debug for SealOptions<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { notes, flags, damage, progress: _ } = self;
+        let mut shown = f.debug_struct("SealOptions");
+        shown.field("notes", notes).field("flags", flags).field("damage", damage).finish_non_exhaustive()
+    }
+}
+
+impl Default for SealOptions<'_> {
+    fn default() -> Self {
+        Self { notes: String::new(), flags: false, damage: Vec::new(), progress: &|_, _| {} }
+    }
 }
 
 /// Seals a case as [`seal_case`] does, with more wishes.
@@ -60,7 +76,7 @@ pub fn seal_case_with(
     key: &SigningKey,
     at: Timestamp,
     tool: &Tool,
-    options: &SealOptions,
+    options: &SealOptions<'_>,
 ) -> Result<Sealed, SealError> {
     let files = writer.files()?;
     let earlier = earlier_seals(&files)?;
@@ -68,8 +84,8 @@ pub fn seal_case_with(
     let recorded = read_ledger(writer, &files, &earlier)?;
     let recorded = if options.damage.is_empty() { Some(recorded.finish(writer)?) } else { None };
     let (totals, manifest_sha256, tagmanifest_sha256) = match earlier.last() {
-        None => write_bag(writer, &files, recorded, key, at, tool)?,
-        Some(last) => check_bag(writer, &files, recorded, last)?,
+        None => write_bag(writer, &files, recorded, key, at, tool, options.progress)?,
+        Some(last) => check_bag(writer, &files, recorded, last, options.progress)?,
     };
     let number = earlier.last().map_or(1, |last| last.number() + 1);
     let path = path_of(number);
@@ -213,10 +229,11 @@ fn check_payload(
     files: &CaseFolder,
     recorded: Option<Recorded>,
     manifest: &mut dyn Write,
+    progress: &(dyn Fn(u64, u64) + Sync),
 ) -> Result<ArtifactTotals, SealError> {
     match recorded {
-        Some(recorded) => payload::check(writer, files, recorded, manifest),
-        None => payload::list(files, manifest),
+        Some(recorded) => payload::check(writer, files, recorded, manifest, progress),
+        None => payload::list(files, manifest, progress),
     }
 }
 
@@ -230,9 +247,10 @@ fn write_bag(
     key: &SigningKey,
     at: Timestamp,
     tool: &Tool,
+    progress: &(dyn Fn(u64, u64) + Sync),
 ) -> Result<Bag, SealError> {
     let mut manifest = writer.begin_tag_file(MANIFEST)?;
-    let totals = check_payload(writer, files, recorded, &mut manifest)?;
+    let totals = check_payload(writer, files, recorded, &mut manifest, progress)?;
     let manifest_sha256 = manifest.finish()?;
     let identity = writer.identity().clone();
     write(writer, "bagit.txt", bag::BAGIT.as_bytes())?;
@@ -249,10 +267,16 @@ fn write_bag(
 }
 
 /// Checks that payload and tag files still are what the last seal covers.
-fn check_bag(writer: &CaseWriter, files: &CaseFolder, recorded: Option<Recorded>, last: &Earlier) -> Result<Bag, SealError> {
+fn check_bag(
+    writer: &CaseWriter,
+    files: &CaseFolder,
+    recorded: Option<Recorded>,
+    last: &Earlier,
+    progress: &(dyn Fn(u64, u64) + Sync),
+) -> Result<Bag, SealError> {
     let changed = |path: &str| SealError::NotAsSealed { path: files.describe(path), seal: last.number() };
     let mut manifest = HashingSink::default();
-    let totals = check_payload(writer, files, recorded, &mut manifest)?;
+    let totals = check_payload(writer, files, recorded, &mut manifest, progress)?;
     let manifest_sha256 = manifest.0.finish();
     if (manifest_sha256, totals) != (last.statement.manifest_sha256, last.statement.artifacts) {
         return Err(changed(MANIFEST));

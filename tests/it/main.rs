@@ -40,6 +40,7 @@ mod peers;
 mod picture;
 mod policy;
 mod power_loss;
+mod progress;
 mod proofs;
 mod reads_only;
 mod reference;
