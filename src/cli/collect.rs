@@ -295,7 +295,10 @@ pub(super) fn notice_lines(notices: &[Notice]) -> Vec<String> {
     let mut lines = Vec::new();
     if !notices.is_empty() {
         lines.extend([String::new(), Output::bold(&format!("Notable ({})", notices.len()))]);
-        lines.extend(notices.iter().map(|notice| wrapped(&format!("{} [{}]", printable(&notice.text), notice.source), "  ")));
+        let mut told: Vec<String> =
+            notices.iter().map(|notice| format!("{} [{}]", printable(&notice.text), notice.source)).collect();
+        told.sort();
+        lines.extend(told.iter().map(|notice| wrapped(notice, "  ")));
     }
     lines
 }

@@ -150,8 +150,9 @@ pub(super) fn gap_lines(title: &str, gaps: &[Gap], verbose: bool) -> Vec<String>
     }
     if !shown.is_empty() {
         lines.extend([String::new(), Output::bold(&format!("{title} ({})", shown.len()))]);
-        // Several calls that were refused alike are told once.
-        let told: Vec<String> = shown.into_iter().map(gap_line).collect();
+        // In the same order whoever answered first; several calls that were refused alike are told once.
+        let mut told: Vec<String> = shown.into_iter().map(gap_line).collect();
+        told.sort();
         for same in told.chunk_by(|one, other| one == other) {
             lines.extend(same.first().cloned());
             if same.len() > 1 {

@@ -46,10 +46,11 @@ fn drawn(screen: &str) -> String {
          <circle cx=\"22\" cy=\"20\" r=\"5\" fill=\"#4b535d\"/><circle cx=\"40\" cy=\"20\" r=\"5\" fill=\"#4b535d\"/><circle cx=\"58\" cy=\"20\" r=\"5\" fill=\"#4b535d\"/>\n\
          <g font-family=\"ui-monospace,SFMono-Regular,Menlo,Consolas,'DejaVu Sans Mono',monospace\" font-size=\"13\" fill=\"#d5d9de\">\n"
     );
+    let verdict_ends = lines.iter().position(String::is_empty).unwrap();
     for (row, line) in lines.iter().enumerate().filter(|(_, line)| !line.is_empty()) {
         let style = match line.as_str() {
             _ if row < 2 => " fill=\"#8fd19e\"",
-            line if line.starts_with("INCOMPLETE") => " fill=\"#ffffff\" font-weight=\"bold\"",
+            _ if row < verdict_ends => " fill=\"#ffffff\" font-weight=\"bold\"",
             line if line.starts_with(|letter: char| letter.is_uppercase()) => " fill=\"#ffffff\"",
             _ => "",
         };

@@ -103,6 +103,7 @@ fn alike(text: &str) -> String {
         plain.push('\n');
     }
     let told = |line: &str| match line {
+        line if line.starts_with("Requests ") => without_numbers(line),
         line if line.starts_with("Clock    ") => "Clock    CLOCK".to_owned(),
         line if line.trim_start().strip_suffix(" seconds").is_some_and(|number| number.parse::<u64>().is_ok()) => {
             "         N seconds".to_owned()
@@ -132,15 +133,11 @@ impl Desk {
         };
         fits(&ran.stdout);
         fits(&ran.stderr);
-        let (said, notes) = (alike(&place(&ran.stdout)), alike(&place(&ran.stderr)));
+        // What is said on the way comes in the order in which AWS answers.
+        let said = alike(&place(&ran.stdout));
         let quoted = arguments.iter().map(|word| if word.contains(' ') { format!("'{word}'") } else { (*word).to_owned() });
         let command = alike(&quoted.collect::<Vec<_>>().join(" "));
-        let notes = if notes.is_empty() {
-            String::new()
-        } else {
-            format!("{}\n", notes.lines().map(|line| format!("! {line}")).collect::<Vec<_>>().join("\n"))
-        };
-        format!("$ caselock {command}\n{notes}{said}\n")
+        format!("$ caselock {command}\n{said}\n")
     }
 }
 
