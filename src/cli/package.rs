@@ -11,9 +11,9 @@ use crate::package::{
 use crate::package::{Recipient, encrypt_package, read_recipients, remove_package};
 
 use super::output::{Output, bytes, thousands};
+use super::progress::following;
 #[cfg(feature = "encrypt")]
 use super::progress::growing;
-use super::progress::line;
 use super::tool::this_tool;
 use super::{CliError, Exit};
 
@@ -93,15 +93,15 @@ pub(super) fn run(arguments: &PackageArguments, output: &Output) -> Result<Exit,
     // What lay there before is not taken away for having been encrypted.
     #[cfg(feature = "encrypt")]
     let was_there = arguments.out.symlink_metadata().is_ok();
-    let (lines, meter) = line(output, "packaging");
-    let progress = Progress { expect: &|files, size| meter.expect(files, size), add: &|files, size| meter.add(files, size) };
+    let progress = Progress::default();
+    let lines = following(output, "packaging", progress.clone());
     let packages = if let Some(limit) = arguments.split_size {
-        write_parts_with(&folder, &arguments.out, limit, progress)
+        write_parts_with(&folder, &arguments.out, limit, &progress)
     } else if arguments.include.is_empty() {
-        write_package_with(&folder, &arguments.out, progress).map(|package| vec![package])
+        write_package_with(&folder, &arguments.out, &progress).map(|package| vec![package])
     } else {
         let include: Vec<Glob> = arguments.include.iter().map(|pattern| Glob::new(pattern)).collect();
-        write_disclosure_with(&folder, &include, &arguments.out, progress).map(|package| vec![package])
+        write_disclosure_with(&folder, &include, &arguments.out, &progress).map(|package| vec![package])
     };
     lines.finish();
     let mut written = Vec::new();

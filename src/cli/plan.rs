@@ -9,6 +9,7 @@ use super::aws::{block_on, connect, note_endpoints, request};
 use super::collect::{as_whom, notice_lines};
 use super::configuration::{ConfigurationFile, words};
 use super::output::{Output, bytes, counted, hanging, thousands, wrapped};
+use super::progress::line;
 use super::regions::note_unknown;
 use super::status::gap_lines;
 use super::table::table;
@@ -55,7 +56,10 @@ pub(super) fn run(mut arguments: PlanArguments, file: &ConfigurationFile, output
     let plan = block_on(async {
         let identities = connect(&arguments.connection, &scope, None).await?;
         note_endpoints(&identities, output);
-        Ok::<Plan, CliError>(plan(&identities, &request(&arguments.connection, window, &scope)).await?)
+        let (lines, _) = line(output, "listing");
+        let planned = plan(&identities, &request(&arguments.connection, window, &scope)).await;
+        lines.finish();
+        Ok::<Plan, CliError>(planned?)
     })??;
     let planned = Planned { plan: &plan, configuration: defaults.used(), outranked: defaults.outranked() };
     output.result(&planned, || text(&planned, output.is_verbose()))?;

@@ -12,6 +12,8 @@ use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use crate::package::Progress;
+
 use super::output::{Output, bytes, thousands};
 
 /// How often a line is drawn on a terminal.
@@ -31,6 +33,8 @@ pub(super) struct Meter {
     finished: AtomicBool,
     /// A file whose growing length is the bytes that are done.
     grows: Option<PathBuf>,
+    /// Counters of somebody else, which are the ones that count.
+    follows: Option<Progress>,
 }
 
 impl Meter {
@@ -47,6 +51,10 @@ impl Meter {
     }
 
     fn counts(&self) -> Counts {
+        if let Some(progress) = &self.follows {
+            let ((done, done_bytes), (all, all_bytes)) = (progress.done(), progress.expected());
+            return Counts { done, done_bytes, all, all_bytes };
+        }
         let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let grown = self.grows.as_ref().and_then(|path| path.metadata().ok()).map(|file| file.len());
         Counts {
@@ -117,13 +125,21 @@ pub(super) fn line(output: &Output, what: &str) -> (Lines, Arc<Meter>) {
     (lines, meter)
 }
 
+/// Begins a phase of one line that is counted elsewhere.
+pub(super) fn following(output: &Output, what: &str, progress: Progress) -> Lines {
+    alone(output, what, Meter { follows: Some(progress), ..Meter::default() })
+}
+
+fn alone(output: &Output, what: &str, meter: Meter) -> Lines {
+    let lines = lines(output);
+    lines.meters.lock().unwrap_or_else(PoisonError::into_inner).insert(what.to_owned(), Arc::new(meter));
+    lines
+}
+
 /// Begins a phase that writes one file of about so many bytes.
 #[cfg(feature = "encrypt")]
 pub(super) fn growing(output: &Output, what: &str, file: PathBuf, size: u64) -> Lines {
-    let lines = lines(output);
-    let meter = Meter { grows: Some(file), all_bytes: AtomicU64::new(size), ..Meter::default() };
-    lines.meters.lock().unwrap_or_else(PoisonError::into_inner).insert(what.to_owned(), Arc::new(meter));
-    lines
+    alone(output, what, Meter { grows: Some(file), all_bytes: AtomicU64::new(size), ..Meter::default() })
 }
 
 impl Lines {

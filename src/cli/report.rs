@@ -13,6 +13,7 @@ use crate::verify::{Options, Report};
 
 use super::configuration::ConfigurationFile;
 use super::output::Output;
+use super::progress::line;
 use super::tool::this_tool;
 use super::transfer::receipts_of;
 use super::verify::{exit_of, open, read_allowed_signers, read_roots, verify_showing_progress};
@@ -121,15 +122,17 @@ pub(super) fn run(mut arguments: ReportArguments, file: &ConfigurationFile, outp
         return Err(CliError::is_there(&place.path));
     }
     let report = verify_showing_progress(&*files, &wanted, output)?;
+    let (lines, _) = line(output, "writing");
     let sha256 = match arguments.format {
         Format::Html => {
-            let page = page(&arguments.case, &*files, &report, output)?;
+            let page = page(&arguments.case, &*files, &report)?;
             write(&place, &|out| Ok(out.write_all(page.as_bytes())?))
         }
         Format::Csv => write(&place, &|out| write_records(&*files, RecordFormat::Csv, out).map(drop)),
         Format::Jsonl => write(&place, &|out| write_records(&*files, RecordFormat::JsonLines, out).map(drop)),
         Format::CaseUco => write(&place, &|out| write_case_uco(&*files, out).map(drop)),
     }?;
+    lines.finish();
     let written = Written { path: place.path.display().to_string(), sha256, verdict: report.verdict.as_str() };
     output.result(&written, || {
         format!(
@@ -144,12 +147,10 @@ pub(super) fn run(mut arguments: ReportArguments, file: &ConfigurationFile, outp
 }
 
 /// The page for people.
-fn page(case: &Path, files: &dyn CaseFiles, report: &Report, output: &Output) -> Result<String, CliError> {
+fn page(case: &Path, files: &dyn CaseFiles, report: &Report) -> Result<String, CliError> {
     let mut facts = read_facts(files)?;
     if case.is_file() {
-        let (lines, _) = super::progress::line(output, "hashing");
         facts.package = Some(package_facts(case)?);
-        lines.finish();
     }
     Ok(report_page(&facts, report, &Made { at: Timestamp::new(chrono::Utc::now()), tool: this_tool() }))
 }

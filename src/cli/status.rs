@@ -8,6 +8,7 @@ use crate::case::{CaseFolder, CaseIdentity, read_identity};
 use crate::model::{AccountId, Region, Timestamp, TrailArn, Window, printable};
 
 use super::output::{Output, bytes, hanging, thousands};
+use super::progress::line;
 use super::table::table;
 use super::{CliError, Exit};
 
@@ -94,7 +95,9 @@ struct Status<'a> {
 pub(super) fn run(arguments: &StatusArguments, output: &Output) -> Result<Exit, CliError> {
     let folder = CaseFolder::open(&arguments.case)?;
     let identity = read_identity(&folder)?;
+    let (lines, _) = line(output, "reading");
     let summary = summarize(&folder)?;
+    lines.finish();
     let next = next(&summary, &arguments.case.display().to_string());
     let status = Status { case: CaseFields::from(&identity), summary: &summary, next: next.clone() };
     output.result(&status, || text(&identity, &summary, &next, output.is_verbose()))?;

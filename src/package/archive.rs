@@ -35,7 +35,7 @@ const ENDS_LENGTH: u64 = 56 + 20 + END_LENGTH;
 /// Each batch is a zip that begins where the batch before ended; the central headers it ends with are put aside, and the next batch
 /// is written over them. What comes out is, byte for byte, what the `zip` crate would have written in one go.
 #[derive(Debug)]
-pub(super) struct Archive<'a> {
+pub(super) struct Archive {
     file: File,
     path: PathBuf,
     batch: Option<Batch>,
@@ -46,7 +46,7 @@ pub(super) struct Archive<'a> {
     /// Where the next batch starts: everything before is final.
     end: u64,
     hashing: Hashing,
-    progress: Progress<'a>,
+    progress: Progress,
 }
 
 struct Batch {
@@ -70,9 +70,9 @@ pub(super) struct Written {
     pub(super) sha256: Sha256Hash,
 }
 
-impl<'a> Archive<'a> {
+impl Archive {
     /// Writes to `file`, which is empty and lies at `path`.
-    pub(super) fn begin(file: &File, path: &Path, progress: Progress<'a>) -> Result<Self, PackageError> {
+    pub(super) fn begin(file: &File, path: &Path, progress: Progress) -> Result<Self, PackageError> {
         let file = file.try_clone().doing("write", path)?;
         let mut aside = path.as_os_str().to_owned();
         aside.push(".directory");
@@ -124,7 +124,7 @@ impl<'a> Archive<'a> {
         batch.members += 1;
         batch.bytes = batch.bytes.saturating_add(size);
         self.members += 1;
-        (self.progress.add)(1, 0);
+        self.progress.add(1, 0);
         Ok(())
     }
 
@@ -134,7 +134,7 @@ impl<'a> Archive<'a> {
             Some(batch) => batch.zip.write_all(bytes).and_then(|()| batch.failure.check()).doing("write", &self.path)?,
             None => return Ok(()),
         }
-        (self.progress.add)(0, u64::try_from(bytes.len()).unwrap_or(u64::MAX));
+        self.progress.add(0, u64::try_from(bytes.len()).unwrap_or(u64::MAX));
         Ok(())
     }
 

@@ -35,7 +35,7 @@ const CHECKPOINT_LIMIT: u64 = 1024 * 1024;
 ///
 /// Every pattern must stand for something. The same choice from the same sealed case gives the same bytes.
 pub fn write_disclosure(case: &CaseFolder, include: &[Glob], out: &Path) -> Result<PackageSummary, PackageError> {
-    write_disclosure_with(case, include, out, Progress::default())
+    write_disclosure_with(case, include, out, &Progress::default())
 }
 
 /// Writes a disclosure as [`write_disclosure`] does, and tells how far it has come.
@@ -43,7 +43,7 @@ pub fn write_disclosure_with(
     case: &CaseFolder,
     include: &[Glob],
     out: &Path,
-    progress: Progress<'_>,
+    progress: &Progress,
 ) -> Result<PackageSummary, PackageError> {
     let (_, statement, seal) = covering_seals(case)?;
     let disclosure = Disclosure::of(case, &statement, include)?;
@@ -144,7 +144,7 @@ impl<'a> Disclosure<'a> {
         Ok(encoded)
     }
 
-    fn write(&self, members: &mut Members<'_>, include: &[Glob], progress: Progress<'_>) -> Result<(), PackageError> {
+    fn write(&self, members: &mut Members<'_>, include: &[Glob], progress: &Progress) -> Result<(), PackageError> {
         let checkpoint_file = checkpoint_path(self.checkpoint.number);
         let manifest: String = self.artifacts.iter().map(|file| manifest::line(&file.sha256, &file.path)).collect();
         let count = self.artifacts.len();
@@ -170,7 +170,7 @@ impl<'a> Disclosure<'a> {
         texts.push((TAG_MANIFEST.to_owned(), tag_manifest(&hashes).into_bytes()));
         texts.sort();
         progress.expect_texts(texts.iter().map(|(_, bytes)| bytes.as_slice()));
-        (progress.expect)(u64::try_from(count).unwrap_or(u64::MAX).saturating_add(1), bytes.saturating_add(self.lines.0));
+        progress.expect(u64::try_from(count).unwrap_or(u64::MAX).saturating_add(1), bytes.saturating_add(self.lines.0));
         let mut texts = texts.into_iter().peekable();
         while let Some((path, bytes)) = texts.next_if(|(path, _)| path.as_str() < DISCLOSURE) {
             members.add_bytes(&path, &bytes)?;

@@ -84,7 +84,7 @@ pub(super) fn part_name(out: &Path, number: u32, of: usize) -> PathBuf {
 ///
 /// The same sealed case and the same limit give the same bytes.
 pub fn write_parts(case: &CaseFolder, out: &Path, limit: u64) -> Result<Vec<PackageSummary>, PackageError> {
-    write_parts_with(case, out, limit, Progress::default())
+    write_parts_with(case, out, limit, &Progress::default())
 }
 
 /// Writes parts as [`write_parts`] does, and tells how far it has come.
@@ -92,7 +92,7 @@ pub fn write_parts_with(
     case: &CaseFolder,
     out: &Path,
     limit: u64,
-    progress: Progress<'_>,
+    progress: &Progress,
 ) -> Result<Vec<PackageSummary>, PackageError> {
     let sealed = Contents::of(case)?;
     let seal_sha256 = Sha256Hash::of(&read_bounded(case, &sealed.seal_path, LIMIT)?);
@@ -103,9 +103,9 @@ pub fn write_parts_with(
         return Err(PackageError::NotAsSealed { path: out.to_owned(), problem });
     }
     let (files, bytes) = sealed.totals_of_payload();
-    (progress.expect)(files, bytes);
+    progress.expect(files, bytes);
     let ((files, bytes), times) = (sealed.totals_of_tags(case), u64::try_from(of).unwrap_or(u64::MAX));
-    (progress.expect)(files.saturating_mul(times), bytes.saturating_mul(times));
+    progress.expect(files.saturating_mul(times), bytes.saturating_mul(times));
     let mut manifest = ManifestReader::new(BufReader::with_capacity(BUFFER, case.open(MANIFEST)?), Lists::Payload);
     let mut summaries = Vec::new();
     for (number, content) in (1_u32..).zip(&parts) {

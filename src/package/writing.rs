@@ -44,14 +44,14 @@ pub struct PackageSummary {
 /// the way; one that is not what the seal covers stops the writing, and nothing is left at `out`. A package that lies at `out` already is
 /// left as it is: fine if it is this one, so that an attempt that was cut off is simply made again, and an error if it is not.
 pub fn write_package(case: &CaseFolder, out: &Path) -> Result<PackageSummary, PackageError> {
-    write_package_with(case, out, Progress::default())
+    write_package_with(case, out, &Progress::default())
 }
 
 /// Writes a package as [`write_package`] does, and tells how far it has come.
-pub fn write_package_with(case: &CaseFolder, out: &Path, progress: Progress<'_>) -> Result<PackageSummary, PackageError> {
+pub fn write_package_with(case: &CaseFolder, out: &Path, progress: &Progress) -> Result<PackageSummary, PackageError> {
     let sealed = Contents::of(case)?;
     for (files, bytes) in [sealed.totals_of_payload(), sealed.totals_of_tags(case)] {
-        (progress.expect)(files, bytes);
+        progress.expect(files, bytes);
     }
     let Written { members: files, size, sha256 } = publish(out, |part| write_members(case, &sealed, part, progress))?;
     Ok(PackageSummary { path: out.to_owned(), size, sha256, files, seal: sealed.seal_path })
@@ -206,7 +206,7 @@ fn sealed_ledger_bytes(case: &CaseFolder, statement: &SealStatement) -> Result<u
     if tree.root() == statement.ledger.root { Ok(bytes) } else { Err(changed("its sealed lines were changed")) }
 }
 
-fn write_members(case: &CaseFolder, sealed: &Contents, part: &Part, progress: Progress<'_>) -> Result<Written, PackageError> {
+fn write_members(case: &CaseFolder, sealed: &Contents, part: &Part, progress: &Progress) -> Result<Written, PackageError> {
     let mut members = Members::begin(case, part, &sealed.top, progress)?;
     let (before, after): (Vec<&Tag>, Vec<&Tag>) = sealed.tags.iter().partition(|tag| tag.path.as_str() < "data/");
     for tag in before {
@@ -257,15 +257,15 @@ fn refuse_unlisted(case: &CaseFolder, listed: u64) -> Result<(), PackageError> {
 /// The zip on its way to disk.
 pub(super) struct Members<'a> {
     case: &'a CaseFolder,
-    archive: Archive<'a>,
+    archive: Archive,
     top: &'a str,
     buffer: Vec<u8>,
 }
 
 impl<'a> Members<'a> {
     /// Begins the zip of files of `case` under the folder `top`.
-    pub(super) fn begin(case: &'a CaseFolder, part: &Part, top: &'a str, progress: Progress<'a>) -> Result<Self, PackageError> {
-        let archive = Archive::begin(part.file(), part.path(), progress)?;
+    pub(super) fn begin(case: &'a CaseFolder, part: &Part, top: &'a str, progress: &Progress) -> Result<Self, PackageError> {
+        let archive = Archive::begin(part.file(), part.path(), progress.clone())?;
         Ok(Self { case, archive, top, buffer: vec![0; BUFFER] })
     }
 

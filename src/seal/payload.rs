@@ -172,10 +172,11 @@ pub(super) fn list(
     let mut totals = ArtifactTotals::default();
     let mut problem = None;
     files.walk_below("data", &mut |found| {
-        let Found::File { path, size } = found else { return };
+        let Found::File { path, .. } = found else { return };
         if problem.is_none() {
+            let before = totals.bytes;
             problem = list_file(files, path, manifest, &mut totals).err();
-            progress(1, size);
+            progress(1, totals.bytes - before);
         }
     })?;
     match problem {

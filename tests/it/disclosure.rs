@@ -240,7 +240,7 @@ fn a_disclosure_that_was_changed_fails_in_both() {
         ("no line at all", ": > custody/disclosure.jsonl; rm -r data; mkdir data", true),
         (
             "the root",
-            "sed -i 's/\"root\":\"./\"root\":\"0/; s/\"root\":\"0\\(.\\)/\"root\":\"f\\1/' custody/checkpoints/0001.json",
+            "sed -i 's/\"root\":\"f/\"root\":\"0/; t; s/\"root\":\"./\"root\":\"f/' custody/checkpoints/0001.json",
             true,
         ),
         ("the time", "sed -i 's/\"sealed_at\":\"2026/\"sealed_at\":\"2025/' custody/checkpoints/0001.json", true),
@@ -255,7 +255,7 @@ fn a_disclosure_that_was_changed_fails_in_both() {
         ),
         ("a note added", "printf x > note.txt", false),
         ("the instructions", "printf x >> VERIFY.txt", false),
-        ("the manifest", "sed -i '1s/^./0/; 1s/^0\\(.\\)/1\\1/' manifest-sha256.txt", false),
+        ("the manifest", "sed -i '1s/^1/0/; t; 1s/^./1/' manifest-sha256.txt", false),
     ];
     let sample = sealed();
     let zip = disclose(&sample, "part.zip", &[CHOSEN, "s3://example-corp/a"]).unwrap();

@@ -1,9 +1,9 @@
 //! What long phases tell of how far they are: it adds up, and it is seen.
 
-use std::sync::Mutex;
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use caselock::case::CaseFolder;
+use caselock::case::{CaseFiles as _, CaseFolder, Found};
 use caselock::package::{
     Glob, PackageError, PackageFiles, PackageSummary, Progress, write_disclosure_with, write_package_with, write_parts_with,
 };
@@ -11,54 +11,26 @@ use caselock::seal::{SealOptions, seal_case_with};
 
 use crate::sample::{Sample, at, started, tool};
 
-/// What was announced, and what was done, in files and bytes.
-#[derive(Default)]
-struct Told {
-    announced: (AtomicU64, AtomicU64),
-    done: (AtomicU64, AtomicU64),
-}
-
-fn count((files, bytes): &(AtomicU64, AtomicU64), more: (u64, u64)) {
-    files.fetch_add(more.0, Ordering::Relaxed);
-    bytes.fetch_add(more.1, Ordering::Relaxed);
-}
-
-fn counted((files, bytes): &(AtomicU64, AtomicU64)) -> (u64, u64) {
-    (files.load(Ordering::Relaxed), bytes.load(Ordering::Relaxed))
-}
-
-fn of_a_package(write: impl FnOnce(Progress<'_>) -> Result<Vec<PackageSummary>, PackageError>) {
-    let told = Told::default();
-    let late = Mutex::new(false);
-    let written = write(Progress {
-        expect: &|files, bytes| count(&told.announced, (files, bytes)),
-        add: &|files, bytes| {
-            count(&told.done, (files, bytes));
-            // At no time is more done than there was to do.
-            let (all, done) = (counted(&told.announced), counted(&told.done));
-            *late.lock().unwrap() |= done.0 > all.0 || done.1 > all.1;
-        },
-    })
-    .unwrap();
-    assert_eq!(counted(&told.announced), counted(&told.done));
+fn of_a_package(write: impl FnOnce(&Progress) -> Result<Vec<PackageSummary>, PackageError>) {
+    let progress = Progress::default();
+    let written = write(&progress).unwrap();
+    assert_eq!(progress.expected(), progress.done());
     let files: u64 = written.iter().map(|package| package.files).sum();
-    assert_eq!(counted(&told.done).0, files);
-    let bytes: u64 = written
-        .iter()
-        .map(|package| {
-            let package = PackageFiles::open(&package.path).unwrap();
-            let mut bytes = 0;
-            caselock::case::CaseFiles::walk(&package, &mut |found| {
-                if let caselock::case::Found::File { size, .. } = found {
-                    bytes += size;
-                }
-            })
-            .unwrap();
-            bytes
-        })
-        .sum();
-    assert_eq!(counted(&told.done).1, bytes);
-    assert!(!*late.lock().unwrap(), "more was done than had been announced");
+    let bytes: u64 = written.iter().map(|package| bytes_within(&package.path)).sum();
+    assert_eq!(progress.done(), (files, bytes));
+}
+
+/// The bytes of all members of a package.
+fn bytes_within(package: &Path) -> u64 {
+    let package = PackageFiles::open(package).unwrap();
+    let mut paths = Vec::new();
+    let walked = package.walk(&mut |found| {
+        if let Found::File { path, .. } = found {
+            paths.push(path.to_owned());
+        }
+    });
+    walked.unwrap();
+    paths.iter().map(|path| package.size_of(path).unwrap().unwrap()).sum()
 }
 
 #[test]
@@ -77,10 +49,14 @@ fn a_package_its_parts_and_a_disclosure_announce_exactly_what_they_write() {
 fn a_seal_tells_of_every_artifact_once() {
     let (sample, mut writer) = Sample::new();
     for _ in ["the first seal", "one over what is sealed already"] {
-        let done = Default::default();
-        let progress = |files, bytes| count(&done, (files, bytes));
+        let (files, bytes) = (AtomicU64::new(0), AtomicU64::new(0));
+        let progress = |more, size| {
+            files.fetch_add(more, Ordering::Relaxed);
+            bytes.fetch_add(size, Ordering::Relaxed);
+        };
         let options = SealOptions { progress: &progress, ..SealOptions::default() };
         let sealed = seal_case_with(&mut writer, &sample.key(), at(), &tool(), &options).unwrap();
-        assert_eq!(counted(&done), (sealed.statement.artifacts.count, sealed.statement.artifacts.bytes));
+        let told = (files.load(Ordering::Relaxed), bytes.load(Ordering::Relaxed));
+        assert_eq!(told, (sealed.statement.artifacts.count, sealed.statement.artifacts.bytes));
     }
 }
