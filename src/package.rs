@@ -12,6 +12,7 @@ mod error;
 mod files;
 mod glob;
 mod joined;
+mod loading;
 mod lookup;
 mod parts;
 mod progress;

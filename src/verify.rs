@@ -133,9 +133,9 @@ pub fn verify(files: &dyn CaseFiles, options: &Options<'_>) -> Result<Report, Ca
             if root_met.is_none() && options.expected_root.is_some_and(|expected| expected.is_met_by(&line.tree.root())) {
                 root_met = Some(line.tree.size());
             }
-            match &line.entry.event {
+            match line.entry.event {
                 Event::ArtifactAcquired(artifact) => feed(artifact),
-                other => acts.take(other, line.entry.at, line.tree.size(), line.tree.root()),
+                other => acts.take(&other, line.entry.at, line.tree.size(), line.tree.root()),
             }
         })
     })?;

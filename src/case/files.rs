@@ -2,10 +2,15 @@
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Read};
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat, openat2};
+use rustix::io::Errno;
 
 use super::error::IoContext;
-use super::listing::list;
+use super::listing::list_in;
 use super::{CASE_TOML, CaseError, LEDGER};
 
 /// The files of a case, for those who only read.
@@ -50,8 +55,6 @@ pub enum Found<'a> {
     File {
         /// Its path below the case.
         path: &'a str,
-        /// Its bytes.
-        size: u64,
     },
     /// Something that no case has: a link, a device, a pipe, a name that is not UTF-8.
     Foreign {
@@ -77,7 +80,14 @@ pub fn read_bounded(files: &dyn CaseFiles, path: &str, limit: u64) -> Result<Vec
 #[derive(Clone, Debug)]
 pub struct CaseFolder {
     root: PathBuf,
+    /// The folder itself: what is read lies below it, whatever its name comes to mean meanwhile.
+    folder: Arc<OwnedFd>,
 }
+
+/// A folder on the way must not be a link.
+const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+/// Without `O_NONBLOCK`, a planted pipe would be waited for forever.
+const FILE: OFlags = OFlags::RDONLY.union(OFlags::NOFOLLOW).union(OFlags::NONBLOCK).union(OFlags::CLOEXEC);
 
 impl CaseFolder {
     /// The case in `root`, which must hold a `custody/case.toml`, or at least a ledger that misses it.
@@ -96,7 +106,9 @@ impl CaseFolder {
             }
             _ => return Err(CaseError::NoCase { path: root.to_owned() }),
         }
-        Ok(Self { root: root.to_owned() })
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let folder = openat(CWD, root, flags, Mode::empty()).doing("open", root)?;
+        Ok(Self { root: root.to_owned(), folder: Arc::new(folder) })
     }
 
     /// The folder.
@@ -105,14 +117,25 @@ impl CaseFolder {
         &self.root
     }
 
-    /// Shows every file below one folder of the case, as [`CaseFiles::walk`] does.
-    pub fn walk_below(&self, folder: &str, visit: &mut dyn FnMut(Found<'_>)) -> Result<(), CaseError> {
-        self.walk_folder(folder, visit)
+    /// Opens a regular file by its path below the case, as [`CaseFiles::open`] does, and tells its bytes.
+    pub fn open_file(&self, path: &str) -> Result<(File, u64), CaseError> {
+        let place = self.describe(path);
+        let file = open_below(self.folder.as_fd(), path, FILE).map(File::from).doing("open", &place)?;
+        let metadata = file.metadata().doing("look at", &place)?;
+        if !metadata.is_file() {
+            return Err(io::Error::other("it is not a regular file")).doing("open", &place);
+        }
+        Ok((file, metadata.len()))
     }
 
-    fn walk_folder(&self, below: &str, visit: &mut dyn FnMut(Found<'_>)) -> Result<(), CaseError> {
-        let folder = if below.is_empty() { self.root.clone() } else { self.root.join(below) };
-        let mut entries = list(&folder).doing("list", &folder)?;
+    /// Shows every file below one folder of the case, as [`CaseFiles::walk`] does.
+    pub fn walk_below(&self, folder: &str, visit: &mut dyn FnMut(Found<'_>)) -> Result<(), CaseError> {
+        let opened = open_below(self.folder.as_fd(), folder, FOLDER).doing("list", &self.describe(folder))?;
+        self.walk_folder(opened.as_fd(), folder, visit)
+    }
+
+    fn walk_folder(&self, folder: BorrowedFd<'_>, below: &str, visit: &mut dyn FnMut(Found<'_>)) -> Result<(), CaseError> {
+        let mut entries = list_in(folder).doing("list", &self.describe(below))?;
         // A folder sorts as if its name ended with the `/` that follows it in every path below, so that paths come in byte order.
         entries.sort_by_cached_key(|(name, kind)| {
             let mut name = name.as_encoded_bytes().to_vec();
@@ -127,11 +150,10 @@ impl CaseFolder {
             if name.to_str().is_none() {
                 visit(Found::Foreign { path: &path, what: "a name that is not UTF-8" });
             } else if kind.is_dir() {
-                self.walk_folder(&path, visit)?;
+                let inner = openat(folder, &name, FOLDER, Mode::empty()).doing("list", &self.describe(&path))?;
+                self.walk_folder(inner.as_fd(), &path, visit)?;
             } else if kind.is_file() {
-                let place = folder.join(&name);
-                let size = place.symlink_metadata().doing("look at", &place)?.len();
-                visit(Found::File { path: &path, size });
+                visit(Found::File { path: &path });
             } else {
                 let what = if kind.is_symlink() { "a symbolic link" } else { "a device, pipe or socket" };
                 visit(Found::Foreign { path: &path, what });
@@ -141,32 +163,73 @@ impl CaseFolder {
     }
 }
 
+/// Opens what lies at `path` below `folder`: neither it nor a folder on the way may be a link, and no `..` leads out.
+fn open_below(folder: BorrowedFd<'_>, path: &str, flags: OFlags) -> Result<OwnedFd, Errno> {
+    let path = if path.is_empty() { "." } else { path };
+    match openat2(folder, path, flags, Mode::empty(), ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS) {
+        // Older kernels, and containers that let only older calls through.
+        Err(Errno::NOSYS | Errno::PERM) => open_stepwise(folder, path, flags),
+        opened => opened,
+    }
+}
+
+/// The same, a folder at a time.
+fn open_stepwise(folder: BorrowedFd<'_>, path: &str, flags: OFlags) -> Result<OwnedFd, Errno> {
+    if path.split('/').any(|part| part == "..") {
+        return Err(Errno::XDEV);
+    }
+    let (folders, name) = path.rsplit_once('/').unwrap_or(("", path));
+    let mut inner: Option<OwnedFd> = None;
+    for part in folders.split('/').filter(|part| !part.is_empty()) {
+        inner = Some(openat(inner.as_ref().map_or(folder, |inner| inner.as_fd()), part, FOLDER, Mode::empty())?);
+    }
+    openat(inner.as_ref().map_or(folder, |inner| inner.as_fd()), name, flags, Mode::empty())
+}
+
 impl CaseFiles for CaseFolder {
     fn walk(&self, visit: &mut dyn FnMut(Found<'_>)) -> Result<(), CaseError> {
-        self.walk_folder("", visit)
+        self.walk_below("", visit)
     }
 
     fn open(&self, path: &str) -> Result<Box<dyn Read + Send + '_>, CaseError> {
-        use rustix::fs::{CWD, Mode, OFlags, openat};
-        let place = self.describe(path);
-        // Component by component: neither the file nor a folder on the way may be a link.
-        let folder_flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let root_flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let mut folder = openat(CWD, &self.root, root_flags, Mode::empty()).doing("open", &self.root)?;
-        let (folders, name) = path.rsplit_once('/').unwrap_or(("", path));
-        for part in folders.split('/').filter(|part| !part.is_empty()) {
-            folder = openat(&folder, part, folder_flags, Mode::empty()).doing("open", &place)?;
-        }
-        // Without O_NONBLOCK, a planted pipe would be waited for forever.
-        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let file = File::from(openat(&folder, name, flags, Mode::empty()).doing("open", &place)?);
-        if !file.metadata().doing("look at", &place)?.is_file() {
-            return Err(io::Error::other("it is not a regular file")).doing("open", &place);
-        }
-        Ok(Box::new(file))
+        Ok(Box::new(self.open_file(path)?.0))
     }
 
     fn describe(&self, path: &str) -> PathBuf {
         self.root.join(path)
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests write files of their own")]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn neither_way_of_opening_follows_a_link_or_leaves_the_folder() {
+        let place = tempfile::tempdir().unwrap();
+        let case = place.path().join("case");
+        fs::create_dir_all(case.join("data/deep")).unwrap();
+        fs::write(place.path().join("outside"), "secret").unwrap();
+        fs::write(case.join("data/deep/file"), "evidence").unwrap();
+        std::os::unix::fs::symlink("file", case.join("data/deep/link")).unwrap();
+        std::os::unix::fs::symlink("deep", case.join("data/turn")).unwrap();
+        std::os::unix::fs::symlink("/etc", case.join("data/away")).unwrap();
+        let folder = fs::File::open(&case).unwrap();
+        for open in [open_below, open_stepwise] {
+            let said = |path: &str| open(folder.as_fd(), path, FILE).map(|_| ()).map_err(|error| error);
+            assert_eq!(said("data/deep/file"), Ok(()));
+            assert_eq!(said("data//deep/file"), Ok(()));
+            assert_eq!(said("data/deep/none"), Err(Errno::NOENT));
+            assert_eq!(said("data/deep/link"), Err(Errno::LOOP));
+            assert_eq!(said("data/deep/file/more"), Err(Errno::NOTDIR));
+            assert_eq!(said("../outside"), Err(Errno::XDEV));
+            assert_eq!(said("data/../../outside"), Err(Errno::XDEV));
+            for through in ["data/turn/file", "data/away/passwd"] {
+                assert!(matches!(said(through), Err(Errno::LOOP | Errno::NOTDIR)), "{through}");
+            }
+        }
     }
 }

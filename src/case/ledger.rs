@@ -180,7 +180,7 @@ pub struct Line<'a> {
     /// The exact bytes, without the newline.
     pub bytes: &'a [u8],
     /// What they mean.
-    pub entry: &'a Entry,
+    pub entry: Entry,
     /// The tree over all lines up to and including this one.
     pub tree: &'a MerkleTree,
 }
@@ -190,7 +190,7 @@ pub struct Line<'a> {
 /// Only as much memory is used as the longest line needs. Lines that do not parse are accepted only when the next entry accounts for
 /// them by place, length and hash, or, at the end of the ledger, when they are what a crash leaves; damage in the middle never passes
 /// for a torn tail.
-pub fn read_ledger(mut reader: impl BufRead, path: &Path, visit: &mut dyn FnMut(&Line<'_>)) -> Result<LedgerState, CaseError> {
+pub fn read_ledger(mut reader: impl BufRead, path: &Path, visit: &mut dyn FnMut(Line<'_>)) -> Result<LedgerState, CaseError> {
     let mut state = LedgerState::default();
     let mut next_seq = 0;
     let mut region: Option<TornRegion> = None;
@@ -246,7 +246,7 @@ pub fn read_ledger(mut reader: impl BufRead, path: &Path, visit: &mut dyn FnMut(
                 next_seq = entry.seq.saturating_add(1);
                 state.take(&line, terminated);
                 state.entries += 1;
-                visit(&Line { bytes: &line, entry: &entry, tree: &state.tree });
+                visit(Line { bytes: &line, entry, tree: &state.tree });
             }
             Err(_) => {
                 if region.is_none() {

@@ -2,6 +2,7 @@
 
 use std::ffi::{CStr, OsStr, OsString};
 use std::io;
+use std::os::fd::{AsFd as _, BorrowedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
@@ -10,9 +11,13 @@ use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, openat, statat};
 /// The names in a folder and what they are, links not followed. In no order.
 pub(crate) fn list(folder: &Path) -> io::Result<Vec<(OsString, FileType)>> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let fd = openat(CWD, folder, flags, Mode::empty())?;
+    list_in(openat(CWD, folder, flags, Mode::empty())?.as_fd())
+}
+
+/// The same, of a folder that is open.
+pub(crate) fn list_in(folder: BorrowedFd<'_>) -> io::Result<Vec<(OsString, FileType)>> {
     let mut names = Vec::new();
-    for entry in Dir::read_from(&fd)? {
+    for entry in Dir::read_from(folder)? {
         let entry = entry?;
         let name: &CStr = entry.file_name();
         if matches!(name.to_bytes(), b"." | b"..") {
@@ -20,7 +25,7 @@ pub(crate) fn list(folder: &Path) -> io::Result<Vec<(OsString, FileType)>> {
         }
         let kind = match entry.file_type() {
             // Some file systems do not say it here.
-            FileType::Unknown => FileType::from_raw_mode(statat(&fd, name, AtFlags::SYMLINK_NOFOLLOW)?.st_mode),
+            FileType::Unknown => FileType::from_raw_mode(statat(folder, name, AtFlags::SYMLINK_NOFOLLOW)?.st_mode),
             kind => kind,
         };
         names.push((OsStr::from_bytes(name.to_bytes()).to_owned(), kind));

@@ -212,7 +212,7 @@ impl CaseWriter {
         })?;
         let mut unrecorded = Vec::new();
         CaseFolder::open(&self.root)?.walk(&mut |found| {
-            if let Found::File { path, .. } = found
+            if let Found::File { path } = found
                 && path.starts_with("data/")
                 && (unfinished || is_temporary(path))
                 && !recorded.contains(&Sha256Hash::of(path.as_bytes()))
@@ -228,7 +228,7 @@ impl CaseWriter {
     }
 
     /// Shows every entry of the ledger so far to `visit`.
-    pub fn read_ledger(&self, visit: &mut dyn FnMut(&super::ledger::Line<'_>)) -> Result<(), CaseError> {
+    pub fn read_ledger(&self, visit: &mut dyn FnMut(super::ledger::Line<'_>)) -> Result<(), CaseError> {
         let path = self.root.join(LEDGER);
         let reader = BufReader::new(File::open(&path).doing("open", &path)?);
         read_ledger(reader, &path, visit).map(drop)

@@ -105,9 +105,11 @@ impl TrailEvent {
 /// Logs without a trace of either, almost all, are passed over without being parsed.
 #[must_use]
 pub fn events_in_log(content: &[u8], location: &S3Location, version: Option<&str>) -> (Vec<TrailEvent>, Vec<ObjectEvent>) {
-    let mentions = |words: &[&str]| words.iter().any(|word| memmem::find(content, word.as_bytes()).is_some());
-    let files = mentions(&OBJECT_EVENTS) && mentions(&["AWSLogs/"]);
-    if !files && !mentions(&TRAIL_EVENTS) {
+    let has = |word: &&str| memmem::find(content, word.as_bytes()).is_some();
+    // What several names have in common is looked for first: almost every log is passed over after these few passes.
+    let mentions = |common: &[&str], names: &[&str]| common.iter().any(has) && names.iter().any(has);
+    let files = mentions(&["tObject", "eObject"], &OBJECT_EVENTS) && has(&"AWSLogs/");
+    if !files && !mentions(&["Logging", "eTrail"], &TRAIL_EVENTS) {
         return (Vec::new(), Vec::new());
     }
     let Ok(log) = serde_json::from_slice::<Value>(content) else { return (Vec::new(), Vec::new()) };

@@ -1,7 +1,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use chrono::{DateTime, SecondsFormat, TimeDelta, Timelike, Utc};
+use chrono::{DateTime, Datelike as _, SecondsFormat, TimeDelta, Timelike, Utc};
 
 use super::serde_as_text;
 
@@ -36,6 +36,12 @@ impl Timestamp {
         Self(self.0.checked_add_signed(TimeDelta::seconds(seconds)).unwrap_or(self.0))
     }
 
+    /// Whether RFC 3339 has a text for it, which has four digits for the year.
+    #[must_use]
+    pub fn has_a_text(&self) -> bool {
+        (0..=9999).contains(&self.0.year())
+    }
+
     /// The start of this instant's second.
     #[must_use]
     pub fn floor_second(self) -> Self {
@@ -55,8 +61,11 @@ impl FromStr for Timestamp {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         DateTime::parse_from_rfc3339(text)
+            .ok()
             .map(|instant| Self::new(instant.with_timezone(&Utc)))
-            .map_err(|_| ParseTimestampError { text: super::printable(&text.chars().take(64).collect::<String>()) })
+            // The first and the last year have hours that belong to others in UTC.
+            .filter(Self::has_a_text)
+            .ok_or_else(|| ParseTimestampError { text: super::printable(&text.chars().take(64).collect::<String>()) })
     }
 }
 
@@ -95,5 +104,13 @@ mod tests {
     #[test]
     fn a_time_without_an_offset_is_refused() {
         assert!("2026-03-01T04:00:00".parse::<Timestamp>().is_err());
+    }
+
+    #[test]
+    fn a_time_that_has_no_text_in_utc_is_refused() {
+        for text in ["0000-01-01T00:00:00+00:01", "9999-12-31T23:59:59-00:01"] {
+            assert!(text.parse::<Timestamp>().is_err(), "{text}");
+        }
+        assert!("9999-12-31T23:59:59Z".parse::<Timestamp>().is_ok());
     }
 }

@@ -5,7 +5,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread::JoinHandle;
 
 use zip::write::SimpleFileOptions;
@@ -24,7 +24,7 @@ const BATCH_MEMBERS: u32 = 8192;
 /// Bytes after which a batch ends.
 const BATCH_BYTES: u64 = 32 * 1024 * 1024;
 /// Written and hashed at once.
-const BUFFER: usize = 256 * 1024;
+const BUFFER: usize = 1024 * 1024;
 /// Length of an end record.
 const END_LENGTH: u64 = 22;
 /// Length of a zip64 end record, its locator and an end record.
@@ -38,6 +38,7 @@ const ENDS_LENGTH: u64 = 56 + 20 + END_LENGTH;
 pub(super) struct Archive {
     file: File,
     path: PathBuf,
+    progress: Progress,
     batch: Option<Batch>,
     /// Central headers of the batches that ended.
     directory: BufWriter<File>,
@@ -46,7 +47,7 @@ pub(super) struct Archive {
     /// Where the next batch starts: everything before is final.
     end: u64,
     hashing: Hashing,
-    progress: Progress,
+    flushing: Flushing,
 }
 
 struct Batch {
@@ -87,16 +88,18 @@ impl Archive {
         // It lives on without a name, and is gone with this process however that ends.
         fs::remove_file(&aside).doing("unlink", &aside)?;
         let hashing = Hashing::begin(file.try_clone().doing("read", path)?, 0);
+        let flushing = Flushing::begin(file.try_clone().doing("flush", path)?);
         Ok(Self {
             file,
             path: path.to_owned(),
+            progress,
             batch: None,
             directory: BufWriter::with_capacity(BUFFER, directory),
             directory_size: 0,
             members: 0,
             end: 0,
             hashing,
-            progress,
+            flushing,
         })
     }
 
@@ -108,7 +111,6 @@ impl Archive {
         let batch = if let Some(batch) = &mut self.batch {
             batch
         } else {
-            self.file.seek(SeekFrom::Start(self.end)).doing("write", &self.path)?;
             let file = self.file.try_clone().doing("write", &self.path)?;
             let (steady, failure) = Steady::new(file, self.end, BUFFER);
             self.batch.insert(Batch { zip: ZipWriter::new(steady), failure, members: 0, bytes: 0 })
@@ -152,6 +154,7 @@ impl Archive {
         self.file.set_len(start).doing("write", &self.path)?;
         self.end = start;
         self.hashing.advance(start);
+        self.flushing.advance();
         Ok(())
     }
 
@@ -184,6 +187,7 @@ impl Archive {
         self.file.write_all(&ends).doing("write", &self.path)?;
         let size = self.file.metadata().doing("look at", &self.path)?.len();
         let sha256 = self.hashing.finish(size).doing("read", &self.path)?;
+        self.flushing.finish().doing("flush", &self.path)?;
         Ok(Written { members: self.members, size, sha256 })
     }
 }
@@ -243,6 +247,32 @@ impl Hashing {
         self.advance(end);
         drop(self.frontier);
         self.thread.join().unwrap_or_else(|_| Err(io::Error::other("the hashing thread ended early")))
+    }
+}
+
+/// Has what is final brought to the disk while the rest is still being written, so that less is left to wait for.
+///
+/// The system tells of a failed write-back once: it must not be lost here.
+#[derive(Debug)]
+struct Flushing {
+    more: SyncSender<()>,
+    thread: JoinHandle<io::Result<()>>,
+}
+
+impl Flushing {
+    fn begin(file: File) -> Self {
+        let (more, asked) = sync_channel(1);
+        Self { more, thread: std::thread::spawn(move || asked.iter().try_for_each(|()| file.sync_data())) }
+    }
+
+    fn advance(&self) {
+        // If one round is due already, it will do.
+        let _due = self.more.try_send(());
+    }
+
+    fn finish(self) -> io::Result<()> {
+        drop(self.more);
+        self.thread.join().unwrap_or_else(|_| Err(io::Error::other("the flushing thread ended early")))
     }
 }
 

@@ -53,6 +53,9 @@ pub enum PackageError {
         /// The file.
         path: PathBuf,
     },
+    /// The writing ended before everything was written, and nothing says why.
+    #[error("the package was not finished")]
+    Unfinished,
     /// Another process is writing this package.
     #[error("another caselock is writing `{}`", path.display())]
     Busy {
@@ -101,6 +104,7 @@ impl PackageError {
         match self {
             Self::NotAsSealed { .. } | Self::Malformed { .. } => true,
             Self::Io { .. }
+            | Self::Unfinished
             | Self::Unsealed { .. }
             | Self::NoCheckpoint { .. }
             | Self::NothingIncluded { .. }

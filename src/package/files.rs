@@ -159,7 +159,7 @@ impl CaseFiles for PackageFiles {
         let mut reader = DirectoryReader::new(&self.file, self.directory, self.directory.offset, WALK_BUFFER);
         while let Some(entry) = reader.next_entry().map_err(|fault| self.case_error(fault))? {
             let path = split_name(&entry.name).map_or("", |(_, path)| path);
-            visit(Found::File { path, size: entry.size });
+            visit(Found::File { path });
         }
         Ok(())
     }

@@ -110,7 +110,7 @@ fn check_part(
     let listed: BTreeMap<String, Sha256Hash> = lines(TAG_MANIFEST, Lists::Tags, false)?.into_iter().collect();
     let mut found = Vec::new();
     files.walk(&mut |there| {
-        if let Found::File { path, .. } = there
+        if let Found::File { path } = there
             && !path.starts_with("data/")
         {
             found.push(path.to_owned());
@@ -138,29 +138,29 @@ impl CaseFiles for JoinedParts {
         let mut tags = Vec::new();
         if let Some(first) = self.parts.get(self.first).and_then(Option::as_ref) {
             first.walk(&mut |found| {
-                if let Found::File { path, size } = found
+                if let Found::File { path } = found
                     && path != PART
                     && !path.starts_with("data/")
                     && !OWN.contains(&path)
                 {
-                    tags.push((path.strip_prefix(WHOLE).unwrap_or(path).to_owned(), size));
+                    tags.push(path.strip_prefix(WHOLE).unwrap_or(path).to_owned());
                 }
             })?;
         }
         tags.sort();
-        let (before, after): (Vec<_>, Vec<_>) = tags.iter().partition(|(path, _)| path.as_str() < "data/");
-        for (path, size) in before {
-            visit(Found::File { path, size: *size });
+        let (before, after): (Vec<_>, Vec<_>) = tags.iter().partition(|path| path.as_str() < "data/");
+        for path in before {
+            visit(Found::File { path });
         }
         for part in self.parts.iter().flatten() {
             part.walk(&mut |found| {
-                if matches!(found, Found::File { path, .. } if path.starts_with("data/")) {
+                if matches!(found, Found::File { path } if path.starts_with("data/")) {
                     visit(found);
                 }
             })?;
         }
-        for (path, size) in after {
-            visit(Found::File { path, size: *size });
+        for path in after {
+            visit(Found::File { path });
         }
         Ok(())
     }

@@ -1,11 +1,11 @@
 //! Writing a package: the members in the order of their names, hashed on the way and compared with what the seal covers.
 
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use crate::case::merkle::MerkleTree;
 use crate::case::{CaseFiles, CaseFolder, Found, LEDGER, read_bounded, read_identity};
-use crate::model::{Sha256Hash, Sha256Hasher};
+use crate::model::Sha256Hash;
 use crate::seal::manifest::{Lists, ManifestReader};
 use crate::seal::{
     MANIFEST, SealFile, SealNumbers, SealStatement, SignatureProblem, TAG_MANIFEST, checkpoint_path, verify_signature,
@@ -13,6 +13,7 @@ use crate::seal::{
 
 use super::archive::{Archive, Written};
 use super::error::IoContext as _;
+use super::loading::Loading;
 use super::publish::{Part, publish};
 use super::{PackageError, Progress};
 
@@ -20,7 +21,7 @@ use super::{PackageError, Progress};
 const TAG_MANIFEST_LIMIT: u64 = 1024 * 1024;
 /// Longest name of the top folder.
 const TOP_LIMIT: usize = 40;
-/// Copied at once.
+/// Read at once.
 pub(super) const BUFFER: usize = 256 * 1024;
 
 /// A package that was just written.
@@ -162,7 +163,7 @@ pub(super) fn covering_seals(case: &CaseFolder) -> Result<(Vec<SealFile>, SealSt
     let mut numbers = SealNumbers::default();
     if case.describe(crate::seal::SEALS).is_dir() {
         case.walk_below(crate::seal::SEALS, &mut |found| {
-            if let Found::File { path, .. } = found {
+            if let Found::File { path } = found {
                 numbers.observe(path);
             }
         })?;
@@ -241,7 +242,7 @@ fn refuse_unlisted(case: &CaseFolder, listed: u64) -> Result<(), PackageError> {
     let mut next = manifest.next_line().ok().flatten();
     let mut unlisted = None;
     case.walk_below("data", &mut |found| {
-        let (Found::File { path, .. } | Found::Foreign { path, .. }) = found;
+        let (Found::File { path } | Found::Foreign { path, .. }) = found;
         if unlisted.is_none() {
             if next.as_ref().is_some_and(|line| line.path == path) {
                 next = manifest.next_line().ok().flatten();
@@ -256,27 +257,25 @@ fn refuse_unlisted(case: &CaseFolder, listed: u64) -> Result<(), PackageError> {
 
 /// The zip on its way to disk.
 pub(super) struct Members<'a> {
-    case: &'a CaseFolder,
-    archive: Archive,
+    loading: Loading,
     top: &'a str,
-    buffer: Vec<u8>,
 }
 
 impl<'a> Members<'a> {
     /// Begins the zip of files of `case` under the folder `top`.
-    pub(super) fn begin(case: &'a CaseFolder, part: &Part, top: &'a str, progress: &Progress) -> Result<Self, PackageError> {
+    pub(super) fn begin(case: &CaseFolder, part: &Part, top: &'a str, progress: &Progress) -> Result<Self, PackageError> {
         let archive = Archive::begin(part.file(), part.path(), progress.clone())?;
-        Ok(Self { case, archive, top, buffer: vec![0; BUFFER] })
+        Ok(Self { loading: Loading::begin(case, archive), top })
     }
 
     /// Begins a member that is written piece by piece.
     pub(super) fn begin_member(&mut self, path: &str, size: u64) -> Result<(), PackageError> {
-        self.archive.begin_member(&format!("{}/{path}", self.top), size)
+        self.loading.begin_member(format!("{}/{path}", self.top), size)
     }
 
     /// Writes the next piece of the member.
     pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), PackageError> {
-        self.archive.write(bytes)
+        self.loading.write(bytes)
     }
 
     /// Adds a member that is not a file of the case.
@@ -285,9 +284,9 @@ impl<'a> Members<'a> {
         self.write(bytes)
     }
 
-    /// Ends the zip.
+    /// Ends the zip. An error may be about any member before.
     pub(super) fn finish(self) -> Result<Written, PackageError> {
-        self.archive.finish()
+        self.loading.finish()
     }
 
     /// Adds a file of the case, or its first `bytes`, and compares its hash.
@@ -303,37 +302,7 @@ impl<'a> Members<'a> {
         sha256: Option<Sha256Hash>,
         bytes: Option<u64>,
     ) -> Result<(), PackageError> {
-        let place = self.case.describe(path);
-        let size = match bytes {
-            Some(bytes) => bytes,
-            None => match place.symlink_metadata() {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                    let problem = "the seal covers it, and it is not there".to_owned();
-                    return Err(PackageError::NotAsSealed { path: place, problem });
-                }
-                found => found.doing("look at", &place)?.len(),
-            },
-        };
-        self.begin_member(name, size)?;
-        let mut reader = self.case.open(path)?.take(bytes.unwrap_or(u64::MAX));
-        let mut hasher = Sha256Hasher::default();
-        let mut written = 0;
-        loop {
-            let count = match reader.read(&mut self.buffer) {
-                Ok(0) => break,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                other => other.doing("read", &place)?,
-            };
-            let piece = self.buffer.get(..count).unwrap_or_default();
-            hasher.update(piece);
-            self.archive.write(piece)?;
-            written += u64::try_from(count).unwrap_or(0);
-        }
-        if written != size || sha256.is_some_and(|expected| expected != hasher.finish()) {
-            let problem = "its bytes are not those that were sealed".to_owned();
-            return Err(PackageError::NotAsSealed { path: place, problem });
-        }
-        Ok(())
+        self.loading.add(format!("{}/{name}", self.top), path, sha256, bytes)
     }
 }
 

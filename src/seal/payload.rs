@@ -125,17 +125,13 @@ pub(super) fn check(
             }
             let outcome = match found {
                 Found::Foreign { path, what } => Err(SealError::Foreign { path: path.to_owned(), what }),
-                Found::File { path, size } => match recorded.take(path) {
+                Found::File { path } => match recorded.take(path) {
                     None => Err(SealError::Unlisted { path: path.to_owned() }),
-                    Some(entry) if entry.size != size => Err(SealError::Modified {
-                        path: path.to_owned(),
-                        difference: format!("it has {size} bytes where {} were stored", entry.size),
-                    }),
                     Some(entry) => {
                         totals.count += 1;
-                        totals.bytes += size;
+                        totals.bytes += entry.size;
                         let written = manifest.write_all(manifest::line(&entry.sha256, path).as_bytes());
-                        let job = Job { path: path.to_owned(), size, sha256: entry.sha256 };
+                        let job = Job { path: path.to_owned(), size: entry.size, sha256: entry.sha256 };
                         written
                             .map_err(|source| {
                                 CaseError::Io { doing: "write", path: files.describe(super::MANIFEST), source }.into()
@@ -172,7 +168,7 @@ pub(super) fn list(
     let mut totals = ArtifactTotals::default();
     let mut problem = None;
     files.walk_below("data", &mut |found| {
-        let Found::File { path, .. } = found else { return };
+        let Found::File { path } = found else { return };
         if problem.is_none() {
             let before = totals.bytes;
             problem = list_file(files, path, manifest, &mut totals).err();
@@ -202,12 +198,12 @@ fn next_job(receiver: &Mutex<Receiver<Job>>) -> Option<Job> {
 }
 
 fn check_file(files: &CaseFolder, job: &Job) -> Result<(), SealError> {
-    let reader = HashingReader::new(files.open(&job.path)?);
-    let (sha256, size) =
-        reader.finish().map_err(|source| CaseError::Io { doing: "read", path: files.describe(&job.path), source })?;
-    if (sha256, size) == (job.sha256, job.size) {
-        return Ok(());
+    let modified = |difference: String| Err(SealError::Modified { path: job.path.clone(), difference });
+    let (file, size) = files.open_file(&job.path)?;
+    if size != job.size {
+        return modified(format!("it has {size} bytes where {} were stored", job.size));
     }
-    let difference = format!("its SHA-256 is {sha256} where {} was stored", job.sha256);
-    Err(SealError::Modified { path: job.path.clone(), difference })
+    let hashed = HashingReader::new(file).finish();
+    let (sha256, _) = hashed.map_err(|source| CaseError::Io { doing: "read", path: files.describe(&job.path), source })?;
+    if sha256 == job.sha256 { Ok(()) } else { modified(format!("its SHA-256 is {sha256} where {} was stored", job.sha256)) }
 }

@@ -164,7 +164,7 @@ fn earlier_seals(files: &CaseFolder) -> Result<Vec<Earlier>, SealError> {
     let mut numbers = SealNumbers::default();
     if files.describe(SEALS).is_dir() {
         files.walk_below(SEALS, &mut |found| {
-            if let Found::File { path, .. } = found {
+            if let Found::File { path } = found {
                 numbers.observe(path);
             }
         })?;

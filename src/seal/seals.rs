@@ -122,7 +122,7 @@ pub(crate) fn path_of(number: u32) -> String {
 pub fn read_seals(files: &dyn CaseFiles) -> Result<Vec<SealFile>, CaseError> {
     let mut numbers = SealNumbers::default();
     files.walk(&mut |found| {
-        if let Found::File { path, .. } = found {
+        if let Found::File { path } = found {
             numbers.observe(path);
         }
     })?;

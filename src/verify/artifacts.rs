@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::io::{BufReader, Read as _};
+use std::panic::resume_unwind;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Mutex, PoisonError};
 
@@ -26,6 +27,11 @@ const SEARCHED: usize = 256 * 1024 * 1024;
 const RESPONSE: u64 = 32 * 1024 * 1024;
 /// Read at once where a file is only hashed.
 const PIECE: usize = 128 * 1024;
+/// Artifacts handed to a worker together, unless fewer have so many bytes.
+const BATCH: usize = 64;
+const BATCH_BYTES: u64 = 1024 * 1024;
+/// Batches that wait.
+const BATCHES: usize = 16;
 /// Memory that is kept from one file to the next.
 const KEPT: usize = 1024 * 1024;
 
@@ -57,6 +63,8 @@ pub(super) struct Checked {
     keys: Keys,
     /// Of the path and SHA-256 of every artifact that the ledger names.
     recorded: Fingerprint,
+    /// The files outside `data/`.
+    pub(super) tags: Vec<String>,
     foreign: Vec<(String, &'static str)>,
     /// Files that are there and could not be read, and why.
     unreadable: Vec<(String, String)>,
@@ -71,26 +79,37 @@ pub(super) struct Checked {
 pub(super) fn check(
     files: &dyn CaseFiles,
     options: &Options<'_>,
-    read: impl FnOnce(&mut dyn FnMut(&Artifact)) -> Result<LedgerState, CaseError>,
+    read: impl FnOnce(&mut dyn FnMut(Box<Artifact>)) -> Result<LedgerState, CaseError>,
 ) -> Result<(LedgerState, Checked), CaseError> {
-    let (sender, receiver) = sync_channel::<Box<Artifact>>(1024);
+    let (sender, receiver) = sync_channel::<Vec<Box<Artifact>>>(BATCHES);
     let job = Job { files, limits: &options.limits, waiting: Mutex::new(receiver), logs: Mutex::default() };
-    let (keys, mut paths, mut recorded, mut total) = (Keys::default(), Fingerprint::default(), Fingerprint::default(), 0);
-    let (state, parts) = std::thread::scope(|scope| {
+    let keys = Keys::default();
+    let (mut paths, mut recorded, mut total) = (Fingerprint::default(), Fingerprint::default(), 0);
+    let (state, parts, there) = std::thread::scope(|scope| {
+        let walker = scope.spawn(|| There::look(files, &keys));
         let workers: Vec<_> =
             (0..options.threads.get()).map(|_| scope.spawn(|| job.work(&mut |bytes| (options.progress)(1, bytes)))).collect();
+        let (mut batch, mut bytes) = (Vec::new(), 0_u64);
+        // Sending fails only when every worker has ended, which they do only after an error.
         let state = read(&mut |artifact| {
             total += 1;
             paths.add(&keys, artifact.path.as_str());
             recorded.add(&keys, (artifact.path.as_str(), artifact.sha256));
-            // It fails only when every worker has ended, which they do only after an error.
-            let _sent = sender.send(Box::new(artifact.clone()));
+            bytes = bytes.saturating_add(artifact.size);
+            batch.push(artifact);
+            if batch.len() >= BATCH || bytes >= BATCH_BYTES {
+                bytes = 0;
+                let _sent = sender.send(std::mem::take(&mut batch));
+            }
         });
+        let _sent = sender.send(batch);
         drop(sender);
-        let parts: Vec<Checked> = workers.into_iter().filter_map(|worker| worker.join().ok()).collect();
-        (state, parts)
+        // What a worker found must not be lost with it.
+        let parts: Vec<Checked> =
+            workers.into_iter().map(|worker| worker.join().unwrap_or_else(|panic| resume_unwind(panic))).collect();
+        (state, parts, walker.join().unwrap_or_else(|panic| resume_unwind(panic)))
     });
-    let state = state?;
+    let (state, there) = (state?, there?);
     let mut logs = job.logs.into_inner().unwrap_or_else(PoisonError::into_inner);
     logs.sort();
     let mut whole = Checked { logs, keys, recorded, ..Checked::default() };
@@ -98,18 +117,35 @@ pub(super) fn check(
         whole.merge(part);
     }
     whole.report.total = total;
-    let mut found_paths = Fingerprint::default();
-    files.walk(&mut |found| match found {
-        Found::File { path, .. } if path.starts_with("data/") => found_paths.add(&whole.keys, path),
-        Found::File { .. } => {}
-        Found::Foreign { path, what } => whole.foreign.push((path.to_owned(), what)),
-    })?;
-    if found_paths != paths {
+    (whole.tags, whole.foreign) = (there.tags, there.foreign);
+    if there.payload != paths {
         whole.compare_one_by_one(files)?;
     }
     whole.report.modified.sort();
     whole.report.missing.sort();
     Ok((state, whole))
+}
+
+/// What lies in a case.
+#[derive(Debug, Default)]
+struct There {
+    /// Of the paths of its artifacts.
+    payload: Fingerprint,
+    /// All other files.
+    tags: Vec<String>,
+    foreign: Vec<(String, &'static str)>,
+}
+
+impl There {
+    fn look(files: &dyn CaseFiles, keys: &Keys) -> Result<Self, CaseError> {
+        let mut there = Self::default();
+        files.walk(&mut |found| match found {
+            Found::File { path } if path.starts_with("data/") => there.payload.add(keys, path),
+            Found::File { path } => there.tags.push(path.to_owned()),
+            Found::Foreign { path, what } => there.foreign.push((path.to_owned(), what)),
+        })?;
+        Ok(there)
+    }
 }
 
 /// Shows every line of a manifest: path and hash.
@@ -119,7 +155,7 @@ type ManifestLines<'a> = dyn Fn(&mut dyn FnMut(&str, Sha256Hash)) + 'a;
 struct Job<'a> {
     files: &'a dyn CaseFiles,
     limits: &'a gzip::Limits,
-    waiting: Mutex<Receiver<Box<Artifact>>>,
+    waiting: Mutex<Receiver<Vec<Box<Artifact>>>>,
     logs: Mutex<StoredLogs>,
 }
 
@@ -147,11 +183,13 @@ impl Job<'_> {
         let (mut checked, mut scratch) = (Checked::default(), Scratch::default());
         loop {
             let next = self.waiting.lock().unwrap_or_else(PoisonError::into_inner).recv();
-            let Ok(artifact) = next else { return checked };
-            let bytes = artifact.size;
-            checked.take(self, *artifact, &mut scratch);
-            scratch.shrink();
-            done(bytes);
+            let Ok(batch) = next else { return checked };
+            for artifact in batch {
+                let bytes = artifact.size;
+                checked.take(self, *artifact, &mut scratch);
+                scratch.shrink();
+                done(bytes);
+            }
         }
     }
 }
@@ -159,7 +197,7 @@ impl Job<'_> {
 /// Whether the system could not read, rather than that something else lies there than should.
 pub(super) fn is_trouble(error: &std::io::Error) -> bool {
     use rustix::io::Errno;
-    let elsewhere = [Errno::NOENT, Errno::NOTDIR, Errno::LOOP, Errno::NXIO];
+    let elsewhere = [Errno::NOENT, Errno::NOTDIR, Errno::LOOP, Errno::NXIO, Errno::XDEV];
     error.raw_os_error().is_some_and(|number| !elsewhere.contains(&Errno::from_raw_os_error(number)))
 }
 
@@ -226,7 +264,7 @@ impl Checked {
         let (recorded, twice) = recorded_by_path(files)?;
         self.twice = twice;
         files.walk(&mut |found| {
-            if let Found::File { path, .. } = found
+            if let Found::File { path } = found
                 && path.starts_with("data/")
                 && !recorded.contains_key(path)
             {

@@ -37,7 +37,7 @@ pub(super) fn check(files: &dyn CaseFiles, options: &Options<'_>) -> Result<Repo
     let mut findings = Vec::new();
     let mut paths = BTreeSet::new();
     files.walk(&mut |found| match found {
-        Found::File { path, .. } => {
+        Found::File { path } => {
             paths.insert(path.to_owned());
         }
         Found::Foreign { path, what } => {

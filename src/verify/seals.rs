@@ -2,7 +2,7 @@
 
 use std::io::BufReader;
 
-use crate::case::{CaseError, CaseFiles, Found, LEDGER, read_bounded};
+use crate::case::{CaseError, CaseFiles, LEDGER, read_bounded};
 use crate::model::{Finding, HashingReader, Severity, Sha256Hash};
 use crate::seal::manifest::{Lists, ManifestError, ManifestReader};
 use crate::seal::{
@@ -24,19 +24,13 @@ pub(super) fn check(
 ) -> Result<Vec<SealReport>, CaseError> {
     let allowed = options.allowed_signers;
     let mut numbers = SealNumbers::default();
-    let mut strangers = Vec::new();
-    files.walk(&mut |found| {
-        if let Found::File { path, .. } = found {
-            numbers.observe(path);
-            let known = is_checkpoint(path) || TAG_FILES.contains(&path) || path == TAG_MANIFEST || path == LEDGER;
-            if !known && !["data/", "reports/", "custody/seals/"].iter().any(|folder| path.starts_with(folder)) {
-                strangers.push(path.to_owned());
-            }
+    for path in checked.tags.iter().map(String::as_str) {
+        numbers.observe(path);
+        let known = is_checkpoint(path) || TAG_FILES.contains(&path) || path == TAG_MANIFEST || path == LEDGER;
+        if !known && !["reports/", "custody/seals/"].iter().any(|folder| path.starts_with(folder)) {
+            let detail = "It is no part of a case: no ledger, manifest or seal covers it.";
+            findings.push(Finding::new(Severity::Notice, "file-not-covered", &path, detail));
         }
-    })?;
-    for path in strangers {
-        let detail = "It is no part of a case: no ledger, manifest or seal covers it.";
-        findings.push(Finding::new(Severity::Notice, "file-not-covered", &path, detail));
     }
     let seals = numbers.read(files)?;
     let mut reports = Vec::with_capacity(seals.len());

@@ -164,7 +164,7 @@ pub(crate) fn finish(mut child: Child) -> Ran {
     let readers = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
     let stdout = std::thread::spawn(move || read(readers.0));
     let stderr = std::thread::spawn(move || read(readers.1));
-    let deadline = Instant::now() + Duration::from_secs(120);
+    let deadline = Instant::now() + Duration::from_secs(300);
     let status = loop {
         if let Some(status) = child.try_wait().unwrap() {
             break status;

@@ -44,7 +44,7 @@ const WRITING: [&str; 20] = [
     "writev",
 ];
 /// Calls that only look.
-const READING: [&str; 7] = ["close", "fstatfs", "getdents64", "newfstatat", "openat", "read", "statx"];
+const READING: [&str; 8] = ["close", "fstatfs", "getdents64", "newfstatat", "openat", "openat2", "read", "statx"];
 const FAULTS: [&str; 5] = ["error=EIO", "error=ENOSPC", "error=EDQUOT", "error=EINTR", "signal=KILL"];
 
 /// What is disturbed: a command, on a copy of what was there before it.

@@ -36,8 +36,8 @@ pub(crate) struct MemoryCase {
 
 impl CaseFiles for MemoryCase {
     fn walk(&self, visit: &mut dyn FnMut(Found<'_>)) -> Result<(), CaseError> {
-        for (path, bytes) in &self.files {
-            visit(Found::File { path, size: bytes.len().try_into().unwrap() });
+        for path in self.files.keys() {
+            visit(Found::File { path });
         }
         for (path, what) in &self.foreign {
             visit(Found::Foreign { path, what });

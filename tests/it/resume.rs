@@ -13,7 +13,7 @@ use crate::account::{Simulated, events, files_below, findings, finish, ledger};
 
 /// Waits until something has happened in the account, or the program has ended.
 fn until(child: &mut Child, happened: impl Fn() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + Duration::from_secs(240);
     while !happened() && child.try_wait().unwrap().is_none() {
         assert!(Instant::now() < deadline, "it never came that far");
         std::thread::sleep(Duration::from_millis(2));
@@ -96,13 +96,25 @@ fn objects_of(case: &Path) -> BTreeSet<String> {
         .collect()
 }
 
+/// A collection that is still running when `happened`. On a busy machine it may come to its end unseen: then a slower one is tried.
+fn caught_when(happened: impl Fn(&Simulated) -> bool) -> (Simulated, Child) {
+    for latency in [20, 80, 320] {
+        let simulated = Simulated::quiet();
+        simulated.server.faults().set_latency(Duration::from_millis(latency));
+        let mut child = simulated.start_collecting("case", &["--concurrency", "2"]);
+        until(&mut child, || happened(&simulated));
+        // From here on it waits for its answers.
+        simulated.server.faults().set_latency(Duration::from_secs(2));
+        if child.try_wait().unwrap().is_none() {
+            return (simulated, child);
+        }
+    }
+    panic!("it always ended before it could be caught");
+}
+
 /// Kills a collection once `happened`, then completes it.
 fn killed_when(happened: impl Fn(&Simulated) -> bool) -> Simulated {
-    let simulated = Simulated::quiet();
-    simulated.server.faults().set_latency(Duration::from_millis(20));
-    let mut child = simulated.start_collecting("case", &["--concurrency", "2"]);
-    until(&mut child, || happened(&simulated));
-    assert!(child.try_wait().unwrap().is_none(), "it ended before it could be killed");
+    let (simulated, child) = caught_when(happened);
     kill(child);
     completes(&simulated, "case");
     simulated
@@ -160,10 +172,7 @@ fn killed_again_and_again() {
 
 #[test]
 fn interrupted_in_order_it_says_so_and_can_go_on() {
-    let simulated = Simulated::quiet();
-    simulated.server.faults().set_latency(Duration::from_millis(20));
-    let mut child = simulated.start_collecting("case", &["--concurrency", "2"]);
-    until(&mut child, || objects_of(&simulated.path("case")).len() > 10);
+    let (simulated, child) = caught_when(|simulated| objects_of(&simulated.path("case")).len() > 10);
     kill_process(Pid::from_child(&child), Signal::INT).unwrap();
     finish(child).expect(1).says(&["stopped", "evidence: What was stored is safe", "next: To go on", "caselock collect case"]);
     let case = simulated.path("case");
@@ -187,10 +196,7 @@ fn a_complete_case_fetches_nothing_and_keeps_everything() {
 
 #[test]
 fn the_second_of_two_collectors_is_turned_away() {
-    let simulated = Simulated::quiet();
-    simulated.server.faults().set_latency(Duration::from_millis(20));
-    let mut first = simulated.start_collecting("case", &["--concurrency", "2"]);
-    until(&mut first, || !objects_of(&simulated.path("case")).is_empty());
+    let (simulated, first) = caught_when(|simulated| !objects_of(&simulated.path("case")).is_empty());
     let second = simulated.collect("case", &[]).expect(1);
     second.says(&["evidence: Nothing was written: only one process", "next: Wait until the other one has ended"]);
     simulated.run(&["status", "case"]).expect(4);

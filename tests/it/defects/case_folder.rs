@@ -35,8 +35,8 @@ static SEALED: LazyLock<MemoryCase> = LazyLock::new(|| {
     drop(writer);
     let (case, mut files) = (CaseFolder::open(&root).unwrap(), std::collections::BTreeMap::new());
     case.walk(&mut |found| {
-        let Found::File { path, size } = found else { panic!("{found:?}") };
-        files.insert(path.to_owned(), read_bounded(&case, path, size).unwrap());
+        let Found::File { path } = found else { panic!("{found:?}") };
+        files.insert(path.to_owned(), read_bounded(&case, path, u64::MAX).unwrap());
     })
     .unwrap();
     let _restored = std::process::Command::new("chmod").arg("-R").arg("u+w").arg(folder.path()).output();
