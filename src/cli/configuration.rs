@@ -51,16 +51,19 @@ pub(super) struct Defaults {
     settings: Settings,
     used: BTreeMap<String, Setting>,
     /// The profile that was not used.
+    #[cfg(feature = "acquire")]
     outranked: Option<Outranked>,
 }
 
 /// A profile that the environment outranks.
+#[cfg(feature = "acquire")]
 #[derive(Clone, Debug)]
 struct Outranked {
     profile: String,
     variable: &'static str,
 }
 
+#[cfg(feature = "acquire")]
 impl Outranked {
     fn words(&self) -> String {
         let Self { profile, variable } = self;
@@ -115,6 +118,7 @@ impl ConfigurationFile {
             named: self.named.is_some(),
             settings,
             used: BTreeMap::new(),
+            #[cfg(feature = "acquire")]
             outranked: None,
         })
     }
@@ -250,9 +254,8 @@ impl Defaults {
         if let Some(used) = self.used() {
             output.note(&words(&used));
         }
-        if let Some(outranked) = &self.outranked {
-            output.note(&outranked.words());
-        }
+        #[cfg(feature = "acquire")]
+        self.outranked().into_iter().for_each(|words| output.note(&words));
     }
 }
 

@@ -1,9 +1,9 @@
 mod coverage;
+mod findings;
 #[cfg(feature = "acquire")]
 mod online;
 pub(super) mod totals;
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{RecvTimeoutError, TryRecvError, channel};
 use std::time::Duration;
@@ -13,7 +13,7 @@ use crate::case::{CaseFiles, CaseFolder};
 use crate::cloudtrail::KeyRing;
 use crate::cloudtrail::coverage::HourStatus;
 use crate::cloudtrail::gzip::Limits;
-use crate::model::{Finding, Severity};
+use crate::model::Severity;
 use crate::package::{JoinedParts, PackageError, PackageFiles};
 use crate::seal::{AllowedSigners, ArtifactTotals, AuthorityRoots};
 use crate::verify::{
@@ -21,7 +21,7 @@ use crate::verify::{
 };
 
 use super::configuration::ConfigurationFile;
-use super::output::{Output, bytes, counted, hanging, thousands, width, wrapped};
+use super::output::{Output, bytes, counted, hanging, thousands, wrapped};
 use super::transfer::receipts_of;
 use super::{CliError, Exit};
 
@@ -83,8 +83,6 @@ impl LimitArguments {
     }
 }
 
-/// How many findings of a kind are shown unless everything is.
-const SHOWN: usize = 3;
 /// How long a verification takes before it is worth counting what there is to verify.
 const COUNTED_AFTER: Duration = Duration::from_secs(1);
 /// What stands before a value that goes on, and before what is said of a holder.
@@ -276,7 +274,7 @@ pub(super) fn text(report: &Report, verbose: bool) -> String {
     lines.extend(report.online.as_ref().map(key_line));
     lines.extend(trail_lines(report));
     for severity in [Severity::Failure, Severity::Gap, Severity::Notice] {
-        lines.extend(finding_lines(&report.findings, severity, verbose));
+        lines.extend(findings::lines(&report.findings, severity, verbose));
     }
     if !report.cloudtrail.is_empty() {
         lines.push(String::new());
@@ -302,7 +300,7 @@ fn disclosure_text(report: &Report, disclosure: &DisclosureReport, mut lines: Ve
     lines.extend(seal_lines(&report.seals));
     lines.extend(custody_lines(&report.custody));
     for severity in [Severity::Failure, Severity::Gap, Severity::Notice] {
-        lines.extend(finding_lines(&report.findings, severity, verbose));
+        lines.extend(findings::lines(&report.findings, severity, verbose));
     }
     lines.push(String::new());
     lines.push(Output::bold("What this does not prove"));
@@ -458,72 +456,4 @@ fn trail_lines(report: &Report) -> Vec<String> {
         return vec!["CloudTrail     no digests, nothing to prove".to_owned()];
     }
     coverage::lines(&report.cloudtrail, report.window.as_ref())
-}
-
-fn finding_lines(findings: &[Finding], severity: Severity, verbose: bool) -> Vec<String> {
-    let chosen: Vec<&Finding> = findings.iter().filter(|finding| finding.severity == severity).collect();
-    if chosen.is_empty() {
-        return Vec::new();
-    }
-    let title = match severity {
-        Severity::Failure => "Changed, removed or forged",
-        Severity::Gap => "Cannot be proven",
-        Severity::Notice => "To know",
-    };
-    let mut lines = vec![String::new(), Output::bold(&format!("{title} ({})", chosen.len()))];
-    let mut at = 0;
-    while let Some(first) = chosen.get(at) {
-        let same = chosen.iter().skip(at).take_while(|finding| finding.kind == first.kind).count();
-        let groups = by_detail(chosen.get(at..at + same).unwrap_or_default());
-        let shown = if verbose { groups.len() } else { groups.len().min(SHOWN) };
-        for (detail, objects) in groups.iter().take(shown) {
-            let named = if verbose { objects.len() } else { objects.len().min(SHOWN) };
-            lines.extend(object_lines(&first.kind, objects.get(..named).unwrap_or_default()));
-            if named < objects.len() {
-                lines.push(format!("  {}  and {} more of the same (--verbose shows all)", first.kind, objects.len() - named));
-            }
-            lines.push(wrapped(detail, "      "));
-        }
-        if shown < groups.len() {
-            lines.push(format!("  {}  and {} more (--verbose shows all)", first.kind, groups.len() - shown));
-        }
-        at += same;
-    }
-    lines
-}
-
-/// What a finding is of, after its kind; below it where the line would be too wide, and then what several objects begin with once.
-fn object_lines(kind: &str, objects: &[&str]) -> Vec<String> {
-    let beside: Vec<String> = objects.iter().map(|object| format!("  {kind}  {object}")).collect();
-    if beside.iter().all(|line| line.chars().count() <= width()) {
-        return beside;
-    }
-    let mut lines = vec![format!("  {kind}")];
-    let mut before = "";
-    for object in objects {
-        // An ARN has no blanks; what follows it is where in the account. A name in a bucket may have some.
-        let (thing, place) = object.split_once(' ').filter(|_| object.starts_with("arn:")).unwrap_or((object, ""));
-        if thing != before {
-            lines.push(format!("    {thing}"));
-            before = thing;
-        }
-        if !place.is_empty() {
-            lines.push(wrapped(place, "    "));
-        }
-    }
-    lines
-}
-
-/// Findings that say the same of several objects, such as a trail's regions, are told once.
-fn by_detail<'a>(findings: &[&'a Finding]) -> Vec<(&'a str, Vec<&'a str>)> {
-    let mut groups: Vec<(&str, Vec<&str>)> = Vec::new();
-    let mut places: HashMap<&str, usize> = HashMap::new();
-    for finding in findings {
-        let place = *places.entry(finding.detail.as_str()).or_insert(groups.len());
-        match groups.get_mut(place) {
-            Some((_, objects)) => objects.push(&finding.object),
-            None => groups.push((&finding.detail, vec![&finding.object])),
-        }
-    }
-    groups
 }
