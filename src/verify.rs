@@ -106,6 +106,8 @@ struct Acts {
     sealed: BTreeMap<String, Vec<(u64, Sha256Hash)>>,
     /// The seal that was announced last, as long as nothing happened since that takes a whole seal.
     sealing: Option<String>,
+    /// The first line that stands where caselock writes none of its kind, counted from 1.
+    out_of_place: Option<u64>,
     unknown: u64,
 }
 
@@ -129,10 +131,15 @@ pub fn verify(files: &dyn CaseFiles, options: &Options<'_>) -> Result<Report, Ca
         };
         let reader = BufReader::with_capacity(256 * 1024, ledger);
         read_ledger(reader, &ledger_path, &mut |line| {
-            gaps.take(&line.entry.event);
             if root_met.is_none() && options.expected_root.is_some_and(|expected| expected.is_met_by(&line.tree.root())) {
                 root_met = Some(line.tree.size());
             }
+            // A line that caselock writes nowhere like this tells of nothing but itself.
+            if acts.is_out_of_place(&line.entry.event, line.entry.seq) {
+                acts.out_of_place.get_or_insert(line.tree.size());
+                return;
+            }
+            gaps.take(&line.entry.event);
             match line.entry.event {
                 Event::ArtifactAcquired(artifact) => feed(artifact),
                 other => acts.take(&other, line.entry.at, line.tree.size(), line.tree.root()),
@@ -292,6 +299,20 @@ fn hash_of(files: &dyn CaseFiles, path: &str) -> Result<Option<Sha256Hash>, Case
 }
 
 impl Acts {
+    /// Whether caselock never writes such a line there: a case is opened once, by the first line, and nothing is collected into a sealed one.
+    fn is_out_of_place(&self, event: &Event, seq: u64) -> bool {
+        match event {
+            Event::CaseOpened(_) => seq != 0,
+            Event::CollectionStarted(_)
+            | Event::CollectionFinished(_)
+            | Event::CollectionInterrupted(_)
+            | Event::ListingRecorded(_)
+            | Event::ArtifactAcquired(_)
+            | Event::GapRecorded(_) => !self.sealed.is_empty(),
+            _ => false,
+        }
+    }
+
     fn take(&mut self, event: &Event, at: Timestamp, lines: u64, root: Sha256Hash) {
         match event {
             Event::CaseSealed(sealed) => self.sealing = Some(sealed.seal.clone()),
@@ -340,6 +361,13 @@ fn ledger_findings(state: &LedgerState, acts: &Acts, never_begun: bool) -> Vec<F
     for problem in &state.problems {
         let detail = format!("Line {} does not hold: {}.", problem.line, problem.problem);
         findings.push(Finding::new(Severity::Failure, "ledger-broken", &LEDGER, &detail));
+    }
+    if let Some(line) = acts.out_of_place {
+        let detail = format!(
+            "Line {line} was not written by caselock: a case is opened once, by its first line, and nothing is collected into a sealed one. \
+             What such lines say is not believed."
+        );
+        findings.push(Finding::new(Severity::Failure, "ledger-line-out-of-place", &LEDGER, &detail));
     }
     if state.entries == 0 && !never_begun {
         findings.push(Finding::new(Severity::Failure, "ledger-empty", &LEDGER, "It has no entries, or is not there."));

@@ -190,6 +190,12 @@ pub(super) fn verify_showing_progress(
 pub(super) fn open(path: &Path) -> Result<Box<dyn CaseFiles>, CliError> {
     if path.is_file() {
         let refused = |error: &PackageError| {
+            // The disk's trouble is no tampering.
+            if !error.is_integrity_failure() {
+                return CliError::new(Exit::Failed, error)
+                    .meaning("Nothing was found out about the package: it could not be read.")
+                    .next("Read it from a copy, or as somebody who may read it, and verify again.");
+            }
             CliError::new(Exit::Integrity, error)
                 .meaning("A package that does not hold to the format proves nothing about what is in it.")
                 .next("Compare its SHA-256 with the one that was handed over with it, and ask for another copy.")

@@ -1,12 +1,12 @@
 //! Reading the parts of a package as one case, with those that are missing named.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use crate::case::{CaseError, CaseFiles, Found, MissingPart, read_bounded};
-use crate::model::{HashingReader, Sha256Hash};
-use crate::seal::manifest::{Lists, ManifestReader};
+use crate::model::{HashingReader, Sha256Hash, printable};
+use crate::seal::manifest::{Lists, ManifestError, ManifestReader};
 use crate::seal::{MANIFEST, TAG_MANIFEST};
 
 use super::parts::{OWN, PART, PartStatement, WHOLE, part_name};
@@ -82,6 +82,21 @@ fn malformed(path: &Path, problem: &str) -> PackageError {
     PackageError::Malformed { path: path.to_owned(), offset: 0, problem: problem.to_owned() }
 }
 
+/// The disk's trouble says nothing about the package.
+fn unhashed(path: &Path, problem: io::Error) -> PackageError {
+    match problem.raw_os_error() {
+        Some(_) => PackageError::Io { doing: "read", path: path.to_owned(), source: problem },
+        None => malformed(path, &problem.to_string()),
+    }
+}
+
+fn unread(path: &Path, manifest: &str, problem: ManifestError) -> PackageError {
+    match problem {
+        ManifestError::Io { source, .. } if source.raw_os_error().is_some() => unhashed(path, source),
+        problem => malformed(path, &format!("in {manifest}, {problem}")),
+    }
+}
+
 fn statement(path: &Path, package: &PackageFiles) -> Result<PartStatement, PackageError> {
     let bytes = read_bounded(package, PART, LIMIT)?;
     PartStatement::parse(&bytes).ok_or_else(|| malformed(path, "its custody/part.json is not as caselock writes it"))
@@ -97,29 +112,37 @@ fn check_part(
     let lines = |manifest: &str, lists, range: bool| -> Result<Vec<(String, Sha256Hash)>, PackageError> {
         let mut reader = ManifestReader::new(BufReader::new(files.open(manifest)?), lists);
         let mut lines = Vec::new();
-        while let Some(line) = reader.next_line().map_err(|error| malformed(path, &format!("in {manifest}, {error}")))? {
+        while let Some(line) = reader.next_line().map_err(|error| unread(path, manifest, error))? {
             if !range || statement.place_of(&line.path) == at {
                 lines.push((line.path, line.sha256));
             }
         }
         Ok(lines)
     };
-    if lines(MANIFEST, Lists::Payload, false)? != lines(&format!("{WHOLE}{MANIFEST}"), Lists::Payload, true)? {
+    let payload = lines(MANIFEST, Lists::Payload, false)?;
+    if payload != lines(&format!("{WHOLE}{MANIFEST}"), Lists::Payload, true)? {
         return Err(malformed(path, "its manifest is not the part of the whole that it has"));
     }
+    // None but these: one that belongs to another part would take its place once the parts are unpacked together.
+    let own: BTreeSet<&str> = payload.iter().map(|(path, _)| path.as_str()).collect();
+    let mut stray = None;
     let listed: BTreeMap<String, Sha256Hash> = lines(TAG_MANIFEST, Lists::Tags, false)?.into_iter().collect();
     let mut found = Vec::new();
     files.walk(&mut |there| {
-        if let Found::File { path } = there
-            && !path.starts_with("data/")
-        {
+        let (Found::File { path } | Found::Foreign { path, .. }) = there;
+        let whole = path.strip_prefix(WHOLE);
+        if path.starts_with("data/") && !own.contains(path) || whole.is_some_and(|name| !OWN.contains(&name)) {
+            stray.get_or_insert_with(|| path.to_owned());
+        } else if !path.starts_with("data/") {
             found.push(path.to_owned());
         }
     })?;
+    if let Some(stray) = stray {
+        return Err(malformed(path, &format!("no manifest of it lists {}", printable(&stray))));
+    }
     let mut shared = BTreeMap::new();
     for tag in &found {
-        let (sha256, _) =
-            HashingReader::new(files.open(tag)?).finish().map_err(|problem| malformed(path, &problem.to_string()))?;
+        let (sha256, _) = HashingReader::new(files.open(tag)?).finish().map_err(|problem| unhashed(path, problem))?;
         if listed.get(tag).is_some_and(|listed| *listed != sha256) {
             return Err(malformed(path, &format!("its {tag} is not the one that its tag manifest lists")));
         }

@@ -224,11 +224,12 @@ fn write_members(case: &CaseFolder, sealed: &Contents, part: &Part, progress: &P
     if listed != sealed.statement.artifacts.count {
         return Err(changed(format!("it lists {listed} files where {} were sealed", sealed.statement.artifacts.count)));
     }
-    refuse_unlisted(case, listed)?;
     for tag in after {
         members.add(&tag.path, tag.sha256, tag.bytes)?;
     }
-    members.finish()
+    let written = members.finish()?;
+    refuse_unlisted(case, listed)?;
+    Ok(written)
 }
 
 /// Refuses a payload with more files than the manifest lists; every listed one was just read.

@@ -81,39 +81,42 @@ pub(super) fn check(
     options: &Options<'_>,
     read: impl FnOnce(&mut dyn FnMut(Box<Artifact>)) -> Result<LedgerState, CaseError>,
 ) -> Result<(LedgerState, Checked), CaseError> {
-    let (sender, receiver) = sync_channel::<Vec<Box<Artifact>>>(BATCHES);
+    let (sender, receiver) = sync_channel::<Batch>(BATCHES);
     let job = Job { files, limits: &options.limits, waiting: Mutex::new(receiver), logs: Mutex::default() };
     let keys = Keys::default();
     let (mut paths, mut recorded, mut total) = (Fingerprint::default(), Fingerprint::default(), 0);
-    let (state, parts, there) = std::thread::scope(|scope| {
+    let (state, mut parts, there) = std::thread::scope(|scope| {
         let walker = scope.spawn(|| There::look(files, &keys));
         let workers: Vec<_> =
             (0..options.threads.get()).map(|_| scope.spawn(|| job.work(&mut |bytes| (options.progress)(1, bytes)))).collect();
-        let (mut batch, mut bytes) = (Vec::new(), 0_u64);
+        let (mut batch, mut bytes) = (Batch::default(), 0_u64);
         // Sending fails only when every worker has ended, which they do only after an error.
         let state = read(&mut |artifact| {
             total += 1;
             paths.add(&keys, artifact.path.as_str());
             recorded.add(&keys, (artifact.path.as_str(), artifact.sha256));
             bytes = bytes.saturating_add(artifact.size);
-            batch.push(artifact);
-            if batch.len() >= BATCH || bytes >= BATCH_BYTES {
+            batch.artifacts.push(artifact);
+            if batch.artifacts.len() >= BATCH || bytes >= BATCH_BYTES {
                 bytes = 0;
-                let _sent = sender.send(std::mem::take(&mut batch));
+                let following = Batch { number: batch.number + 1, artifacts: Vec::new() };
+                let _sent = sender.send(std::mem::replace(&mut batch, following));
             }
         });
         let _sent = sender.send(batch);
         drop(sender);
         // What a worker found must not be lost with it.
-        let parts: Vec<Checked> =
-            workers.into_iter().map(|worker| worker.join().unwrap_or_else(|panic| resume_unwind(panic))).collect();
+        let parts = workers.into_iter().map(|worker| worker.join().unwrap_or_else(|panic| resume_unwind(panic)));
+        let parts: Vec<(u64, Checked)> = parts.flatten().collect();
         (state, parts, walker.join().unwrap_or_else(|panic| resume_unwind(panic)))
     });
     let (state, there) = (state?, there?);
     let mut logs = job.logs.into_inner().unwrap_or_else(PoisonError::into_inner);
     logs.sort();
     let mut whole = Checked { logs, keys, recorded, ..Checked::default() };
-    for part in parts {
+    // In the order of the ledger, whichever worker was the faster.
+    parts.sort_unstable_by_key(|(number, _)| *number);
+    for (_, part) in parts {
         whole.merge(part);
     }
     whole.report.total = total;
@@ -151,11 +154,18 @@ impl There {
 /// Shows every line of a manifest: path and hash.
 type ManifestLines<'a> = dyn Fn(&mut dyn FnMut(&str, Sha256Hash)) + 'a;
 
+/// Artifacts that follow one another in the ledger.
+#[derive(Debug, Default)]
+struct Batch {
+    number: u64,
+    artifacts: Vec<Box<Artifact>>,
+}
+
 /// What the workers share.
 struct Job<'a> {
     files: &'a dyn CaseFiles,
     limits: &'a gzip::Limits,
-    waiting: Mutex<Receiver<Vec<Box<Artifact>>>>,
+    waiting: Mutex<Receiver<Batch>>,
     logs: Mutex<StoredLogs>,
 }
 
@@ -179,17 +189,20 @@ impl Scratch {
 }
 
 impl Job<'_> {
-    fn work(&self, done: &mut dyn FnMut(u64)) -> Checked {
-        let (mut checked, mut scratch) = (Checked::default(), Scratch::default());
+    /// What each batch came to that this worker took.
+    fn work(&self, done: &mut dyn FnMut(u64)) -> Vec<(u64, Checked)> {
+        let (mut parts, mut scratch) = (Vec::new(), Scratch::default());
         loop {
             let next = self.waiting.lock().unwrap_or_else(PoisonError::into_inner).recv();
-            let Ok(batch) = next else { return checked };
-            for artifact in batch {
+            let Ok(batch) = next else { return parts };
+            let mut checked = Checked::default();
+            for artifact in batch.artifacts {
                 let bytes = artifact.size;
                 checked.take(self, *artifact, &mut scratch);
                 scratch.shrink();
                 done(bytes);
             }
+            parts.push((batch.number, checked));
         }
     }
 }

@@ -6,7 +6,7 @@ use crate::model::{Finding, Severity, Sha256Hash, Timestamp};
 use crate::seal::{PackageHead, Receipt, ReceiptFile, SignatureProblem, verify_signature};
 
 use super::report::{CustodyReport, SealReport, SignatureState};
-use super::{Options, stamps};
+use super::{Options, seals, stamps};
 
 /// One line of the ledger about the case changing hands.
 #[derive(Clone, Debug)]
@@ -76,7 +76,10 @@ pub(super) fn of_the_ledger(acts: &[Act], seals: &[SealReport], findings: &mut V
 
 /// What stands in the ledger behind the last seal can be changed by whoever has the folder.
 pub(super) fn after_the_last_seal(seals: &[SealReport], lines: u64, findings: &mut Vec<Finding>) {
-    let sealed = seals.iter().filter(|seal| seal.signature != SignatureState::Absent).filter_map(|seal| seal.ledger_size).max();
+    // Where somebody said whom to trust, anybody else's seal covers nothing.
+    let anybody = seals.iter().all(|seal| seal.trusted != Some(true));
+    let counts = |seal: &&SealReport| seal.signature != SignatureState::Absent && (anybody || seal.trusted == Some(true));
+    let sealed = seals.iter().filter(counts).filter_map(|seal| seal.ledger_size).max();
     let after = sealed.map_or(0, |sealed| lines.saturating_sub(sealed));
     if after > 0 {
         let lines = if after == 1 { "1 line stands".to_owned() } else { format!("{after} lines stand") };
@@ -140,6 +143,13 @@ pub(super) fn of_receipts(
             .as_ref()
             .zip(options.allowed_signers)
             .map(|(signer, allowed)| signature == SignatureState::Valid && allowed.is_allowed(signer, receipt.received_at));
+        if signature == SignatureState::Unchecked {
+            findings.push(seals::not_checked(&file.name));
+        }
+        if trusted == Some(false) && signature == SignatureState::Valid {
+            let detail = "The key that signed for it is not among the allowed signers you gave.";
+            findings.push(Finding::new(Severity::Notice, "receipt-signer-unknown", &file.name, detail));
+        }
         let place = format!("{}.tsr", file.name);
         let stamp = file
             .timestamp

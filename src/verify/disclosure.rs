@@ -166,6 +166,9 @@ fn check_checkpoint(
             "The signed root is not the one you expected. A disclosure shows the root at the seal alone, not those before.";
         fail("ledger-root-unexpected", detail);
     }
+    if report.signature == SignatureState::Unchecked {
+        findings.push(seals::not_checked(&path));
+    }
     seals::vouching(options.allowed_signers, std::slice::from_ref(&report), findings);
     Ok((Some(checkpoint), report))
 }
@@ -278,9 +281,17 @@ fn check_artifacts(
 fn check_bag(files: &dyn CaseFiles, paths: &BTreeSet<String>, shown: &BTreeMap<String, Artifact>, findings: &mut Vec<Finding>) {
     let mut listed = BTreeMap::new();
     for (manifest, lists) in [(MANIFEST, Lists::Payload), (TAG_MANIFEST, Lists::Tags)] {
-        let Ok(file) = files.open(manifest) else {
-            findings.push(Finding::new(Severity::Failure, "tag-file-missing", &manifest, "It is not there."));
-            continue;
+        let file = match files.open(manifest) {
+            Ok(file) => file,
+            Err(CaseError::Io { source, .. }) if is_trouble(&source) => {
+                let detail = "It is there and could not be read, so nothing can be compared with it.";
+                findings.push(Finding::new(Severity::Gap, "tag-file-unreadable", &manifest, detail));
+                return;
+            }
+            Err(_) => {
+                findings.push(Finding::new(Severity::Failure, "tag-file-missing", &manifest, "It is not there."));
+                continue;
+            }
         };
         let mut reader = ManifestReader::new(BufReader::new(file), lists);
         loop {

@@ -50,6 +50,9 @@ pub(super) fn check(
             continue;
         }
         let (mut report, statement) = check_seal(seal, acts, previous, allowed, findings);
+        if report.signature == SignatureState::Unchecked {
+            findings.push(not_checked(&seal.path));
+        }
         stamps::check(seal, options.authority_roots, &mut report, findings);
         if let Some(statement) = statement {
             check_bag(files, seal, &statement, checked, findings)?;
@@ -77,19 +80,46 @@ pub(super) fn check(
         }
     }
     vouching(allowed, &reports, findings);
+    let stamped = reports.iter().any(|report| report.timestamp != SignatureState::Absent);
+    if options.authority_roots.is_some() && !reports.is_empty() && !stamped {
+        let detail = "You said which authorities may stamp the time, and no seal has a time-stamp. Either none was asked for, or it was taken away.";
+        findings.push(Finding::new(Severity::Gap, "timestamp-absent", &"custody/seals", detail));
+    }
     Ok(reports)
 }
 
-/// Whether somebody vouched for a key that sealed.
+/// Whether somebody vouched for the keys that sealed.
 pub(super) fn vouching(allowed: Option<&AllowedSigners>, reports: &[SealReport], findings: &mut Vec<Finding>) {
-    if allowed.is_some() && !reports.is_empty() && reports.iter().all(|report| report.trusted != Some(true)) {
-        let detail = "None of the keys that sealed this case is among the allowed signers you gave.";
-        findings.push(Finding::new(Severity::Failure, "seal-untrusted", &"custody/seals", detail));
-    } else if allowed.is_none() && !reports.is_empty() {
-        let detail = "Nobody vouched for the key that sealed the case. The signature proves that whoever holds the key signed \
-                      exactly this; compare its fingerprint with what the signer tells you, or give --allowed-signers.";
-        findings.push(Finding::new(Severity::Notice, "seal-signer-unknown", &"custody/seals", detail));
+    let mut find = |severity, kind, subject: &str, detail| findings.push(Finding::new(severity, kind, &subject, detail));
+    let is_valid = |report: &SealReport| report.signature == SignatureState::Valid;
+    if allowed.is_none() {
+        if reports.iter().any(is_valid) {
+            let detail = "Nobody vouched for the key that sealed the case. The signature proves that whoever holds the key signed \
+                          exactly this; compare its fingerprint with what the signer tells you, or give --allowed-signers.";
+            find(Severity::Notice, "seal-signer-unknown", "custody/seals", detail);
+        }
+        return;
     }
+    if reports.is_empty() {
+        let detail = "You said who may seal, and the case has no seal: none of them vouches for it. Either it was never sealed, or its seals \
+                      were taken away.";
+        find(Severity::Gap, "seal-absent", "custody/seals", detail);
+    } else if reports.iter().any(|report| report.trusted == Some(true)) {
+        for report in reports.iter().filter(|report| is_valid(report) && report.trusted != Some(true)) {
+            let detail = "The key of this seal is not among the allowed signers you gave; that of another seal is.";
+            find(Severity::Notice, "seal-signer-unknown", &report.file, detail);
+        }
+    } else if !reports.iter().any(|report| report.signature == SignatureState::Unchecked) {
+        let detail = "None of the keys that sealed this case is among the allowed signers you gave.";
+        find(Severity::Failure, "seal-untrusted", "custody/seals", detail);
+    }
+}
+
+/// A signature that is checked with `ssh-keygen` and not here, so that nothing here shows who made it.
+pub(super) fn not_checked(what: &str) -> Finding {
+    let detail = "Whether its signature holds is not known: it is by a kind of key that ssh-keygen checks and caselock does not. \
+                  VERIFY.txt has the command; or let somebody seal it again with another key.";
+    Finding::new(Severity::Gap, "signature-not-checked", &what, detail)
 }
 
 /// Whether `path` has the shape of a checkpoint or its signature.

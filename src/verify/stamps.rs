@@ -44,7 +44,9 @@ pub(super) fn check_one(
             (state, Some(stamp.time))
         }
         Err(StampProblem::NotChecked) => {
-            find(Severity::Notice, "timestamp-not-checked", &format!("{}.", StampProblem::NotChecked));
+            // Who said whom to trust asked for more than a notice.
+            let severity = if roots.is_some() { Severity::Gap } else { Severity::Notice };
+            find(severity, "timestamp-not-checked", &format!("{}.", StampProblem::NotChecked));
             (SignatureState::Unchecked, None)
         }
         Err(problem) => {

@@ -69,6 +69,23 @@ fn a_seal_by_somebody_whom_nobody_allowed_is_a_failure() {
 }
 
 #[test]
+fn where_trusted_signers_are_named_a_case_without_a_seal_is_no_pass_and_a_strangers_seal_covers_nothing() {
+    let (sample, mut writer) = Sample::new();
+    let allowed = AllowedSigners::parse(&format!("examiner@example.com {}", sample.key().signer().public_key)).unwrap();
+    let options = Options { allowed_signers: Some(&allowed), ..Options::default() };
+    let verified = || verify(&CaseFolder::open(&sample.case()).unwrap(), &options).unwrap();
+    expect(&verified(), Severity::Gap, "seal-absent");
+    sample.seal(&mut writer);
+    assert!(verified().findings.iter().all(|finding| !finding.kind.starts_with("seal-")), "{:#?}", verified().findings);
+    // Whoever has the folder can seal it once more.
+    let stranger = caselock::seal::SigningKey::generate_ed25519(&sample.path("stranger"), "stranger@example.com").unwrap();
+    caselock::seal::seal_case(&mut writer, &stranger, crate::sample::at(), &crate::sample::tool(), "").unwrap();
+    let report = verified();
+    expect(&report, Severity::Notice, "seal-signer-unknown");
+    expect(&report, Severity::Notice, "ledger-after-seal");
+}
+
+#[test]
 fn a_file_that_the_seal_covers_and_that_is_gone_or_no_list_is_a_failure() {
     let sample = Sample::sealed();
     sample.overwrite("VERIFY.txt", b"");

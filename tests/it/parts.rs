@@ -144,6 +144,11 @@ fn a_part_that_was_changed_or_exchanged_is_a_failure() {
         "name = [n for n in files if '/data/' in n][0]; files[name] = files[name] + b'x'",
         "del files[[n for n in files if '/data/' in n][0]]",
         "files[top + '/data/zzz'] = b'x'",
+        // A second version of a file that another part has, which would replace the genuine one where the parts are unpacked together.
+        "listed = [line.split('  ')[1] for line in files[top + '/whole/manifest-sha256.txt'].decode().splitlines()]; \
+         files[top + '/' + [name for name in listed if top + '/' + name not in files][0]] = b'x'",
+        "listed = [line.split('  ')[1] for line in files[top + '/whole/manifest-sha256.txt'].decode().splitlines()]; \
+         files[top + '/whole/' + [name for name in listed if top + '/' + name not in files][0]] = b'x'",
         "files[top + '/custody/ledger.jsonl'] = files[top + '/custody/ledger.jsonl'][:-10]",
         "files[top + '/whole/manifest-sha256.txt'] += b'0' * 64 + b'  data/zzz\\n'",
         "files[top + '/manifest-sha256.txt'] = b''",

@@ -186,11 +186,13 @@ fn a_stamp_over_another_hash_than_those_known_here_is_left_to_openssl_and_said_t
 }
 
 #[test]
-fn a_stamp_of_something_else_or_by_somebody_else_is_a_failure() {
+fn a_stamp_of_something_else_or_by_somebody_else_is_a_failure_and_one_that_is_due_and_absent_a_gap() {
     let sample = Sample::sealed();
     let (desk, other) = (sample.path("desk"), sample.path("other"));
     authority(&desk, P256);
     authority(&other, P256);
+    let absent = |report: Report| report.findings.iter().any(|finding| finding.kind == "timestamp-absent");
+    assert!(absent(verified(&sample, Some(&roots(&desk)))) && !absent(verified(&sample, None)));
     let statement = fs::read(sample.file("custody/seals/0001.json")).unwrap();
     sample.overwrite("custody/seals/0001.json.tsr", &answer(&desk, &stamp_request(&statement)));
     let untrusted = verified(&sample, Some(&roots(&other)));

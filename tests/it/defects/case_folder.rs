@@ -262,14 +262,14 @@ fn of_the_seal() -> Vec<Defect> {
             name: "seal-edited",
             about: "A word in the seal is changed.",
             failures: &["seal-signature-invalid"],
-            others: &["seal-signer-unknown"],
+            others: &[],
             make: Make::Own(|| sealed(|case| change(case, "custody/seals/0001.json", "2026-03-02T13", "2026-03-02T14"))),
         },
         Defect {
             name: "seal-without-its-signature",
             about: "The seal's signature is removed. Nothing came after it, so sealing may have been cut off: a gap.",
             failures: &[],
-            others: &["seal-signer-unknown", "seal-unsigned"],
+            others: &["seal-unsigned"],
             make: Make::Own(|| sealed(|case| drop(case.files.remove("custody/seals/0001.json.sig")))),
         },
         Defect {
@@ -320,7 +320,53 @@ fn of_the_seal() -> Vec<Defect> {
             others: &["seal-signer-unknown"],
             make: Make::Own(|| sealed(rewrite_ledger)),
         },
+        Defect {
+            name: "collection-forged-behind-the-seal",
+            about: "Behind the seal of a case from which a digest was taken, lines with a chain that holds tell of a later run of collect that did \
+                    not come to its end: what is missing would not have been fetched yet.",
+            failures: &["artifact-missing", "digest-missing", "ledger-line-out-of-place"],
+            others: &["ledger-after-seal", "log-unproven", "seal-signer-unknown"],
+            make: Make::Own(|| {
+                sealed(|case| {
+                    let digests: Vec<String> =
+                        case.files.keys().filter(|path| path.contains("CloudTrail-Digest")).cloned().collect();
+                    case.files.remove(&digests[digests.len() / 4]);
+                    append_again(case, "collection.started");
+                })
+            }),
+        },
+        Defect {
+            name: "case-opened-twice",
+            about: "The case's description is changed, and a line is appended that opens the case once more, with the hash of the changed one.",
+            failures: &["case-file-modified", "ledger-line-out-of-place"],
+            others: &[],
+            make: Make::Case(|case| {
+                let before = caselock::model::Sha256Hash::of(&case.files["custody/case.toml"]).to_string();
+                change(case, "custody/case.toml", "examiner", "examiner ");
+                let after = caselock::model::Sha256Hash::of(&case.files["custody/case.toml"]).to_string();
+                append_again(case, "case.opened");
+                case.edit_ledger(|lines| {
+                    let last = lines.last_mut().unwrap();
+                    *last = last.replace(&before, &after);
+                });
+            }),
+        },
     ]
+}
+
+/// Appends a line like the first of this kind, with a number and a hash that follow.
+fn append_again(case: &mut MemoryCase, event: &str) {
+    case.edit_ledger(|lines| {
+        let event = format!("\"event\":\"{event}\"");
+        let mut line = lines.iter().find(|line| line.contains(&event)).unwrap().clone();
+        let prev = caselock::model::Sha256Hash::of(lines.last().unwrap().as_bytes()).to_string();
+        let from = line.find("\"prev\":\"").unwrap() + 8;
+        line.replace_range(from..from + 64, &prev);
+        let from = line.find("\"seq\":").unwrap() + 6;
+        let to = from + line[from..].find(|c: char| !c.is_ascii_digit()).unwrap();
+        line.replace_range(from..to, &lines.len().to_string());
+        lines.push(line);
+    });
 }
 
 /// Changes a line and mends the chain of all lines after it.
