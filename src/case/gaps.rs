@@ -1,4 +1,4 @@
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use crate::model::{AccountId, Region, S3Location};
 
@@ -10,22 +10,18 @@ use super::event::{Artifact, Event, Gap, Origin};
 /// explains nothing. Every other gap is closed by a later run that came to its end without meeting it again.
 #[derive(Debug, Default)]
 pub struct Gaps {
-    open: Vec<Option<Recorded>>,
+    open: Vec<Option<Gap>>,
     places: HashMap<Place, usize>,
     /// Which of the open gaps are about an object, by its location.
     objects: HashMap<String, Vec<usize>>,
+    /// Those that are about no object, by the run that met them.
+    others: BTreeMap<u32, Vec<usize>>,
     run: u32,
     closed: u64,
 }
 
 /// What a gap is about; the same again replaces it.
 type Place = (String, Option<AccountId>, Option<Region>, String);
-
-#[derive(Debug)]
-struct Recorded {
-    gap: Gap,
-    run: u32,
-}
 
 impl Gaps {
     /// Shows the next line of the ledger.
@@ -42,7 +38,7 @@ impl Gaps {
     /// The gaps that are open, in the order of the ledger, and how many that made the case incomplete were closed.
     #[must_use]
     pub fn into_open(self) -> (Vec<Gap>, u64) {
-        (self.open.into_iter().flatten().map(|recorded| recorded.gap).collect(), self.closed)
+        (self.open.into_iter().flatten().collect(), self.closed)
     }
 
     fn record(&mut self, gap: &Gap) {
@@ -53,8 +49,10 @@ impl Gaps {
         }
         if is_about_an_object(gap) {
             self.objects.entry(gap.what.clone()).or_default().push(at);
+        } else {
+            self.others.entry(self.run).or_default().push(at);
         }
-        self.open.push(Some(Recorded { gap: gap.clone(), run: self.run }));
+        self.open.push(Some(gap.clone()));
     }
 
     fn acquired(&mut self, artifact: &Artifact) {
@@ -72,17 +70,15 @@ impl Gaps {
 
     /// A run came to its end: it asked for everything in scope again.
     fn finished(&mut self, run: u32) {
-        for at in 0..self.open.len() {
-            let earlier = |recorded: &Recorded| recorded.run < run && !is_about_an_object(&recorded.gap);
-            if self.open.get(at).is_some_and(|place| place.as_ref().is_some_and(earlier)) {
-                self.close(at);
-            }
+        let later = self.others.split_off(&run);
+        for at in std::mem::replace(&mut self.others, later).into_values().flatten() {
+            self.close(at);
         }
     }
 
     fn close(&mut self, at: usize) {
-        if let Some(recorded) = self.open.get_mut(at).and_then(Option::take) {
-            self.closed += u64::from(recorded.gap.reason.is_incompleteness());
+        if let Some(gap) = self.open.get_mut(at).and_then(Option::take) {
+            self.closed += u64::from(gap.reason.is_incompleteness());
         }
     }
 }

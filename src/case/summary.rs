@@ -145,9 +145,9 @@ impl Summary {
                         row
                     }
                 };
-                row.bytes += artifact.size;
+                row.bytes = row.bytes.saturating_add(artifact.size);
                 self.artifacts += 1;
-                self.bytes += artifact.size;
+                self.bytes = self.bytes.saturating_add(artifact.size);
             }
             Event::CollectionStarted(started) => {
                 let callers = std::iter::once(&started.caller).chain(&started.also_as);

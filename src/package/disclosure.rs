@@ -148,7 +148,7 @@ impl<'a> Disclosure<'a> {
         let checkpoint_file = checkpoint_path(self.checkpoint.number);
         let manifest: String = self.artifacts.iter().map(|file| manifest::line(&file.sha256, &file.path)).collect();
         let count = self.artifacts.len();
-        let bytes: u64 = self.artifacts.iter().map(|file| file.size).sum();
+        let bytes = self.artifacts.iter().fold(0, |sum: u64, file| sum.saturating_add(file.size));
         let signer = &self.checkpoint.signer;
         let mut texts = vec![
             (VERIFY_TXT.to_owned(), self.verify_text(count, bytes, &checkpoint_file).into_bytes()),

@@ -129,7 +129,7 @@ pub(super) fn check(
                     None => Err(SealError::Unlisted { path: path.to_owned() }),
                     Some(entry) => {
                         totals.count += 1;
-                        totals.bytes += entry.size;
+                        totals.bytes = totals.bytes.saturating_add(entry.size);
                         let written = manifest.write_all(manifest::line(&entry.sha256, path).as_bytes());
                         let job = Job { path: path.to_owned(), size: entry.size, sha256: entry.sha256 };
                         written

@@ -34,7 +34,7 @@ pub(super) fn check(
     }
     let seals = numbers.read(files)?;
     let mut reports = Vec::with_capacity(seals.len());
-    let mut previous = None;
+    let (mut previous, mut bag) = (None, None);
     let mut covered: Option<LedgerHead> = None;
     for (at, seal) in seals.iter().enumerate() {
         let expected = u32::try_from(at + 1).unwrap_or(u32::MAX);
@@ -55,7 +55,11 @@ pub(super) fn check(
         }
         stamps::check(seal, options.authority_roots, &mut report, findings);
         if let Some(statement) = statement {
-            check_bag(files, seal, &statement, checked, findings)?;
+            let bag = match &bag {
+                Some(bag) => bag,
+                None => bag.insert(Bag::look(files, checked, findings)?),
+            };
+            bag.check(seal, &statement, checked, findings);
             check_extension(seal, &statement, covered, findings);
             // What was signed for is compared; that a seal was edited is said already.
             if report.signature != SignatureState::Invalid {
@@ -252,63 +256,67 @@ fn check_seal(
     (report, Some(statement))
 }
 
-/// The manifests against the seal, and the files that the tag manifest lists.
-fn check_bag(
-    files: &dyn CaseFiles,
-    seal: &SealFile,
-    statement: &SealStatement,
-    checked: &Checked,
-    findings: &mut Vec<Finding>,
-) -> Result<(), CaseError> {
-    for (path, sealed) in [(MANIFEST, statement.manifest_sha256), (TAG_MANIFEST, statement.tagmanifest_sha256)] {
-        check_tag_file(files, path, sealed, findings);
-    }
-    if let Ok(list) = files.open(TAG_MANIFEST) {
-        let mut reader = ManifestReader::new(BufReader::new(list), Lists::Tags);
-        loop {
-            match reader.next_line() {
-                Ok(Some(line)) => check_tag_file(files, &line.path, line.sha256, findings),
-                Ok(None) => break,
-                Err(problem) => {
-                    findings.push(unread(&problem, TAG_MANIFEST));
-                    break;
+/// The bag that seals cover, looked at once for all of them.
+struct Bag {
+    manifest: Hashed,
+    tag_manifest: Hashed,
+    /// Lines of the payload manifest, if it reads.
+    lines: Option<u64>,
+}
+
+impl Bag {
+    /// Compares the files that the tag manifest lists with it, and the payload manifest with the ledger.
+    fn look(files: &dyn CaseFiles, checked: &Checked, findings: &mut Vec<Finding>) -> Result<Self, CaseError> {
+        if let Ok(list) = files.open(TAG_MANIFEST) {
+            let mut reader = ManifestReader::new(BufReader::new(list), Lists::Tags);
+            loop {
+                match reader.next_line() {
+                    Ok(Some(line)) => check_tag_file(files, &line.path, line.sha256, findings),
+                    Ok(None) => break,
+                    Err(problem) => {
+                        findings.push(unread(&problem, TAG_MANIFEST));
+                        break;
+                    }
                 }
             }
         }
-    }
-    let read = |visit: &mut dyn FnMut(&str, Sha256Hash)| {
-        let Ok(list) = files.open(MANIFEST) else { return Ok(None) };
-        let mut reader = ManifestReader::new(BufReader::new(list), Lists::Payload);
-        let mut lines = 0;
-        while let Some(line) = reader.next_line()? {
-            lines += 1;
-            visit(&line.path, line.sha256);
-        }
-        Ok::<_, ManifestError>(Some(lines))
-    };
-    let lines = match read(&mut |_, _| {}) {
-        Ok(lines) => lines,
-        Err(problem) => {
+        let read = |visit: &mut dyn FnMut(&str, Sha256Hash)| {
+            let Ok(list) = files.open(MANIFEST) else { return Ok(None) };
+            let mut reader = ManifestReader::new(BufReader::new(list), Lists::Payload);
+            let mut lines = 0;
+            while let Some(line) = reader.next_line()? {
+                lines += 1;
+                visit(&line.path, line.sha256);
+            }
+            Ok::<_, ManifestError>(Some(lines))
+        };
+        let lines = read(&mut |_, _| {}).unwrap_or_else(|problem| {
             findings.push(unread(&problem, MANIFEST));
-            return Ok(());
+            None
+        });
+        if lines.is_some() {
+            // It was just read to its end.
+            for path in checked.disagreements(files, &|visit| drop(read(visit)))? {
+                let detail = "The manifest and the ledger disagree on it.";
+                findings.push(Finding::new(Severity::Failure, "manifest-mismatch", &path, detail));
+            }
         }
-    };
-    let mut mismatch =
-        |object: &str, detail: &str| findings.push(Finding::new(Severity::Failure, "manifest-mismatch", &object, detail));
-    if let Some(lines) = lines {
-        // It was just read to its end.
-        for path in checked.disagreements(files, &|visit| drop(read(visit)))? {
-            mismatch(&path, "The manifest and the ledger disagree on it.");
-        }
+        Ok(Self { manifest: hash_of(files, MANIFEST), tag_manifest: hash_of(files, TAG_MANIFEST), lines })
+    }
+
+    /// Compares it with what one seal says.
+    fn check(&self, seal: &SealFile, statement: &SealStatement, checked: &Checked, findings: &mut Vec<Finding>) {
+        compare(MANIFEST, &self.manifest, statement.manifest_sha256, findings);
+        compare(TAG_MANIFEST, &self.tag_manifest, statement.tagmanifest_sha256, findings);
+        let Some(lines) = self.lines else { return };
         if lines != statement.artifacts.count || lines != checked.report.total {
             let detail = format!(
                 "It counts {} artifacts; the manifest lists {lines} and the ledger {}.",
                 statement.artifacts.count, checked.report.total
             );
-            mismatch(&seal.path, &detail);
+            findings.push(Finding::new(Severity::Failure, "manifest-mismatch", &seal.path, &detail));
         }
     }
-    Ok(())
 }
 
 pub(super) fn unread(problem: &ManifestError, path: &str) -> Finding {
@@ -319,19 +327,29 @@ pub(super) fn unread(problem: &ManifestError, path: &str) -> Finding {
     Finding::new(severity, kind, &path, &format!("It cannot be read: {problem}."))
 }
 
-/// One file that a seal covers by its hash.
-pub(super) fn check_tag_file(files: &dyn CaseFiles, path: &str, sealed: Sha256Hash, findings: &mut Vec<Finding>) {
+/// The hash of a file; in its place the disk's trouble with it, or nothing where there is none.
+type Hashed = Result<Sha256Hash, Option<String>>;
+
+fn hash_of(files: &dyn CaseFiles, path: &str) -> Hashed {
     let trouble =
         |why: &std::io::Error| is_trouble(why).then(|| format!("The seal covers it, and it could not be read: {why}."));
-    let hashed = match files.open(path) {
-        Ok(file) => HashingReader::new(file).finish().map_err(|why| trouble(&why)),
+    match files.open(path) {
+        Ok(file) => HashingReader::new(file).finish().map(|(sha256, _)| sha256).map_err(|why| trouble(&why)),
         Err(CaseError::Io { source, .. }) => Err(trouble(&source)),
         Err(_) => Err(None),
-    };
+    }
+}
+
+/// One file that a seal covers by its hash.
+pub(super) fn check_tag_file(files: &dyn CaseFiles, path: &str, sealed: Sha256Hash, findings: &mut Vec<Finding>) {
+    compare(path, &hash_of(files, path), sealed, findings);
+}
+
+fn compare(path: &str, hashed: &Hashed, sealed: Sha256Hash, findings: &mut Vec<Finding>) {
     let (severity, kind, detail) = match hashed {
-        Ok((found, _)) if found == sealed => return,
+        Ok(found) if *found == sealed => return,
         Ok(_) => (Severity::Failure, "tag-file-modified", "Its bytes are not those that were sealed.".to_owned()),
-        Err(Some(trouble)) => (Severity::Gap, "tag-file-unreadable", trouble),
+        Err(Some(trouble)) => (Severity::Gap, "tag-file-unreadable", trouble.clone()),
         Err(None) => (Severity::Failure, "tag-file-missing", "The seal covers it, and it is not there.".to_owned()),
     };
     findings.push(Finding::new(severity, kind, &path, &detail));

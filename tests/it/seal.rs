@@ -287,9 +287,11 @@ fn keys_of_other_kinds_sign_through_ssh_keygen() {
             assert!(matches!(good, Err(SignatureProblem::NotChecked { .. })), "{good:?}");
             drop(writer);
             // Whether it is genuine or any bytes of its shape, nobody has checked it, and that is no pass.
-            let forged = String::from_utf8(signature.clone()).unwrap();
-            let (first, last) = forged.split_at(forged.len() - 80);
-            for bytes in [forged.clone(), first.to_owned() + &last.replacen('A', "B", 1)] {
+            let genuine = String::from_utf8(signature.clone()).unwrap();
+            let last_line = genuine.trim_end().rsplit('\n').nth(1).unwrap();
+            let other = if last_line.starts_with('A') { "B" } else { "A" };
+            let forged = genuine.replace(last_line, &(other.to_owned() + &last_line[1..]));
+            for bytes in [genuine.clone(), forged] {
                 sample.overwrite("custody/seals/0001.json.sig", bytes.as_bytes());
                 let report = verify(&CaseFolder::open(&sample.case()).unwrap(), &Options::default()).unwrap();
                 let about = report.findings.iter().filter(|finding| finding.object == "custody/seals/0001.json");
