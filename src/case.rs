@@ -30,7 +30,7 @@ pub use gaps::Gaps;
 pub use identity::{CaseIdentity, FORMAT_VERSION, Scope};
 pub(crate) use naming::name_without_replacing;
 pub use protection::{Flag, Protection};
-pub use staging::{Staged, StagedFile, Staging};
+pub use staging::{HashedBytes, Staged, StagedFile, Staging};
 pub use tag_file::TagFile;
 pub(crate) use writer::is_temporary;
 pub use writer::{CaseWriter, Committed, Pending, is_begun};

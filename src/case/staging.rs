@@ -64,6 +64,34 @@ pub struct Staged {
     pub size: u64,
 }
 
+/// Bytes in memory with their hash: whoever has them need not hash them again.
+#[derive(Debug)]
+pub struct HashedBytes {
+    bytes: Vec<u8>,
+    sha256: Sha256Hash,
+}
+
+impl HashedBytes {
+    /// Hashes `bytes`.
+    #[must_use]
+    pub fn new(bytes: Vec<u8>) -> Self {
+        let sha256 = Sha256Hash::of(&bytes);
+        Self { bytes, sha256 }
+    }
+
+    /// The bytes.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Their SHA-256.
+    #[must_use]
+    pub fn sha256(&self) -> Sha256Hash {
+        self.sha256
+    }
+}
+
 #[derive(Debug)]
 struct Place {
     path: PayloadPath,
@@ -124,6 +152,14 @@ impl Staging {
         };
         let place = Place { path: path.clone(), full_path, folder, name: name.to_owned(), temporary_name };
         Ok(StagedFile { file: File::from(fd), hasher: Sha256Hasher::default(), size: 0, place })
+    }
+
+    /// Writes a whole file that will be named `path` when it is committed.
+    pub fn stage_whole(&self, path: &PayloadPath, content: &HashedBytes) -> Result<Staged, CaseError> {
+        let StagedFile { mut file, place, .. } = self.stage(path)?;
+        file.write_all(content.bytes()).doing("write", &place.full_path)?;
+        let size = u64::try_from(content.bytes().len()).unwrap_or(u64::MAX);
+        Ok(Staged { file, place, sha256: content.sha256(), size })
     }
 
     /// Opens a folder of the case, component by component, so that a planted link cannot lead out of it.
