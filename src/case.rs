@@ -2,6 +2,7 @@
 //!
 //! docs/case-format.md is normative for what lies on disk. This is the only part that writes evidence.
 
+mod canonical;
 mod configuration;
 pub mod custody;
 mod error;

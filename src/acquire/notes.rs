@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::{Mutex, PoisonError};
 
-use crate::case::event::{Event, ObjectOrigin, Origin};
+use crate::case::event::{Event, Origin};
 use crate::model::{PayloadPath, Timestamp};
 
 use super::ebs::Lineage;
@@ -125,7 +125,7 @@ fn seconds(at: Timestamp) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::case::event::{Agreement, Artifact, Exchange};
+    use crate::case::event::{Agreement, Artifact, Exchange, ObjectOrigin};
     use crate::model::{S3Location, Sha256Hash};
 
     fn stored() -> (StoredObjects, PayloadPath) {

@@ -37,7 +37,7 @@ const PIECE: usize = 256 * 1024;
 const HELD: usize = 64 * 1024 * 1024;
 /// The unit in which that is counted out.
 const UNIT: usize = 4 * 1024;
-/// Most that one read from the wire brings; pieces have room for it, so that they never have to grow.
+/// Most that one read from the wire brings, by which a piece may be larger.
 const READ: usize = 512 * 1024;
 
 /// An object to fetch.
@@ -313,7 +313,7 @@ impl ObjectFetcher {
         tokio::task::spawn_blocking(hash).await.map(Ok).map_err(|_| Halt::TaskLost)
     }
 
-    /// Writes and hashes the body piece by piece, while the next piece comes in.
+    /// Writes and hashes the body piece by piece, while the next piece comes in. What comes in is not copied together.
     async fn receive_large(
         &self,
         mut body: ByteStream,
@@ -322,16 +322,16 @@ impl ObjectFetcher {
     ) -> Result<Result<Received, String>, Halt> {
         let _room = self.room(2 * (PIECE + READ)).await?;
         let (staging, path) = (self.staging.clone(), path.clone());
-        let begun = tokio::task::spawn_blocking(move || {
-            Ok((Receiver::new(staging.stage(&path)?, with_md5), Vec::with_capacity(PIECE + READ)))
-        });
-        let mut writing: JoinHandle<Result<(Receiver, Vec<u8>), CaseError>> = begun;
-        let mut piece = Vec::with_capacity(PIECE + READ);
+        let mut writing: JoinHandle<Result<Receiver, CaseError>> =
+            tokio::task::spawn_blocking(move || Ok(Receiver::new(staging.stage(&path)?, with_md5)));
         loop {
-            let mut ended = false;
-            while piece.len() < PIECE && !ended {
+            let (mut piece, mut length, mut ended) = (Vec::new(), 0, false);
+            while length < PIECE && !ended {
                 match next_piece(&mut body).await {
-                    Ok(Some(more)) => piece.extend_from_slice(more.as_ref()),
+                    Ok(Some(more)) => {
+                        length += more.as_ref().len();
+                        piece.push(more);
+                    }
                     Ok(None) => ended = true,
                     Err(what) => {
                         // Whatever was going wrong with the disk says more.
@@ -340,16 +340,15 @@ impl ObjectFetcher {
                     }
                 }
             }
-            let (mut receiver, mut spare) = writing.await.map_err(|_| Halt::TaskLost)??;
-            spare.clear();
-            let full = std::mem::replace(&mut piece, spare);
+            let mut receiver = writing.await.map_err(|_| Halt::TaskLost)??;
             writing = tokio::task::spawn_blocking(move || {
-                receiver.take(&full)?;
-                Ok((receiver, full))
+                for part in &piece {
+                    receiver.take(part.as_ref())?;
+                }
+                Ok(receiver)
             });
             if ended {
-                let (receiver, _) = writing.await.map_err(|_| Halt::TaskLost)??;
-                return Ok(Ok(receiver.finish()));
+                return Ok(Ok(writing.await.map_err(|_| Halt::TaskLost)??.finish()));
             }
         }
     }
