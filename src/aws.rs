@@ -23,7 +23,7 @@ pub use clock::ClockSamples;
 pub use connection::{AccessKey, AwsError, Connection, SecondFactor};
 pub use exchange::ExchangeTap;
 pub use failure::{Failure, FailureKind};
-pub use fetch::{Fetched, ObjectFetcher, Wanted};
+pub use fetch::{Body, Fetched, Held, ObjectFetcher, Wanted};
 pub use identities::{Identities, RefusedRole, account_of_role};
 pub use listing_replay::read_listing;
 pub(crate) use objects::timestamp;

@@ -2,6 +2,7 @@
 //!
 //! docs/case-format.md is normative for what lies on disk. This is the only part that writes evidence.
 
+mod canonical;
 mod configuration;
 pub mod custody;
 mod error;
@@ -30,7 +31,7 @@ pub use gaps::Gaps;
 pub use identity::{CaseIdentity, FORMAT_VERSION, Scope};
 pub(crate) use naming::name_without_replacing;
 pub use protection::{Flag, Protection};
-pub use staging::{Staged, StagedFile, Staging};
+pub use staging::{HashedBytes, Staged, StagedFile, Staging};
 pub use tag_file::TagFile;
 pub(crate) use writer::is_temporary;
 pub use writer::{CaseWriter, Committed, Pending, is_begun};

@@ -10,7 +10,7 @@ use crate::model::{Region, Sha256Hash, Timestamp, Window};
 
 use super::errand::Errand;
 use super::identified::{Identified, identify_all};
-use super::notes::{Notes, StoredObjects};
+use super::notes::{Notes, StoredObjectsReader};
 use super::pipeline::{Ended, Intake, Owner};
 use super::plan::gather_all;
 use super::progress::Progress;
@@ -104,9 +104,9 @@ pub(super) async fn collect_at(
     let identities: Identities = identities.into();
     let session = identities.first();
     let run = case.begin_run()?;
-    let mut stored = StoredObjects::default();
+    let mut stored = StoredObjectsReader::default();
     let answers = Answers::of_case(&case, now, &mut |event| stored.take(event))?;
-    let notes = Arc::new(Notes::of(stored));
+    let notes = Arc::new(Notes::of(stored.finish()));
     let (staging, folder) = (case.staging(), case.files()?);
     let (intake, inbox) = Intake::new(Some(staging.clone()));
     let keeper: Arc<dyn KeepPage> = Arc::new(intake.clone());
@@ -132,12 +132,13 @@ pub(super) async fn collect_at(
         () = stop.requested() => Err(Halt::Stopped),
     };
     intake.close().await;
-    let Some(Ok(Ended { case, tally, error })) = owner.join_next().await else {
+    let Some(Ok(Ended { case, tally, unstaged, error })) = owner.join_next().await else {
         return Err(AcquireError::Halted(Halt::TaskLost));
     };
     if let Some(error) = error {
         return Err(AcquireError::Case(error));
     }
+    let gathered = unstaged.map_or(gathered, |error| Err(Halt::Case(Box::new(error))));
     let Some(mut case) = case else { return Err(AcquireError::Halted(Halt::TaskLost)) };
 
     let totals = tally.totals();

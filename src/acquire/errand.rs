@@ -222,7 +222,10 @@ impl Errand {
         let Some(collecting) = &self.collecting else { return Ok(()) };
         let row = RowKey { source: wanted.source, account: wanted.account, region: wanted.region.clone() };
         let path = wanted.path();
-        if let Ok(stored) = collecting.root.join(path.as_str()).symlink_metadata() {
+        // What the ledger did not name when the run began, only this run can have stored: committing it twice does no harm.
+        if self.notes.stored().knows(&path)
+            && let Ok(stored) = collecting.root.join(path.as_str()).symlink_metadata()
+        {
             let another =
                 wanted.version.is_none() && self.notes.stored().differs(&path, wanted.etag.as_deref(), wanted.last_modified);
             if another || wanted.size.is_some_and(|listed| listed != stored.len()) {
@@ -243,15 +246,15 @@ impl Errand {
             }
             return self.intake.already_stored(&row, stored.len()).await;
         }
-        match collecting.fetcher.fetch(bucket_region, &wanted).await? {
-            Ok(mut fetched) => {
-                *effort = Effort { bytes: fetched.staged.size, throttled: fetched.throttled };
-                if let (Some(on_body), Some(body)) = (on_body, fetched.body.take()) {
-                    on_body(&wanted.location.key, &body);
+        match collecting.fetcher.fetch(bucket_region, &wanted, &path).await? {
+            Ok(fetched) => {
+                *effort = Effort { bytes: fetched.body.size(), throttled: fetched.throttled };
+                if let (Some(on_body), Some(body)) = (on_body, fetched.body.held()) {
+                    on_body(&wanted.location.key, body);
                 }
                 // What no listing named is counted when it is there.
                 if wanted.size.is_none() {
-                    self.intake.found(&row, 1, fetched.staged.size).await?;
+                    self.intake.found(&row, 1, fetched.body.size()).await?;
                 }
                 self.intake.object(&row, fetched).await
             }

@@ -1,10 +1,10 @@
 //! What a run remembers from one errand to the next, and from earlier runs.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::{Mutex, PoisonError};
 
-use crate::case::event::{Event, ObjectOrigin, Origin};
+use crate::case::event::{Event, Origin};
 use crate::model::{PayloadPath, Timestamp};
 
 use super::ebs::Lineage;
@@ -42,55 +42,90 @@ impl Notes {
 
 /// How S3 named the objects that the case holds, when they were stored.
 ///
-/// A million of them must fit, so only enough is kept to tell one object from another.
+/// A million of them must fit, so only sixteen bytes are kept of each: enough to tell one object from another.
 #[derive(Debug, Default)]
 pub(crate) struct StoredObjects {
     hasher: RandomState,
-    known: HashMap<u64, Named>,
+    /// In the order of their paths' hashes.
+    known: Vec<Named>,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Named {
-    etag: Option<u64>,
-    last_modified: Option<i64>,
+    path: u64,
+    etag: u32,
+    /// Seconds; zero where it is not known.
+    last_modified: u32,
 }
 
-impl StoredObjects {
+/// The objects of a ledger, while it is read.
+#[derive(Debug, Default)]
+pub(crate) struct StoredObjectsReader {
+    stored: StoredObjects,
+}
+
+impl StoredObjectsReader {
     /// Shows the next line of the ledger.
     pub(crate) fn take(&mut self, event: &Event) {
         let Event::ArtifactAcquired(artifact) = event else { return };
         if let Origin::S3Object(origin) = &artifact.source {
-            let named = self.name(origin);
-            self.known.insert(self.hasher.hash_one(artifact.path.as_str()), named);
+            let named = Named {
+                path: self.stored.hasher.hash_one(artifact.path.as_str()),
+                etag: origin.etag.as_deref().map_or(0, |etag| self.stored.tag(etag)),
+                last_modified: origin.last_modified.map_or(0, seconds),
+            };
+            self.stored.known.push(named);
         }
     }
 
-    fn name(&self, origin: &ObjectOrigin) -> Named {
-        Named {
-            etag: origin.etag.as_deref().map(|etag| self.hasher.hash_one(etag)),
-            last_modified: origin.last_modified.map(seconds),
-        }
+    /// All of them.
+    pub(crate) fn finish(mut self) -> StoredObjects {
+        self.stored.known.sort_unstable_by_key(|named| named.path);
+        self.stored.known.shrink_to_fit();
+        self.stored
+    }
+}
+
+impl StoredObjects {
+    /// A hash of an entity tag that is never zero: zero stands for none.
+    fn tag(&self, etag: &str) -> u32 {
+        let [a, b, c, d, ..] = self.hasher.hash_one(etag).to_le_bytes();
+        u32::from_le_bytes([a, b, c, d]).max(1)
+    }
+
+    fn find(&self, path: &PayloadPath) -> Option<Named> {
+        let path = self.hasher.hash_one(path.as_str());
+        let place = self.known.binary_search_by_key(&path, |named| named.path).ok()?;
+        self.known.get(place).copied()
+    }
+
+    /// Whether something was stored under this path before the run. Whether it is still there, only the disk says.
+    pub(crate) fn knows(&self, path: &PayloadPath) -> bool {
+        self.find(path).is_some()
     }
 
     /// Whether what a listing names is another object than the one that was stored: written again since, or with other bytes.
     ///
     /// Both must be known to differ. An answer and a listing round the same time to the second.
     pub(crate) fn differs(&self, path: &PayloadPath, etag: Option<&str>, last_modified: Option<Timestamp>) -> bool {
-        let Some(stored) = self.known.get(&self.hasher.hash_one(path.as_str())) else { return false };
-        let etag = etag.map(|etag| self.hasher.hash_one(etag.trim_matches('"')));
-        let other_etag = stored.etag.zip(etag).is_some_and(|(then, now)| then != now);
-        other_etag || stored.last_modified.zip(last_modified.map(seconds)).is_some_and(|(then, now)| then != now)
+        let Some(stored) = self.find(path) else { return false };
+        let etag = etag.map_or(0, |etag| self.tag(etag.trim_matches('"')));
+        let last_modified = last_modified.map_or(0, seconds);
+        [(stored.etag, etag), (stored.last_modified, last_modified)]
+            .into_iter()
+            .any(|(then, now)| then != 0 && now != 0 && then != now)
     }
 }
 
-fn seconds(at: Timestamp) -> i64 {
-    at.instant().timestamp()
+/// Seconds since 1970, which fit until 2106.
+fn seconds(at: Timestamp) -> u32 {
+    u32::try_from(at.instant().timestamp()).unwrap_or(0)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::case::event::{Agreement, Artifact, Exchange};
+    use crate::case::event::{Agreement, Artifact, Exchange, ObjectOrigin};
     use crate::model::{S3Location, Sha256Hash};
 
     fn stored() -> (StoredObjects, PayloadPath) {
@@ -122,9 +157,15 @@ mod tests {
             source: Origin::S3Object(Box::new(origin)),
             salt: String::new(),
         };
-        let mut stored = StoredObjects::default();
-        stored.take(&Event::ArtifactAcquired(Box::new(artifact)));
-        (stored, path)
+        let mut reader = StoredObjectsReader::default();
+        for number in 0..100 {
+            let path = PayloadPath::for_object(&S3Location::new("example-logs", format!("other-{number}")));
+            let mut other = artifact.clone();
+            other.path = path;
+            reader.take(&Event::ArtifactAcquired(Box::new(other)));
+        }
+        reader.take(&Event::ArtifactAcquired(Box::new(artifact)));
+        (reader.finish(), path)
     }
 
     #[test]
@@ -133,6 +174,7 @@ mod tests {
         let at = |text: &str| Some(text.parse().unwrap());
         assert!(!stored.differs(&path, Some("\"abc\""), at("2026-03-01T09:00:00.123Z")));
         assert!(!stored.differs(&path, None, None));
+        assert!(stored.knows(&path) && !stored.knows(&PayloadPath::for_object(&S3Location::new("example-logs", "other"))));
         assert!(!stored.differs(&PayloadPath::for_object(&S3Location::new("example-logs", "other")), Some("x"), None));
     }
 

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
 
-use crate::aws::{Fetched, Halt, KeepPage, Page};
+use crate::aws::{Body, Fetched, Halt, KeepPage, Page};
 use crate::case::event::{Artifact, Event, Gap, GapReason, Listing, Origin};
 use crate::case::{CaseError, CaseWriter, Committed, Pending, Staging};
 use crate::model::Sha256Hash;
@@ -22,17 +23,28 @@ const GROUP_WAIT: Duration = Duration::from_millis(200);
 const LARGE_GROUP: usize = 500;
 /// The same where it may not.
 const SMALL_GROUP: usize = 128;
+/// Bytes in memory for which a group does not wait for company any longer.
+const FULL: usize = 16 * 1024 * 1024;
 
 /// What fetchers and sources tell the owner of the case.
 #[derive(Debug)]
 enum Order {
-    Artifact { row: RowKey, pending: Box<Pending>, object: bool },
+    Artifact(Box<Acquired>),
     Gap(Gap),
     Listing(Listing),
     Found { row: RowKey, objects: u64, bytes: u64 },
     AlreadyStored { row: RowKey, bytes: u64 },
     Notice { row: RowKey, text: String },
     Close,
+}
+
+/// An artifact on its way into the case.
+#[derive(Debug)]
+struct Acquired {
+    row: RowKey,
+    body: Body,
+    event: Event,
+    object: bool,
 }
 
 /// Where fetchers and sources hand in what they have.
@@ -89,10 +101,9 @@ impl Intake {
 
     /// Hands in a fetched object.
     pub(crate) async fn object(&self, row: &RowKey, fetched: Fetched) -> Result<(), Halt> {
-        let Fetched { staged, content_sha256, origin, .. } = fetched;
-        let origin = Origin::S3Object(Box::new(origin));
-        let pending = pending(staged, content_sha256, origin)?;
-        self.send(Order::Artifact { row: row.clone(), pending: Box::new(pending), object: true }).await
+        let Fetched { body, content_sha256, origin, .. } = fetched;
+        let event = acquired(&body, content_sha256, Origin::S3Object(Box::new(origin)))?;
+        self.send(Order::Artifact(Box::new(Acquired { row: row.clone(), body, event, object: true }))).await
     }
 
     /// Says that nothing more comes.
@@ -118,30 +129,34 @@ impl KeepPage for Intake {
                 Ok::<_, CaseError>(file.finish())
             });
             let staged = staged.await.map_err(|_| Halt::TaskLost)??;
-            let pending = pending(staged, None, Origin::ApiResponse(Box::new(origin)))?;
-            self.send(Order::Artifact { row, pending: Box::new(pending), object: false }).await
+            let body = Body::Staged(staged);
+            let event = acquired(&body, None, Origin::ApiResponse(Box::new(origin)))?;
+            self.send(Order::Artifact(Box::new(Acquired { row, body, event, object: false }))).await
         })
     }
 }
 
-fn pending(staged: crate::case::Staged, content_sha256: Option<Sha256Hash>, source: Origin) -> Result<Pending, Halt> {
+fn acquired(body: &Body, content_sha256: Option<Sha256Hash>, source: Origin) -> Result<Event, Halt> {
     let mut salt = [0; 16];
     getrandom::fill(&mut salt).map_err(|_| Halt::TaskLost)?;
-    let artifact = Artifact {
-        path: staged.path().clone(),
-        size: staged.size,
-        sha256: staged.sha256,
+    Ok(Event::ArtifactAcquired(Box::new(Artifact {
+        path: body.path().clone(),
+        size: body.size(),
+        sha256: body.sha256(),
         content_sha256,
         source,
         salt: hex::encode(salt),
-    };
-    Ok(Pending { staged, event: Event::ArtifactAcquired(Box::new(artifact)) })
+    })))
 }
 
 /// The task that owns the case: it alone commits and appends, and it counts.
 #[derive(Debug)]
 pub(crate) struct Owner {
     case: Option<CaseWriter>,
+    /// Where what is held in memory is written; none where everything is only counted.
+    staging: Option<Staging>,
+    /// The group that is being committed.
+    committing: Option<JoinHandle<Written>>,
     tally: Tally,
     progress: Arc<dyn Progress>,
 }
@@ -151,10 +166,13 @@ pub(crate) struct Owner {
 pub(crate) struct Ended {
     pub(crate) case: Option<CaseWriter>,
     pub(crate) tally: Tally,
+    /// Why an artifact could not be staged. The case is sound, and holds what could be.
+    pub(crate) unstaged: Option<CaseError>,
     pub(crate) error: Option<CaseError>,
 }
 
 /// What belongs to an artifact while its group is committed.
+#[derive(Debug)]
 struct Waiting {
     row: RowKey,
     object: bool,
@@ -162,43 +180,92 @@ struct Waiting {
     what: String,
 }
 
+/// A group whose artifacts are staged.
+#[derive(Debug, Default)]
+struct Group {
+    artifacts: Vec<Pending>,
+    waiting: Vec<Waiting>,
+    events: Vec<Event>,
+    /// Why those that are missing could not be staged.
+    unstaged: Option<CaseError>,
+}
+
+/// What came of committing a group: with the outcomes, what was waiting for them, and those that were refused.
+#[derive(Debug)]
+struct Written {
+    case: CaseWriter,
+    outcome: Result<(Vec<Committed>, Vec<Waiting>, Vec<Gap>), CaseError>,
+}
+
 impl Owner {
     pub(crate) fn new(case: Option<CaseWriter>, progress: Arc<dyn Progress>) -> Self {
-        Self { case, tally: Tally::default(), progress }
+        let staging = case.as_ref().map(CaseWriter::staging);
+        Self { case, staging, committing: None, tally: Tally::default(), progress }
     }
 
     /// Takes orders until there are no more, then gives the case back.
-    pub(crate) async fn run(mut self, inbox: Inbox) -> Ended {
-        let Inbox { mut orders, group: largest } = inbox;
-        let mut error = None;
-        while let Some(order) = orders.recv().await {
-            let mut group = Vec::new();
-            let deadline = Instant::now() + GROUP_WAIT;
-            let mut next = Some(order);
-            while let Some(order) = next {
-                match order {
-                    Order::Close => orders.close(),
-                    other => self.count(other, &mut group),
-                }
-                if group.len() >= largest {
-                    break;
-                }
-                next = match (group.is_empty(), orders.try_recv()) {
-                    (_, Ok(order)) => Some(order),
-                    (true, Err(_)) => None,
-                    (false, Err(_)) => timeout_at(deadline, orders.recv()).await.ok().flatten(),
-                };
-            }
-            if let Err(failed) = self.commit(group).await {
-                error = Some(failed);
-                break;
-            }
-        }
-        Ended { case: self.case, tally: self.tally, error }
+    pub(crate) async fn run(mut self, mut inbox: Inbox) -> Ended {
+        let (unstaged, error) = match self.serve(&mut inbox).await {
+            Ok(unstaged) => (unstaged, None),
+            Err(error) => (None, Some(error)),
+        };
+        Ended { case: self.case, tally: self.tally, unstaged, error }
     }
 
-    /// Counts what only has to be counted, and lines up what has to be written.
-    fn count(&mut self, order: Order, group: &mut Vec<Order>) {
+    /// While one group is committed, which is waiting for the disk, the next one is gathered and staged.
+    async fn serve(&mut self, inbox: &mut Inbox) -> Result<Option<CaseError>, CaseError> {
+        let mut unstaged = None;
+        while unstaged.is_none() {
+            let order = match &mut self.committing {
+                None => inbox.orders.recv().await,
+                Some(committing) => tokio::select! {
+                    order = inbox.orders.recv() => order,
+                    written = committing => {
+                        self.committing = None;
+                        self.take_back(written.map_err(|_| CaseError::Poisoned)?)?;
+                        continue;
+                    }
+                },
+            };
+            let Some(order) = order else { break };
+            let gathered = self.gather(order, inbox).await;
+            let Some(staging) = self.staging.clone().filter(|_| !gathered.is_empty()) else { continue };
+            let staged = tokio::task::spawn_blocking(move || stage(&staging, gathered));
+            let mut group = staged.await.map_err(|_| CaseError::Poisoned)?;
+            unstaged = group.unstaged.take();
+            self.settle().await?;
+            if let Some(case) = self.case.take() {
+                self.committing = Some(tokio::task::spawn_blocking(move || commit(case, group)));
+            }
+        }
+        self.settle().await?;
+        Ok(unstaged)
+    }
+
+    /// Takes orders until a group is full, or has waited long enough.
+    async fn gather(&mut self, first: Order, inbox: &mut Inbox) -> Vec<Order> {
+        let (mut group, mut held) = (Vec::new(), 0);
+        let deadline = Instant::now() + GROUP_WAIT;
+        let mut next = Some(first);
+        while let Some(order) = next {
+            match order {
+                Order::Close => inbox.orders.close(),
+                other => held += self.count(other, &mut group),
+            }
+            if group.len() >= inbox.group || held >= FULL {
+                break;
+            }
+            next = match (group.is_empty(), inbox.orders.try_recv()) {
+                (_, Ok(order)) => Some(order),
+                (true, Err(_)) => None,
+                (false, Err(_)) => timeout_at(deadline, inbox.orders.recv()).await.ok().flatten(),
+            };
+        }
+        group
+    }
+
+    /// Counts what only has to be counted, and lines up what has to be written. Gives the bytes that it holds in memory.
+    fn count(&mut self, order: Order, group: &mut Vec<Order>) -> usize {
         match order {
             Order::Found { row, objects, bytes } => {
                 self.progress.found(row.source, objects, bytes);
@@ -215,39 +282,28 @@ impl Owner {
                 self.tally.gap(&gap);
                 group.push(Order::Gap(gap));
             }
+            Order::Artifact(acquired) => {
+                let held = acquired.body.held().map_or(0, <[u8]>::len);
+                group.push(Order::Artifact(acquired));
+                return held;
+            }
             other => group.push(other),
+        }
+        0
+    }
+
+    /// Waits until the group that is being committed is on disk.
+    async fn settle(&mut self) -> Result<(), CaseError> {
+        match self.committing.take() {
+            Some(committing) => self.take_back(committing.await.map_err(|_| CaseError::Poisoned)?),
+            None => Ok(()),
         }
     }
 
-    async fn commit(&mut self, group: Vec<Order>) -> Result<(), CaseError> {
-        let Some(mut case) = self.case.take() else { return Ok(()) };
-        let (mut artifacts, mut waiting, mut events) = (Vec::new(), Vec::new(), Vec::new());
-        for order in group {
-            match order {
-                Order::Artifact { row, pending, object } => {
-                    let what = pending.staged.path().to_string();
-                    waiting.push(Waiting { row, object, size: pending.staged.size, what });
-                    artifacts.push(*pending);
-                }
-                Order::Gap(gap) => events.push(Event::GapRecorded(gap)),
-                Order::Listing(listing) => events.push(Event::ListingRecorded(listing)),
-                Order::Found { .. } | Order::AlreadyStored { .. } | Order::Notice { .. } | Order::Close => {}
-            }
-        }
-        let written = tokio::task::spawn_blocking(move || {
-            let committed = if artifacts.is_empty() { Ok(Vec::new()) } else { case.commit(artifacts) };
-            let outcome = committed.and_then(|committed| {
-                let refused = committed.iter().zip(&waiting).filter_map(|(outcome, waiting)| refusal(outcome, waiting));
-                let refused: Vec<Gap> = refused.collect();
-                events.extend(refused.iter().cloned().map(Event::GapRecorded));
-                case.append_all(events)?;
-                Ok((committed, waiting, refused))
-            });
-            (case, outcome)
-        });
-        let (case, outcome) = written.await.map_err(|_| CaseError::Poisoned)?;
-        self.case = Some(case);
-        let (committed, waiting, refused) = outcome?;
+    /// Takes the case back from a commit, and counts what it stored.
+    fn take_back(&mut self, written: Written) -> Result<(), CaseError> {
+        self.case = Some(written.case);
+        let (committed, waiting, refused) = written.outcome?;
         for (outcome, waiting) in committed.iter().zip(&waiting) {
             let row = self.tally.row(&waiting.row);
             match (outcome, waiting.object) {
@@ -271,6 +327,45 @@ impl Owner {
         }
         Ok(())
     }
+}
+
+/// Writes what is held in memory, up to the first that cannot be written. What could be staged is committed all the same.
+fn stage(staging: &Staging, orders: Vec<Order>) -> Group {
+    let mut group = Group::default();
+    for order in orders {
+        match order {
+            Order::Artifact(_) if group.unstaged.is_some() => {}
+            Order::Artifact(acquired) => {
+                let Acquired { row, body, event, object } = *acquired;
+                match body.stage(staging) {
+                    Ok(staged) => {
+                        let (size, what) = (staged.size, staged.path().to_string());
+                        group.waiting.push(Waiting { row, object, size, what });
+                        group.artifacts.push(Pending { staged, event });
+                    }
+                    Err(error) => group.unstaged = Some(error),
+                }
+            }
+            Order::Gap(gap) => group.events.push(Event::GapRecorded(gap)),
+            Order::Listing(listing) => group.events.push(Event::ListingRecorded(listing)),
+            Order::Found { .. } | Order::AlreadyStored { .. } | Order::Notice { .. } | Order::Close => {}
+        }
+    }
+    group
+}
+
+/// Commits a group: its artifacts first, then what else is to be recorded.
+fn commit(mut case: CaseWriter, group: Group) -> Written {
+    let Group { artifacts, waiting, mut events, .. } = group;
+    let committed = if artifacts.is_empty() { Ok(Vec::new()) } else { case.commit(artifacts) };
+    let outcome = committed.and_then(|committed| {
+        let refused = committed.iter().zip(&waiting).filter_map(|(outcome, waiting)| refusal(outcome, waiting));
+        let refused: Vec<Gap> = refused.collect();
+        events.extend(refused.iter().cloned().map(Event::GapRecorded));
+        case.append_all(events)?;
+        Ok((committed, waiting, refused))
+    });
+    Written { case, outcome }
 }
 
 /// The gap for an artifact whose name is taken by other bytes.

@@ -98,7 +98,6 @@ pub(crate) async fn take_strays(
                 etag: object.etag,
                 last_modified: object.last_modified,
                 version: None,
-                read_back: false,
                 optional: false,
             };
             errand.want(&mut tasks, &query.region, wanted, None).await?;

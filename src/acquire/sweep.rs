@@ -120,7 +120,6 @@ pub(crate) async fn sweep(errand: &Arc<Errand>, sweep: &Sweep, choose: &mut dyn 
                     etag: object.etag,
                     last_modified: object.last_modified,
                     version: None,
-                    read_back: sweep.on_body.is_some(),
                     optional: false,
                 };
                 errand.want(&mut tasks, &sweep.query.region, wanted, sweep.on_body.clone()).await?;

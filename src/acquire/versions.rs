@@ -150,7 +150,6 @@ fn wanted_version(sweep: &Sweep, version: ListedVersion) -> Wanted {
         etag: version.etag,
         last_modified: version.last_modified,
         version: Some(version.version_id),
-        read_back: false,
         optional: false,
     }
 }

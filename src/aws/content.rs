@@ -2,6 +2,7 @@ use std::io::{self, Write};
 
 use flate2::write::GzDecoder;
 
+use crate::cloudtrail::gzip::inflate_member;
 use crate::model::{Sha256Hash, Sha256Hasher};
 
 /// Most that an object is inflated to.
@@ -9,6 +10,18 @@ const LARGEST: u64 = 8 * 1024 * 1024 * 1024;
 /// What may come out for each byte that goes in, and on top of it.
 const RATIO: u64 = 300;
 const ALLOWANCE: u64 = 4 * 1024 * 1024;
+
+/// The same as a [`ContentHasher`] gives for bytes that are all there.
+pub(crate) fn content_hash(bytes: &[u8]) -> Option<Sha256Hash> {
+    let mut hasher = Sha256Hasher::default();
+    let allowed = allowed(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
+    inflate_member(bytes, allowed, &mut |content| hasher.update(content)).ok().map(|_| hasher.finish())
+}
+
+/// What so many bytes may unpack to.
+fn allowed(taken: u64) -> u64 {
+    LARGEST.min(taken.saturating_mul(RATIO).saturating_add(ALLOWANCE))
+}
 
 /// Hashes what an object unpacks to, as its bytes come: only where it is one whole gzip member and nothing after it.
 ///
@@ -28,7 +41,7 @@ struct Sink {
 impl Write for Sink {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.given = self.given.saturating_add(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
-        if self.given > LARGEST.min(self.taken.saturating_mul(RATIO).saturating_add(ALLOWANCE)) {
+        if self.given > allowed(self.taken) {
             return Err(io::Error::other("it unpacks to more than any log does"));
         }
         self.hasher.update(bytes);
@@ -79,7 +92,9 @@ mod tests {
         for piece in bytes.chunks(piece) {
             hasher.update(piece);
         }
-        hasher.finish()
+        let hash = hasher.finish();
+        assert_eq!(content_hash(bytes), hash, "all at once or in pieces of {piece}");
+        hash
     }
 
     #[test]
@@ -118,5 +133,11 @@ mod tests {
     #[test]
     fn a_bomb_is_given_up() {
         assert_eq!(hash(&packed(&vec![0; 64 << 20]), 4096), None);
+    }
+
+    #[test]
+    fn a_long_run_of_zeros_is_no_bomb_yet() {
+        let content = vec![0; 4 << 20];
+        assert_eq!(hash(&packed(&content), 1 << 20), Some(Sha256Hash::of(&content)));
     }
 }

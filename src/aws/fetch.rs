@@ -7,15 +7,15 @@ use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{ChecksumMode, ServerSideEncryption};
 use base64::Engine as _;
 use md5::{Digest as _, Md5};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinHandle;
 
 use crate::case::event::{Agreement, ObjectOrigin};
-use crate::case::{CaseError, Staged, StagedFile, Staging};
+use crate::case::{CaseError, HashedBytes, Staged, StagedFile, Staging};
 use crate::model::{AccountId, PayloadPath, Region, S3Location, Sha256Hash, Timestamp, printable};
 
 use super::Halt;
-use super::content::ContentHasher;
+use super::content::{ContentHasher, content_hash};
 use super::exchange::ExchangeTap;
 use super::failure::{Failure, FailureKind, one_line};
 use super::objects::timestamp;
@@ -27,15 +27,17 @@ const ATTEMPTS: u32 = 6;
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 /// Longest wait for the next piece of a body.
 const STALLED: Duration = Duration::from_secs(15);
-/// Objects up to this size are gathered in memory and written at once.
+/// Objects up to this size are gathered in memory, and written together with others.
 const SMALL: u64 = 512 * 1024;
+/// Objects up to this size are unpacked and hashed where they came in: to hand them to another thread would take as long.
+const TINY: usize = 64 * 1024;
 /// A large object is written and hashed in pieces of this size, while the next one comes in.
 const PIECE: usize = 256 * 1024;
 /// What all bodies that are held in memory at once may come to.
 const HELD: usize = 64 * 1024 * 1024;
 /// The unit in which that is counted out.
 const UNIT: usize = 4 * 1024;
-/// Most that one read from the wire brings; pieces have room for it, so that they never have to grow.
+/// Most that one read from the wire brings, by which a piece may be larger.
 const READ: usize = 512 * 1024;
 
 /// An object to fetch.
@@ -57,8 +59,6 @@ pub struct Wanted {
     pub last_modified: Option<Timestamp>,
     /// The version wanted, where it is an earlier one.
     pub version: Option<String>,
-    /// Whether the bytes are wanted back, where the object is small.
-    pub read_back: bool,
     /// Whether it may as well not be there.
     pub optional: bool,
 }
@@ -83,22 +83,83 @@ impl Wanted {
     }
 }
 
-/// A fetched object, staged and hashed.
+/// A fetched object, whole and hashed.
 #[derive(Debug)]
 pub struct Fetched {
-    /// The file.
-    pub staged: Staged,
+    /// Its bytes.
+    pub body: Body,
     /// SHA-256 of what it unpacks to, where it is one whole gzip member.
     pub content_sha256: Option<Sha256Hash>,
     /// Everything S3 says of it.
     pub origin: ObjectOrigin,
-    /// Its bytes, where they were wanted back and are few.
-    pub body: Option<Vec<u8>>,
     /// Whether AWS asked for fewer requests meanwhile.
     pub throttled: bool,
 }
 
-/// Fetches objects into the staging area of a case.
+/// The bytes of a fetched object.
+#[derive(Debug)]
+pub enum Body {
+    /// Few: in memory, to be written with others.
+    Held(Held),
+    /// Many: written already.
+    Staged(Staged),
+}
+
+/// Bytes that are held in memory, and the room that they take up there.
+#[derive(Debug)]
+pub struct Held {
+    path: PayloadPath,
+    bytes: HashedBytes,
+    _room: OwnedSemaphorePermit,
+}
+
+impl Body {
+    /// The path they are meant for.
+    #[must_use]
+    pub fn path(&self) -> &PayloadPath {
+        match self {
+            Self::Held(held) => &held.path,
+            Self::Staged(staged) => staged.path(),
+        }
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        match self {
+            Self::Held(held) => u64::try_from(held.bytes.bytes().len()).unwrap_or(u64::MAX),
+            Self::Staged(staged) => staged.size,
+        }
+    }
+
+    /// Their SHA-256.
+    #[must_use]
+    pub fn sha256(&self) -> Sha256Hash {
+        match self {
+            Self::Held(held) => held.bytes.sha256(),
+            Self::Staged(staged) => staged.sha256,
+        }
+    }
+
+    /// The bytes themselves, where they are in memory.
+    #[must_use]
+    pub fn held(&self) -> Option<&[u8]> {
+        match self {
+            Self::Held(held) => Some(held.bytes.bytes()),
+            Self::Staged(_) => None,
+        }
+    }
+
+    /// Writes them, if they are not written yet. This may wait for the disk.
+    pub fn stage(self, staging: &Staging) -> Result<Staged, CaseError> {
+        match self {
+            Self::Held(held) => staging.stage_whole(&held.path, &held.bytes),
+            Self::Staged(staged) => Ok(staged),
+        }
+    }
+}
+
+/// Fetches objects, the large ones into the staging area of a case.
 #[derive(Clone, Debug)]
 pub struct ObjectFetcher {
     session: Session,
@@ -123,13 +184,17 @@ impl ObjectFetcher {
         Self { session: session.clone(), staging, room: Arc::new(Semaphore::new(HELD / UNIT)) }
     }
 
-    /// Fetches one object whole, asking again as long as its body breaks off.
-    pub async fn fetch(&self, bucket_region: &Region, wanted: &Wanted) -> Result<Result<Fetched, Failure>, Halt> {
+    /// Fetches one object whole, asking again as long as its body breaks off. It belongs at `path`.
+    pub async fn fetch(
+        &self,
+        bucket_region: &Region,
+        wanted: &Wanted,
+        path: &PayloadPath,
+    ) -> Result<Result<Fetched, Failure>, Halt> {
         let client = self.session.s3(bucket_region);
-        let path = wanted.path();
         let (mut attempt, mut wait, mut requests, mut version) = (1, FIRST_WAIT, 0, wanted.version.clone());
         loop {
-            match self.attempt(&client, wanted, &path, &mut requests, &mut version).await? {
+            match self.attempt(&client, wanted, path, &mut requests, &mut version).await? {
                 Attempt::Whole(fetched) => {
                     self.session.answered();
                     return Ok(Ok(*fetched));
@@ -197,34 +262,33 @@ impl ObjectFetcher {
         let body = std::mem::take(&mut output.body);
         let with_md5 = comparable_etag(&origin, &output).is_some();
         let received = if length <= SMALL {
-            self.receive_small(body, length, path, wanted.read_back, with_md5).await?
+            self.receive_small(body, length, path, with_md5).await?
         } else {
             self.receive_large(body, path, with_md5).await?
         };
         let received = match received {
-            Ok(received) if received.staged.size == length => received,
+            Ok(received) if received.body.size() == length => received,
             Ok(received) => {
-                let what = format!("{} of {length} bytes came", received.staged.size);
+                let what = format!("{} of {length} bytes came", received.body.size());
                 return Ok(Attempt::Broken(broken(&what, &output)));
             }
             Err(what) => return Ok(Attempt::Broken(broken(&what, &output))),
         };
-        origin.aws_digest = agreement(&origin, &output, received.staged.sha256, received.md5);
-        let Received { staged, content_sha256, body, .. } = received;
-        Ok(Attempt::Whole(Box::new(Fetched { staged, content_sha256, origin, body, throttled })))
+        origin.aws_digest = agreement(&origin, &output, received.body.sha256(), received.md5);
+        let Received { body, content_sha256, .. } = received;
+        Ok(Attempt::Whole(Box::new(Fetched { body, content_sha256, origin, throttled })))
     }
 
-    /// Gathers the body in memory, then stages and hashes it on a thread that may block.
+    /// Gathers the body in memory and hashes it.
     async fn receive_small(
         &self,
         mut body: ByteStream,
         length: u64,
         path: &PayloadPath,
-        read_back: bool,
         with_md5: bool,
     ) -> Result<Result<Received, String>, Halt> {
         let size = usize::try_from(length).unwrap_or(usize::MAX);
-        let _room = self.room(size).await?;
+        let room = self.room(size).await?;
         let mut bytes = Vec::with_capacity(size);
         loop {
             match next_piece(&mut body).await {
@@ -237,18 +301,19 @@ impl ObjectFetcher {
                 return Ok(Err("more bytes came than the answer said".to_owned()));
             }
         }
-        let (staging, path) = (self.staging.clone(), path.clone());
-        let stored = tokio::task::spawn_blocking(move || -> Result<Received, CaseError> {
-            let mut file = Receiver::new(staging.stage(&path)?, with_md5);
-            file.take(&bytes)?;
-            let mut received = file.finish();
-            received.body = read_back.then_some(bytes);
-            Ok(received)
-        });
-        Ok(Ok(stored.await.map_err(|_| Halt::TaskLost)??))
+        let path = path.clone();
+        let hash = move || {
+            let (content_sha256, md5) = (content_hash(&bytes), with_md5.then(|| Md5::digest(&bytes).into()));
+            let held = Held { path, bytes: HashedBytes::new(bytes), _room: room };
+            Received { body: Body::Held(held), content_sha256, md5 }
+        };
+        if size <= TINY {
+            return Ok(Ok(hash()));
+        }
+        tokio::task::spawn_blocking(hash).await.map(Ok).map_err(|_| Halt::TaskLost)
     }
 
-    /// Writes and hashes the body piece by piece, while the next piece comes in.
+    /// Writes and hashes the body piece by piece, while the next piece comes in. What comes in is not copied together.
     async fn receive_large(
         &self,
         mut body: ByteStream,
@@ -257,16 +322,16 @@ impl ObjectFetcher {
     ) -> Result<Result<Received, String>, Halt> {
         let _room = self.room(2 * (PIECE + READ)).await?;
         let (staging, path) = (self.staging.clone(), path.clone());
-        let begun = tokio::task::spawn_blocking(move || {
-            Ok((Receiver::new(staging.stage(&path)?, with_md5), Vec::with_capacity(PIECE + READ)))
-        });
-        let mut writing: JoinHandle<Result<(Receiver, Vec<u8>), CaseError>> = begun;
-        let mut piece = Vec::with_capacity(PIECE + READ);
+        let mut writing: JoinHandle<Result<Receiver, CaseError>> =
+            tokio::task::spawn_blocking(move || Ok(Receiver::new(staging.stage(&path)?, with_md5)));
         loop {
-            let mut ended = false;
-            while piece.len() < PIECE && !ended {
+            let (mut piece, mut length, mut ended) = (Vec::new(), 0, false);
+            while length < PIECE && !ended {
                 match next_piece(&mut body).await {
-                    Ok(Some(more)) => piece.extend_from_slice(more.as_ref()),
+                    Ok(Some(more)) => {
+                        length += more.as_ref().len();
+                        piece.push(more);
+                    }
                     Ok(None) => ended = true,
                     Err(what) => {
                         // Whatever was going wrong with the disk says more.
@@ -275,24 +340,23 @@ impl ObjectFetcher {
                     }
                 }
             }
-            let (mut receiver, mut spare) = writing.await.map_err(|_| Halt::TaskLost)??;
-            spare.clear();
-            let full = std::mem::replace(&mut piece, spare);
+            let mut receiver = writing.await.map_err(|_| Halt::TaskLost)??;
             writing = tokio::task::spawn_blocking(move || {
-                receiver.take(&full)?;
-                Ok((receiver, full))
+                for part in &piece {
+                    receiver.take(part.as_ref())?;
+                }
+                Ok(receiver)
             });
             if ended {
-                let (receiver, _) = writing.await.map_err(|_| Halt::TaskLost)??;
-                return Ok(Ok(receiver.finish()));
+                return Ok(Ok(writing.await.map_err(|_| Halt::TaskLost)??.finish()));
             }
         }
     }
 
     /// Waits until so many bytes may be held.
-    async fn room(&self, bytes: usize) -> Result<tokio::sync::SemaphorePermit<'_>, Halt> {
+    async fn room(&self, bytes: usize) -> Result<OwnedSemaphorePermit, Halt> {
         let units = u32::try_from(bytes / UNIT + 1).unwrap_or(u32::MAX);
-        self.room.acquire_many(units).await.map_err(|_| Halt::Closed)
+        Arc::clone(&self.room).acquire_many_owned(units).await.map_err(|_| Halt::Closed)
     }
 }
 
@@ -317,7 +381,7 @@ fn broken(what: &str, output: &GetObjectOutput) -> Failure {
     failure
 }
 
-/// Writes and hashes a body, whatever it comes in.
+/// Writes and hashes a large body, whatever it comes in.
 struct Receiver {
     file: StagedFile,
     content: ContentHasher,
@@ -326,10 +390,9 @@ struct Receiver {
 }
 
 struct Received {
-    staged: Staged,
+    body: Body,
     content_sha256: Option<Sha256Hash>,
     md5: Option<[u8; 16]>,
-    body: Option<Vec<u8>>,
 }
 
 impl Receiver {
@@ -348,7 +411,8 @@ impl Receiver {
 
     fn finish(self) -> Received {
         let content_sha256 = self.content.finish();
-        Received { staged: self.file.finish(), content_sha256, md5: self.md5.map(|md5| md5.finalize().into()), body: None }
+        let body = Body::Staged(self.file.finish());
+        Received { body, content_sha256, md5: self.md5.map(|md5| md5.finalize().into()) }
     }
 }
 
@@ -428,7 +492,6 @@ mod tests {
             etag: None,
             last_modified: None,
             version: None,
-            read_back: false,
             optional: false,
         };
         agreement(&origin(&wanted, &output), &output, Sha256Hash::of(b"abc"), Some(Md5::digest(b"abc").into()))

@@ -4,11 +4,12 @@ use std::fs::File;
 use std::io::{BufRead, Write as _};
 use std::path::{Path, PathBuf};
 
-use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::model::{Sha256Hash, Sha256Hasher, Timestamp};
 
+pub(crate) use super::canonical::canonical;
+use super::canonical::canonical_value;
 use super::error::IoContext;
 use super::event::{Event, LedgerRecovered};
 use super::merkle::MerkleTree;
@@ -43,7 +44,7 @@ impl Entry {
         if !fields.contains_key("salt") {
             fields.insert("salt".to_owned(), random_salt()?.into());
         }
-        canonical(&Value::Object(fields))
+        canonical_value(&Value::Object(fields))
     }
 
     /// Reads one line by itself, without its newline. Whether it follows from another, only [`read_ledger`] says.
@@ -69,11 +70,6 @@ fn random_salt() -> Result<String, serde_json::Error> {
     let mut salt = [0; 16];
     getrandom::fill(&mut salt).map_err(|_| serde::ser::Error::custom("the system gives no random bytes"))?;
     Ok(hex::encode(salt))
-}
-
-/// RFC 8785 canonical JSON.
-pub(crate) fn canonical<T: Serialize>(value: &T) -> Result<Vec<u8>, serde_json::Error> {
-    serde_json_canonicalizer::to_vec(value)
 }
 
 /// Why a line of the ledger does not hold.

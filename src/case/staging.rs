@@ -3,12 +3,13 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::Write as _;
+use std::num::NonZeroU64;
 use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use rustix::fs::{AtFlags, CWD, Mode, OFlags, linkat, mkdirat, openat, unlinkat};
+use rustix::fs::{Advice, AtFlags, CWD, Mode, OFlags, fadvise, linkat, mkdirat, openat, unlinkat};
 use rustix::io::Errno;
 
 use crate::model::{PayloadPath, Sha256Hash, Sha256Hasher};
@@ -22,6 +23,9 @@ use super::protection::make_writable;
 pub(crate) const TEMPORARY: &str = "~part-";
 /// File systems in user space: `syncfs` does not reach the program behind them.
 const FUSE: u64 = 0x6573_5546;
+
+/// A large file goes to the disk in stretches of this size while the rest comes in; what waits for it later waits less.
+const STRETCH: u64 = 4 * 1024 * 1024;
 
 /// How many open folders are kept at hand.
 const FOLDERS_KEPT: usize = 256;
@@ -50,6 +54,8 @@ pub struct StagedFile {
     file: File,
     hasher: Sha256Hasher,
     size: u64,
+    /// Where what the disk was not told of yet begins.
+    unsent: u64,
     place: Place,
 }
 
@@ -62,6 +68,34 @@ pub struct Staged {
     pub sha256: Sha256Hash,
     /// How many there are.
     pub size: u64,
+}
+
+/// Bytes in memory with their hash: whoever has them need not hash them again.
+#[derive(Debug)]
+pub struct HashedBytes {
+    bytes: Vec<u8>,
+    sha256: Sha256Hash,
+}
+
+impl HashedBytes {
+    /// Hashes `bytes`.
+    #[must_use]
+    pub fn new(bytes: Vec<u8>) -> Self {
+        let sha256 = Sha256Hash::of(&bytes);
+        Self { bytes, sha256 }
+    }
+
+    /// The bytes.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Their SHA-256.
+    #[must_use]
+    pub fn sha256(&self) -> Sha256Hash {
+        self.sha256
+    }
 }
 
 #[derive(Debug)]
@@ -123,7 +157,15 @@ impl Staging {
             Err(errno) => return Err(errno).doing("create", &full_path),
         };
         let place = Place { path: path.clone(), full_path, folder, name: name.to_owned(), temporary_name };
-        Ok(StagedFile { file: File::from(fd), hasher: Sha256Hasher::default(), size: 0, place })
+        Ok(StagedFile { file: File::from(fd), hasher: Sha256Hasher::default(), size: 0, unsent: 0, place })
+    }
+
+    /// Writes a whole file that will be named `path` when it is committed.
+    pub fn stage_whole(&self, path: &PayloadPath, content: &HashedBytes) -> Result<Staged, CaseError> {
+        let StagedFile { mut file, place, .. } = self.stage(path)?;
+        file.write_all(content.bytes()).doing("write", &place.full_path)?;
+        let size = u64::try_from(content.bytes().len()).unwrap_or(u64::MAX);
+        Ok(Staged { file, place, sha256: content.sha256(), size })
     }
 
     /// Opens a folder of the case, component by component, so that a planted link cannot lead out of it.
@@ -176,6 +218,11 @@ impl StagedFile {
         self.file.write_all(bytes).doing("write", &self.place.full_path)?;
         self.hasher.update(bytes);
         self.size += u64::try_from(bytes.len()).unwrap_or(0);
+        if let Some(stretch) = NonZeroU64::new(self.size - self.unsent).filter(|stretch| stretch.get() >= STRETCH) {
+            // Advice that is not taken changes nothing: a commit waits for the disk all the same.
+            let _advised = fadvise(&self.file, self.unsent, Some(stretch), Advice::DontNeed);
+            self.unsent = self.size;
+        }
         Ok(())
     }
 

@@ -1,8 +1,8 @@
 //! The only one that writes evidence: opens a case for collection, commits artifacts in groups, appends to the ledger.
 #![expect(clippy::disallowed_methods, reason = "this module is where the case is written")]
 
-use std::collections::HashSet;
 use std::fs::{self, File, OpenOptions};
+use std::hash::{BuildHasher as _, RandomState};
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
@@ -39,6 +39,23 @@ pub struct CaseWriter {
     next_run: u32,
     sealed: bool,
     poisoned: bool,
+}
+
+/// The paths of the artifacts that a ledger knows: eight bytes for each, under a hash that nobody outside can aim at.
+#[derive(Debug, Default)]
+struct Recorded {
+    hasher: RandomState,
+    hashes: Vec<u64>,
+}
+
+impl Recorded {
+    fn add(&mut self, path: &str) {
+        self.hashes.push(self.hasher.hash_one(path));
+    }
+
+    fn holds(&self, path: &str) -> bool {
+        self.hashes.binary_search(&self.hasher.hash_one(path)).is_ok()
+    }
 }
 
 /// An artifact that is staged, and what the ledger will say of it.
@@ -171,8 +188,8 @@ impl CaseWriter {
         if self.sealed {
             return Err(CaseError::Sealed { path: self.root.clone() });
         }
-        let unfinished = self.unfinished_run()?;
-        let discarded = self.discard_unrecorded(unfinished.is_some())?;
+        let (unfinished, recorded) = self.recorded()?;
+        let discarded = self.discard_unrecorded(unfinished.is_some(), &recorded)?;
         if let Some(run) = unfinished {
             let mut events: Vec<Event> = discarded
                 .chunks(NAMED_AT_ONCE)
@@ -191,31 +208,28 @@ impl CaseWriter {
         Ok(run)
     }
 
-    fn unfinished_run(&self) -> Result<Option<u32>, CaseError> {
-        let mut unfinished = None;
+    /// The run that did not come to its end, if there is one, and the artifacts that the ledger knows.
+    fn recorded(&self) -> Result<(Option<u32>, Recorded), CaseError> {
+        let (mut unfinished, mut recorded) = (None, Recorded::default());
         self.read_ledger(&mut |line| match &line.entry.event {
             Event::CollectionStarted(started) => unfinished = Some(started.run),
             Event::CollectionFinished(_) | Event::CollectionInterrupted(_) => unfinished = None,
+            Event::ArtifactAcquired(artifact) => recorded.add(artifact.path.as_str()),
             _ => {}
         })?;
-        Ok(unfinished)
+        recorded.hashes.sort_unstable();
+        Ok((unfinished, recorded))
     }
 
     /// Removes files under `data/` that the ledger does not know: after an unfinished run all of them, for they were never acknowledged;
     /// otherwise only those that never got a name of their own.
-    fn discard_unrecorded(&self, unfinished: bool) -> Result<Vec<String>, CaseError> {
-        let mut recorded = HashSet::new();
-        self.read_ledger(&mut |line| {
-            if let Event::ArtifactAcquired(artifact) = &line.entry.event {
-                recorded.insert(Sha256Hash::of(artifact.path.as_str().as_bytes()));
-            }
-        })?;
+    fn discard_unrecorded(&self, unfinished: bool, recorded: &Recorded) -> Result<Vec<String>, CaseError> {
         let mut unrecorded = Vec::new();
         CaseFolder::open(&self.root)?.walk(&mut |found| {
             if let Found::File { path } = found
                 && path.starts_with("data/")
                 && (unfinished || is_temporary(path))
-                && !recorded.contains(&Sha256Hash::of(path.as_bytes()))
+                && !recorded.holds(path)
             {
                 unrecorded.push(path.to_owned());
             }

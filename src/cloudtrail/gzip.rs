@@ -3,11 +3,14 @@
 //! A second member, or junk behind the first, smuggles in what one reader shows and another does not; a cut trailer hides that the
 //! content was cut. All of these are problems here, though lenient readers accept them.
 
-use std::io::{self, Read as _};
+use std::cell::Cell;
 
-use flate2::bufread::GzDecoder;
+use flate2::{Crc, Decompress, FlushDecompress, Status};
 
 use crate::model::{Sha256Hash, Sha256Hasher};
+
+/// Content is unpacked and hashed in pieces of this size: most logs are one piece, so that nothing of it has to be kept for the next.
+const PIECE: usize = 256 * 1024;
 
 /// How much a member may hold, against bombs.
 #[derive(Clone, Copy, Debug)]
@@ -52,35 +55,112 @@ pub enum GzipProblem {
 
 /// The content of one whole member, given piece by piece to `piece`, with its hash and length.
 pub fn read_member(bytes: &[u8], limits: &Limits, piece: &mut dyn FnMut(&[u8])) -> Result<(Sha256Hash, u64), GzipProblem> {
-    if !bytes.starts_with(&[0x1f, 0x8b]) {
-        return Err(GzipProblem::NotGzip);
-    }
     let compressed = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
     let allowed = limits.content.min(compressed.saturating_mul(limits.ratio).max(limits.ratio_from));
-    let mut decoder = GzDecoder::new(bytes);
     let mut hasher = Sha256Hasher::default();
-    let mut length: u64 = 0;
-    let mut buffer = vec![0; 64 * 1024];
-    loop {
-        let count = match decoder.read(&mut buffer) {
-            Ok(0) => break,
-            Ok(count) => count,
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Err(GzipProblem::Truncated),
-            Err(_) => return Err(GzipProblem::Corrupt),
-        };
-        let read = buffer.get(..count).unwrap_or_default();
-        length += u64::try_from(count).unwrap_or(0);
-        if length > allowed {
-            return Err(GzipProblem::TooLarge);
+    let length = inflate_member(bytes, allowed, &mut |content| {
+        hasher.update(content);
+        piece(content);
+    })?;
+    Ok((hasher.finish(), length))
+}
+
+/// What unpacking needs, kept by each thread: to make it anew costs as much as a small log.
+struct Inflater {
+    stream: Decompress,
+    buffer: Vec<u8>,
+}
+
+thread_local! {
+    static INFLATER: Cell<Option<Box<Inflater>>> = const { Cell::new(None) };
+}
+
+/// Unpacks one whole member of at most `allowed` bytes of content, and gives its length.
+pub(crate) fn inflate_member(bytes: &[u8], allowed: u64, piece: &mut dyn FnMut(&[u8])) -> Result<u64, GzipProblem> {
+    let mut inflater =
+        INFLATER.take().unwrap_or_else(|| Box::new(Inflater { stream: Decompress::new(false), buffer: vec![0; PIECE] }));
+    let inflated = inflater.inflate(bytes, allowed, piece);
+    INFLATER.set(Some(inflater));
+    inflated
+}
+
+impl Inflater {
+    fn inflate(&mut self, bytes: &[u8], allowed: u64, piece: &mut dyn FnMut(&[u8])) -> Result<u64, GzipProblem> {
+        let mut rest = after_header(bytes)?;
+        self.stream.reset(false);
+        let (mut checksum, mut length) = (Crc::new(), 0);
+        loop {
+            let (taken, given) = (self.stream.total_in(), self.stream.total_out());
+            // All the input there is goes in at once, which is what this word means.
+            let status = self.stream.decompress(rest, &mut self.buffer, FlushDecompress::Finish);
+            let status = status.map_err(|_| GzipProblem::Corrupt)?;
+            let taken = usize::try_from(self.stream.total_in() - taken).map_err(|_| GzipProblem::Corrupt)?;
+            let given = usize::try_from(self.stream.total_out() - given).map_err(|_| GzipProblem::Corrupt)?;
+            rest = rest.get(taken..).unwrap_or_default();
+            let content = self.buffer.get(..given).unwrap_or_default();
+            length += u64::try_from(given).unwrap_or(u64::MAX);
+            if length > allowed {
+                return Err(GzipProblem::TooLarge);
+            }
+            checksum.update(content);
+            piece(content);
+            if status == Status::StreamEnd {
+                break;
+            }
+            if (taken, given) == (0, 0) {
+                return Err(GzipProblem::Truncated);
+            }
         }
-        hasher.update(read);
-        piece(read);
+        let (trailer, after) = rest.split_first_chunk::<8>().ok_or(GzipProblem::Truncated)?;
+        let [a, b, c, d, e, f, g, h] = *trailer;
+        if (u32::from_le_bytes([a, b, c, d]), u32::from_le_bytes([e, f, g, h])) != (checksum.sum(), checksum.amount()) {
+            return Err(GzipProblem::Corrupt);
+        }
+        match after {
+            [] => Ok(length),
+            [0x1f, 0x8b, ..] => Err(GzipProblem::SecondMember),
+            _ => Err(GzipProblem::TrailingData),
+        }
     }
-    match decoder.into_inner() {
-        [] => Ok((hasher.finish(), length)),
-        [0x1f, 0x8b, ..] => Err(GzipProblem::SecondMember),
-        _ => Err(GzipProblem::TrailingData),
+}
+
+/// What follows the header of a member (RFC 1952, section 2.3).
+fn after_header(bytes: &[u8]) -> Result<&[u8], GzipProblem> {
+    const CHECKSUM: u8 = 2;
+    const EXTRA: u8 = 4;
+    const NAME: u8 = 8;
+    const COMMENT: u8 = 16;
+    const RESERVED: u8 = 0xe0;
+
+    let cut = GzipProblem::Truncated;
+    let mut rest = bytes.strip_prefix(&[0x1f, 0x8b]).ok_or(GzipProblem::NotGzip)?;
+    let ([method, flags, ..], after) = rest.split_first_chunk::<8>().ok_or(cut)?;
+    // Another method than deflate, or flags that nobody has given a meaning.
+    if *method != 8 || flags & RESERVED != 0 {
+        return Err(GzipProblem::Corrupt);
     }
+    rest = after;
+    if flags & EXTRA != 0 {
+        let (length, after) = rest.split_first_chunk::<2>().ok_or(cut)?;
+        rest = after.get(usize::from(u16::from_le_bytes(*length))..).ok_or(cut)?;
+    }
+    for text in [NAME, COMMENT] {
+        if flags & text != 0 {
+            let end = rest.iter().position(|byte| *byte == 0).ok_or(cut)?;
+            rest = rest.get(end + 1..).ok_or(cut)?;
+        }
+    }
+    if flags & CHECKSUM != 0 {
+        let header = bytes.get(..bytes.len() - rest.len()).unwrap_or_default();
+        let (expected, after) = rest.split_first_chunk::<2>().ok_or(cut)?;
+        let mut checksum = Crc::new();
+        checksum.update(header);
+        if checksum.sum() & 0xffff != u32::from(u16::from_le_bytes(*expected)) {
+            return Err(GzipProblem::Corrupt);
+        }
+        rest = after;
+    }
+    Ok(rest)
 }
 
 #[cfg(test)]
@@ -126,6 +206,51 @@ mod tests {
     }
 
     #[test]
+    fn every_field_of_a_header_is_read_and_its_checksum_kept() {
+        let plain = member(b"abc");
+        let mut header = vec![0x1f, 0x8b, 8, 2 | 4 | 8 | 16, 0, 0, 0, 0, 0, 255];
+        header.extend_from_slice(b"\x03\0xyzname\0comment\0");
+        let mut checksum = Crc::new();
+        checksum.update(&header);
+        let sum = u16::try_from(checksum.sum() & 0xffff).unwrap();
+        let whole = [&header[..], &sum.to_le_bytes(), &plain[10..]].concat();
+        let (hash, _) = read_member(&whole, &Limits::default(), &mut |_| {}).unwrap();
+        assert_eq!(hash, Sha256Hash::of(b"abc"));
+        for length in 2..whole.len() {
+            assert_eq!(problem(&whole[..length]), Some(GzipProblem::Truncated), "cut at {length}");
+        }
+        assert_eq!(problem(&[&header[..], &(!sum).to_le_bytes(), &plain[10..]].concat()), Some(GzipProblem::Corrupt));
+        for (place, value) in [(2, 7), (3, 0x20), (3, 0x80)] {
+            let mut changed = plain.clone();
+            changed[place] = value;
+            assert_eq!(problem(&changed), Some(GzipProblem::Corrupt), "byte {place}");
+        }
+    }
+
+    #[test]
+    fn no_bit_of_the_trailer_may_differ() {
+        let whole = member(b"abc");
+        for bit in 0..64 {
+            let mut changed = whole.clone();
+            let place = changed.len() - 8 + bit / 8;
+            changed[place] ^= 1 << (bit % 8);
+            assert_eq!(problem(&changed), Some(GzipProblem::Corrupt), "bit {bit}");
+        }
+    }
+
+    #[test]
+    fn a_member_may_be_larger_than_a_piece_and_unpacked_within_another() {
+        let content: Vec<u8> = (0..3 * PIECE + 5).map(|at| u8::try_from(at * at % 251).unwrap()).collect();
+        let (outer, inner) = (member(&content), member(b"abc"));
+        let mut seen = Vec::new();
+        let read = read_member(&outer, &Limits::default(), &mut |piece| {
+            seen.extend_from_slice(piece);
+            assert!(read_member(&inner, &Limits::default(), &mut |_| {}).is_ok());
+        });
+        assert_eq!((read.unwrap().0, seen), (Sha256Hash::of(&content), content));
+    }
+
+    #[test]
     fn a_bomb_is_refused_before_it_unfolds() {
         let bomb = member(&vec![0; 8 << 20]);
         let mut seen = 0;
@@ -135,6 +260,20 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn it_agrees_with_a_lenient_reader_on_whole_members(content in prop::collection::vec(any::<u8>(), 0..2000), place in 0..2000_usize, bit in 0..8) {
+            let mut bytes = member(&content);
+            let place = place % bytes.len();
+            bytes[place] ^= 1_u8 << bit;
+            let mut lenient = Vec::new();
+            let read = std::io::Read::read_to_end(&mut flate2::bufread::GzDecoder::new(&bytes[..]), &mut lenient);
+            let mut strict = Vec::new();
+            if read_member(&bytes, &Limits::default(), &mut |piece| strict.extend_from_slice(piece)).is_ok() {
+                prop_assert!(read.is_ok());
+                prop_assert_eq!(strict, lenient);
+            }
+        }
+
         #[test]
         fn no_input_panics_or_exceeds_its_limit(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
             let bytes = [&[0x1f, 0x8b, 8][..], &bytes].concat();

@@ -238,7 +238,6 @@ async fn fetch_named(
             etag: None,
             last_modified: None,
             version: None,
-            read_back: false,
             optional,
         };
         errand.want(&mut tasks, &log_bucket.region, wanted, None).await?;
