@@ -141,7 +141,7 @@ pub fn verify(files: &dyn CaseFiles, options: &Options<'_>) -> Result<Report, Ca
             }
             gaps.take(&line.entry.event);
             match line.entry.event {
-                Event::ArtifactAcquired(artifact) => feed(artifact),
+                Event::ArtifactAcquired(artifact) => feed(*artifact),
                 other => acts.take(&other, line.entry.at, line.tree.size(), line.tree.root()),
             }
         })

@@ -190,11 +190,14 @@ struct Group {
     unstaged: Option<CaseError>,
 }
 
+/// What became of each artifact, what was waiting for it, and those that were refused.
+type Outcomes = (Vec<Committed>, Vec<Waiting>, Vec<Gap>);
+
 /// What came of committing a group: with the outcomes, what was waiting for them, and those that were refused.
 #[derive(Debug)]
 struct Written {
     case: CaseWriter,
-    outcome: Result<(Vec<Committed>, Vec<Waiting>, Vec<Gap>), CaseError>,
+    outcome: Result<Outcomes, CaseError>,
 }
 
 impl Owner {

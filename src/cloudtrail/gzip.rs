@@ -111,9 +111,9 @@ impl Inflater {
                 return Err(GzipProblem::Truncated);
             }
         }
-        let (trailer, after) = rest.split_first_chunk::<8>().ok_or(GzipProblem::Truncated)?;
-        let [a, b, c, d, e, f, g, h] = *trailer;
-        if (u32::from_le_bytes([a, b, c, d]), u32::from_le_bytes([e, f, g, h])) != (checksum.sum(), checksum.amount()) {
+        let (sum, after) = rest.split_first_chunk::<4>().ok_or(GzipProblem::Truncated)?;
+        let (amount, after) = after.split_first_chunk::<4>().ok_or(GzipProblem::Truncated)?;
+        if (u32::from_le_bytes(*sum), u32::from_le_bytes(*amount)) != (checksum.sum(), checksum.amount()) {
             return Err(GzipProblem::Corrupt);
         }
         match after {

@@ -79,7 +79,7 @@ pub(super) struct Checked {
 pub(super) fn check(
     files: &dyn CaseFiles,
     options: &Options<'_>,
-    read: impl FnOnce(&mut dyn FnMut(Box<Artifact>)) -> Result<LedgerState, CaseError>,
+    read: impl FnOnce(&mut dyn FnMut(Artifact)) -> Result<LedgerState, CaseError>,
 ) -> Result<(LedgerState, Checked), CaseError> {
     let (sender, receiver) = sync_channel::<Batch>(BATCHES);
     let job = Job { files, limits: &options.limits, waiting: Mutex::new(receiver), logs: Mutex::default() };
@@ -158,7 +158,7 @@ type ManifestLines<'a> = dyn Fn(&mut dyn FnMut(&str, Sha256Hash)) + 'a;
 #[derive(Debug, Default)]
 struct Batch {
     number: u64,
-    artifacts: Vec<Box<Artifact>>,
+    artifacts: Vec<Artifact>,
 }
 
 /// What the workers share.
@@ -198,7 +198,7 @@ impl Job<'_> {
             let mut checked = Checked::default();
             for artifact in batch.artifacts {
                 let bytes = artifact.size;
-                checked.take(self, *artifact, &mut scratch);
+                checked.take(self, artifact, &mut scratch);
                 scratch.shrink();
                 done(bytes);
             }

@@ -38,7 +38,7 @@ fn shaped(text: &str, shape: &str) -> Option<usize> {
             other => other == letter,
         })
     });
-    fits.then(|| shape.len())
+    fits.then_some(shape.len())
 }
 
 /// A size such as `710.3 KiB`; nothing is always nothing.
