@@ -1,5 +1,6 @@
 //! CloudTrail's own proof: chains of digests, every listed log, every hour of the window.
 
+mod expected;
 mod gone;
 mod logs;
 mod switches;
@@ -103,6 +104,7 @@ pub(super) fn check(
         times.push(time);
     }
     gone::trails(&rows, &trails, &events, identity, findings);
+    expected::say_which_members_are_known(&rows, &trails, identity, findings);
     let one_trail = identity.scope.trail_arn.is_some();
     verdicts.judge_uncovered(&mut rows, &times, &trails, one_trail, findings);
     gone::files(&rows, checked, &digests_there, &verdicts, &unreadable, identity, findings);
@@ -203,17 +205,8 @@ fn chains(
         let (standard, backfill) = stored.entry(ChainOf::of(&digest.name)).or_default();
         if digest.name.backfill { backfill.push(digest) } else { standard.push(digest) }
     }
-    for trail in trails.validated(identity.scope.trail_arn.as_ref()) {
-        // What an organization's trail delivers of other accounts is known only by what is there.
-        if trail.of_organization && acts.caller.is_some_and(|caller| caller != trail.arn.account()) {
-            continue;
-        }
-        for region in trail.source_regions(&acts.regions) {
-            let expected = trail.chain_in(trail.arn.account(), region);
-            if !stored.keys().any(|of| *of == expected || (trail.of_organization && of.is_in_organization(&expected))) {
-                stored.entry(expected).or_default();
-            }
-        }
+    for of in expected::chains(stored.keys(), trails, acts, identity) {
+        stored.entry(of).or_default();
     }
     let mut rows = Vec::new();
     for (of, (standard, backfill)) in stored {

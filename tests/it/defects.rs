@@ -6,6 +6,7 @@ mod changes;
 mod deletions;
 mod keys;
 mod opponent;
+mod scope;
 mod times;
 mod versions;
 
@@ -46,6 +47,7 @@ pub(crate) static DEFECTS: LazyLock<Vec<Defect>> = LazyLock::new(|| {
     all.extend(versions::all());
     all.extend(times::all());
     all.extend(opponent::all());
+    all.extend(scope::all());
     all.extend(case_folder::all());
     all
 });

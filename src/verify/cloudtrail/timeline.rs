@@ -5,7 +5,7 @@ mod outages;
 use crate::cloudtrail::TrailEvent;
 use crate::cloudtrail::chain::{CheckedDigest, MissingDigest};
 use crate::cloudtrail::coverage::{DELIVERY_LAG, HourStatus, Timeline};
-use crate::model::{Finding, Severity, Timestamp, Window};
+use crate::model::{Finding, Severity, Timestamp, TrailArn, Window};
 use crate::verify::Acts;
 
 use super::Row;
@@ -40,6 +40,8 @@ pub(super) struct TrailTime {
     covered: Vec<(Timestamp, Timestamp)>,
     /// Whether anything shows that the trail recorded and was signed here in the window, though no digest of the chain may be there.
     signed_here: bool,
+    /// Whether the trail's status speaks of this account: that of an organization's trail is its owner's.
+    status_is_its_own: bool,
     collecting_since: Option<Timestamp>,
     collected_until: Option<Timestamp>,
 }
@@ -65,6 +67,7 @@ impl TrailTime {
             switches: Switches::new(&events, status, row.of.region != row.of.home_region),
             covered: row.standard.digests.iter().filter_map(covered).collect(),
             signed_here,
+            status_is_its_own: row.arn.parse::<TrailArn>().is_ok_and(|arn| arn.account() == row.of.account),
             collecting_since: acts.collecting_since,
             collected_until: acts.collected_until,
         }
@@ -382,7 +385,8 @@ impl TrailTime {
     fn no_digests(&mut self, needed_until: Timestamp, findings: &mut Vec<Finding>) {
         let start = self.window.start();
         let moved = self.switches.moved_between(start, needed_until.plus_seconds(LOOK_BACK)).map(|(_, why)| why.to_owned());
-        if let Some(said) = self.last_delivery().filter(|said| *said > start && moved.is_none()) {
+        let told = self.last_delivery().filter(|_| self.status_is_its_own || self.signed_here);
+        if let Some(said) = told.filter(|said| *said > start && moved.is_none()) {
             // A digest delivered long after the window is none of the window's, and says only that the trail is signed by then.
             if said <= needed_until.plus_seconds(FRESH) || self.signed_here {
                 let detail = format!("The trail's status says that a digest was delivered {said}, and there is none at all.");

@@ -188,6 +188,11 @@ impl Trails {
         &self.keys
     }
 
+    /// Whether AWS described the chain's trail, as one that is signed and records in every region.
+    pub(super) fn is_multi_region(&self, of: &ChainOf) -> bool {
+        self.trails.values().any(|trail| trail.multi_region && trail.validated && of.is_of(&trail.arn))
+    }
+
     pub(super) fn arn_of(&self, of: &ChainOf) -> Option<String> {
         self.trails.keys().find(|arn| of.is_of(arn)).map(ToString::to_string)
     }
