@@ -4,6 +4,7 @@ mod case_folder;
 mod chains;
 mod changes;
 mod deletions;
+mod forged;
 mod keys;
 mod opponent;
 mod scope;
@@ -41,6 +42,7 @@ enum Make {
 pub(crate) static DEFECTS: LazyLock<Vec<Defect>> = LazyLock::new(|| {
     let mut all = Vec::new();
     all.extend(deletions::all());
+    all.extend(forged::all());
     all.extend(changes::all());
     all.extend(chains::all());
     all.extend(keys::all());

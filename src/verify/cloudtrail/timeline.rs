@@ -124,7 +124,7 @@ impl TrailTime {
 
     /// Follows the chain from its oldest digest to its newest, and beyond to the end of the window.
     pub(super) fn follow(&mut self, row: &Row, unreadable: &Unreadable<'_>, findings: &mut Vec<Finding>) {
-        let mut known_until = None;
+        let (mut known_until, mut newest) = (None, None);
         for digest in &row.standard.digests {
             let end = digest.stored.name.end;
             match digest.proven() {
@@ -143,15 +143,16 @@ impl TrailTime {
                     }
                 }
                 None => {
-                    let status = if digest_is_only_unchecked(digest, findings) {
-                        HourStatus::Unreadable
-                    } else {
-                        HourStatus::DigestInvalid
-                    };
+                    let status = if digest.unchecked { HourStatus::Unreadable } else { HourStatus::DigestInvalid };
                     self.timeline.add(start_of_invalid(digest, known_until), end, status);
+                    if !digest.unchecked && !self.is_next(digest, known_until) {
+                        continue;
+                    }
                 }
             }
-            known_until = known_until.max(Some(end));
+            if known_until.is_none_or(|known| end >= known) {
+                (known_until, newest) = (Some(end), Some(digest));
+            }
         }
         for digest in row.backfill.digests.iter().filter(|digest| digest.verified) {
             let status = row.digest_status.get(&digest.stored.location).copied();
@@ -160,8 +161,16 @@ impl TrailTime {
             }
         }
         let hidden = unreadable.hides_digests(&row.of, known_until, None);
-        self.tail(known_until, row.standard.digests.last(), hidden, findings);
+        self.tail(known_until, newest, hidden, findings);
         self.outages(row, findings);
+    }
+
+    /// Whether a digest that does not hold lies where the chain's next one would: it was changed, and stands for that one alone.
+    ///
+    /// Anybody can plant a digest under any name: any other tells nothing of how far the chain reaches.
+    fn is_next(&self, digest: &CheckedDigest, known_until: Option<Timestamp>) -> bool {
+        let due = known_until.unwrap_or(self.window.start()).plus_seconds(FIRST_DIGEST);
+        digest.stored.name.end <= due && !digest.is_ahead_of_its_time()
     }
 
     /// Up to when verified digests cover the time from `from` on without a hole.
@@ -456,13 +465,6 @@ fn is_of_a_later_digest(said: Timestamp, end: Timestamp, delivered: Option<Times
         Some(_) => false,
         None => said > end.plus_seconds(NEXT_DUE),
     }
-}
-
-/// Whether nothing speaks against a digest but that its signature could not be checked.
-fn digest_is_only_unchecked(digest: &CheckedDigest, findings: &[Finding]) -> bool {
-    let object = digest.stored.location.to_string();
-    let mut about = findings.iter().filter(|finding| finding.object == object).peekable();
-    about.peek().is_some() && about.all(|finding| finding.severity != Severity::Failure)
 }
 
 fn start_of_invalid(digest: &CheckedDigest, known_until: Option<Timestamp>) -> Timestamp {
