@@ -135,7 +135,7 @@ impl TrailTime {
                     let proves = content.previous.is_some() || !content.logs.is_empty();
                     if content.previous.is_none() {
                         let to = if proves { content.start } else { end };
-                        let hidden = unreadable.hides_digests(&row.of, known_until, Some(to));
+                        let hidden = unreadable.hides_digests(&row.of, &row.places, known_until, Some(to));
                         self.restart(known_until, to, hidden, findings);
                     }
                     if proves {
@@ -160,7 +160,7 @@ impl TrailTime {
                 self.timeline.add(content.start, content.end, status);
             }
         }
-        let hidden = unreadable.hides_digests(&row.of, known_until, None);
+        let hidden = unreadable.hides_digests(&row.of, &row.places, known_until, None);
         self.tail(known_until, newest, hidden, findings);
         self.outages(row, findings);
     }

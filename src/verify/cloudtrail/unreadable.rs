@@ -4,7 +4,7 @@ use crate::case::event::{Gap, GapReason};
 use crate::cloudtrail::DigestName;
 use crate::model::{S3Location, Timestamp};
 
-use super::ChainOf;
+use super::{ChainOf, Place};
 
 /// What the recorded gaps say could not be fetched or not even listed, though it may be there: its absence is no tampering.
 #[derive(Debug, Default)]
@@ -32,9 +32,8 @@ impl<'a> Unreadable<'a> {
             }
             if gap.what.starts_with("s3://") {
                 unreadable.objects.insert(&gap.what);
-            } else if let Some(at) = gap.what.find(" s3://") {
-                // A listing that broke off, named by the place that was listed.
-                unreadable.prefixes.extend(gap.what.get(at + 1..));
+            } else if gap.source == "cloudtrail" {
+                unreadable.prefixes.extend(listed_in_part(&gap.what));
             }
         }
         unreadable
@@ -46,19 +45,49 @@ impl<'a> Unreadable<'a> {
         self.objects.contains(location.as_str()) || self.prefixes.iter().any(|prefix| location.starts_with(prefix))
     }
 
-    /// Whether digests of a chain that end after `from`, and no later than `to`, may be there.
-    pub(super) fn hides_digests(&self, of: &ChainOf, from: Option<Timestamp>, to: Option<Timestamp>) -> bool {
+    /// Whether digests of a chain that end after `from`, and no later than `to`, may be there, in one of the `places` of its trail.
+    pub(super) fn hides_digests(
+        &self,
+        of: &ChainOf,
+        places: &BTreeSet<Place>,
+        from: Option<Timestamp>,
+        to: Option<Timestamp>,
+    ) -> bool {
         let in_time = |end: Timestamp| from.is_none_or(|from| end > from) && to.is_none_or(|to| end <= to);
-        let digests = self.objects.iter().filter_map(|object| object.splitn(4, '/').nth(3)?.parse::<DigestName>().ok());
-        let folder = format!("{}/CloudTrail-Digest/{}/", of.account, of.region);
-        digests.into_iter().any(|name| of.is_chain_of(&name) && in_time(name.end))
-            || self.prefixes.iter().any(|prefix| {
-                let Some((_, below)) = prefix.split_once("AWSLogs/") else { return false };
-                // The folders of an organization lie below its own.
-                let below = if below.starts_with("o-") { below.split_once('/').map_or("", |(_, below)| below) } else { below };
-                folder.starts_with(below) || below.starts_with(&folder)
-            })
+        let is_digest = |object: &&str| {
+            let mut parts = object.splitn(4, '/').skip(2);
+            let (Some(bucket), Some(Ok(name))) = (parts.next(), parts.next().map(str::parse::<DigestName>)) else {
+                return false;
+            };
+            let there = places.iter().any(|place| place.bucket == bucket && place.prefix == name.prefix);
+            there && of.is_chain_of(&name) && in_time(name.end)
+        };
+        self.objects.iter().any(is_digest)
+            || places.iter().any(|place| self.prefixes.iter().any(|prefix| hides(prefix, of, place)))
     }
+}
+
+/// The place that a gap says was not listed, or not to the end, where it is about the objects that are there now.
+///
+/// That earlier versions could not be listed, or that nothing but delete markers is left, says nothing of what is there.
+fn listed_in_part(what: &str) -> Option<&str> {
+    let at = what.find(" s3://")?;
+    let (what, place) = (what.get(..at)?, what.get(at + 1..)?);
+    let of_current = what == "listing of"
+        || (what.ends_with(" under")
+            && !what.starts_with("earlier versions of ")
+            && !what.starts_with(|first: char| first.is_ascii_digit()));
+    of_current.then_some(place)
+}
+
+/// Whether the folder of a chain's digests at `place` lies below `prefix`, or around it.
+fn hides(prefix: &str, of: &ChainOf, place: &Place) -> bool {
+    let root = format!("s3://{}/{}AWSLogs/", place.bucket, place.prefix);
+    let Some(below) = prefix.strip_prefix(&root) else { return root.starts_with(prefix) };
+    // The folders of an organization lie below its own, whose name is not always known.
+    let below = if below.starts_with("o-") { below.split_once('/').map_or("", |(_, below)| below) } else { below };
+    let folder = format!("{}/CloudTrail-Digest/{}/", of.account, of.region);
+    folder.starts_with(below) || below.starts_with(&folder)
 }
 
 #[cfg(test)]
@@ -88,6 +117,21 @@ mod tests {
         }
     }
 
+    fn places(bucket: &str, prefix: &str) -> BTreeSet<Place> {
+        [Place { bucket: bucket.to_owned(), prefix: prefix.to_owned(), organization: None }].into()
+    }
+
+    #[test]
+    fn only_a_listing_of_what_is_there_now_hides_what_lies_below_it() {
+        let folder = "s3://b/AWSLogs/111122223333/CloudTrail-Digest/us-east-1/";
+        for what in ["earlier versions of digests under", "3 deleted digests under", "flow logs of"] {
+            let gaps = [gap(&format!("{what} {folder}"), GapReason::Failed, None)];
+            let unreadable = Unreadable::of(&gaps, &[]);
+            assert!(!unreadable.hides_digests(&chain("us-east-1"), &places("b", ""), None, None), "{what}");
+            assert!(!unreadable.covers(&S3Location::new("b", "AWSLogs/111122223333/CloudTrail-Digest/us-east-1/x")), "{what}");
+        }
+    }
+
     #[test]
     fn what_is_gone_is_not_unreadable() {
         let gaps = [
@@ -110,8 +154,10 @@ mod tests {
         ] {
             let gaps = [gap(what, GapReason::Denied, Some("AccessDenied"))];
             let unreadable = Unreadable::of(&gaps, &[]);
-            assert_eq!(unreadable.hides_digests(&chain("us-east-1"), None, None), here, "{what}");
-            assert_eq!(unreadable.hides_digests(&chain("us-west-2"), None, None), elsewhere, "{what}");
+            assert_eq!(unreadable.hides_digests(&chain("us-east-1"), &places("b", ""), None, None), here, "{what}");
+            assert_eq!(unreadable.hides_digests(&chain("us-west-2"), &places("b", ""), None, None), elsewhere, "{what}");
+            assert!(!unreadable.hides_digests(&chain("us-east-1"), &places("other", ""), None, None), "{what}");
+            assert!(!unreadable.hides_digests(&chain("us-east-1"), &places("b", "other/"), None, None), "{what}");
         }
         let gaps = [gap("CloudTrail logs under s3://b/AWSLogs/1/CloudTrail/us-east-1/", GapReason::Failed, None)];
         assert!(
@@ -126,7 +172,9 @@ mod tests {
         let gaps = [gap(key, GapReason::Denied, Some("AccessDenied"))];
         let unreadable = Unreadable::of(&gaps, &[]);
         let hides = |region, from: &str, to: &str| {
-            unreadable.hides_digests(&chain(region), Some(from.parse().unwrap()), Some(to.parse().unwrap()))
+            let (from, to) = (Some(from.parse().unwrap()), Some(to.parse().unwrap()));
+            assert!(!unreadable.hides_digests(&chain(region), &places("other", ""), from, to));
+            unreadable.hides_digests(&chain(region), &places("b", ""), from, to)
         };
         assert!(hides("us-east-1", "2026-03-01T08:41:21Z", "2026-03-01T09:41:21Z"));
         assert!(!hides("us-east-1", "2026-03-01T09:41:21Z", "2026-03-01T12:00:00Z"));

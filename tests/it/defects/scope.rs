@@ -1,5 +1,6 @@
-//! Whose digests must be there: those of every region and account that the trail recorded.
+//! Whose digests must be there: those of every region and account that the trail recorded, unless collect could not look.
 
+use caselock::case::event::{Gap, GapReason};
 use caselock::model::S3Location;
 use caselock::sim::{Scenario, TRAIL_BUCKET};
 use serde_json::json;
@@ -46,7 +47,67 @@ fn organize(it: &mut Collection) {
     });
 }
 
+/// Records that something about a place could not be had.
+fn gap(it: &mut Collection, what: &str, reason: GapReason, code: Option<&str>) {
+    it.gaps.push(Gap {
+        source: "cloudtrail".to_owned(),
+        account: Some(OWN.parse().unwrap()),
+        region: Some(HOME.parse().unwrap()),
+        what: what.to_owned(),
+        reason,
+        error_code: code.map(str::to_owned),
+        detail: None,
+        request_id: None,
+    });
+}
+
 pub(super) fn all() -> Vec<Defect> {
+    let mut all = regions_and_accounts();
+    all.extend(gaps_that_hide_nothing());
+    all
+}
+
+/// Gaps that say nothing of what is there now, or of where the trail delivers.
+fn gaps_that_hide_nothing() -> Vec<Defect> {
+    vec![
+        Defect {
+            name: "digest-deleted-beside-a-mark-without-versions",
+            about: "A digest is deleted in mid-chain, and of another one nothing but a delete marker is left, which collect records as a gap. \
+                    The listing of what is there was complete: the gap excuses nothing.",
+            failures: &["digest-missing"],
+            others: &["gap-failed", "log-unproven"],
+            make: Make::Quiet(|it| {
+                it.erase(&it.digest(HOME, 4));
+                let folder = format!("s3://{TRAIL_BUCKET}/AWSLogs/{OWN}/CloudTrail-Digest/{HOME}/");
+                gap(it, &format!("1 deleted digests under {folder}"), GapReason::Failed, None);
+            }),
+        },
+        Defect {
+            name: "newest-digest-deleted-and-versions-not-to-be-listed",
+            about: "The newest digest is deleted, and the permission to list versions was missing. The listing of what is there was complete.",
+            failures: &["newest-digests-missing"],
+            others: &["gap-denied", "log-unproven"],
+            make: Make::Quiet(|it| {
+                it.erase(&it.digest(HOME, -1));
+                let folder = format!("s3://{TRAIL_BUCKET}/AWSLogs/{OWN}/CloudTrail-Digest/{HOME}/");
+                gap(it, &format!("earlier versions of digests under {folder}"), GapReason::Denied, Some("AccessDenied"));
+            }),
+        },
+        Defect {
+            name: "newest-digest-deleted-and-another-bucket-not-to-be-listed",
+            about: "The newest digest is deleted, and another trail delivers to a bucket that could not be listed, as an opponent can arrange: \
+                    no digest of this chain can lie there.",
+            failures: &["newest-digests-missing"],
+            others: &["gap-denied", "log-unproven"],
+            make: Make::Quiet(|it| {
+                it.erase(&it.digest(HOME, -1));
+                gap(it, "listing of s3://example-opponent/AWSLogs/", GapReason::Denied, Some("AccessDenied"));
+            }),
+        },
+    ]
+}
+
+fn regions_and_accounts() -> Vec<Defect> {
     vec![
         Defect {
             name: "trail-of-an-organization",
