@@ -83,7 +83,9 @@ pub(super) fn check(
         verdicts.judge(row, findings);
     }
     let told = checked.events.iter().chain(&checked.history);
-    let events: Vec<&TrailEvent> = told.filter(|event| verdicts.is_proven(&event.telling.witness)).collect();
+    let mut events: Vec<&TrailEvent> = told.filter(|event| verdicts.is_proven(&event.telling.witness)).collect();
+    // The threads that read logs find them in any order.
+    events.sort_by(|a, b| switches::total_order(a, b));
 
     rows.extend(switched_off_rows(&rows, &trails, &events, acts, identity));
     rows.sort_by(|a, b| a.of.cmp(&b.of));

@@ -108,6 +108,8 @@ pub(crate) struct Answer {
     pub(crate) parameters: BTreeMap<String, String>,
     pub(crate) body: Value,
     pub(crate) last: bool,
+    /// When AWS answered.
+    pub(crate) date: Option<Timestamp>,
 }
 
 /// Ten quiet hours in two regions; six of them are asked about.
@@ -188,7 +190,7 @@ impl Collection {
 
     pub(crate) fn answer(&mut self, operation: &'static str, region: &str, parameters: &[(&str, &str)], body: Value) {
         let parameters = parameters.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        self.answers.push(Answer { operation, region: region.to_owned(), parameters, body, last: true });
+        self.answers.push(Answer { operation, region: region.to_owned(), parameters, body, last: true, date: None });
     }
 
     /// The answers of one operation in one region, to change.
@@ -383,6 +385,7 @@ impl Collection {
                 parameters: [("Bucket".to_owned(), TRAIL_BUCKET.to_owned())].into(),
                 body: Value::Null,
                 last: true,
+                date: None,
             };
             artifacts.push(response(number + 1, "s3", &asked, listing.into_bytes(), "xml"));
         }
@@ -464,7 +467,7 @@ fn response(
         page: 1,
         last: answer.last,
         status: 200,
-        exchange: Exchange { attempts: 1, ..Exchange::default() },
+        exchange: Exchange { attempts: 1, date: answer.date, ..Exchange::default() },
     };
     (path, body, Origin::ApiResponse(Box::new(origin)))
 }

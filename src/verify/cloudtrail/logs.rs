@@ -186,7 +186,9 @@ impl<'a> LogVerdicts<'a> {
                 (HourStatus::LogMissing, false)
             }
         };
-        let genuine = older.into_iter().flat_map(|(_, versions)| versions).find(|older| older.content == Ok(log.sha256));
+        let genuine = older.into_iter().flat_map(|(_, versions)| versions).filter(|older| older.content == Ok(log.sha256));
+        // Of several, the first that was stored.
+        let genuine = genuine.min_by_key(|older| (older.received, &older.version_id));
         let judged = match (status, genuine) {
             (HourStatus::Verified, _) => Judged::Verified,
             (_, Some(genuine)) => {
