@@ -3,6 +3,7 @@
 mod expected;
 mod gone;
 mod logs;
+mod looked;
 mod switches;
 mod timeline;
 mod traces;
@@ -22,6 +23,7 @@ use super::artifacts::Checked;
 use super::report::{DigestCounts, LogCounts, TrailReport};
 
 use logs::LogVerdicts;
+use looked::Looked;
 use timeline::TrailTime;
 use trails::{Trail, Trails};
 use unreadable::Unreadable;
@@ -74,10 +76,10 @@ pub(super) fn check(
     let digests_there: BTreeSet<S3Location> = digests.iter().map(|digest| digest.location.clone()).collect();
     let checked = &*checked;
     let trails = Trails::read(checked, keys, findings);
-    let unreadable = Unreadable::of(&acts.gaps, &checked.unreadable_objects);
+    let unreadable = Unreadable::of(&acts.gaps, &checked.unreadable_objects, Looked::of(acts, identity));
     let window = identity.window;
 
-    let mut rows = chains(digests, &trails, acts, identity, findings);
+    let mut rows = chains(digests, &trails, acts, identity, &unreadable.looked, findings);
     let mut verdicts = LogVerdicts::new(checked, &unreadable, window);
     for row in &mut rows {
         verdicts.judge(row, findings);
@@ -105,6 +107,15 @@ pub(super) fn check(
         time.follow(row, &unreadable, findings);
         times.push(time);
     }
+    let named: Vec<S3Location> = rows
+        .iter()
+        .flat_map(|row| {
+            let late = backfill_missing(row, window).into_iter().map(|(missing, _, _)| missing.location);
+            standard_missing(row, window).into_iter().map(|missing| missing.location).chain(late)
+        })
+        .collect();
+    let unseen = named.iter().chain(verdicts.absent()).filter(|location| !unreadable.looked.for_object(location));
+    looked::say_what_was_not_looked_for(unseen, findings);
     gone::trails(&rows, &trails, &events, identity, findings);
     expected::say_which_members_are_known(&rows, &trails, identity, findings);
     let one_trail = identity.scope.trail_arn.is_some();
@@ -200,6 +211,7 @@ fn chains(
     trails: &Trails,
     acts: &Acts,
     identity: &CaseIdentity,
+    looked: &Looked<'_>,
     findings: &mut Vec<Finding>,
 ) -> Vec<Row> {
     let mut stored: BTreeMap<ChainOf, (Vec<StoredDigest>, Vec<StoredDigest>)> = BTreeMap::new();
@@ -207,7 +219,7 @@ fn chains(
         let (standard, backfill) = stored.entry(ChainOf::of(&digest.name)).or_default();
         if digest.name.backfill { backfill.push(digest) } else { standard.push(digest) }
     }
-    for of in expected::chains(stored.keys(), trails, acts, identity) {
+    for of in expected::chains(stored.keys(), trails, acts, identity, looked) {
         stored.entry(of).or_default();
     }
     let mut rows = Vec::new();

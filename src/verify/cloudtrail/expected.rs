@@ -6,6 +6,7 @@ use crate::case::CaseIdentity;
 use crate::model::{AccountId, Finding, Region, Severity};
 use crate::verify::Acts;
 
+use super::looked::Looked;
 use super::trails::Trails;
 use super::{ChainOf, Row};
 
@@ -21,6 +22,7 @@ pub(super) fn chains<'a>(
     trails: &Trails,
     acts: &Acts,
     identity: &CaseIdentity,
+    looked: &Looked<'_>,
 ) -> BTreeSet<ChainOf> {
     let stored: BTreeSet<&ChainOf> = stored.collect();
     let mut of_trails: BTreeMap<TrailIn, Vec<&ChainOf>> = BTreeMap::new();
@@ -30,6 +32,10 @@ pub(super) fn chains<'a>(
     }
     let mut expected = BTreeSet::new();
     for trail in trails.validated(identity.scope.trail_arn.as_ref()) {
+        // Where a bucket is named, that alone is asked for.
+        if identity.scope.bucket.as_ref().is_some_and(|bucket| !trail.delivers_to(bucket, identity.scope.prefix.as_deref())) {
+            continue;
+        }
         let owner = trail.arn.account();
         // Who collects as a member of an organization may be kept from the folders of others, but hardly from its own.
         let account = if trail.of_organization { acts.caller.unwrap_or(owner) } else { owner };
@@ -51,6 +57,7 @@ pub(super) fn chains<'a>(
             }
         }
     }
+    expected.retain(|of| looked.wants(of.account));
     expected
 }
 

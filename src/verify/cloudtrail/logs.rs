@@ -67,6 +67,11 @@ impl<'a> LogVerdicts<'a> {
         }
     }
 
+    /// Logs that are listed and not stored at all.
+    pub(super) fn absent(&self) -> impl Iterator<Item = &S3Location> {
+        self.absent.iter()
+    }
+
     /// What was judged of a log that is stored, in whatever version.
     fn judged(&self, location: &S3Location) -> Option<Judged<'a>> {
         match self.checked.logs.find(location) {

@@ -1,5 +1,6 @@
 //! Which hours a chain proves, and what explains the others: restarts, trails switched off, digests not yet delivered.
 
+mod elsewhere;
 mod outages;
 
 use crate::cloudtrail::TrailEvent;
@@ -161,7 +162,11 @@ impl TrailTime {
             }
         }
         let hidden = unreadable.hides_digests(&row.of, &row.places, known_until, None);
-        self.tail(known_until, newest, hidden, findings);
+        let needs_more = known_until.is_none_or(|known| known < self.window.end().plus_seconds(DELIVERY_LAG));
+        match row.places.iter().find(|place| !unreadable.looked.at(place, row.of.account)) {
+            Some(place) if !hidden && needs_more => self.elsewhere(known_until, place, findings),
+            _ => self.tail(known_until, newest, hidden, findings),
+        }
         self.outages(row, findings);
     }
 

@@ -224,6 +224,11 @@ impl Trail {
         in_scope.iter().filter(|region| self.records(region)).cloned().collect()
     }
 
+    /// Whether it delivers to a bucket and prefix as a user names them.
+    pub(super) fn delivers_to(&self, bucket: &str, prefix: Option<&str>) -> bool {
+        self.bucket == bucket && self.prefix.trim_matches('/') == prefix.unwrap_or_default().trim_matches('/')
+    }
+
     /// Whether it records what happens in a region.
     pub(super) fn records(&self, region: &Region) -> bool {
         self.multi_region || region == self.arn.home_region()

@@ -4,20 +4,22 @@ use crate::case::event::{Gap, GapReason};
 use crate::cloudtrail::DigestName;
 use crate::model::{S3Location, Timestamp};
 
+use super::looked::Looked;
 use super::{ChainOf, Place};
 
-/// What the recorded gaps say could not be fetched or not even listed, though it may be there: its absence is no tampering.
-#[derive(Debug, Default)]
+/// What the recorded gaps say could not be fetched or not even listed, though it may be there, and what nobody looked for: its absence is
+/// no tampering.
+#[derive(Debug)]
 pub(super) struct Unreadable<'a> {
     objects: BTreeSet<&'a str>,
     prefixes: Vec<&'a str>,
+    pub(super) looked: Looked<'a>,
 }
 
 impl<'a> Unreadable<'a> {
     /// What `gaps` say was not had, and stored `objects` that the disk would not give.
-    pub(super) fn of(gaps: &'a [Gap], objects: &'a [String]) -> Self {
-        let mut unreadable = Self::default();
-        unreadable.objects.extend(objects.iter().map(String::as_str));
+    pub(super) fn of(gaps: &'a [Gap], objects: &'a [String], looked: Looked<'a>) -> Self {
+        let mut unreadable = Self { objects: objects.iter().map(String::as_str).collect(), prefixes: Vec::new(), looked };
         for gap in gaps {
             let absent = gap
                 .error_code
@@ -41,6 +43,9 @@ impl<'a> Unreadable<'a> {
 
     /// Whether an object may be there although the case does not hold it.
     pub(super) fn covers(&self, location: &S3Location) -> bool {
+        if !self.looked.for_object(location) {
+            return true;
+        }
         let location = location.to_string();
         self.objects.contains(location.as_str()) || self.prefixes.iter().any(|prefix| location.starts_with(prefix))
     }
@@ -93,6 +98,8 @@ fn hides(prefix: &str, of: &ChainOf, place: &Place) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::case::CaseIdentity;
+    use crate::verify::Acts;
 
     fn gap(what: &str, reason: GapReason, code: Option<&str>) -> Gap {
         Gap {
@@ -105,6 +112,25 @@ mod tests {
             detail: None,
             request_id: None,
         }
+    }
+
+    fn with_all_listed(gaps: &[Gap], check: impl FnOnce(&Unreadable<'_>)) {
+        let acts = Acts { listed: [("b".to_owned(), String::new())].into(), ..Acts::default() };
+        let identity = CaseIdentity {
+            format_version: crate::case::FORMAT_VERSION,
+            case_number: String::new(),
+            evidence_number: String::new(),
+            examiner: String::new(),
+            organization: String::new(),
+            authority: String::new(),
+            description: String::new(),
+            notes: String::new(),
+            opened_at: "2026-03-01T00:00:00Z".parse().unwrap(),
+            window: crate::model::Window::new("2026-03-01T00:00:00Z".parse().unwrap(), "2026-03-02T00:00:00Z".parse().unwrap())
+                .unwrap(),
+            scope: crate::case::Scope::default(),
+        };
+        check(&Unreadable::of(gaps, &[], Looked::of(&acts, &identity)));
     }
 
     fn chain(region: &str) -> ChainOf {
@@ -126,9 +152,11 @@ mod tests {
         let folder = "s3://b/AWSLogs/111122223333/CloudTrail-Digest/us-east-1/";
         for what in ["earlier versions of digests under", "3 deleted digests under", "flow logs of"] {
             let gaps = [gap(&format!("{what} {folder}"), GapReason::Failed, None)];
-            let unreadable = Unreadable::of(&gaps, &[]);
-            assert!(!unreadable.hides_digests(&chain("us-east-1"), &places("b", ""), None, None), "{what}");
-            assert!(!unreadable.covers(&S3Location::new("b", "AWSLogs/111122223333/CloudTrail-Digest/us-east-1/x")), "{what}");
+            with_all_listed(&gaps, |unreadable| {
+                assert!(!unreadable.hides_digests(&chain("us-east-1"), &places("b", ""), None, None), "{what}");
+                let below = S3Location::new("b", "AWSLogs/111122223333/CloudTrail-Digest/us-east-1/x");
+                assert!(!unreadable.covers(&below), "{what}");
+            });
         }
     }
 
@@ -139,9 +167,12 @@ mod tests {
             gap("s3://b/gone", GapReason::ChangedDuringAcquisition, Some("NoSuchKey")),
             gap("s3://b/empty", GapReason::Empty, None),
         ];
-        let unreadable = Unreadable::of(&gaps, &[]);
-        assert!(unreadable.covers(&S3Location::new("b", "denied")));
-        assert!(!unreadable.covers(&S3Location::new("b", "gone")) && !unreadable.covers(&S3Location::new("b", "empty")));
+        with_all_listed(&gaps, |unreadable| {
+            assert!(unreadable.covers(&S3Location::new("b", "denied")));
+            assert!(!unreadable.covers(&S3Location::new("b", "gone")) && !unreadable.covers(&S3Location::new("b", "empty")));
+            assert!(unreadable.covers(&S3Location::new("never-listed", "gone")));
+            assert!(unreadable.covers(&S3Location::new("b", "other/AWSLogs/gone")));
+        });
     }
 
     #[test]
@@ -153,16 +184,17 @@ mod tests {
             ("CloudTrail logs under s3://b/AWSLogs/111122223333/CloudTrail/us-east-1/", false, false),
         ] {
             let gaps = [gap(what, GapReason::Denied, Some("AccessDenied"))];
-            let unreadable = Unreadable::of(&gaps, &[]);
-            assert_eq!(unreadable.hides_digests(&chain("us-east-1"), &places("b", ""), None, None), here, "{what}");
-            assert_eq!(unreadable.hides_digests(&chain("us-west-2"), &places("b", ""), None, None), elsewhere, "{what}");
-            assert!(!unreadable.hides_digests(&chain("us-east-1"), &places("other", ""), None, None), "{what}");
-            assert!(!unreadable.hides_digests(&chain("us-east-1"), &places("b", "other/"), None, None), "{what}");
+            with_all_listed(&gaps, |unreadable| {
+                assert_eq!(unreadable.hides_digests(&chain("us-east-1"), &places("b", ""), None, None), here, "{what}");
+                assert_eq!(unreadable.hides_digests(&chain("us-west-2"), &places("b", ""), None, None), elsewhere, "{what}");
+                assert!(!unreadable.hides_digests(&chain("us-east-1"), &places("other", ""), None, None), "{what}");
+                assert!(!unreadable.hides_digests(&chain("us-east-1"), &places("b", "other/"), None, None), "{what}");
+            });
         }
         let gaps = [gap("CloudTrail logs under s3://b/AWSLogs/1/CloudTrail/us-east-1/", GapReason::Failed, None)];
-        assert!(
-            Unreadable::of(&gaps, &[]).covers(&S3Location::new("b", "AWSLogs/1/CloudTrail/us-east-1/2026/03/01/x.json.gz"))
-        );
+        with_all_listed(&gaps, |unreadable| {
+            assert!(unreadable.covers(&S3Location::new("b", "AWSLogs/1/CloudTrail/us-east-1/2026/03/01/x.json.gz")));
+        });
     }
 
     #[test]
@@ -170,14 +202,15 @@ mod tests {
         let key = "s3://b/AWSLogs/111122223333/CloudTrail-Digest/us-east-1/2026/03/01/\
                    111122223333_CloudTrail-Digest_us-east-1_trail_us-east-1_20260301T094121Z.json.gz";
         let gaps = [gap(key, GapReason::Denied, Some("AccessDenied"))];
-        let unreadable = Unreadable::of(&gaps, &[]);
-        let hides = |region, from: &str, to: &str| {
-            let (from, to) = (Some(from.parse().unwrap()), Some(to.parse().unwrap()));
-            assert!(!unreadable.hides_digests(&chain(region), &places("other", ""), from, to));
-            unreadable.hides_digests(&chain(region), &places("b", ""), from, to)
-        };
-        assert!(hides("us-east-1", "2026-03-01T08:41:21Z", "2026-03-01T09:41:21Z"));
-        assert!(!hides("us-east-1", "2026-03-01T09:41:21Z", "2026-03-01T12:00:00Z"));
-        assert!(!hides("us-west-2", "2026-03-01T08:41:21Z", "2026-03-01T09:41:21Z"));
+        with_all_listed(&gaps, |unreadable| {
+            let hides = |region, from: &str, to: &str| {
+                let (from, to) = (Some(from.parse().unwrap()), Some(to.parse().unwrap()));
+                assert!(!unreadable.hides_digests(&chain(region), &places("other", ""), from, to));
+                unreadable.hides_digests(&chain(region), &places("b", ""), from, to)
+            };
+            assert!(hides("us-east-1", "2026-03-01T08:41:21Z", "2026-03-01T09:41:21Z"));
+            assert!(!hides("us-east-1", "2026-03-01T09:41:21Z", "2026-03-01T12:00:00Z"));
+            assert!(!hides("us-west-2", "2026-03-01T08:41:21Z", "2026-03-01T09:41:21Z"));
+        });
     }
 }

@@ -64,6 +64,7 @@ fn gap(it: &mut Collection, what: &str, reason: GapReason, code: Option<&str>) {
 pub(super) fn all() -> Vec<Defect> {
     let mut all = regions_and_accounts();
     all.extend(gaps_that_hide_nothing());
+    all.extend(places_that_were_not_listed());
     all
 }
 
@@ -102,6 +103,72 @@ fn gaps_that_hide_nothing() -> Vec<Defect> {
             make: Make::Quiet(|it| {
                 it.erase(&it.digest(HOME, -1));
                 gap(it, "listing of s3://example-opponent/AWSLogs/", GapReason::Denied, Some("AccessDenied"));
+            }),
+        },
+    ]
+}
+
+/// Says that the trail delivers to another bucket by now.
+fn move_away(it: &mut Collection) {
+    it.answers_of("DescribeTrails", HOME).for_each(|answer| {
+        answer.body["trailList"][0]["S3BucketName"] = json!("example-corp-elsewhere");
+    });
+}
+
+/// Nobody is accused of what lies where nobody looked.
+fn places_that_were_not_listed() -> Vec<Defect> {
+    vec![
+        Defect {
+            name: "bucket-of-before-a-move-collected",
+            about: "The trail was told to deliver to another bucket within the window, and only the one before is collected, by its name. Nothing \
+                    is deleted.",
+            failures: &[],
+            others: &["log-unproven", "not-looked-for"],
+            make: Make::Quiet(|it| {
+                it.scope.bucket = Some(TRAIL_BUCKET.to_owned());
+                move_away(it);
+                for region in [HOME, ABROAD] {
+                    it.digests(region)[6..].iter().for_each(|digest| it.erase(digest));
+                }
+                let away = it.after(&it.digest(HOME, 5), 30);
+                it.history(&[("UpdateTrail", &away, json!({"s3BucketName": "example-corp-elsewhere"}))]);
+            }),
+        },
+        Defect {
+            name: "digests-before-a-move-to-another-bucket-deleted",
+            about: "The same, and the three digests before the move are deleted where collect looked.",
+            failures: &["newest-digests-missing"],
+            others: &["log-unproven", "not-looked-for"],
+            make: Make::Quiet(|it| {
+                it.scope.bucket = Some(TRAIL_BUCKET.to_owned());
+                move_away(it);
+                let away = it.after(&it.digest(HOME, 5), 30);
+                it.digests(HOME)[3..].iter().for_each(|digest| it.erase(digest));
+                it.digests(ABROAD)[6..].iter().for_each(|digest| it.erase(digest));
+                it.history(&[("UpdateTrail", &away, json!({"s3BucketName": "example-corp-elsewhere"}))]);
+            }),
+        },
+        Defect {
+            name: "trail-of-an-account-out-of-scope",
+            about: "Another account's files are asked for, and there are none. That the trail of the account that asks is signed, and that none of \
+                    its digests were collected, is no deletion.",
+            failures: &[],
+            others: &["nothing-to-verify"],
+            make: Make::Quiet(|it| {
+                it.scope.accounts = vec![MEMBER.parse().unwrap()];
+                erase(it, OWN, HOME);
+                erase(it, OWN, ABROAD);
+            }),
+        },
+        Defect {
+            name: "bucket-that-was-not-listed",
+            about: "The trail's bucket could not be looked into, and its status remembers digests: nobody deleted them for all that is known.",
+            failures: &[],
+            others: &["not-looked-for"],
+            make: Make::Quiet(|it| {
+                it.not_listed.insert(TRAIL_BUCKET.to_owned());
+                erase(it, OWN, HOME);
+                erase(it, OWN, ABROAD);
             }),
         },
     ]
