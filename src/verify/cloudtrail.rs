@@ -40,7 +40,7 @@ struct ChainOf {
 }
 
 /// Where a trail delivers to. Log names do not tell trails apart that deliver to one place.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 struct Place {
     bucket: String,
     prefix: String,

@@ -1,5 +1,6 @@
 //! Which hours a chain proves, and what explains the others: restarts, trails switched off, digests not yet delivered.
 
+mod deliveries;
 mod elsewhere;
 mod outages;
 
@@ -13,6 +14,8 @@ use super::Row;
 use super::switches::{Phase, State, Switches};
 use super::trails::{Status, Trails};
 use super::unreadable::Unreadable;
+
+pub(super) use deliveries::Deliveries;
 
 /// How old the newest digest may be while the next is still due: an hour's interval and its delivery, which AWS takes up to 1.5 hours for.
 const FRESH: i64 = 150 * 60;
@@ -77,10 +80,6 @@ impl TrailTime {
     /// The hours of the window.
     pub(super) fn hours(&self) -> Vec<(Timestamp, HourStatus)> {
         self.timeline.hours(HourStatus::NoDigests)
-    }
-
-    pub(super) fn worst(&self, from: Timestamp, to: Timestamp) -> HourStatus {
-        self.timeline.worst(from, to, HourStatus::NoDigests)
     }
 
     fn find(&self, findings: &mut Vec<Finding>, severity: Severity, kind: &str, detail: &str) {

@@ -79,6 +79,20 @@ pub(super) fn all() -> Vec<Defect> {
             }),
         },
         Defect {
+            name: "log-planted-beside-a-forged-digest",
+            about: "A log is planted, and with it a forged digest of its hour, so that the hour should count as one of which nothing is known. The \
+                    verified digests cover it without a hole.",
+            failures: &["key-unknown", "log-uncovered"],
+            others: &[],
+            make: Make::Quiet(|it| {
+                let key = it.log(HOME, 4).key;
+                let unique = key.rsplit('_').next().unwrap();
+                it.plant(&key.replace(unique, "PlantedPlanted00.json.gz"), gzip(br#"{"Records":[]}"#));
+                let end = it.after(&it.digest(HOME, 4), -5);
+                forge_for(it, &it.digest(HOME, 3), &end);
+            }),
+        },
+        Defect {
             name: "digest-forged-behind-those-deleted",
             about: "The three newest digests are deleted, and a forged one lies where the last of them would end: it does not stand for those \
                     before it.",
