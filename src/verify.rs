@@ -13,7 +13,7 @@ mod seals;
 mod stamps;
 mod stored_logs;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufReader, Read};
 use std::num::NonZeroUsize;
 
@@ -94,6 +94,8 @@ struct Acts {
     unfinished: bool,
     runs: u32,
     regions: Vec<crate::model::Region>,
+    /// The buckets that were listed for CloudTrail's files, each with what stood before `AWSLogs/`.
+    listed: BTreeSet<(String, String)>,
     /// The account whose credentials collected.
     caller: Option<crate::model::AccountId>,
     /// When the last run began.
@@ -346,6 +348,10 @@ impl Acts {
             Event::CustodyTransferred(act) => self.handovers.push(custody::Act::released(lines, at, act)),
             Event::CustodyReceived(act) => self.handovers.push(custody::Act::received(lines, at, act)),
             Event::Unknown => self.unknown += 1,
+            Event::ListingRecorded(listing) if listing.source == "cloudtrail" => {
+                let root = listing.prefix.rfind("AWSLogs/").and_then(|at| listing.prefix.get(..at));
+                self.listed.extend(root.map(|root| (listing.bucket.clone(), root.to_owned())));
+            }
             Event::ArtifactAcquired(_)
             | Event::GapRecorded(_)
             | Event::ListingRecorded(_)

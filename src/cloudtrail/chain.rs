@@ -10,6 +10,8 @@ use super::{Digest, DigestName, KeyRing, KeyStanding};
 const ALGORITHM: &str = "SHA256withRSA";
 /// How long after the end of its interval a digest may be signed, in seconds.
 const SIGNED_WITHIN: i64 = 2 * 3600;
+/// How far AWS's clocks may be apart, in seconds.
+const CLOCKS: i64 = 5 * 60;
 
 /// A digest file as it lies in the case: the current version of its object, or an older one.
 #[derive(Clone, Debug)]
@@ -45,6 +47,8 @@ pub struct CheckedDigest {
     pub recovered: bool,
     /// Whether there is no current version.
     pub deleted: bool,
+    /// Whether it is not verified only because a key to check its signature with is not to be had.
+    pub unchecked: bool,
 }
 
 /// A digest that a verified successor names and that is not in the case.
@@ -72,6 +76,12 @@ pub struct Chain {
 }
 
 impl CheckedDigest {
+    /// Whether its name tells a time that had not come when S3 received it.
+    #[must_use]
+    pub fn is_ahead_of_its_time(&self) -> bool {
+        is_ahead_of_its_time(&self.stored)
+    }
+
     /// The content, if the digest is verified.
     #[must_use]
     pub fn proven(&self) -> Option<&Digest> {
@@ -86,6 +96,18 @@ impl MissingDigest {
         let seconds = self.from.map_or(0, |from| (self.to.instant() - from.instant()).num_seconds());
         u64::try_from(seconds).unwrap_or(0).div_ceil(3600).max(1)
     }
+}
+
+fn is_ahead_of_its_time(stored: &StoredDigest) -> bool {
+    stored.last_modified.is_some_and(|received| stored.name.end > received.plus_seconds(CLOCKS))
+}
+
+/// When a digest was signed, for the choice of its key: nobody signs before the interval ends, or after S3 received it.
+///
+/// What a backfill digest's metadata say of it is not signed, so that it is believed within these bounds only.
+fn signed_at(stored: &StoredDigest, end: Timestamp) -> Timestamp {
+    let said = stored.generated.filter(|_| stored.name.backfill).unwrap_or(end).max(end);
+    stored.last_modified.map_or(said, |received| said.min(received))
 }
 
 /// The versions of one digest's object.
@@ -118,12 +140,11 @@ pub fn check_chain(mut stored: Vec<StoredDigest>, keys: &KeyRing) -> Chain {
         }
     }
     let there: HashMap<S3Location, Timestamp> = places.keys().map(|(_, end, location)| (location.clone(), *end)).collect();
-    let ends: Vec<Timestamp> = places.keys().map(|(_, end, _)| *end).collect();
     let mut chain = Chain::default();
     // The newest comes first, so that a successor's word is there when the older is judged.
     let mut vouched: HashMap<S3Location, Vouch> = HashMap::new();
     let mut gone = HashSet::new();
-    for (at, ((_, end, location), versions)) in places.into_iter().enumerate().rev() {
+    for ((_, end, location), versions) in places.into_iter().rev() {
         let Some(checked) = check_versions(&location, versions, keys, vouched.get(&location), &mut chain.findings) else {
             gone.insert(location);
             continue;
@@ -138,9 +159,8 @@ pub fn check_chain(mut stored: Vec<StoredDigest>, keys: &KeyRing) -> Chain {
                 )),
                 Some(_) => {}
                 None => {
-                    let from = at.checked_sub(1).and_then(|before| ends.get(before)).copied();
                     let to = checked.proven().map_or(end, |content| content.start);
-                    chain.missing.push(MissingDigest { location: previous.location.clone(), from, to, reported: false });
+                    chain.missing.push(MissingDigest { location: previous.location.clone(), from: None, to, reported: false });
                 }
             }
             let vouch = Vouch { sha256: previous.sha256, signature: previous.signature };
@@ -162,9 +182,21 @@ pub fn check_chain(mut stored: Vec<StoredDigest>, keys: &KeyRing) -> Chain {
     for digest in chain.digests.iter().filter(|digest| digest.verified) {
         let Some(content) = digest.proven() else { continue };
         if let Some(previous) = content.previous.as_ref().filter(|previous| gone.contains(&previous.location)) {
-            let from = chain.digests.iter().map(|older| older.stored.name.end).filter(|end| *end < content.end).max();
-            chain.missing.push(MissingDigest { location: previous.location.clone(), from, to: content.start, reported: true });
+            let to = content.start;
+            chain.missing.push(MissingDigest { location: previous.location.clone(), from: None, to, reported: true });
         }
+    }
+    // Up to where the digests before a hole reach, only those say that hold, or that could not be checked.
+    let mut ends: Vec<Timestamp> = chain
+        .digests
+        .iter()
+        .filter(|digest| digest.verified || digest.unchecked)
+        .map(|digest| digest.stored.name.end)
+        .collect();
+    ends.sort_unstable();
+    for missing in &mut chain.missing {
+        let before = ends.partition_point(|end| *end <= missing.to);
+        missing.from = before.checked_sub(1).and_then(|last| ends.get(last)).copied();
     }
     continuity(&mut chain);
     chain
@@ -179,7 +211,8 @@ fn is_backfill(location: &S3Location) -> bool {
 /// They follow each other as AWS wrote them, which need not be in the order of the hours that they are of; when that was only their
 /// metadata say, which nobody signed.
 fn backfill_depths(stored: &[StoredDigest]) -> HashMap<S3Location, u64> {
-    let mut previous: HashMap<&S3Location, &S3Location> = HashMap::new();
+    // In order: of digests that name each other in a circle, which nobody signed, the first one decides.
+    let mut previous: BTreeMap<&S3Location, &S3Location> = BTreeMap::new();
     for digest in stored.iter().filter(|digest| digest.name.backfill) {
         if let Some(before) = digest.content.as_ref().ok().and_then(|(content, _)| content.previous.as_ref()) {
             // The current version's word comes before that of older ones.
@@ -250,12 +283,13 @@ fn check_versions(
     {
         findings.append(&mut wrong);
         let stored = versions.current?;
-        return Some(CheckedDigest { stored, verified: true, recovered: false, deleted: false });
+        return Some(CheckedDigest { stored, verified: true, recovered: false, deleted: false, unchecked: false });
     }
     if deleted {
         let detail = "It was deleted: only older versions of it are there.";
         wrong.push(Finding::new(Severity::Failure, "digest-missing", location, detail));
     }
+    let unchecked = !deleted && !wrong.iter().any(|finding| finding.severity == Severity::Failure);
     findings.append(&mut wrong);
     for older in versions.older {
         let mut notes = Vec::new();
@@ -267,10 +301,10 @@ fn check_versions(
                 location,
                 &recovered(&older, versions.current.as_ref()),
             ));
-            return Some(CheckedDigest { stored: older, verified: true, recovered: true, deleted });
+            return Some(CheckedDigest { stored: older, verified: true, recovered: true, deleted, unchecked: false });
         }
     }
-    Some(CheckedDigest { stored: versions.current?, verified: false, recovered: false, deleted: false })
+    Some(CheckedDigest { stored: versions.current?, verified: false, recovered: false, deleted: false, unchecked })
 }
 
 fn recovered(genuine: &StoredDigest, current: Option<&StoredDigest>) -> String {
@@ -328,7 +362,15 @@ fn check_digest(stored: &StoredDigest, keys: &KeyRing, vouch: Option<&Vouch>, fi
             fail(Severity::Failure, "digest-link-mismatch", detail);
         }
     }
-    let signed_at = stored.generated.unwrap_or(digest.end);
+    if is_ahead_of_its_time(stored) {
+        let received = stored.last_modified.map_or_else(String::new, |at| at.to_string());
+        let detail = format!(
+            "By its name it ends {}, and S3 received it {received}: AWS signs no digest before its end.",
+            stored.name.end
+        );
+        fail(Severity::Failure, "digest-ahead-of-its-time", &detail);
+    }
+    let signed_at = signed_at(stored, digest.end);
     let standing = keys.standing(&stored.name.region, &digest.key_fingerprint, signed_at);
     let (fingerprint, region) = (crate::model::printable(&digest.key_fingerprint), &stored.name.region);
     match (stored.signature.as_ref().or(vouch.map(|vouch| &vouch.signature)), standing) {

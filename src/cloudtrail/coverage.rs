@@ -95,8 +95,7 @@ impl Timeline {
     /// The status of every hour of the window, in order; `otherwise` is that of time about which nothing was said.
     #[must_use]
     pub fn hours(&self, otherwise: HourStatus) -> Vec<(Timestamp, HourStatus)> {
-        let mut stretches = self.stretches.clone();
-        stretches.sort();
+        let index = self.index(otherwise);
         let mut hours = Vec::new();
         let mut hour = self.window.start().floor_hour();
         while hour < self.window.end() {
@@ -106,18 +105,82 @@ impl Timeline {
             }
             let from = hour.max(self.window.start());
             let to = next.min(self.window.end()).plus_seconds(DELIVERY_LAG);
-            hours.push((hour, worst(&stretches, from, to, otherwise)));
+            hours.push((hour, index.worst(from, to)));
             hour = next;
         }
         hours
     }
 
-    /// The worst status within a stretch of time.
+    /// The worst status within a stretch of time. For many stretches, make an [`Index`].
     #[must_use]
     pub fn worst(&self, from: Timestamp, to: Timestamp, otherwise: HourStatus) -> HourStatus {
         let mut stretches = self.stretches.clone();
         stretches.sort();
         worst(&stretches, from, to, otherwise)
+    }
+
+    /// What is known by now, made ready to be asked about any number of stretches of time.
+    #[must_use]
+    pub fn index(&self, otherwise: HourStatus) -> Index {
+        Index::new(&self.stretches, otherwise)
+    }
+}
+
+/// A timeline that tells the worst status of a stretch in a time that hardly grows with what is known.
+#[derive(Clone, Debug)]
+pub struct Index {
+    /// Where each piece begins; it ends where the next one begins. The first one reaches back for ever.
+    starts: Vec<Timestamp>,
+    /// The worst of each piece; in the next level the worst of two in a row, then of four, and so on.
+    levels: Vec<Vec<HourStatus>>,
+}
+
+impl Index {
+    fn new(stretches: &[(Timestamp, Timestamp, HourStatus)], otherwise: HourStatus) -> Self {
+        // At each instant, which statuses begin there, and which end.
+        let mut changes: Vec<(Timestamp, HourStatus, bool)> = Vec::with_capacity(stretches.len() * 2);
+        for (from, to, status) in stretches {
+            changes.push((*from, *status, true));
+            changes.push((*to, *status, false));
+        }
+        changes.sort_unstable();
+        let (mut open, mut starts, mut pieces) = (BTreeMap::<HourStatus, u64>::new(), Vec::new(), vec![otherwise]);
+        for together in changes.chunk_by(|a, b| a.0 == b.0) {
+            for (_, status, begins) in together.iter().rev() {
+                let count = open.entry(*status).or_default();
+                *count = if *begins { *count + 1 } else { count.saturating_sub(1) };
+                if *count == 0 {
+                    open.remove(status);
+                }
+            }
+            let worst = open.last_key_value().map_or(otherwise, |(status, _)| *status);
+            if let Some((at, ..)) = together.first()
+                && pieces.last() != Some(&worst)
+            {
+                starts.push(*at);
+                pieces.push(worst);
+            }
+        }
+        let mut levels = vec![pieces];
+        let mut width = 1;
+        while let Some(below) = levels.last().filter(|below| below.len() > width) {
+            let wider = below.iter().zip(below.get(width..).unwrap_or_default()).map(|(a, b)| *a.max(b)).collect();
+            levels.push(wider);
+            width *= 2;
+        }
+        Self { starts, levels }
+    }
+
+    /// The worst status from `from` up to, not including, `to`.
+    #[must_use]
+    pub fn worst(&self, from: Timestamp, to: Timestamp) -> HourStatus {
+        let first = self.starts.partition_point(|start| *start <= from);
+        let last = self.starts.partition_point(|start| *start < to).max(first);
+        // Two overlapping runs, each as wide as the widest power of two that fits.
+        let level = usize::try_from((last - first + 1).ilog2()).unwrap_or(0);
+        let of = |at: usize| self.levels.get(level).and_then(|pieces| pieces.get(at)).copied();
+        let behind = (last + 1).saturating_sub(1 << level);
+        of(first).max(of(behind)).unwrap_or(HourStatus::Verified)
     }
 }
 
@@ -191,6 +254,30 @@ mod tests {
         assert_eq!(timeline(&[("01:41:21", "06:15:00", Verified)]), [Verified; 4]);
         assert_eq!(timeline(&[("01:41:21", "06:14:59", Verified)]), [Verified, Verified, Verified, NoDigests]);
         assert_eq!(timeline(&[("02:00:01", "07:00:00", Verified)]), [NoDigests, Verified, Verified, Verified]);
+    }
+
+    #[test]
+    fn an_index_says_what_the_timeline_says() {
+        use HourStatus::{DigestMissing, LogModified, NoDigests, Pending, Recovered, Verified};
+        let mut timeline = Timeline::new(Window::new(at("02:00:00"), at("06:00:00")).unwrap());
+        let start = at("00:00:00");
+        // Stretches that follow, overlap, repeat and leave holes.
+        let mut seed = 7_i64;
+        for number in 0..60 {
+            seed = (seed * 1_103_515_245 + 12_345) % 2_147_483_648;
+            let from = start.plus_seconds(seed % 28_800);
+            let status =
+                [Verified, Verified, Recovered, Pending, DigestMissing, LogModified][usize::try_from(seed % 6).unwrap()];
+            timeline.add(from, from.plus_seconds(1 + seed % (60 * (number + 1))), status);
+            let index = timeline.index(NoDigests);
+            for minute in (0..480).step_by(7) {
+                for seconds in [1, 60, 1_200, 7_200] {
+                    let from = start.plus_seconds(minute * 60);
+                    let to = from.plus_seconds(seconds);
+                    assert_eq!(index.worst(from, to), timeline.worst(from, to, NoDigests), "{from} to {to}");
+                }
+            }
+        }
     }
 
     #[test]

@@ -440,7 +440,8 @@ impl Checked {
                 Err(problem) => Err(("digest-malformed-gzip", format!("It is not one whole gzip member: {problem}."))),
             };
             let mut metadata = origin.metadata;
-            let generated = metadata.get("backfill-generation-timestamp").and_then(|text| text.parse().ok());
+            let generated = metadata.get("backfill-generation-timestamp").filter(|_| name.backfill);
+            let generated = generated.and_then(|text| text.parse().ok());
             self.digests.push(StoredDigest {
                 location,
                 name,

@@ -1,7 +1,9 @@
 //! CloudTrail's own proof: chains of digests, every listed log, every hour of the window.
 
+mod expected;
 mod gone;
 mod logs;
+mod looked;
 mod switches;
 mod timeline;
 mod traces;
@@ -21,6 +23,7 @@ use super::artifacts::Checked;
 use super::report::{DigestCounts, LogCounts, TrailReport};
 
 use logs::LogVerdicts;
+use looked::Looked;
 use timeline::TrailTime;
 use trails::{Trail, Trails};
 use unreadable::Unreadable;
@@ -37,7 +40,7 @@ struct ChainOf {
 }
 
 /// Where a trail delivers to. Log names do not tell trails apart that deliver to one place.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 struct Place {
     bucket: String,
     prefix: String,
@@ -73,16 +76,18 @@ pub(super) fn check(
     let digests_there: BTreeSet<S3Location> = digests.iter().map(|digest| digest.location.clone()).collect();
     let checked = &*checked;
     let trails = Trails::read(checked, keys, findings);
-    let unreadable = Unreadable::of(&acts.gaps, &checked.unreadable_objects);
+    let unreadable = Unreadable::of(&acts.gaps, &checked.unreadable_objects, Looked::of(acts, identity));
     let window = identity.window;
 
-    let mut rows = chains(digests, &trails, acts, identity, findings);
+    let mut rows = chains(digests, &trails, acts, identity, &unreadable.looked, findings);
     let mut verdicts = LogVerdicts::new(checked, &unreadable, window);
     for row in &mut rows {
         verdicts.judge(row, findings);
     }
     let told = checked.events.iter().chain(&checked.history);
-    let events: Vec<&TrailEvent> = told.filter(|event| verdicts.is_proven(&event.telling.witness)).collect();
+    let mut events: Vec<&TrailEvent> = told.filter(|event| verdicts.is_proven(&event.telling.witness)).collect();
+    // The threads that read logs find them in any order.
+    events.sort_by(|a, b| switches::total_order(a, b));
 
     rows.extend(switched_off_rows(&rows, &trails, &events, acts, identity));
     rows.sort_by(|a, b| a.of.cmp(&b.of));
@@ -102,7 +107,17 @@ pub(super) fn check(
         time.follow(row, &unreadable, findings);
         times.push(time);
     }
+    let named: Vec<S3Location> = rows
+        .iter()
+        .flat_map(|row| {
+            let late = backfill_missing(row, window).into_iter().map(|(missing, _, _)| missing.location);
+            standard_missing(row, window).into_iter().map(|missing| missing.location).chain(late)
+        })
+        .collect();
+    let unseen = named.iter().chain(verdicts.absent()).filter(|location| !unreadable.looked.for_object(location));
+    looked::say_what_was_not_looked_for(unseen, findings);
     gone::trails(&rows, &trails, &events, identity, findings);
+    expected::say_which_members_are_known(&rows, &trails, identity, findings);
     let one_trail = identity.scope.trail_arn.is_some();
     verdicts.judge_uncovered(&mut rows, &times, &trails, one_trail, findings);
     gone::files(&rows, checked, &digests_there, &verdicts, &unreadable, identity, findings);
@@ -196,6 +211,7 @@ fn chains(
     trails: &Trails,
     acts: &Acts,
     identity: &CaseIdentity,
+    looked: &Looked<'_>,
     findings: &mut Vec<Finding>,
 ) -> Vec<Row> {
     let mut stored: BTreeMap<ChainOf, (Vec<StoredDigest>, Vec<StoredDigest>)> = BTreeMap::new();
@@ -203,17 +219,8 @@ fn chains(
         let (standard, backfill) = stored.entry(ChainOf::of(&digest.name)).or_default();
         if digest.name.backfill { backfill.push(digest) } else { standard.push(digest) }
     }
-    for trail in trails.validated(identity.scope.trail_arn.as_ref()) {
-        // What an organization's trail delivers of other accounts is known only by what is there.
-        if trail.of_organization && acts.caller.is_some_and(|caller| caller != trail.arn.account()) {
-            continue;
-        }
-        for region in trail.source_regions(&acts.regions) {
-            let expected = trail.chain_in(trail.arn.account(), region);
-            if !stored.keys().any(|of| *of == expected || (trail.of_organization && of.is_in_organization(&expected))) {
-                stored.entry(expected).or_default();
-            }
-        }
+    for of in expected::chains(stored.keys(), trails, acts, identity, looked) {
+        stored.entry(of).or_default();
     }
     let mut rows = Vec::new();
     for (of, (standard, backfill)) in stored {

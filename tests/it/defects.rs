@@ -4,8 +4,10 @@ mod case_folder;
 mod chains;
 mod changes;
 mod deletions;
+mod forged;
 mod keys;
 mod opponent;
+mod scope;
 mod times;
 mod versions;
 
@@ -40,12 +42,14 @@ enum Make {
 pub(crate) static DEFECTS: LazyLock<Vec<Defect>> = LazyLock::new(|| {
     let mut all = Vec::new();
     all.extend(deletions::all());
+    all.extend(forged::all());
     all.extend(changes::all());
     all.extend(chains::all());
     all.extend(keys::all());
     all.extend(versions::all());
     all.extend(times::all());
     all.extend(opponent::all());
+    all.extend(scope::all());
     all.extend(case_folder::all());
     all
 });

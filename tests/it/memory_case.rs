@@ -19,6 +19,8 @@ use serde_json::{Value, json};
 
 use crate::sample::tool;
 
+mod listings;
+
 pub(crate) const HOME: &str = "us-east-1";
 pub(crate) const ABROAD: &str = "eu-central-1";
 
@@ -95,6 +97,8 @@ pub(crate) struct Collection {
     pub(crate) gaps: Vec<Gap>,
     /// Objects that are not collected, though they are there.
     pub(crate) left_out: BTreeSet<S3Location>,
+    /// Buckets that were not listed.
+    pub(crate) not_listed: BTreeSet<String>,
     /// Whether the run came to its end.
     pub(crate) finished: bool,
     /// The keys of the account before anybody tampered with it.
@@ -108,6 +112,8 @@ pub(crate) struct Answer {
     pub(crate) parameters: BTreeMap<String, String>,
     pub(crate) body: Value,
     pub(crate) last: bool,
+    /// When AWS answered.
+    pub(crate) date: Option<Timestamp>,
 }
 
 /// Ten quiet hours in two regions; six of them are asked about.
@@ -143,6 +149,7 @@ impl Collection {
             answers: Vec::new(),
             gaps: Vec::new(),
             left_out: BTreeSet::new(),
+            not_listed: BTreeSet::new(),
             finished: true,
             index,
         };
@@ -188,7 +195,7 @@ impl Collection {
 
     pub(crate) fn answer(&mut self, operation: &'static str, region: &str, parameters: &[(&str, &str)], body: Value) {
         let parameters = parameters.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        self.answers.push(Answer { operation, region: region.to_owned(), parameters, body, last: true });
+        self.answers.push(Answer { operation, region: region.to_owned(), parameters, body, last: true, date: None });
     }
 
     /// The answers of one operation in one region, to change.
@@ -292,7 +299,11 @@ impl Collection {
         case.files.insert("custody/case.toml".to_owned(), identity);
         case.files.insert("README.txt".to_owned(), b"README".to_vec());
         ledger.append(&self.started());
+        let mut listings = self.listings();
         for (path, bytes, source) in self.artifacts() {
+            if matches!(source, Origin::ApiResponse(_)) {
+                listings.drain(..).for_each(|listing| ledger.append(&Event::ListingRecorded(listing)));
+            }
             ledger.append(&Event::ArtifactAcquired(Box::new(Artifact {
                 size: bytes.len().try_into().unwrap(),
                 sha256: Sha256Hash::of(&bytes),
@@ -383,27 +394,11 @@ impl Collection {
                 parameters: [("Bucket".to_owned(), TRAIL_BUCKET.to_owned())].into(),
                 body: Value::Null,
                 last: true,
+                date: None,
             };
             artifacts.push(response(number + 1, "s3", &asked, listing.into_bytes(), "xml"));
         }
         artifacts
-    }
-
-    fn version_listing(&self) -> String {
-        let mut text = format!("<ListVersionsResult><Name>{TRAIL_BUCKET}</Name>");
-        for key in self.index.values().flatten() {
-            for version in self.account.objects().versions(TRAIL_BUCKET, key) {
-                let element = if version.delete_marker { "DeleteMarker" } else { "Version" };
-                // Who deletes in a simulated bucket does it now; the listing shows one time, so that expectations can name it.
-                let marked = if version.delete_marker { end() } else { version.last_modified };
-                let at = marked.format("%Y-%m-%dT%H:%M:%S.000Z");
-                text += &format!(
-                    "<{element}><Key>{key}</Key><VersionId>{}</VersionId><LastModified>{at}</LastModified></{element}>",
-                    version.version_id
-                );
-            }
-        }
-        text + "</ListVersionsResult>"
     }
 
     /// Records that an object is there and could not be fetched.
@@ -464,7 +459,7 @@ fn response(
         page: 1,
         last: answer.last,
         status: 200,
-        exchange: Exchange { attempts: 1, ..Exchange::default() },
+        exchange: Exchange { attempts: 1, date: answer.date, ..Exchange::default() },
     };
     (path, body, Origin::ApiResponse(Box::new(origin)))
 }

@@ -84,9 +84,13 @@ impl Collection {
         self.account.objects().put_new_version(&to.bucket, &to.key, Upload::like(&object, body)).unwrap();
     }
 
-    /// Stores an object of one's own.
+    /// Stores an object of one's own, while digests of its time were still to come.
     pub(crate) fn plant(&self, key: &str, body: Vec<u8>) -> S3Location {
-        let upload = Upload { at: Some(at("2026-03-02T11:30:00Z")), ..Upload::new(body) };
+        self.plant_at(key, body, "2026-03-02T09:30:00Z")
+    }
+
+    pub(crate) fn plant_at(&self, key: &str, body: Vec<u8>, time: &str) -> S3Location {
+        let upload = Upload { at: Some(at(time)), ..Upload::new(body) };
         self.account.objects().put_new_version(TRAIL_BUCKET, key, upload).unwrap();
         S3Location::new(TRAIL_BUCKET, key)
     }

@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::cloudtrail::coverage::HourStatus;
 use crate::cloudtrail::{ListedLog, LogFolder, LogPlace, Witness};
-use crate::model::{Finding, S3Location, Severity, Timestamp, Window};
+use crate::model::{AccountId, Finding, Region, S3Location, Severity, Timestamp, Window};
 use crate::verify::artifacts::Checked;
 use crate::verify::stored_logs::StoredLog;
 
-use super::timeline::TrailTime;
+use super::timeline::{Deliveries, TrailTime};
 use super::trails::Trails;
 use super::unreadable::Unreadable;
 use super::{Place, Row};
@@ -65,6 +65,11 @@ impl<'a> LogVerdicts<'a> {
             in_window: checked.logs.places_with(|minute| window.overlaps(minute, minute)),
             absent: BTreeSet::new(),
         }
+    }
+
+    /// Logs that are listed and not stored at all.
+    pub(super) fn absent(&self) -> impl Iterator<Item = &S3Location> {
+        self.absent.iter()
     }
 
     /// What was judged of a log that is stored, in whatever version.
@@ -186,7 +191,9 @@ impl<'a> LogVerdicts<'a> {
                 (HourStatus::LogMissing, false)
             }
         };
-        let genuine = older.into_iter().flat_map(|(_, versions)| versions).find(|older| older.content == Ok(log.sha256));
+        let genuine = older.into_iter().flat_map(|(_, versions)| versions).filter(|older| older.content == Ok(log.sha256));
+        // Of several, the first that was stored.
+        let genuine = genuine.min_by_key(|older| (older.received, &older.version_id));
         let judged = match (status, genuine) {
             (HourStatus::Verified, _) => Judged::Verified,
             (_, Some(genuine)) => {
@@ -214,22 +221,27 @@ impl<'a> LogVerdicts<'a> {
         findings: &mut Vec<Finding>,
     ) {
         let mut unproven: BTreeMap<String, Unproven> = BTreeMap::new();
+        let deliveries: Vec<Deliveries> = times.iter().map(TrailTime::deliveries).collect();
+        let mut deliver: HashMap<(AccountId, Region, Place), Vec<usize>> = HashMap::new();
+        for (number, row) in rows.iter().enumerate() {
+            for place in &row.places {
+                deliver.entry((row.of.account, row.of.region.clone(), place.clone())).or_default().push(number);
+            }
+        }
         for number in (0..self.current.len()).filter(|number| self.judged_current(*number).is_none()) {
             let Some((name, slot, log)) = self.checked.logs.get(number) else { continue };
             let location = &name.location(slot);
             let place =
                 Place { bucket: name.bucket.clone(), prefix: name.prefix.clone(), organization: name.organization.clone() };
-            let delivers_here =
-                |row: &Row| row.of.account == name.account && row.of.region == name.region && row.places.contains(&place);
+            let here = deliver.get(&(name.account, name.region.clone(), place.clone())).map(Vec::as_slice).unwrap_or_default();
             let at = slot.minute();
             // It may be of any trail that delivers here: the worst of their times decides whether some digest could still list it.
-            let status = rows
+            let status = here
                 .iter()
-                .zip(times)
-                .filter(|(row, _)| delivers_here(row))
-                .map(|(_, time)| time.worst(at.plus_seconds(-SLOT_SLACK), at.plus_seconds(SLOT_SLACK)))
+                .filter_map(|number| deliveries.get(*number))
+                .map(|deliveries| deliveries.of_unlisted(at, log.received, SLOT_SLACK))
                 .max();
-            let row = rows.iter_mut().find(|row| delivers_here(row));
+            let row = here.first().and_then(|number| rows.get_mut(*number));
             let received = log.received.map_or_else(String::new, |at| format!(" S3 received it {at}."));
             let covered = matches!(status, Some(HourStatus::Verified | HourStatus::Recovered));
             if covered && name.folder == LogFolder::CloudTrail && !one_trail && !trails.may_deliver_unsigned(&place) {

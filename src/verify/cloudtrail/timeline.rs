@@ -1,17 +1,21 @@
 //! Which hours a chain proves, and what explains the others: restarts, trails switched off, digests not yet delivered.
 
+mod deliveries;
+mod elsewhere;
 mod outages;
 
 use crate::cloudtrail::TrailEvent;
 use crate::cloudtrail::chain::{CheckedDigest, MissingDigest};
 use crate::cloudtrail::coverage::{DELIVERY_LAG, HourStatus, Timeline};
-use crate::model::{Finding, Severity, Timestamp, Window};
+use crate::model::{Finding, Severity, Timestamp, TrailArn, Window};
 use crate::verify::Acts;
 
 use super::Row;
 use super::switches::{Phase, State, Switches};
 use super::trails::{Status, Trails};
 use super::unreadable::Unreadable;
+
+pub(super) use deliveries::Deliveries;
 
 /// How old the newest digest may be while the next is still due: an hour's interval and its delivery, which AWS takes up to 1.5 hours for.
 const FRESH: i64 = 150 * 60;
@@ -40,6 +44,8 @@ pub(super) struct TrailTime {
     covered: Vec<(Timestamp, Timestamp)>,
     /// Whether anything shows that the trail recorded and was signed here in the window, though no digest of the chain may be there.
     signed_here: bool,
+    /// Whether the trail's status speaks of this account: that of an organization's trail is its owner's.
+    status_is_its_own: bool,
     collecting_since: Option<Timestamp>,
     collected_until: Option<Timestamp>,
 }
@@ -65,6 +71,7 @@ impl TrailTime {
             switches: Switches::new(&events, status, row.of.region != row.of.home_region),
             covered: row.standard.digests.iter().filter_map(covered).collect(),
             signed_here,
+            status_is_its_own: row.arn.parse::<TrailArn>().is_ok_and(|arn| arn.account() == row.of.account),
             collecting_since: acts.collecting_since,
             collected_until: acts.collected_until,
         }
@@ -73,10 +80,6 @@ impl TrailTime {
     /// The hours of the window.
     pub(super) fn hours(&self) -> Vec<(Timestamp, HourStatus)> {
         self.timeline.hours(HourStatus::NoDigests)
-    }
-
-    pub(super) fn worst(&self, from: Timestamp, to: Timestamp) -> HourStatus {
-        self.timeline.worst(from, to, HourStatus::NoDigests)
     }
 
     fn find(&self, findings: &mut Vec<Finding>, severity: Severity, kind: &str, detail: &str) {
@@ -121,7 +124,7 @@ impl TrailTime {
 
     /// Follows the chain from its oldest digest to its newest, and beyond to the end of the window.
     pub(super) fn follow(&mut self, row: &Row, unreadable: &Unreadable<'_>, findings: &mut Vec<Finding>) {
-        let mut known_until = None;
+        let (mut known_until, mut newest) = (None, None);
         for digest in &row.standard.digests {
             let end = digest.stored.name.end;
             match digest.proven() {
@@ -132,7 +135,7 @@ impl TrailTime {
                     let proves = content.previous.is_some() || !content.logs.is_empty();
                     if content.previous.is_none() {
                         let to = if proves { content.start } else { end };
-                        let hidden = unreadable.hides_digests(&row.of, known_until, Some(to));
+                        let hidden = unreadable.hides_digests(&row.of, &row.places, known_until, Some(to));
                         self.restart(known_until, to, hidden, findings);
                     }
                     if proves {
@@ -140,15 +143,16 @@ impl TrailTime {
                     }
                 }
                 None => {
-                    let status = if digest_is_only_unchecked(digest, findings) {
-                        HourStatus::Unreadable
-                    } else {
-                        HourStatus::DigestInvalid
-                    };
+                    let status = if digest.unchecked { HourStatus::Unreadable } else { HourStatus::DigestInvalid };
                     self.timeline.add(start_of_invalid(digest, known_until), end, status);
+                    if !digest.unchecked && !self.is_next(digest, known_until) {
+                        continue;
+                    }
                 }
             }
-            known_until = known_until.max(Some(end));
+            if known_until.is_none_or(|known| end >= known) {
+                (known_until, newest) = (Some(end), Some(digest));
+            }
         }
         for digest in row.backfill.digests.iter().filter(|digest| digest.verified) {
             let status = row.digest_status.get(&digest.stored.location).copied();
@@ -156,9 +160,21 @@ impl TrailTime {
                 self.timeline.add(content.start, content.end, status);
             }
         }
-        let hidden = unreadable.hides_digests(&row.of, known_until, None);
-        self.tail(known_until, row.standard.digests.last(), hidden, findings);
+        let hidden = unreadable.hides_digests(&row.of, &row.places, known_until, None);
+        let needs_more = known_until.is_none_or(|known| known < self.window.end().plus_seconds(DELIVERY_LAG));
+        match row.places.iter().find(|place| !unreadable.looked.at(place, row.of.account)) {
+            Some(place) if !hidden && needs_more => self.elsewhere(known_until, place, findings),
+            _ => self.tail(known_until, newest, hidden, findings),
+        }
         self.outages(row, findings);
+    }
+
+    /// Whether a digest that does not hold lies where the chain's next one would: it was changed, and stands for that one alone.
+    ///
+    /// Anybody can plant a digest under any name: any other tells nothing of how far the chain reaches.
+    fn is_next(&self, digest: &CheckedDigest, known_until: Option<Timestamp>) -> bool {
+        let due = known_until.unwrap_or(self.window.start()).plus_seconds(FIRST_DIGEST);
+        digest.stored.name.end <= due && !digest.is_ahead_of_its_time()
     }
 
     /// Up to when verified digests cover the time from `from` on without a hole.
@@ -382,7 +398,8 @@ impl TrailTime {
     fn no_digests(&mut self, needed_until: Timestamp, findings: &mut Vec<Finding>) {
         let start = self.window.start();
         let moved = self.switches.moved_between(start, needed_until.plus_seconds(LOOK_BACK)).map(|(_, why)| why.to_owned());
-        if let Some(said) = self.last_delivery().filter(|said| *said > start && moved.is_none()) {
+        let told = self.last_delivery().filter(|_| self.status_is_its_own || self.signed_here);
+        if let Some(said) = told.filter(|said| *said > start && moved.is_none()) {
             // A digest delivered long after the window is none of the window's, and says only that the trail is signed by then.
             if said <= needed_until.plus_seconds(FRESH) || self.signed_here {
                 let detail = format!("The trail's status says that a digest was delivered {said}, and there is none at all.");
@@ -452,13 +469,6 @@ fn is_of_a_later_digest(said: Timestamp, end: Timestamp, delivered: Option<Times
         Some(_) => false,
         None => said > end.plus_seconds(NEXT_DUE),
     }
-}
-
-/// Whether nothing speaks against a digest but that its signature could not be checked.
-fn digest_is_only_unchecked(digest: &CheckedDigest, findings: &[Finding]) -> bool {
-    let object = digest.stored.location.to_string();
-    let mut about = findings.iter().filter(|finding| finding.object == object).peekable();
-    about.peek().is_some() && about.all(|finding| finding.severity != Severity::Failure)
 }
 
 fn start_of_invalid(digest: &CheckedDigest, known_until: Option<Timestamp>) -> Timestamp {

@@ -35,7 +35,8 @@ pub(super) struct Status {
 #[derive(Debug, Default)]
 pub(super) struct Trails {
     trails: BTreeMap<TrailArn, Trail>,
-    statuses: BTreeMap<(String, Region), Status>,
+    /// The oldest answer first.
+    statuses: Vec<(String, Region, Status)>,
     keys: KeyRing,
     /// Whether some region told which trails there are.
     described: bool,
@@ -84,7 +85,11 @@ fn epoch(seconds: f64) -> Option<Timestamp> {
 impl Trails {
     pub(super) fn read(checked: &Checked, other_keys: Option<&KeyRing>, findings: &mut Vec<Finding>) -> Self {
         let mut all = Self::default();
-        for response in checked.responses.iter().filter(|response| response.origin.status == 200) {
+        // What AWS said last counts, whichever run asked, and whichever thread read the answer.
+        let mut responses: Vec<&StoredResponse> =
+            checked.responses.iter().filter(|response| response.origin.status == 200).collect();
+        responses.sort_by_key(|response| (response.origin.exchange.date, &response.origin.exchange.request_id));
+        for response in responses {
             if let Err(problem) = all.take(response, findings) {
                 let object = format!("cloudtrail {} in {}", response.origin.operation, response.origin.region);
                 let detail = format!("AWS's answer, as stored, cannot be used: {problem}.");
@@ -148,7 +153,7 @@ impl Trails {
                     started: status.start_logging_time.and_then(epoch),
                     stopped: status.stop_logging_time.and_then(epoch),
                 };
-                self.statuses.insert((name, origin.region.clone()), status);
+                self.statuses.push((name, origin.region.clone(), status));
             }
             "LookupEvents" => {
                 // Only an answer that could not be read was kept.
@@ -188,6 +193,11 @@ impl Trails {
         &self.keys
     }
 
+    /// Whether AWS described the chain's trail, as one that is signed and records in every region.
+    pub(super) fn is_multi_region(&self, of: &ChainOf) -> bool {
+        self.trails.values().any(|trail| trail.multi_region && trail.validated && of.is_of(&trail.arn))
+    }
+
     pub(super) fn arn_of(&self, of: &ChainOf) -> Option<String> {
         self.trails.keys().find(|arn| of.is_of(arn)).map(ToString::to_string)
     }
@@ -202,7 +212,7 @@ impl Trails {
     pub(super) fn status(&self, of: &ChainOf) -> Option<Status> {
         let named = |region: &Region| {
             let of_trail = |name: &str| name == of.trail || name.parse::<TrailArn>().is_ok_and(|arn| of.is_of(&arn));
-            self.statuses.iter().find(|((name, at), _)| at == region && of_trail(name)).map(|(_, status)| *status)
+            self.statuses.iter().rfind(|(name, at, _)| at == region && of_trail(name)).map(|(_, _, status)| *status)
         };
         named(&of.region)
     }
@@ -212,6 +222,11 @@ impl Trail {
     /// The regions it records, of those in scope.
     pub(super) fn source_regions(&self, in_scope: &[Region]) -> Vec<Region> {
         in_scope.iter().filter(|region| self.records(region)).cloned().collect()
+    }
+
+    /// Whether it delivers to a bucket and prefix as a user names them.
+    pub(super) fn delivers_to(&self, bucket: &str, prefix: Option<&str>) -> bool {
+        self.bucket == bucket && self.prefix.trim_matches('/') == prefix.unwrap_or_default().trim_matches('/')
     }
 
     /// Whether it records what happens in a region.

@@ -4,20 +4,22 @@ use crate::case::event::{Gap, GapReason};
 use crate::cloudtrail::DigestName;
 use crate::model::{S3Location, Timestamp};
 
-use super::ChainOf;
+use super::looked::Looked;
+use super::{ChainOf, Place};
 
-/// What the recorded gaps say could not be fetched or not even listed, though it may be there: its absence is no tampering.
-#[derive(Debug, Default)]
+/// What the recorded gaps say could not be fetched or not even listed, though it may be there, and what nobody looked for: its absence is
+/// no tampering.
+#[derive(Debug)]
 pub(super) struct Unreadable<'a> {
     objects: BTreeSet<&'a str>,
     prefixes: Vec<&'a str>,
+    pub(super) looked: Looked<'a>,
 }
 
 impl<'a> Unreadable<'a> {
     /// What `gaps` say was not had, and stored `objects` that the disk would not give.
-    pub(super) fn of(gaps: &'a [Gap], objects: &'a [String]) -> Self {
-        let mut unreadable = Self::default();
-        unreadable.objects.extend(objects.iter().map(String::as_str));
+    pub(super) fn of(gaps: &'a [Gap], objects: &'a [String], looked: Looked<'a>) -> Self {
+        let mut unreadable = Self { objects: objects.iter().map(String::as_str).collect(), prefixes: Vec::new(), looked };
         for gap in gaps {
             let absent = gap
                 .error_code
@@ -32,9 +34,8 @@ impl<'a> Unreadable<'a> {
             }
             if gap.what.starts_with("s3://") {
                 unreadable.objects.insert(&gap.what);
-            } else if let Some(at) = gap.what.find(" s3://") {
-                // A listing that broke off, named by the place that was listed.
-                unreadable.prefixes.extend(gap.what.get(at + 1..));
+            } else if gap.source == "cloudtrail" {
+                unreadable.prefixes.extend(listed_in_part(&gap.what));
             }
         }
         unreadable
@@ -42,28 +43,63 @@ impl<'a> Unreadable<'a> {
 
     /// Whether an object may be there although the case does not hold it.
     pub(super) fn covers(&self, location: &S3Location) -> bool {
+        if !self.looked.for_object(location) {
+            return true;
+        }
         let location = location.to_string();
         self.objects.contains(location.as_str()) || self.prefixes.iter().any(|prefix| location.starts_with(prefix))
     }
 
-    /// Whether digests of a chain that end after `from`, and no later than `to`, may be there.
-    pub(super) fn hides_digests(&self, of: &ChainOf, from: Option<Timestamp>, to: Option<Timestamp>) -> bool {
+    /// Whether digests of a chain that end after `from`, and no later than `to`, may be there, in one of the `places` of its trail.
+    pub(super) fn hides_digests(
+        &self,
+        of: &ChainOf,
+        places: &BTreeSet<Place>,
+        from: Option<Timestamp>,
+        to: Option<Timestamp>,
+    ) -> bool {
         let in_time = |end: Timestamp| from.is_none_or(|from| end > from) && to.is_none_or(|to| end <= to);
-        let digests = self.objects.iter().filter_map(|object| object.splitn(4, '/').nth(3)?.parse::<DigestName>().ok());
-        let folder = format!("{}/CloudTrail-Digest/{}/", of.account, of.region);
-        digests.into_iter().any(|name| of.is_chain_of(&name) && in_time(name.end))
-            || self.prefixes.iter().any(|prefix| {
-                let Some((_, below)) = prefix.split_once("AWSLogs/") else { return false };
-                // The folders of an organization lie below its own.
-                let below = if below.starts_with("o-") { below.split_once('/').map_or("", |(_, below)| below) } else { below };
-                folder.starts_with(below) || below.starts_with(&folder)
-            })
+        let is_digest = |object: &&str| {
+            let mut parts = object.splitn(4, '/').skip(2);
+            let (Some(bucket), Some(Ok(name))) = (parts.next(), parts.next().map(str::parse::<DigestName>)) else {
+                return false;
+            };
+            let there = places.iter().any(|place| place.bucket == bucket && place.prefix == name.prefix);
+            there && of.is_chain_of(&name) && in_time(name.end)
+        };
+        self.objects.iter().any(is_digest)
+            || places.iter().any(|place| self.prefixes.iter().any(|prefix| hides(prefix, of, place)))
     }
+}
+
+/// The place that a gap says was not listed, or not to the end, where it is about the objects that are there now.
+///
+/// That earlier versions could not be listed, or that nothing but delete markers is left, says nothing of what is there.
+fn listed_in_part(what: &str) -> Option<&str> {
+    let at = what.find(" s3://")?;
+    let (what, place) = (what.get(..at)?, what.get(at + 1..)?);
+    let of_current = what == "listing of"
+        || (what.ends_with(" under")
+            && !what.starts_with("earlier versions of ")
+            && !what.starts_with(|first: char| first.is_ascii_digit()));
+    of_current.then_some(place)
+}
+
+/// Whether the folder of a chain's digests at `place` lies below `prefix`, or around it.
+fn hides(prefix: &str, of: &ChainOf, place: &Place) -> bool {
+    let root = format!("s3://{}/{}AWSLogs/", place.bucket, place.prefix);
+    let Some(below) = prefix.strip_prefix(&root) else { return root.starts_with(prefix) };
+    // The folders of an organization lie below its own, whose name is not always known.
+    let below = if below.starts_with("o-") { below.split_once('/').map_or("", |(_, below)| below) } else { below };
+    let folder = format!("{}/CloudTrail-Digest/{}/", of.account, of.region);
+    folder.starts_with(below) || below.starts_with(&folder)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::case::CaseIdentity;
+    use crate::verify::Acts;
 
     fn gap(what: &str, reason: GapReason, code: Option<&str>) -> Gap {
         Gap {
@@ -78,6 +114,25 @@ mod tests {
         }
     }
 
+    fn with_all_listed(gaps: &[Gap], check: impl FnOnce(&Unreadable<'_>)) {
+        let acts = Acts { listed: [("b".to_owned(), String::new())].into(), ..Acts::default() };
+        let identity = CaseIdentity {
+            format_version: crate::case::FORMAT_VERSION,
+            case_number: String::new(),
+            evidence_number: String::new(),
+            examiner: String::new(),
+            organization: String::new(),
+            authority: String::new(),
+            description: String::new(),
+            notes: String::new(),
+            opened_at: "2026-03-01T00:00:00Z".parse().unwrap(),
+            window: crate::model::Window::new("2026-03-01T00:00:00Z".parse().unwrap(), "2026-03-02T00:00:00Z".parse().unwrap())
+                .unwrap(),
+            scope: crate::case::Scope::default(),
+        };
+        check(&Unreadable::of(gaps, &[], Looked::of(&acts, &identity)));
+    }
+
     fn chain(region: &str) -> ChainOf {
         ChainOf {
             trail: "trail".to_owned(),
@@ -88,6 +143,23 @@ mod tests {
         }
     }
 
+    fn places(bucket: &str, prefix: &str) -> BTreeSet<Place> {
+        [Place { bucket: bucket.to_owned(), prefix: prefix.to_owned(), organization: None }].into()
+    }
+
+    #[test]
+    fn only_a_listing_of_what_is_there_now_hides_what_lies_below_it() {
+        let folder = "s3://b/AWSLogs/111122223333/CloudTrail-Digest/us-east-1/";
+        for what in ["earlier versions of digests under", "3 deleted digests under", "flow logs of"] {
+            let gaps = [gap(&format!("{what} {folder}"), GapReason::Failed, None)];
+            with_all_listed(&gaps, |unreadable| {
+                assert!(!unreadable.hides_digests(&chain("us-east-1"), &places("b", ""), None, None), "{what}");
+                let below = S3Location::new("b", "AWSLogs/111122223333/CloudTrail-Digest/us-east-1/x");
+                assert!(!unreadable.covers(&below), "{what}");
+            });
+        }
+    }
+
     #[test]
     fn what_is_gone_is_not_unreadable() {
         let gaps = [
@@ -95,9 +167,12 @@ mod tests {
             gap("s3://b/gone", GapReason::ChangedDuringAcquisition, Some("NoSuchKey")),
             gap("s3://b/empty", GapReason::Empty, None),
         ];
-        let unreadable = Unreadable::of(&gaps, &[]);
-        assert!(unreadable.covers(&S3Location::new("b", "denied")));
-        assert!(!unreadable.covers(&S3Location::new("b", "gone")) && !unreadable.covers(&S3Location::new("b", "empty")));
+        with_all_listed(&gaps, |unreadable| {
+            assert!(unreadable.covers(&S3Location::new("b", "denied")));
+            assert!(!unreadable.covers(&S3Location::new("b", "gone")) && !unreadable.covers(&S3Location::new("b", "empty")));
+            assert!(unreadable.covers(&S3Location::new("never-listed", "gone")));
+            assert!(unreadable.covers(&S3Location::new("b", "other/AWSLogs/gone")));
+        });
     }
 
     #[test]
@@ -109,14 +184,17 @@ mod tests {
             ("CloudTrail logs under s3://b/AWSLogs/111122223333/CloudTrail/us-east-1/", false, false),
         ] {
             let gaps = [gap(what, GapReason::Denied, Some("AccessDenied"))];
-            let unreadable = Unreadable::of(&gaps, &[]);
-            assert_eq!(unreadable.hides_digests(&chain("us-east-1"), None, None), here, "{what}");
-            assert_eq!(unreadable.hides_digests(&chain("us-west-2"), None, None), elsewhere, "{what}");
+            with_all_listed(&gaps, |unreadable| {
+                assert_eq!(unreadable.hides_digests(&chain("us-east-1"), &places("b", ""), None, None), here, "{what}");
+                assert_eq!(unreadable.hides_digests(&chain("us-west-2"), &places("b", ""), None, None), elsewhere, "{what}");
+                assert!(!unreadable.hides_digests(&chain("us-east-1"), &places("other", ""), None, None), "{what}");
+                assert!(!unreadable.hides_digests(&chain("us-east-1"), &places("b", "other/"), None, None), "{what}");
+            });
         }
         let gaps = [gap("CloudTrail logs under s3://b/AWSLogs/1/CloudTrail/us-east-1/", GapReason::Failed, None)];
-        assert!(
-            Unreadable::of(&gaps, &[]).covers(&S3Location::new("b", "AWSLogs/1/CloudTrail/us-east-1/2026/03/01/x.json.gz"))
-        );
+        with_all_listed(&gaps, |unreadable| {
+            assert!(unreadable.covers(&S3Location::new("b", "AWSLogs/1/CloudTrail/us-east-1/2026/03/01/x.json.gz")));
+        });
     }
 
     #[test]
@@ -124,12 +202,15 @@ mod tests {
         let key = "s3://b/AWSLogs/111122223333/CloudTrail-Digest/us-east-1/2026/03/01/\
                    111122223333_CloudTrail-Digest_us-east-1_trail_us-east-1_20260301T094121Z.json.gz";
         let gaps = [gap(key, GapReason::Denied, Some("AccessDenied"))];
-        let unreadable = Unreadable::of(&gaps, &[]);
-        let hides = |region, from: &str, to: &str| {
-            unreadable.hides_digests(&chain(region), Some(from.parse().unwrap()), Some(to.parse().unwrap()))
-        };
-        assert!(hides("us-east-1", "2026-03-01T08:41:21Z", "2026-03-01T09:41:21Z"));
-        assert!(!hides("us-east-1", "2026-03-01T09:41:21Z", "2026-03-01T12:00:00Z"));
-        assert!(!hides("us-west-2", "2026-03-01T08:41:21Z", "2026-03-01T09:41:21Z"));
+        with_all_listed(&gaps, |unreadable| {
+            let hides = |region, from: &str, to: &str| {
+                let (from, to) = (Some(from.parse().unwrap()), Some(to.parse().unwrap()));
+                assert!(!unreadable.hides_digests(&chain(region), &places("other", ""), from, to));
+                unreadable.hides_digests(&chain(region), &places("b", ""), from, to)
+            };
+            assert!(hides("us-east-1", "2026-03-01T08:41:21Z", "2026-03-01T09:41:21Z"));
+            assert!(!hides("us-east-1", "2026-03-01T09:41:21Z", "2026-03-01T12:00:00Z"));
+            assert!(!hides("us-west-2", "2026-03-01T08:41:21Z", "2026-03-01T09:41:21Z"));
+        });
     }
 }

@@ -112,6 +112,35 @@ fn logs() -> Vec<Defect> {
             }),
         },
         Defect {
+            name: "log-delivered-too-late-for-the-newest-digest",
+            about: "A log of an hour that digests cover was received after the end of the newest digest: the one that will list it was not \
+                    due when the evidence was collected. Nobody is accused of planting it.",
+            failures: &[],
+            others: &[],
+            make: Make::Quiet(|it| {
+                let key = it.log(HOME, 4).key;
+                let unique = key.rsplit('_').next().unwrap();
+                it.plant_at(
+                    &key.replace(unique, "DeliveredLate000.json.gz"),
+                    gzip(br#"{"Records":[]}"#),
+                    "2026-03-02T11:50:00Z",
+                );
+            }),
+        },
+        Defect {
+            name: "log-delivered-late-while-a-digest-is-missing",
+            about: "A log of an hour that digests cover was received hours later, and the digest of that time is deleted: it may have listed it.",
+            failures: &["digest-missing"],
+            others: &["log-unproven"],
+            make: Make::Quiet(|it| {
+                it.delete(&it.digest(HOME, 6));
+                let key = it.log(HOME, 2).key;
+                let unique = key.rsplit('_').next().unwrap();
+                let time = it.after(&it.digest(HOME, 6), -30);
+                it.plant_at(&key.replace(unique, "DeliveredLate000.json.gz"), gzip(br#"{"Records":[]}"#), &time);
+            }),
+        },
+        Defect {
             name: "log-planted-where-a-digest-is-missing",
             about: "A log is planted in an hour whose digest is deleted: it cannot be told from that hour's own logs, and that is said.",
             failures: &["digest-missing"],
@@ -316,9 +345,9 @@ fn signed_digests() -> Vec<Defect> {
         },
         Defect {
             name: "link-to-a-digest-that-is-not-there",
-            about: "A signed digest names as its predecessor one in another bucket that is not in the case.",
-            failures: &["digest-missing"],
-            others: &[],
+            about: "A signed digest names as its predecessor one in another bucket, which was never listed: nobody looked for it there.",
+            failures: &[],
+            others: &["not-looked-for"],
             make: Make::Quiet(|it| {
                 it.rechain(HOME, 8, |number, document| {
                     if number == 8 {

@@ -187,6 +187,41 @@ fn passes() -> Vec<Defect> {
             }),
         },
         Defect {
+            name: "newest-digests-deleted-behind-a-stop-of-two-seconds",
+            about: "The trail is started, stopped two seconds later and started again two seconds after that; the digests of the three hours \
+                    behind are deleted. The second start must not be taken for the first: it recorded.",
+            failures: &["newest-digests-missing"],
+            others: &["log-unproven", "logging-off"],
+            make: Make::Quiet(|it| {
+                let digests = it.digests(HOME);
+                digests[digests.len() - 3..].iter().for_each(|digest| it.delete(digest));
+                let on = it.ends(&digests[digests.len() - 4]) + TimeDelta::minutes(1);
+                let seconds = |count| (on + TimeDelta::seconds(count)).format("%Y-%m-%dT%H:%M:%SZ").to_string();
+                it.history(&[
+                    ("StartLogging", &seconds(0), json!({})),
+                    ("StopLogging", &seconds(2), json!({})),
+                    ("StartLogging", &seconds(4), json!({})),
+                ]);
+            }),
+        },
+        Defect {
+            name: "newest-digest-deleted-and-an-older-status-read-last",
+            about: "The newest digest is deleted between two runs of collect. The answer of the first run, which knew of the digest before \
+                    only, is read after that of the second.",
+            failures: &["newest-digests-missing"],
+            others: &["log-unproven"],
+            make: Make::Quiet(|it| {
+                let before = it.object(&it.digest(HOME, -2)).unwrap().last_modified.timestamp();
+                it.delete(&it.digest(HOME, -1));
+                let newer = it.answers_of("GetTrailStatus", HOME).next().unwrap();
+                newer.date = Some("2026-03-02T12:00:00Z".parse().unwrap());
+                let mut older = newer.clone();
+                older.date = Some("2026-03-02T10:30:00Z".parse().unwrap());
+                older.body["LatestDigestDeliveryTime"] = json!(before);
+                it.answers.push(older);
+            }),
+        },
+        Defect {
             name: "stop-of-another-accounts-trail",
             about: "The newest digest is deleted. A proven event says that a trail of the same name was stopped, in another account: it must \
                     not explain anything.",

@@ -54,7 +54,7 @@ pub(super) fn all() -> Vec<Defect> {
                 let key = it.log(HOME, -1).key;
                 let (folder, _) = key.rsplit_once('/').unwrap();
                 let name = "111122223333_CloudTrail_us-east-1_20260302T1150Z_FreshFreshFresh0.json.gz";
-                it.plant(&format!("{folder}/{name}"), crate::tampering::gzip(b"{}"));
+                it.plant_at(&format!("{folder}/{name}"), crate::tampering::gzip(b"{}"), "2026-03-02T11:52:00Z");
             }),
         },
         Defect {

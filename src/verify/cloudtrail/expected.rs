@@ -1,0 +1,84 @@
+//! Which chains must be there: a place where none is left says by itself nothing of what lay there.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::case::CaseIdentity;
+use crate::model::{AccountId, Finding, Region, Severity};
+use crate::verify::Acts;
+
+use super::looked::Looked;
+use super::trails::Trails;
+use super::{ChainOf, Row};
+
+/// A trail in one account, whichever of its regions a chain is of.
+type TrailIn = (String, Region, AccountId, Option<String>);
+
+/// Chains of which nothing is stored, though the trail that they are of is signed, and records in their region.
+///
+/// What AWS says of trails today tells of those of the account that was asked. Of deleted trails, and of the other accounts of an
+/// organization, the chains that are left tell: one abroad shows that the trail is of all regions.
+pub(super) fn chains<'a>(
+    stored: impl Iterator<Item = &'a ChainOf>,
+    trails: &Trails,
+    acts: &Acts,
+    identity: &CaseIdentity,
+    looked: &Looked<'_>,
+) -> BTreeSet<ChainOf> {
+    let stored: BTreeSet<&ChainOf> = stored.collect();
+    let mut of_trails: BTreeMap<TrailIn, Vec<&ChainOf>> = BTreeMap::new();
+    for of in &stored {
+        let trail = (of.trail.clone(), of.home_region.clone(), of.account, of.organization.clone());
+        of_trails.entry(trail).or_default().push(of);
+    }
+    let mut expected = BTreeSet::new();
+    for trail in trails.validated(identity.scope.trail_arn.as_ref()) {
+        // Where a bucket is named, that alone is asked for.
+        if identity.scope.bucket.as_ref().is_some_and(|bucket| !trail.delivers_to(bucket, identity.scope.prefix.as_deref())) {
+            continue;
+        }
+        let owner = trail.arn.account();
+        // Who collects as a member of an organization may be kept from the folders of others, but hardly from its own.
+        let account = if trail.of_organization { acts.caller.unwrap_or(owner) } else { owner };
+        for region in trail.source_regions(&acts.regions) {
+            let of = trail.chain_in(account, region);
+            if !stored.iter().any(|there| **there == of || (trail.of_organization && there.is_in_organization(&of))) {
+                expected.insert(of);
+            }
+        }
+    }
+    for chains in of_trails.into_values() {
+        let abroad = chains.iter().any(|of| of.region != of.home_region);
+        let Some(of) = chains.first().filter(|of| abroad || trails.is_multi_region(of)) else { continue };
+        for region in &acts.regions {
+            let of = ChainOf { region: region.clone(), ..(*of).clone() };
+            if !stored.contains(&of) {
+                expected.remove(&ChainOf { organization: None, ..of.clone() });
+                expected.insert(of);
+            }
+        }
+    }
+    expected.retain(|of| looked.wants(of.account));
+    expected
+}
+
+/// Says of each trail of an organization whose digests are there, and that whoever is left out cannot be named.
+pub(super) fn say_which_members_are_known(rows: &[Row], trails: &Trails, identity: &CaseIdentity, findings: &mut Vec<Finding>) {
+    let mut known: BTreeMap<String, BTreeSet<AccountId>> = BTreeMap::new();
+    for trail in trails.validated(identity.scope.trail_arn.as_ref()).filter(|trail| trail.of_organization) {
+        known.entry(trail.arn.to_string()).or_default();
+    }
+    for row in rows.iter().filter(|row| row.of.organization.is_some()) {
+        let accounts = known.entry(trails.arn_of(&row.of).unwrap_or_else(|| format!("trail {}", row.of.trail))).or_default();
+        accounts.extend((!row.standard.digests.is_empty()).then_some(row.of.account));
+    }
+    for (trail, accounts) in known {
+        let accounts: Vec<String> = accounts.iter().map(ToString::to_string).collect();
+        let whose = if accounts.is_empty() { "no account".to_owned() } else { accounts.join(", ") };
+        let detail = format!(
+            "It is a trail of an organization, and the case holds digests of {whose}. Which other accounts belonged to the organization \
+             cannot be known from it: one whose files were all removed leaves no trace here. Compare with the organization's own list of \
+             accounts."
+        );
+        findings.push(Finding::new(Severity::Notice, "organization-members-unknown", &trail, &detail));
+    }
+}
