@@ -37,6 +37,7 @@ pub struct StoredDigest {
 }
 
 /// A digest and whether all that was checked about it holds.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 #[derive(Clone, Debug)]
 pub struct CheckedDigest {
     /// The digest: the current version, or the older one that takes its place.

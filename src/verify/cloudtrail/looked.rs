@@ -70,7 +70,7 @@ fn parts(location: &S3Location) -> (&str, Option<AccountId>) {
     let root = location.key.rfind("AWSLogs/").and_then(|at| location.key.get(..at)).unwrap_or_default();
     let account = match location.key.parse::<DigestName>() {
         Ok(name) => Some(name.account),
-        Err(_) => location.key.parse::<LogName>().ok().map(|name| name.account),
+        Err(()) => location.key.parse::<LogName>().ok().map(|name| name.account),
     };
     (root, account)
 }
