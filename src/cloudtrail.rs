@@ -10,6 +10,7 @@ pub mod gzip;
 mod keys;
 mod listed_logs;
 mod names;
+mod records;
 mod trail_events;
 
 pub use digest::{Digest, DigestProblem, Previous};

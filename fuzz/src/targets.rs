@@ -130,7 +130,7 @@ fn log_name(bytes: &[u8], _: &Path) {
 }
 
 fn gzip(bytes: &[u8], _: &Path) {
-    let limits = Limits { content: 1 << 20, ratio: 200, ratio_from: 1 << 16 };
+    let limits = Limits { content: 1 << 20, ratio: 200, ratio_from: 1 << 16, ..Limits::default() };
     let mut given = 0;
     let outcome = read_member(bytes, &limits, &mut |piece| given += u64::try_from(piece.len()).unwrap());
     assert!(given <= limits.content);

@@ -18,12 +18,18 @@ pub struct Limits {
     pub ratio: u64,
     /// Members smaller than this are not judged by their ratio.
     pub ratio_from: u64,
+    /// Bytes of a digest's content, which is held in memory as a whole.
+    pub digest: u64,
+    /// Bytes of a log's content that are searched for events.
+    pub searched: usize,
 }
 
 impl Default for Limits {
     /// 2 GiB, and 200 to 1 from 1 MiB on. CloudTrail delivers at most 50 MB compressed, at about 12 to 1.
+    ///
+    /// Of a digest 32 MiB, which list some 70,000 logs of one hour; of a log 64 MiB are searched.
     fn default() -> Self {
-        Self { content: 2 << 30, ratio: 200, ratio_from: 1 << 20 }
+        Self { content: 2 << 30, ratio: 200, ratio_from: 1 << 20, digest: 32 << 20, searched: 64 << 20 }
     }
 }
 

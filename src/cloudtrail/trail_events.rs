@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use crate::model::{AccountId, Region, S3Location, Timestamp, TrailArn};
 
+use super::records::{for_each_record, of_record};
 use super::{DigestName, LogName};
 
 /// Where an event is known from.
@@ -112,11 +113,13 @@ pub fn events_in_log(content: &[u8], location: &S3Location, version: Option<&str
     if !files && !mentions(&["Logging", "eTrail"], &TRAIL_EVENTS) {
         return (Vec::new(), Vec::new());
     }
-    let Ok(log) = serde_json::from_slice::<Value>(content) else { return (Vec::new(), Vec::new()) };
-    let records = log.get("Records").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     let witness = || Witness::Log(location.clone(), version.map(str::to_owned));
-    let trails = records.iter().filter_map(|record| trail_event(record, witness())).collect();
-    let objects = records.iter().filter_map(|record| object_event(record, witness())).collect();
+    let (mut trails, mut objects) = (Vec::new(), Vec::new());
+    // One at a time: of a log of any size, only the events are held that are looked for.
+    for_each_record(content, &mut |record| {
+        trails.extend(trail_event(record, witness()));
+        objects.extend(object_event(record, witness()));
+    });
     (trails, objects)
 }
 
@@ -135,7 +138,7 @@ struct Shown {
 /// The same, in an answer of `LookupEvents`.
 pub fn events_in_history(body: &[u8]) -> Result<Vec<TrailEvent>, serde_json::Error> {
     let history: History = serde_json::from_slice(body)?;
-    let records = history.events.iter().filter_map(|shown| serde_json::from_str::<Value>(shown.event.as_deref()?).ok());
+    let records = history.events.iter().filter_map(|shown| of_record(shown.event.as_deref()?));
     Ok(records.filter_map(|record| trail_event(&record, Witness::History)).collect())
 }
 

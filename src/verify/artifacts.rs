@@ -21,8 +21,6 @@ use super::{ArtifactReport, Options};
 
 /// Artifacts up to this size are read into memory; CloudTrail's files are far below, and larger ones are only hashed.
 const IN_MEMORY: u64 = 128 * 1024 * 1024;
-/// Contents up to this size are searched for trail events.
-const SEARCHED: usize = 256 * 1024 * 1024;
 /// Responses up to this size are kept to be read.
 const RESPONSE: u64 = 32 * 1024 * 1024;
 /// Read at once where a file is only hashed.
@@ -70,6 +68,8 @@ pub(super) struct Checked {
     unreadable: Vec<(String, String)>,
     /// The objects among them: there, for all that is known.
     pub(super) unreadable_objects: Vec<String>,
+    /// Logs that hold more than is searched for events.
+    pub(super) unsearched: Vec<S3Location>,
     twice: Vec<String>,
     /// Stored at a path that is not the one of the object which the ledger says it is.
     misplaced: Vec<String>,
@@ -301,6 +301,7 @@ impl Checked {
         self.misplaced.extend(other.misplaced);
         self.unreadable.extend(other.unreadable);
         self.unreadable_objects.extend(other.unreadable_objects);
+        self.unsearched.extend(other.unsearched);
         self.digests.extend(other.digests);
         for (location, versions) in other.older_logs {
             self.older_logs.entry(location).or_default().extend(versions);
@@ -402,11 +403,14 @@ impl Checked {
     fn take_object(&mut self, origin: ObjectOrigin, current: bool, bytes: &[u8], content: &mut Vec<u8>, job: &Job<'_>) {
         let location = S3Location::new(origin.bucket, origin.key);
         if location.key.parse::<LogName>().is_ok() {
+            let mut whole = true;
             let outcome = gzip::read_member(bytes, job.limits, &mut |piece| {
-                if content.len() + piece.len() <= SEARCHED {
+                whole &= content.len() + piece.len() <= job.limits.searched;
+                if whole {
                     content.extend_from_slice(piece);
                 }
             });
+            self.unsearched.extend((!whole).then(|| location.clone()));
             let version = origin.version_id.as_deref().filter(|_| !current);
             let (trails, objects) = events_in_log(content, &location, version);
             self.events.extend(trails);
@@ -419,7 +423,8 @@ impl Checked {
                 self.older_logs.entry(location).or_default().push(log);
             }
         } else if let Ok(name) = location.key.parse::<DigestName>() {
-            let outcome = gzip::read_member(bytes, job.limits, &mut |piece| content.extend_from_slice(piece));
+            let limits = gzip::Limits { content: job.limits.content.min(job.limits.digest), ..*job.limits };
+            let outcome = gzip::read_member(bytes, &limits, &mut |piece| content.extend_from_slice(piece));
             let content = match outcome {
                 Ok((sha256, _)) => Digest::parse(content)
                     .map(|digest| (digest, sha256))

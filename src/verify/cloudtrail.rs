@@ -122,6 +122,11 @@ pub(super) fn check(
     verdicts.judge_uncovered(&mut rows, &times, &trails, one_trail, findings);
     gone::files(&rows, checked, &digests_there, &verdicts, &unreadable, identity, findings);
     traces::add(checked, &verdicts, findings);
+    for location in &checked.unsearched {
+        let detail = "It unpacks to more than is searched for events: whether it tells of a trail that was switched, or of a file that was \
+                      deleted, is known of its beginning only.";
+        findings.push(Finding::new(Severity::Gap, "log-not-searched", location, detail));
+    }
 
     if rows.is_empty() && in_scope {
         let detail =

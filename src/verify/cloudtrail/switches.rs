@@ -74,8 +74,8 @@ impl Switches {
             // The same event, told by another log or by the history: the first in order speaks, a log before the history. Two events
             // are two acts, however close to each other.
             let told = (event.telling.name.clone(), event.telling.event_id.clone());
-            match switches.all.iter_mut().find(|known| known.at == at && known.to == to && known.event.as_ref() == Some(&told))
-            {
+            let mut same_second = switches.all.iter_mut().rev().take_while(|known| known.at == at);
+            match same_second.find(|known| known.to == to && known.event.as_ref() == Some(&told)) {
                 Some(known) => known.first |= first,
                 None => switches.all.push(Switch { at, to, first, why, event: Some(told) }),
             }

@@ -1,13 +1,17 @@
 //! Digests and logs that are not what CloudTrail wrote.
 
+use caselock::cloudtrail::gzip::Limits;
+use caselock::model::S3Location;
+use caselock::sim::TRAIL_BUCKET;
+use caselock::verify::Options;
 use serde_json::{Value, json};
 
 use super::{Defect, Make};
-use crate::memory_case::{ABROAD, Collection, HOME};
+use crate::memory_case::{ABROAD, Collection, HOME, quiet};
 use crate::tampering::{gzip, gzip_at};
 
 /// Changes the digest in the middle of the home region's chain, without a new signature.
-fn digest(it: &Collection) -> caselock::model::S3Location {
+fn digest(it: &Collection) -> S3Location {
     it.digest(HOME, 4)
 }
 
@@ -92,6 +96,33 @@ fn logs() -> Vec<Defect> {
             failures: &["log-malformed-gzip"],
             others: &[],
             make: Make::Quiet(|it| it.overwrite(&it.log(HOME, 4), gzip(&vec![b' '; 8 << 20]))),
+        },
+        Defect {
+            name: "log-that-is-too-long-to-be-searched",
+            about: "A genuine log unpacks to more than is searched for events: it is verified, and what it may tell of is not known.",
+            failures: &[],
+            others: &["log-not-searched"],
+            make: Make::Own(|| {
+                let it = Collection::of(&quiet());
+                let keys = it.account.objects().keys(TRAIL_BUCKET, "AWSLogs/111122223333/CloudTrail/");
+                let lengths = keys.into_iter().map(|key| it.content(&S3Location::new(TRAIL_BUCKET, key)).len());
+                let limits = Limits { searched: lengths.max().unwrap() - 1, ..Limits::default() };
+                it.case().verify_with(&Options { limits, ..Options::default() })
+            }),
+        },
+        Defect {
+            name: "digest-longer-than-any",
+            about: "A digest is replaced by one that unpacks to more than a digest may: it is not read to its end.",
+            failures: &["digest-malformed-gzip"],
+            others: &["log-unproven"],
+            make: Make::Own(|| {
+                let it = Collection::of(&quiet());
+                let mut content = it.content(&digest(&it));
+                content.resize(200 * 1024, b' ');
+                it.rewrite(&digest(&it), &content);
+                let limits = Limits { digest: 100 * 1024, ..Limits::default() };
+                it.case().verify_with(&Options { limits, ..Options::default() })
+            }),
         },
         Defect {
             name: "log-recompressed",

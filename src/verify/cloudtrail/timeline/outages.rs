@@ -19,11 +19,12 @@ impl TrailTime {
             .collect();
         let begins =
             |digest: &CheckedDigest| digest.proven().filter(|content| content.previous.is_none()).map(|content| content.end);
+        let known = self.timeline.index(HourStatus::NoDigests);
         for (from, to, state, why) in phases {
             // A new chain says that it was on again, whether or not anything tells of who switched it on.
             let again = row.standard.digests.iter().filter_map(begins).find(|begun| *begun > from);
             let to = again.map_or(to, |again| again.min(to));
-            let unnoticed = self.timeline.worst(from, to, HourStatus::NoDigests) <= HourStatus::Recovered;
+            let unnoticed = known.worst(from, to) <= HourStatus::Recovered;
             let (status, kind, what) = match state {
                 State::Off => (HourStatus::LoggingOff, "logging-off", "The trail was switched off"),
                 State::Unsigned => (HourStatus::NoDigests, "validation-off", "Log file validation was off"),
