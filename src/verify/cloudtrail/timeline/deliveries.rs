@@ -30,6 +30,11 @@ impl TrailTime {
 }
 
 impl Deliveries {
+    /// Whether verified digests cover the time around an instant.
+    pub(in crate::verify::cloudtrail) fn are_proven(&self, at: Timestamp, slack: i64) -> bool {
+        self.proven.worst(at.plus_seconds(-slack), at.plus_seconds(slack)) == HourStatus::Verified
+    }
+
     /// What can be said of a log that no digest lists, named for the `slot`, that S3 received when it says.
     ///
     /// A digest lists what was delivered in its interval: of a log that came late, a later digest tells than that of its slot.
