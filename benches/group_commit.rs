@@ -11,13 +11,14 @@
 use std::fs::{self, File};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::sync_channel;
 use std::time::Instant;
 
 use caselock::case::event::{Artifact, Event, Exchange, Origin, ResponseOrigin, Tool};
-use caselock::case::{CaseIdentity, CaseWriter, FORMAT_VERSION, Pending, Scope};
+use caselock::case::{CaseIdentity, CaseWriter, FORMAT_VERSION, HashedBytes, Pending, Scope, Staging};
 use caselock::model::{PayloadPath, Window};
 
-const FILES: u32 = 2_000;
+const FILES: u32 = 8_000;
 const GROUP: u32 = 500;
 const SIZE: usize = 4 * 1024;
 
@@ -39,12 +40,10 @@ fn identity() -> CaseIdentity {
     }
 }
 
-fn pending(writer: &CaseWriter, number: u32) -> Pending {
+fn pending(staging: &Staging, number: u32) -> Pending {
     let (account, region) = ("111122223333".parse().expect("an account"), "us-east-1".parse().expect("a region"));
     let path = PayloadPath::for_api_page("ec2", account, &region, "DescribeSnapshots", number, "xml");
-    let mut file = writer.staging().stage(&path).expect("it stages");
-    file.write(&vec![b'x'; SIZE]).expect("it writes");
-    let staged = file.finish();
+    let staged = staging.stage_whole(&path, &HashedBytes::new(vec![b'x'; SIZE])).expect("it stages");
     let origin = ResponseOrigin {
         source: "ebs".to_owned(),
         service: "ec2".to_owned(),
@@ -68,15 +67,25 @@ fn pending(writer: &CaseWriter, number: u32) -> Pending {
     Pending { staged, event }
 }
 
-/// Files a second, committed in groups of `group`.
+/// Files a second, committed in groups of `group`; as `collect` does it, the next group is staged while one waits for the disk.
 fn committed(root: &Path, group: u32, files: u32) -> f64 {
     let tool = Tool { name: "caselock".to_owned(), version: "0.1.0".to_owned(), sha256: None };
     let mut writer = CaseWriter::create(root, &identity(), &tool).expect("a case");
+    let staging = writer.staging();
     let begun = Instant::now();
-    for first in (1..=files).step_by(usize::try_from(group).expect("a small number")) {
-        let batch = (first..(first + group).min(files + 1)).map(|number| pending(&writer, number)).collect();
-        writer.commit(batch).expect("it commits");
-    }
+    std::thread::scope(|scope| {
+        let (sender, staged) = sync_channel::<Vec<Pending>>(1);
+        scope.spawn(move || {
+            for first in (1..=files).step_by(usize::try_from(group).expect("a small number")) {
+                sender
+                    .send((first..(first + group).min(files + 1)).map(|number| pending(&staging, number)).collect())
+                    .expect("it is taken");
+            }
+        });
+        for batch in staged {
+            writer.commit(batch).expect("it commits");
+        }
+    });
     f64::from(files) / begun.elapsed().as_secs_f64()
 }
 
@@ -96,8 +105,8 @@ fn main() {
     let folder = named.join(format!("caselock-group-commit-{}", std::process::id()));
     fs::create_dir_all(&folder).expect("a folder");
     for round in 0..3 {
-        let each = flushed_one_by_one(&folder.join(format!("plain-{round}")), FILES / 8);
-        let single = committed(&folder.join(format!("single-{round}")), 1, FILES / 8);
+        let each = flushed_one_by_one(&folder.join(format!("plain-{round}")), FILES / 16);
+        let single = committed(&folder.join(format!("single-{round}")), 1, FILES / 16);
         let group = committed(&folder.join(format!("group-{round}")), GROUP, FILES);
         println!(
             "fsync each, no ledger {each:8.0} files/s   a case, one by one {single:8.0} files/s   a case, groups of {GROUP} {group:8.0} files/s   {:5.1} x and {:5.1} x",
