@@ -3,6 +3,7 @@
 //! Raw first: what AWS sent is evidence, and the SDK's view of it only decides the next request. Nothing here can change
 //! anything at the source: the HTTP client refuses every request that is not a read.
 
+mod body;
 mod clock;
 mod connection;
 mod content;
@@ -19,11 +20,12 @@ mod trial;
 mod versions;
 mod wire;
 
+pub use body::{Body, Held};
 pub use clock::ClockSamples;
 pub use connection::{AccessKey, AwsError, Connection, SecondFactor};
 pub use exchange::ExchangeTap;
 pub use failure::{Failure, FailureKind};
-pub use fetch::{Body, Fetched, Held, ObjectFetcher, Wanted};
+pub use fetch::{Fetched, ObjectFetcher, Wanted};
 pub use identities::{Identities, RefusedRole, account_of_role};
 pub use listing_replay::read_listing;
 pub(crate) use objects::timestamp;

@@ -7,6 +7,7 @@ mod delete_markers;
 mod disclosure;
 mod expected_root;
 mod fingerprint;
+mod presence;
 mod published_keys;
 mod report;
 mod seals;

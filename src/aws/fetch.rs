@@ -11,10 +11,11 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinHandle;
 
 use crate::case::event::{Agreement, ObjectOrigin};
-use crate::case::{CaseError, HashedBytes, Staged, StagedFile, Staging};
+use crate::case::{CaseError, StagedFile, Staging};
 use crate::model::{AccountId, PayloadPath, Region, S3Location, Sha256Hash, Timestamp, printable};
 
 use super::Halt;
+use super::body::{Body, Held};
 use super::content::{ContentHasher, content_hash};
 use super::exchange::ExchangeTap;
 use super::failure::{Failure, FailureKind, one_line};
@@ -94,69 +95,6 @@ pub struct Fetched {
     pub origin: ObjectOrigin,
     /// Whether AWS asked for fewer requests meanwhile.
     pub throttled: bool,
-}
-
-/// The bytes of a fetched object.
-#[derive(Debug)]
-pub enum Body {
-    /// Few: in memory, to be written with others.
-    Held(Held),
-    /// Many: written already.
-    Staged(Staged),
-}
-
-/// Bytes that are held in memory, and the room that they take up there.
-#[derive(Debug)]
-pub struct Held {
-    path: PayloadPath,
-    bytes: HashedBytes,
-    _room: OwnedSemaphorePermit,
-}
-
-impl Body {
-    /// The path they are meant for.
-    #[must_use]
-    pub fn path(&self) -> &PayloadPath {
-        match self {
-            Self::Held(held) => &held.path,
-            Self::Staged(staged) => staged.path(),
-        }
-    }
-
-    /// How many there are.
-    #[must_use]
-    pub fn size(&self) -> u64 {
-        match self {
-            Self::Held(held) => u64::try_from(held.bytes.bytes().len()).unwrap_or(u64::MAX),
-            Self::Staged(staged) => staged.size,
-        }
-    }
-
-    /// Their SHA-256.
-    #[must_use]
-    pub fn sha256(&self) -> Sha256Hash {
-        match self {
-            Self::Held(held) => held.bytes.sha256(),
-            Self::Staged(staged) => staged.sha256,
-        }
-    }
-
-    /// The bytes themselves, where they are in memory.
-    #[must_use]
-    pub fn held(&self) -> Option<&[u8]> {
-        match self {
-            Self::Held(held) => Some(held.bytes.bytes()),
-            Self::Staged(_) => None,
-        }
-    }
-
-    /// Writes them, if they are not written yet. This may wait for the disk.
-    pub fn stage(self, staging: &Staging) -> Result<Staged, CaseError> {
-        match self {
-            Self::Held(held) => staging.stage_whole(&held.path, &held.bytes),
-            Self::Staged(staged) => Ok(staged),
-        }
-    }
 }
 
 /// Fetches objects, the large ones into the staging area of a case.
@@ -304,7 +242,7 @@ impl ObjectFetcher {
         let path = path.clone();
         let hash = move || {
             let (content_sha256, md5) = (content_hash(&bytes), with_md5.then(|| Md5::digest(&bytes).into()));
-            let held = Held { path, bytes: HashedBytes::new(bytes), _room: room };
+            let held = Held::new(path, bytes, room);
             Received { body: Body::Held(held), content_sha256, md5 }
         };
         if size <= TINY {

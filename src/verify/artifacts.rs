@@ -16,6 +16,7 @@ use crate::model::{Finding, PayloadPath, S3Location, Severity, Sha256Hash, Sha25
 
 use super::delete_markers::{DeleteMarker, delete_markers};
 use super::fingerprint::{Fingerprint, Keys};
+use super::presence::Presence;
 use super::stored_logs::{StoredLog, StoredLogs};
 use super::{ArtifactReport, Options};
 
@@ -86,7 +87,7 @@ pub(super) fn check(
     let keys = Keys::default();
     let (mut paths, mut recorded, mut total) = (Fingerprint::default(), Fingerprint::default(), 0);
     let (state, mut parts, there) = std::thread::scope(|scope| {
-        let walker = scope.spawn(|| There::look(files, &keys));
+        let walker = scope.spawn(|| Presence::look(files, &keys));
         let workers: Vec<_> =
             (0..options.threads.get()).map(|_| scope.spawn(|| job.work(&mut |bytes| (options.progress)(1, bytes)))).collect();
         let (mut batch, mut bytes) = (Batch::default(), 0_u64);
@@ -127,28 +128,6 @@ pub(super) fn check(
     whole.report.modified.sort();
     whole.report.missing.sort();
     Ok((state, whole))
-}
-
-/// What lies in a case.
-#[derive(Debug, Default)]
-struct There {
-    /// Of the paths of its artifacts.
-    payload: Fingerprint,
-    /// All other files.
-    tags: Vec<String>,
-    foreign: Vec<(String, &'static str)>,
-}
-
-impl There {
-    fn look(files: &dyn CaseFiles, keys: &Keys) -> Result<Self, CaseError> {
-        let mut there = Self::default();
-        files.walk(&mut |found| match found {
-            Found::File { path } if path.starts_with("data/") => there.payload.add(keys, path),
-            Found::File { path } => there.tags.push(path.to_owned()),
-            Found::Foreign { path, what } => there.foreign.push((path.to_owned(), what)),
-        })?;
-        Ok(there)
-    }
 }
 
 /// Shows every line of a manifest: path and hash.
