@@ -67,7 +67,7 @@ fn a_slip_of_the_keys_is_met_with_the_word_that_was_meant() {
 
 /// Text in which what differs from run to run is made alike.
 fn alike(simulated: &Simulated, text: &str) -> String {
-    text.replace(&simulated.path("").display().to_string(), "/work/").replace(&simulated.server.endpoint(), "http://192.0.2.1")
+    text.replace(&simulated.path("").display().to_string(), "/home/").replace(&simulated.server.endpoint(), "http://192.0.2.1")
 }
 
 #[test]

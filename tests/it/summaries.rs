@@ -129,7 +129,7 @@ impl Desk {
     fn shown(&self, arguments: &[&str], code: i32) -> String {
         let ran = self.run(arguments).expect(code);
         let place = |text: &str| {
-            let text = text.replace(&self.simulated.path("").display().to_string(), "/work/");
+            let text = text.replace(&self.simulated.path("").display().to_string(), "/home/");
             text.replace(&self.simulated.server.endpoint(), "http://192.0.2.1")
         };
         fits(&ran.stdout);
