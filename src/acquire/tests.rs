@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use crate::aws::{AccessKey, Connection, Session};
 use crate::case::event::{Agreement, Artifact, Event, GapReason, Origin, Tool};
-use crate::case::{CaseIdentity, CaseWriter, FORMAT_VERSION};
+use crate::case::{CaseIdentity, CaseWriter};
 use crate::model::{PayloadPath, S3Location, Sha256Hash, Timestamp};
 use crate::sim::{ACCOUNT_ID, Account, FLOW_BUCKET, Fault, Scenario, Server, TRAIL_BUCKET};
 
@@ -69,17 +69,9 @@ impl Stage {
             return CaseWriter::open(&self.case()).unwrap();
         }
         let identity = CaseIdentity {
-            format_version: FORMAT_VERSION,
             case_number: "IR-2026-014".to_owned(),
-            evidence_number: String::new(),
-            examiner: String::new(),
-            organization: String::new(),
-            authority: String::new(),
-            description: String::new(),
-            notes: String::new(),
-            opened_at: request.window.end(),
-            window: request.window,
             scope: request.scope.clone(),
+            ..CaseIdentity::unnamed(request.window)
         };
         CaseWriter::create(&self.case(), &identity, &context().tool).unwrap()
     }

@@ -159,6 +159,26 @@ fn quoted_list<T: ToString>(values: &[T]) -> String {
 }
 
 #[cfg(test)]
+impl CaseIdentity {
+    /// The identity of a case of which only the window is known, for tests of other things.
+    pub(crate) fn unnamed(window: Window) -> Self {
+        Self {
+            format_version: FORMAT_VERSION,
+            case_number: String::new(),
+            evidence_number: String::new(),
+            examiner: String::new(),
+            organization: String::new(),
+            authority: String::new(),
+            description: String::new(),
+            notes: String::new(),
+            opened_at: window.end(),
+            window,
+            scope: Scope::default(),
+        }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

@@ -152,17 +152,9 @@ mod tests {
         let window =
             crate::model::Window::new("2026-02-28T00:00:00Z".parse().unwrap(), "2026-03-01T00:00:00Z".parse().unwrap());
         let identity = CaseIdentity {
-            format_version: 1,
             case_number: "IR\n2026".to_owned(),
-            evidence_number: String::new(),
-            examiner: String::new(),
-            organization: String::new(),
-            authority: String::new(),
-            description: String::new(),
-            notes: String::new(),
             opened_at: "2026-03-01T10:00:00Z".parse().unwrap(),
-            window: window.unwrap(),
-            scope: crate::case::Scope::default(),
+            ..CaseIdentity::unnamed(window.unwrap())
         };
         let text = verify_text(&identity, ArtifactTotals { count: 3, bytes: 10 }, &Sha256Hash::ZERO, &key);
         assert!(!text.contains("{{"), "{text}");

@@ -116,20 +116,9 @@ mod tests {
 
     fn with_all_listed(gaps: &[Gap], check: impl FnOnce(&Unreadable<'_>)) {
         let acts = Acts { listed: [("b".to_owned(), String::new())].into(), ..Acts::default() };
-        let identity = CaseIdentity {
-            format_version: crate::case::FORMAT_VERSION,
-            case_number: String::new(),
-            evidence_number: String::new(),
-            examiner: String::new(),
-            organization: String::new(),
-            authority: String::new(),
-            description: String::new(),
-            notes: String::new(),
-            opened_at: "2026-03-01T00:00:00Z".parse().unwrap(),
-            window: crate::model::Window::new("2026-03-01T00:00:00Z".parse().unwrap(), "2026-03-02T00:00:00Z".parse().unwrap())
-                .unwrap(),
-            scope: crate::case::Scope::default(),
-        };
+        let window =
+            crate::model::Window::new("2026-03-01T00:00:00Z".parse().unwrap(), "2026-03-02T00:00:00Z".parse().unwrap());
+        let identity = CaseIdentity::unnamed(window.unwrap());
         check(&Unreadable::of(gaps, &[], Looked::of(&acts, &identity)));
     }
 
