@@ -5,6 +5,7 @@ mod flows;
 mod history;
 mod identities;
 mod scope;
+mod short_way;
 mod versions;
 mod wire;
 

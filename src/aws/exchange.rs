@@ -5,6 +5,7 @@ use aws_smithy_runtime_api::client::interceptors::context::{
     BeforeTransmitInterceptorContextRef, FinalizerInterceptorContextRef,
 };
 use aws_smithy_runtime_api::client::interceptors::{Intercept, dyn_dispatch_hint};
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::config_bag::ConfigBag;
 use chrono::{DateTime, Utc};
@@ -60,6 +61,47 @@ impl ExchangeTap {
         })
     }
 
+    /// Notes that an attempt goes out to a host.
+    pub(crate) fn sent(&self, host: Option<String>) {
+        self.with(|attempts| {
+            attempts.push(Attempt {
+                host,
+                sent: Utc::now(),
+                received: None,
+                status: None,
+                request_id: None,
+                extended_request_id: None,
+                date: None,
+                bucket_region: None,
+                body: None,
+            });
+        });
+    }
+
+    /// Notes that the answer to the attempt begins.
+    pub(crate) fn received(&self) {
+        self.with(|attempts| {
+            if let Some(last) = attempts.last_mut() {
+                last.received = Some(Utc::now());
+            }
+        });
+    }
+
+    /// Notes what the answer says, and its body where that is read already.
+    pub(crate) fn answered(&self, response: &HttpResponse) {
+        let header = |name: &str| response.headers().get(name).map(|value| value.chars().take(200).collect::<String>());
+        self.with(|attempts| {
+            if let Some(last) = attempts.last_mut() {
+                last.status = Some(response.status().as_u16());
+                last.request_id = header("x-amzn-requestid").or_else(|| header("x-amz-request-id"));
+                last.extended_request_id = header("x-amz-id-2");
+                last.date = header("date").as_deref().and_then(parse_http_date);
+                last.bucket_region = header("x-amz-bucket-region");
+                last.body = response.body().bytes().map(<[u8]>::to_vec);
+            }
+        });
+    }
+
     /// Whether AWS asked for fewer requests in any of the attempts.
     pub(crate) fn was_throttled(&self) -> bool {
         self.with(|attempts| attempts.iter().any(|attempt| matches!(attempt.status, Some(429 | 503))))
@@ -99,20 +141,7 @@ impl Intercept for ExchangeTap {
         _: &RuntimeComponents,
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        let host = context.request().uri().parse::<http::Uri>().ok().and_then(|uri| uri.authority().map(ToString::to_string));
-        self.with(|attempts| {
-            attempts.push(Attempt {
-                host,
-                sent: Utc::now(),
-                received: None,
-                status: None,
-                request_id: None,
-                extended_request_id: None,
-                date: None,
-                bucket_region: None,
-                body: None,
-            });
-        });
+        self.sent(host_of(context.request().uri()));
         Ok(())
     }
 
@@ -122,11 +151,7 @@ impl Intercept for ExchangeTap {
         _: &RuntimeComponents,
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        self.with(|attempts| {
-            if let Some(last) = attempts.last_mut() {
-                last.received = Some(Utc::now());
-            }
-        });
+        self.received();
         Ok(())
     }
 
@@ -136,18 +161,14 @@ impl Intercept for ExchangeTap {
         _: &RuntimeComponents,
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        let Some(response) = context.response() else { return Ok(()) };
-        let header = |name: &str| response.headers().get(name).map(|value| value.chars().take(200).collect::<String>());
-        self.with(|attempts| {
-            if let Some(last) = attempts.last_mut() {
-                last.status = Some(response.status().as_u16());
-                last.request_id = header("x-amzn-requestid").or_else(|| header("x-amz-request-id"));
-                last.extended_request_id = header("x-amz-id-2");
-                last.date = header("date").as_deref().and_then(parse_http_date);
-                last.bucket_region = header("x-amz-bucket-region");
-                last.body = response.body().bytes().map(<[u8]>::to_vec);
-            }
-        });
+        if let Some(response) = context.response() {
+            self.answered(response);
+        }
         Ok(())
     }
+}
+
+/// The host of an address, with its port where it names one.
+pub(crate) fn host_of(uri: &str) -> Option<String> {
+    uri.parse::<http::Uri>().ok().and_then(|uri| uri.authority().map(ToString::to_string))
 }

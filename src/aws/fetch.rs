@@ -1,16 +1,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_sdk_s3::operation::RequestId as _;
-use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use aws_sdk_s3::primitives::ByteStream;
-use aws_sdk_s3::types::{ChecksumMode, ServerSideEncryption};
-use base64::Engine as _;
+use aws_sdk_s3::types::ChecksumMode;
 use md5::{Digest as _, Md5};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinHandle;
 
-use crate::case::event::{Agreement, ObjectOrigin};
+use crate::case::event::{Exchange, ObjectOrigin};
 use crate::case::{CaseError, StagedFile, Staging};
 use crate::model::{AccountId, PayloadPath, Region, S3Location, Sha256Hash, Timestamp, printable};
 
@@ -19,8 +16,9 @@ use super::body::{Body, Held};
 use super::content::{ContentHasher, content_hash};
 use super::exchange::ExchangeTap;
 use super::failure::{Failure, FailureKind, one_line};
-use super::objects::timestamp;
+use super::object_answer::ObjectAnswer;
 use super::session::Session;
+use super::short_way::{ExampleTap, ShortWays};
 
 /// How often an object is asked for whose body did not come whole. The SDK repeats only what fails before the body.
 const ATTEMPTS: u32 = 6;
@@ -102,6 +100,7 @@ pub struct Fetched {
 pub struct ObjectFetcher {
     session: Session,
     staging: Staging,
+    short_ways: ShortWays,
     /// Room for bodies in memory, by [`UNIT`].
     room: Arc<Semaphore>,
 }
@@ -115,11 +114,33 @@ enum Attempt {
     Refused(Failure),
 }
 
+/// How far asking for one object has come.
+struct Asking {
+    attempt: u32,
+    /// Requests so far, those included that the SDK repeated.
+    requests: u32,
+    throttled: bool,
+    /// The version that is asked for, once it is known.
+    version: Option<String>,
+}
+
+impl Asking {
+    /// Counts what was sent, and gives what the ledger says of it.
+    fn note(&mut self, session: &Session, tap: &ExchangeTap) -> Exchange {
+        session.note(tap);
+        self.throttled |= tap.was_throttled();
+        let exchange = tap.exchange();
+        self.requests = self.requests.saturating_add(exchange.attempts);
+        Exchange { attempts: self.requests, ..exchange }
+    }
+}
+
 impl ObjectFetcher {
     /// A fetcher into `staging`.
     #[must_use]
     pub fn new(session: &Session, staging: Staging) -> Self {
-        Self { session: session.clone(), staging, room: Arc::new(Semaphore::new(HELD / UNIT)) }
+        let room = Arc::new(Semaphore::new(HELD / UNIT));
+        Self { session: session.clone(), staging, short_ways: ShortWays::default(), room }
     }
 
     /// Fetches one object whole, asking again as long as its body breaks off. It belongs at `path`.
@@ -130,18 +151,21 @@ impl ObjectFetcher {
         path: &PayloadPath,
     ) -> Result<Result<Fetched, Failure>, Halt> {
         let client = self.session.s3(bucket_region);
-        let (mut attempt, mut wait, mut requests, mut version) = (1, FIRST_WAIT, 0, wanted.version.clone());
+        let mut asking = Asking { attempt: 1, requests: 0, throttled: false, version: wanted.version.clone() };
+        let mut wait = FIRST_WAIT;
         loop {
-            match self.attempt(&client, wanted, path, &mut requests, &mut version).await? {
+            match self.attempt(&client, wanted, path, &mut asking).await? {
                 Attempt::Whole(fetched) => {
                     self.session.answered();
                     return Ok(Ok(*fetched));
                 }
                 Attempt::Refused(failure) => return Ok(Err(self.session.judge(failure).await?)),
-                Attempt::Broken(failure) if attempt >= ATTEMPTS => return Ok(Err(self.session.judge(failure).await?)),
+                Attempt::Broken(failure) if asking.attempt >= ATTEMPTS => {
+                    return Ok(Err(self.session.judge(failure).await?));
+                }
                 Attempt::Broken(_) => {
                     tokio::time::sleep(wait).await;
-                    attempt += 1;
+                    asking.attempt += 1;
                     wait *= 2;
                 }
             }
@@ -153,52 +177,31 @@ impl ObjectFetcher {
         client: &aws_sdk_s3::Client,
         wanted: &Wanted,
         path: &PayloadPath,
-        requests: &mut u32,
-        version: &mut Option<String>,
+        asking: &mut Asking,
     ) -> Result<Attempt, Halt> {
-        let tap = ExchangeTap::default();
-        let answer = client
-            .get_object()
-            .bucket(&wanted.location.bucket)
-            .key(&wanted.location.key)
-            // Whatever happens to the key meanwhile, this is the object that was listed, and every attempt gets the same one.
-            .set_if_match(wanted.etag.clone())
-            .set_version_id(version.clone())
-            .checksum_mode(ChecksumMode::Enabled)
-            .customize()
-            .interceptor(tap.clone())
-            .send()
-            .await;
-        self.session.note(&tap);
-        let throttled = tap.was_throttled();
-        let mut exchange = tap.exchange();
-        *requests = requests.saturating_add(exchange.attempts);
-        exchange.attempts = *requests;
-        let mut output = match answer {
-            Ok(output) => output,
-            Err(error) => {
-                let mut failure = Failure::of(&error);
-                if matches!(failure.code.as_deref(), Some("NoSuchKey" | "NoSuchVersion")) && wanted.etag.is_some() {
-                    failure.kind = FailureKind::Changed;
-                }
-                return Ok(Attempt::Refused(failure));
-            }
+        let (answer, exchange, checked) = match self.ask_shortly(wanted, asking).await {
+            Some((answer, exchange)) => (answer, exchange, false),
+            None => match self.ask_sdk(client, wanted, asking).await {
+                Ok((answer, exchange)) => (answer, exchange, true),
+                Err(failure) => return Ok(Attempt::Refused(failure)),
+            },
         };
-        if version.is_none() {
-            *version = output.version_id().filter(|id| *id != "null").map(str::to_owned);
-        }
-        let Some(length) = output.content_length().and_then(|length| u64::try_from(length).ok()) else {
-            return Ok(Attempt::Broken(broken("the answer does not say how long the object is", &output)));
+        let request_id = answer.request_id.clone();
+        let broken = |what: &str| {
+            let mut failure = Failure::found(FailureKind::Network, what);
+            failure.request_id.clone_from(&request_id);
+            Ok(Attempt::Broken(failure))
         };
-        if wanted.size.is_some_and(|listed| listed != length) {
-            let listed = wanted.size.unwrap_or_default();
-            let what = format!("the object is {length} bytes long, and was listed with {listed}");
-            return Ok(Attempt::Broken(broken(&what, &output)));
+        if asking.version.is_none() {
+            asking.version = answer.version_id.clone().filter(|id| *id != "null");
         }
-        let mut origin = origin(wanted, &output);
-        origin.exchange = exchange;
-        let body = std::mem::take(&mut output.body);
-        let with_md5 = comparable_etag(&origin, &output).is_some();
+        let Some(length) = answer.length else { return broken("the answer does not say how long the object is") };
+        if let Some(listed) = wanted.size.filter(|listed| *listed != length) {
+            return broken(&format!("the object is {length} bytes long, and was listed with {listed}"));
+        }
+        let mut origin = answer.origin(wanted, exchange);
+        let with_md5 = answer.md5().is_some();
+        let (body, answer) = answer.without_body();
         let received = if length <= SMALL {
             self.receive_small(body, length, path, with_md5).await?
         } else {
@@ -206,15 +209,70 @@ impl ObjectFetcher {
         };
         let received = match received {
             Ok(received) if received.body.size() == length => received,
-            Ok(received) => {
-                let what = format!("{} of {length} bytes came", received.body.size());
-                return Ok(Attempt::Broken(broken(&what, &output)));
-            }
-            Err(what) => return Ok(Attempt::Broken(broken(&what, &output))),
+            Ok(received) => return broken(&format!("{} of {length} bytes came", received.body.size())),
+            Err(what) => return broken(&what),
         };
-        origin.aws_digest = agreement(&origin, &output, received.body.sha256(), received.md5);
+        if !checked && !received.body.held().is_some_and(|bytes| answer.has_checksums_of(bytes)) {
+            return broken("the bytes do not have the checksum that the answer names");
+        }
+        origin.aws_digest = answer.agreement(received.body.sha256(), received.md5);
         let Received { body, content_sha256, .. } = received;
-        Ok(Attempt::Whole(Box::new(Fetched { body, content_sha256, origin, throttled })))
+        Ok(Attempt::Whole(Box::new(Fetched { body, content_sha256, origin, throttled: asking.throttled })))
+    }
+
+    /// Asks by the short way, where one is known and the object is a small one that was not asked for before.
+    async fn ask_shortly(&self, wanted: &Wanted, asking: &mut Asking) -> Option<(ObjectAnswer, Exchange)> {
+        if asking.attempt > 1 || asking.version.is_some() || wanted.size.is_none_or(|size| size > SMALL) {
+            return None;
+        }
+        let bucket = &wanted.location.bucket;
+        let way = self.short_ways.to(bucket)?;
+        let tap = ExchangeTap::default();
+        let answer = way.ask(wanted, &tap).await;
+        let exchange = asking.note(&self.session, &tap);
+        if answer.is_none() {
+            self.short_ways.leave(bucket, &way);
+        }
+        Some((answer?, exchange))
+    }
+
+    /// Leaves it to the SDK to ask, and learns the short way from how it does.
+    async fn ask_sdk(
+        &self,
+        client: &aws_sdk_s3::Client,
+        wanted: &Wanted,
+        asking: &mut Asking,
+    ) -> Result<(ObjectAnswer, Exchange), Failure> {
+        let (tap, example) = (ExchangeTap::default(), ExampleTap::default());
+        let answer = client
+            .get_object()
+            .bucket(&wanted.location.bucket)
+            .key(&wanted.location.key)
+            // Whatever happens to the key meanwhile, this is the object that was listed, and every attempt gets the same one.
+            .set_if_match(wanted.etag.clone())
+            .set_version_id(asking.version.clone())
+            .checksum_mode(ChecksumMode::Enabled)
+            .customize()
+            .interceptor(tap.clone())
+            .interceptor(example.clone())
+            .send()
+            .await;
+        let exchange = asking.note(&self.session, &tap);
+        match answer {
+            Ok(output) => {
+                if let Some(example) = example.take() {
+                    self.short_ways.learn(wanted, example).await;
+                }
+                Ok((output.into(), exchange))
+            }
+            Err(error) => {
+                let mut failure = Failure::of(&error);
+                if matches!(failure.code.as_deref(), Some("NoSuchKey" | "NoSuchVersion")) && wanted.etag.is_some() {
+                    failure.kind = FailureKind::Changed;
+                }
+                Err(failure)
+            }
+        }
     }
 
     /// Gathers the body in memory and hashes it.
@@ -313,12 +371,6 @@ async fn next_piece(body: &mut ByteStream) -> Result<Option<impl AsRef<[u8]> + u
     }
 }
 
-fn broken(what: &str, output: &GetObjectOutput) -> Failure {
-    let mut failure = Failure::found(FailureKind::Network, what);
-    failure.request_id = output.request_id().map(str::to_owned);
-    failure
-}
-
 /// Writes and hashes a large body, whatever it comes in.
 struct Receiver {
     file: StagedFile,
@@ -351,122 +403,5 @@ impl Receiver {
         let content_sha256 = self.content.finish();
         let body = Body::Staged(self.file.finish());
         Received { body, content_sha256, md5: self.md5.map(|md5| md5.finalize().into()) }
-    }
-}
-
-fn origin(wanted: &Wanted, output: &GetObjectOutput) -> ObjectOrigin {
-    let checksums = [
-        ("crc32", output.checksum_crc32()),
-        ("crc32c", output.checksum_crc32_c()),
-        ("crc64nvme", output.checksum_crc64_nvme()),
-        ("sha1", output.checksum_sha1()),
-        ("sha256", output.checksum_sha256()),
-    ];
-    let text = |value: Option<&str>| value.map(str::to_owned);
-    ObjectOrigin {
-        source: wanted.source.to_owned(),
-        account: wanted.account,
-        region: wanted.region.clone(),
-        bucket: wanted.location.bucket.clone(),
-        key: wanted.location.key.clone(),
-        version_id: text(output.version_id()),
-        etag: output.e_tag().map(|etag| etag.trim_matches('"').to_owned()),
-        checksums: checksums.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned()))).collect(),
-        last_modified: output.last_modified().and_then(timestamp),
-        storage_class: output.storage_class().map(|class| class.as_str().to_owned()).filter(|class| class != "STANDARD"),
-        encryption: output.server_side_encryption().map(|encryption| encryption.as_str().to_owned()),
-        kms_key_id: text(output.ssekms_key_id()),
-        content_type: text(output.content_type()),
-        content_encoding: text(output.content_encoding()),
-        metadata: output.metadata().into_iter().flatten().map(|(name, value)| (name.clone(), value.clone())).collect(),
-        aws_digest: Agreement::Absent,
-        exchange: crate::case::event::Exchange::default(),
-    }
-}
-
-/// Whether a digest that AWS holds for the object agrees with the bytes received.
-///
-/// The SDK checks a whole-object checksum while the body passes, so one that is named has been met. Where there is none, the entity
-/// tag of an object that was put in one piece and not encrypted under a KMS or customer key is its MD5.
-fn agreement(origin: &ObjectOrigin, output: &GetObjectOutput, sha256: Sha256Hash, md5: Option<[u8; 16]>) -> Agreement {
-    let whole = |value: &String| !value.contains('-');
-    if let Some(named) = origin.checksums.get("sha256").filter(|value| whole(value)) {
-        let ours = base64::engine::general_purpose::STANDARD.encode(sha256.as_bytes());
-        return if *named == ours { Agreement::Match } else { Agreement::Mismatch };
-    }
-    if origin.checksums.values().any(whole) {
-        return Agreement::Match;
-    }
-    match (comparable_etag(origin, output), md5) {
-        (Some(etag), Some(md5)) if etag.eq_ignore_ascii_case(&hex::encode(md5)) => Agreement::Match,
-        (Some(_), Some(_)) => Agreement::Mismatch,
-        _ if origin.etag.is_none() && origin.checksums.is_empty() => Agreement::Absent,
-        _ => Agreement::NotComparable,
-    }
-}
-
-/// The entity tag, where it is the MD5 of the object and no checksum says more.
-fn comparable_etag<'a>(origin: &'a ObjectOrigin, output: &GetObjectOutput) -> Option<&'a str> {
-    let keyed =
-        matches!(output.server_side_encryption(), Some(ServerSideEncryption::AwsKms | ServerSideEncryption::AwsKmsDsse))
-            || output.sse_customer_algorithm().is_some();
-    let is_md5 = |etag: &&str| etag.len() == 32 && etag.bytes().all(|byte| byte.is_ascii_hexdigit());
-    let checked = origin.checksums.values().any(|value| !value.contains('-'));
-    origin.etag.as_deref().filter(is_md5).filter(|_| !keyed && !checked)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[expect(clippy::needless_pass_by_value, reason = "every test makes its own")]
-    fn judged(output: GetObjectOutput) -> Agreement {
-        let wanted = Wanted {
-            source: "cloudtrail",
-            account: None,
-            region: None,
-            location: S3Location::new("example-logs", "a"),
-            size: None,
-            etag: None,
-            last_modified: None,
-            version: None,
-            optional: false,
-        };
-        agreement(&origin(&wanted, &output), &output, Sha256Hash::of(b"abc"), Some(Md5::digest(b"abc").into()))
-    }
-
-    /// MD5 of "abc" (RFC 1321, A.5).
-    const ABC: &str = "\"900150983cd24fb0d6963f7d28e17f72\"";
-
-    #[test]
-    fn an_entity_tag_of_one_piece_is_compared() {
-        assert_eq!(judged(GetObjectOutput::builder().e_tag(ABC).build()), Agreement::Match);
-        assert_eq!(
-            judged(GetObjectOutput::builder().e_tag("\"000150983cd24fb0d6963f7d28e17f72\"").build()),
-            Agreement::Mismatch
-        );
-    }
-
-    #[test]
-    fn entity_tags_of_parts_and_of_kms_objects_are_not_comparable() {
-        assert_eq!(
-            judged(GetObjectOutput::builder().e_tag("\"900150983cd24fb0d6963f7d28e17f72-3\"").build()),
-            Agreement::NotComparable
-        );
-        let kms = GetObjectOutput::builder().e_tag(ABC).server_side_encryption(ServerSideEncryption::AwsKms);
-        assert_eq!(judged(kms.build()), Agreement::NotComparable);
-    }
-
-    #[test]
-    fn a_whole_sha256_outranks_the_entity_tag() {
-        let named = base64::engine::general_purpose::STANDARD.encode(Sha256Hash::of(b"abc").as_bytes());
-        assert_eq!(judged(GetObjectOutput::builder().checksum_sha256(named).e_tag("\"x\"").build()), Agreement::Match);
-        assert_eq!(judged(GetObjectOutput::builder().checksum_sha256("AAAA").build()), Agreement::Mismatch);
-        assert_eq!(judged(GetObjectOutput::builder().checksum_sha256("AAAA-2").build()), Agreement::NotComparable);
-    }
-
-    #[test]
-    fn nothing_named_is_absent() {
-        assert_eq!(judged(GetObjectOutput::builder().build()), Agreement::Absent);
     }
 }

@@ -6,6 +6,7 @@ use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 
+use super::exchange::host_of;
 use super::reach::Reach;
 
 tokio::task_local! {
@@ -62,8 +63,7 @@ impl HttpConnector for WireConnector {
             let refused = format!("refused to send {} {}: it is not a read", request.method(), operation(&request));
             return HttpConnectorFuture::ready(Err(ConnectorError::user(refused.into())));
         }
-        let host = request.uri().parse::<http::Uri>().ok().and_then(|uri| uri.authority().map(ToString::to_string));
-        let host = host.unwrap_or_default();
+        let host = host_of(request.uri()).unwrap_or_default();
         if let Err(lost) = self.reach.admit(&host) {
             return HttpConnectorFuture::ready(Err(ConnectorError::user(lost.into())));
         }

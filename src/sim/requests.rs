@@ -15,6 +15,8 @@ pub struct Request {
     pub target: String,
     /// The HTTP method.
     pub method: String,
+    /// Whether an SDK sent it, which numbers every operation; not somebody who only signs.
+    pub sdk: bool,
     /// The HTTP status of the answer; 0 when the connection was cut instead.
     pub status: u16,
 }

@@ -62,6 +62,7 @@ impl Dispatcher {
         let region = scope.map(|scope| scope.region).unwrap_or_default();
         let method = request.method().to_string();
         let head = request.method() == http::Method::HEAD;
+        let sdk = request.headers().contains_key("amz-sdk-invocation-id");
         let trace = s3::Trace::of_region(&region);
         let mut request = request.map(Body::from);
         request.extensions_mut().insert(trace.clone());
@@ -70,7 +71,7 @@ impl Dispatcher {
         if effect == Some(Effect::Silence) {
             std::future::pending::<()>().await;
         }
-        let mut note = Request { service: "s3".to_owned(), operation, region, target, method, status: 0 };
+        let mut note = Request { service: "s3".to_owned(), operation, region, target, method, sdk, status: 0 };
         let (Ok(response), false) = (answered, effect == Some(Effect::Reset)) else {
             self.requests.add(note);
             return Err(Closed);
@@ -103,6 +104,7 @@ impl Dispatcher {
         let region = scope.as_ref().map(|scope| scope.region.clone()).unwrap_or_default();
         let method = request.method().to_string();
         let target = request.headers().get("x-amz-target").and_then(|target| target.to_str().ok()).map(str::to_owned);
+        let sdk = request.headers().contains_key("amz-sdk-invocation-id");
         let (parts, body) = request.into_parts();
         let body = body.collect().await.map_err(|_| Closed)?.to_bytes();
         let form = match protocol {
@@ -141,8 +143,15 @@ impl Dispatcher {
             (objection, _) => Err(protocol.object(objection.unwrap_or(Objection::UnknownKey), &operation)),
         };
         let answer = answer.unwrap_or_else(|refusal| protocol.refuse(&refusal, &id));
-        let mut note =
-            Request { service: protocol.service().to_owned(), operation, region, target: String::new(), method, status: 0 };
+        let mut note = Request {
+            service: protocol.service().to_owned(),
+            operation,
+            region,
+            target: String::new(),
+            method,
+            sdk,
+            status: 0,
+        };
         if effect == Some(Effect::Reset) {
             self.requests.add(note);
             return Err(Closed);
