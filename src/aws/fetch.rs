@@ -260,7 +260,7 @@ impl ObjectFetcher {
         let exchange = asking.note(&self.session, &tap);
         match answer {
             Ok(output) => {
-                if let Some(example) = example.take() {
+                if let Some(example) = example.take().filter(|_| asking.version.is_none()) {
                     self.short_ways.learn(wanted, example).await;
                 }
                 Ok((output.into(), exchange))

@@ -8,8 +8,8 @@
 //! about throttling, expired credentials and buckets that moved.
 
 use std::collections::HashMap;
-use std::fmt::Write as _;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::fmt::{self, Write as _};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use aws_sigv4::http_request::{
@@ -44,23 +44,33 @@ const ASKER: [&str; 2] = ["user-agent", "x-amz-user-agent"];
 /// How a clock that the SDK corrected is told from a second that began meanwhile.
 const SAME_CLOCK: TimeDelta = TimeDelta::seconds(5);
 
-/// The short ways that are known, by bucket.
+/// What is known of the short ways to buckets.
 #[derive(Clone, Debug, Default)]
 pub(super) struct ShortWays {
-    ways: Arc<Mutex<HashMap<String, Arc<ShortWay>>>>,
+    ways: Arc<Mutex<HashMap<String, Known>>>,
+}
+
+/// A short way, or that there is none.
+#[derive(Debug)]
+struct Known {
+    way: Option<Arc<ShortWay>>,
+    until: Instant,
 }
 
 impl ShortWays {
+    fn known(&self) -> MutexGuard<'_, HashMap<String, Known>> {
+        self.ways.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The short way to objects of a bucket, where one is known.
     pub(super) fn to(&self, bucket: &str) -> Option<Arc<ShortWay>> {
-        let ways = self.ways.lock().unwrap_or_else(PoisonError::into_inner);
-        ways.get(bucket).filter(|way| Instant::now() < way.until).cloned()
+        self.known().get(bucket).filter(|known| Instant::now() < known.until)?.way.clone()
     }
 
     /// Takes a short way no longer, unless another one is known meanwhile.
     pub(super) fn leave(&self, bucket: &str, way: &Arc<ShortWay>) {
-        let mut ways = self.ways.lock().unwrap_or_else(PoisonError::into_inner);
-        if ways.get(bucket).is_some_and(|known| Arc::ptr_eq(known, way)) {
+        let mut ways = self.known();
+        if ways.get(bucket).and_then(|known| known.way.as_ref()).is_some_and(|known| Arc::ptr_eq(known, way)) {
             ways.remove(bucket);
         }
     }
@@ -68,23 +78,31 @@ impl ShortWays {
     /// Learns a short way from a request of the SDK's that was answered with the object.
     pub(super) async fn learn(&self, wanted: &Wanted, example: Example) {
         let bucket = &wanted.location.bucket;
-        // Many requests are under way before the first of them is answered.
-        if self.to(bucket).is_none()
-            && let Some(way) = ShortWay::of(example, &wanted.location.key).await
-        {
-            self.ways.lock().unwrap_or_else(PoisonError::into_inner).insert(bucket.clone(), Arc::new(way));
+        let shows_nothing = wanted.version.is_some() || encoded(&wanted.location.key).is_none();
+        // Many requests are under way before the first of them is answered; where there is no short way, one trial a minute is enough.
+        if shows_nothing || self.known().get(bucket).is_some_and(|known| Instant::now() < known.until) {
+            return;
         }
+        let way = ShortWay::of(example, &wanted.location.key).await.map(Arc::new);
+        self.known().insert(bucket.clone(), Known { way, until: Instant::now() + GOOD_FOR });
     }
 }
 
 /// A request as the SDK sent it, and with what.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct Example {
     uri: String,
     headers: Vec<(String, String)>,
     sent: DateTime<Utc>,
     connector: SharedHttpConnector,
     components: RuntimeComponents,
+}
+
+impl fmt::Debug for Example {
+    /// Says nothing of the headers, which hold a signature and may hold a session token.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Example").field("uri", &self.uri).finish_non_exhaustive()
+    }
 }
 
 /// Takes down the last request that the SDK sends for an operation.
@@ -144,7 +162,6 @@ pub(super) struct ShortWay {
     correction: TimeDelta,
     connector: SharedHttpConnector,
     components: RuntimeComponents,
-    until: Instant,
 }
 
 impl ShortWay {
@@ -176,7 +193,6 @@ impl ShortWay {
             correction: if correction.abs() < SAME_CLOCK { TimeDelta::zero() } else { correction },
             connector,
             components,
-            until: Instant::now() + GOOD_FOR,
         };
         // Some are added after signing, which says how often the request was sent.
         let signed = authorization.split("SignedHeaders=").nth(1)?.split(',').next()?;
