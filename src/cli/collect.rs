@@ -19,7 +19,7 @@ use super::output::{Output, bytes, counted, thousands, wrapped};
 use super::progress::{Lines, lines};
 use super::regions::note_unknown;
 use super::status::{gap_lines, rows_table};
-use super::tool::this_tool;
+use super::tool::{look_at_this_tool, this_tool};
 use super::verify::{LimitArguments, sentence, verify_showing_progress};
 use super::{CliError, Exit};
 
@@ -72,6 +72,7 @@ struct Collected<'a> {
 }
 
 pub(super) fn run(mut arguments: CollectArguments, file: &ConfigurationFile, output: &Output) -> Result<Exit, CliError> {
+    look_at_this_tool();
     let now = Timestamp::new(chrono::Utc::now());
     let mut defaults = file.read()?;
     let existing = existing_case(&arguments, now)?;
@@ -82,12 +83,12 @@ pub(super) fn run(mut arguments: CollectArguments, file: &ConfigurationFile, out
     let (window, scope, number) = (identity.window, &identity.scope, &identity.case_number);
     output.note(&format!("Case {}, window {window} (UTC)", printable(number)));
     note_unknown(&scope.regions, output);
-    let tool = this_tool();
     let bars = Arc::new(Bars { lines: lines(output), started: AtomicU64::new(0), output: output.clone() });
     let outcome = block_on(async {
         // Credentials first: a folder is made only when there is something to put into it.
         let identities = connect(&arguments.connection, scope, Some(number.clone())).await?;
         note_endpoints(&identities, output);
+        let tool = this_tool();
         let case = if resumes {
             CaseWriter::open(&arguments.folder)?
         } else {

@@ -14,7 +14,7 @@ use super::output::{Output, bytes, thousands};
 use super::progress::following;
 #[cfg(feature = "encrypt")]
 use super::progress::growing;
-use super::tool::this_tool;
+use super::tool::{look_at_this_tool, this_tool};
 use super::{CliError, Exit};
 
 /// Write a sealed case as one zip file for handover.
@@ -86,6 +86,7 @@ fn parse_size(text: &str) -> Result<u64, String> {
 }
 
 pub(super) fn run(arguments: &PackageArguments, output: &Output) -> Result<Exit, CliError> {
+    look_at_this_tool();
     let folder = CaseFolder::open(&arguments.case)?;
     #[cfg(feature = "encrypt")]
     let recipients = read_recipients(&arguments.encrypt_to).map_err(|error| explain(&error))?;

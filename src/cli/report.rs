@@ -14,7 +14,7 @@ use crate::verify::{Options, Report};
 use super::configuration::ConfigurationFile;
 use super::output::Output;
 use super::progress::line;
-use super::tool::this_tool;
+use super::tool::{look_at_this_tool, this_tool};
 use super::transfer::receipts_of;
 use super::verify::{exit_of, open, read_allowed_signers, read_roots, verify_showing_progress};
 use super::{CliError, Exit};
@@ -94,6 +94,7 @@ struct Written {
 }
 
 pub(super) fn run(mut arguments: ReportArguments, file: &ConfigurationFile, output: &Output) -> Result<Exit, CliError> {
+    look_at_this_tool();
     let mut defaults = file.read()?;
     defaults.fill_trust(&mut arguments.allowed_signers, &mut arguments.tsa_roots);
     defaults.note(output);

@@ -12,7 +12,7 @@ use crate::verify::Report;
 use super::configuration::ConfigurationFile;
 use super::output::{Output, bytes, counted, thousands};
 use super::timestamp::{self, Stamped, TimestampArguments};
-use super::tool::this_tool;
+use super::tool::{look_at_this_tool, this_tool};
 use super::verify::verify_with_progress;
 use super::{CliError, Exit};
 
@@ -75,6 +75,7 @@ pub(super) fn run(
     file: &ConfigurationFile,
     output: &Output,
 ) -> std::result::Result<Exit, CliError> {
+    look_at_this_tool();
     let stamps = &mut arguments.timestamp;
     let stamps_only = arguments.signing_key.is_none()
         && (stamps.tsa.is_some() || stamps.timestamp_request.is_some() || stamps.timestamp_response.is_some());

@@ -15,7 +15,7 @@ use crate::verify::{Options, Report};
 use super::output::{Output, counted, hanging, thousands, wrapped};
 use super::seal::load_key;
 use super::timestamp::{self, TimestampArguments};
-use super::tool::this_tool;
+use super::tool::{look_at_this_tool, this_tool};
 use super::verify::{open, verify_showing_progress};
 use super::{CliError, Exit};
 
@@ -89,6 +89,7 @@ struct Recorded<'a> {
 }
 
 pub(super) fn run(arguments: &TransferArguments, output: &Output) -> Result<Exit, CliError> {
+    look_at_this_tool();
     let text = |text: &String| text.trim().to_owned();
     let handover = Handover {
         released_by: text(&arguments.from),
