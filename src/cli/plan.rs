@@ -40,7 +40,7 @@ struct Planned<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     configuration: Option<Configuration>,
     /// Why the profile of the file was not used.
-    #[serde(skip)]
+    #[serde(rename = "configuration_outranked", skip_serializing_if = "Option::is_none")]
     outranked: Option<String>,
 }
 

@@ -17,6 +17,6 @@ pub(super) fn this_tool() -> Tool {
 
 /// Begins to find out what [`this_tool`] says, which takes long enough to be done while something else is waited for.
 pub(super) fn look_at_this_tool() {
-    // Whoever needs it waits for it, so nothing is lost with the thread.
-    let _detached = std::thread::spawn(|| LazyLock::force(&OWN));
+    // Whoever needs it waits for it, or finds it out, so nothing is lost with the thread, or without one.
+    let _detached = std::thread::Builder::new().spawn(|| LazyLock::force(&OWN));
 }

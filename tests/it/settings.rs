@@ -129,6 +129,8 @@ fn the_environment_outranks_the_profile_of_the_file_and_the_command_line_both() 
     let told = told.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(told.contains("AWS_PROFILE in the environment outranks the profile of-the-file of caselock.toml."), "{told}");
     assert!(!told.contains("Settings from"), "{told}");
+    let told: Value = serde_json::from_str(&run(&["--json"], Some("of-the-environment")).expect(0).stdout).unwrap();
+    assert!(told["configuration_outranked"].as_str().unwrap().starts_with("AWS_PROFILE in the environment"), "{told}");
     // One that does not exist shows which is asked for: the environment's, then the command line's.
     run(&[], Some("nobody")).expect(1);
     let told = run(&["--profile", "of-the-file"], Some("nobody")).expect(0).stdout;
