@@ -50,9 +50,10 @@ impl Workspace<'_> {
     }
 }
 
-/// What could be written could not be read back.
+/// What could be written could not be read back: trouble with the disk, which says nothing of the evidence.
 fn unread(source: io::Error, folder: Option<&Path>) -> CaseError {
     let path = folder.map_or_else(std::env::temp_dir, Path::to_owned);
+    let source = if source.raw_os_error().is_some() { source } else { rustix::io::Errno::IO.into() };
     CaseError::Io { doing: "read back a temporary file in", path, source }
 }
 

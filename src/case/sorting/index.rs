@@ -5,14 +5,14 @@ use std::io;
 
 use super::record::{Bytes, Record};
 use super::scratch::Scratch;
-use super::{Sorted, Workspace, unread};
+use super::{Workspace, unread};
 use crate::case::CaseError;
 
 /// How many lie together: the first of each block is held.
 const BLOCK: usize = 128;
 const BLOCK_LONG: u64 = 128;
 
-/// What [`Sorted`] held, to be found again. All of it must take the same number of bytes.
+/// Sorted things of which any can be found again. All of them must take the same number of bytes.
 #[derive(Debug)]
 pub(crate) struct Index<T> {
     written: Option<Written<T>>,
@@ -37,16 +37,17 @@ impl<T> Default for Index<T> {
 }
 
 impl<T: Record> Index<T> {
-    /// Takes what was sorted. `space` is where it was.
-    pub(crate) fn new(sorted: Sorted<T>, space: &Workspace<'_>) -> Result<Self, CaseError> {
-        let mut written = sorted.is_on_disk().then(|| Scratch::create(&space.folder()).ok()).flatten().map(|scratch| Written {
-            scratch,
-            size: 0,
-            firsts: Vec::new(),
-        });
+    /// Takes what comes in its order. It goes to a scratch file if it is `large`, and stays in memory if there is none.
+    pub(crate) fn new(
+        records: impl Iterator<Item = Result<T, CaseError>>,
+        large: bool,
+        space: &Workspace<'_>,
+    ) -> Result<Self, CaseError> {
+        let scratch = if large { Scratch::create(&space.folder()).ok() } else { None };
+        let mut written = scratch.map(|scratch| Written { scratch, size: 0, firsts: Vec::new() });
         let (mut held, mut bytes) = (Vec::with_capacity(BLOCK), Vec::new());
         let mut fails = written.is_none();
-        for record in sorted.merge() {
+        for record in records {
             held.push(record?);
             if let Some(written) = written.as_mut().filter(|_| !fails && held.len() == BLOCK) {
                 bytes.clear();
@@ -152,7 +153,9 @@ mod tests {
         let space = Workspace { folder: Some(folder), held };
         let mut sorting = Sorting::new(&space);
         numbers.for_each(|number| sorting.push(number));
-        Index::new(sorting.finish(), &space).unwrap()
+        let sorted = sorting.finish();
+        let large = sorted.is_on_disk();
+        Index::new(sorted.merge(), large, &space).unwrap()
     }
 
     #[test]
@@ -187,7 +190,8 @@ mod tests {
         // The folder is there while it is sorted, and not when it is to be looked up.
         let sorted = sorting.finish();
         assert!(sorted.is_on_disk());
-        let index = Index::new(sorted, &Workspace { folder: Some(Path::new("/nowhere")), held: 64 }).unwrap();
+        let nowhere = Workspace { folder: Some(Path::new("/nowhere")), held: 64 };
+        let index = Index::new(sorted.merge(), true, &nowhere).unwrap();
         assert!(index.written.is_none());
         assert_eq!(index.equal(|number| number.cmp(&999)).unwrap(), [(999, 999)]);
     }
