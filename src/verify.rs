@@ -4,15 +4,16 @@ mod artifacts;
 mod cloudtrail;
 mod custody;
 mod delete_markers;
+mod digest_records;
 mod disclosure;
 mod expected_root;
 mod fingerprint;
+mod log_records;
 mod presence;
 mod published_keys;
 mod report;
 mod seals;
 mod stamps;
-mod stored_logs;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufReader, Read};
@@ -20,7 +21,7 @@ use std::num::NonZeroUsize;
 
 use crate::case::event::{Event, Gap, KeyComparison};
 use crate::case::ledger::{LedgerState, read_ledger};
-use crate::case::{CASE_TOML, CaseError, CaseFiles, CaseIdentity, Gaps, LEDGER, read_bounded};
+use crate::case::{CASE_TOML, CaseError, CaseFiles, CaseIdentity, Gaps, LEDGER, Workspace, read_bounded};
 use crate::cloudtrail::KeyRing;
 use crate::cloudtrail::gzip::Limits;
 use crate::model::{Finding, Severity, Sha256Hash, Timestamp};
@@ -55,13 +56,15 @@ pub struct Options<'a> {
     pub strict: bool,
     /// How many files are read side by side.
     pub threads: NonZeroUsize,
+    /// Where that is put which grows with the number of artifacts.
+    pub workspace: Workspace<'a>,
     /// Called as artifacts are done, with how many and how many bytes.
     pub progress: &'a (dyn Fn(u64, u64) + Sync),
 }
 
 impl std::fmt::Debug for Options<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Options").field("threads", &self.threads).finish_non_exhaustive()
+        f.debug_struct("Options").field("threads", &self.threads).field("workspace", &self.workspace).finish_non_exhaustive()
     }
 }
 
@@ -77,6 +80,7 @@ impl Default for Options<'_> {
             limits: Limits::default(),
             strict: false,
             threads,
+            workspace: Workspace::default(),
             progress: &|_, _| {},
         }
     }
@@ -193,7 +197,7 @@ pub fn verify(files: &dyn CaseFiles, options: &Options<'_>) -> Result<Report, Ca
     let damage = findings.iter().filter(|finding| finding.severity == Severity::Failure).count();
     let about_the_case = findings.len();
     let (trails, keys) = match &identity {
-        Some(identity) => cloudtrail::check(&mut checked, identity, &acts, options.keys, &mut findings),
+        Some(identity) => cloudtrail::check(&mut checked, identity, &acts, options, &mut findings)?,
         None => (Vec::new(), KeyRing::default()),
     };
     if acts.unfinished {

@@ -1,5 +1,6 @@
 //! Reading a case, wherever it lies: in a folder or, later, in a package.
 
+use std::cmp::Ordering;
 use std::fs::File;
 use std::io::{self, ErrorKind, Read};
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
@@ -137,12 +138,8 @@ impl CaseFolder {
     fn walk_folder(&self, folder: BorrowedFd<'_>, below: &str, visit: &mut dyn FnMut(Found<'_>)) -> Result<(), CaseError> {
         let mut entries = list_in(folder).doing("list", &self.describe(below))?;
         // A folder sorts as if its name ended with the `/` that follows it in every path below, so that paths come in byte order.
-        entries.sort_by_cached_key(|(name, kind)| {
-            let mut name = name.as_encoded_bytes().to_vec();
-            if kind.is_dir() {
-                name.push(b'/');
-            }
-            name
+        entries.sort_unstable_by(|(a, a_kind), (b, b_kind)| {
+            in_paths((a.as_encoded_bytes(), a_kind.is_dir()), (b.as_encoded_bytes(), b_kind.is_dir()))
         });
         for (name, kind) in entries {
             let lossy = name.to_string_lossy();
@@ -161,6 +158,16 @@ impl CaseFolder {
         }
         Ok(())
     }
+}
+
+/// How names of one folder are ordered in paths, where `/` follows those of folders.
+fn in_paths((a, a_is_folder): (&[u8], bool), (b, b_is_folder): (&[u8], bool)) -> Ordering {
+    let shared = a.len().min(b.len());
+    let ((a, a_rest), (b, b_rest)) = (a.split_at(shared), b.split_at(shared));
+    a.cmp(b).then_with(|| {
+        let slash = |is_folder: bool| is_folder.then_some(&b'/');
+        a_rest.iter().chain(slash(a_is_folder)).cmp(b_rest.iter().chain(slash(b_is_folder)))
+    })
 }
 
 /// Opens what lies at `path` below `folder`: neither it nor a folder on the way may be a link, and no `..` leads out.
@@ -206,6 +213,15 @@ mod tests {
     use std::fs;
 
     use super::*;
+
+    #[test]
+    fn a_folder_stands_where_its_paths_do() {
+        let mut names = [("a", true), ("a-b", false), ("a.b", true), ("a0", false), ("b", false), ("a!", true), ("ab", true)];
+        names.sort_by(|(a, a_is), (b, b_is)| in_paths((a.as_bytes(), *a_is), (b.as_bytes(), *b_is)));
+        let below = |(name, is_folder): &(&str, bool)| if *is_folder { format!("{name}/x") } else { (*name).to_owned() };
+        let paths: Vec<String> = names.iter().map(below).collect();
+        assert!(paths.is_sorted(), "{paths:?}");
+    }
 
     #[test]
     fn neither_way_of_opening_follows_a_link_or_leaves_the_folder() {

@@ -120,7 +120,13 @@ pub(super) fn run(
     let (lines, meter) = super::progress::line(output, "sealing");
     meter.expect(report.artifacts.total, report.artifacts.bytes);
     let progress = |files: u64, size: u64| meter.add(files, size);
-    let options = SealOptions { notes: arguments.notes.clone(), flags: arguments.immutable, damage, progress: &progress };
+    let options = SealOptions {
+        notes: arguments.notes.clone(),
+        flags: arguments.immutable,
+        damage,
+        progress: &progress,
+        ..SealOptions::default()
+    };
     let sealed = seal_case_with(&mut writer, &key, now, &tool, &options).map_err(|error| explain(&error))?;
     lines.finish();
     // The lock is for one at a time.

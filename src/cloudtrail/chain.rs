@@ -34,6 +34,8 @@ pub struct StoredDigest {
     pub version_id: Option<String>,
     /// Whether it is what the key gave when the evidence was acquired, and not an older version.
     pub current: bool,
+    /// The number of the artifact that it is, by which what it lists is found.
+    pub number: u64,
 }
 
 /// A digest and whether all that was checked about it holds.

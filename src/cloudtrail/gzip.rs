@@ -37,7 +37,7 @@ impl Default for Limits {
 }
 
 /// Why bytes are not one whole gzip member.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
 pub enum GzipProblem {
     /// No gzip header.
     #[error("it is not gzip")]

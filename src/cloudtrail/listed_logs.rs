@@ -71,6 +71,23 @@ impl LogPlace {
 }
 
 impl LogSlot {
+    /// It in twenty bytes.
+    #[must_use]
+    pub(crate) fn to_bytes(self) -> [u8; 20] {
+        let mut bytes = [0; 20];
+        let (minute, unique) = bytes.split_at_mut(4);
+        minute.copy_from_slice(&self.minute.to_le_bytes());
+        unique.copy_from_slice(&self.unique);
+        bytes
+    }
+
+    /// What [`Self::to_bytes`] gave.
+    #[must_use]
+    pub(crate) fn from_bytes(bytes: [u8; 20]) -> Self {
+        let [a, b, c, d, unique @ ..] = bytes;
+        Self { minute: u32::from_le_bytes([a, b, c, d]), unique }
+    }
+
     /// The slot of delivery, to the minute.
     #[must_use]
     pub fn minute(self) -> Timestamp {
@@ -82,6 +99,8 @@ impl LogSlot {
 /// The logs of one digest.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ListedLogs {
+    /// How many were taken out.
+    taken: usize,
     places: Vec<LogPlace>,
     logs: Vec<Compact>,
     /// Those that do not fit: keys that are not CloudTrail's, times with fractions.
@@ -114,10 +133,40 @@ impl Seconds {
 }
 
 impl ListedLogs {
-    /// How many there are.
+    /// How many there are, those that were taken out among them.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.logs.len() + self.others.len()
+        self.taken + self.logs.len() + self.others.len()
+    }
+
+    /// Takes all of them out, so that their digest need not hold them. What stays knows how many there were.
+    #[must_use]
+    pub(crate) fn take(&mut self) -> Self {
+        let stays = Self { taken: self.len(), ..Self::default() };
+        std::mem::replace(self, stays)
+    }
+
+    /// So many that are held elsewhere.
+    #[must_use]
+    pub(crate) fn held_elsewhere(taken: usize) -> Self {
+        Self { taken, ..Self::default() }
+    }
+
+    /// Where those of [`Self::compact`] lie.
+    pub(crate) fn places(&self) -> &[LogPlace] {
+        &self.places
+    }
+
+    /// Those that are CloudTrail's by their keys: the number of the place, the slot, the hash, the oldest and the newest event.
+    pub(crate) fn compact(
+        &self,
+    ) -> impl Iterator<Item = (usize, LogSlot, Sha256Hash, Option<Timestamp>, Option<Timestamp>)> + '_ {
+        self.logs.iter().map(|log| (usize::from(log.place), log.slot, log.sha256, log.oldest.instant(), log.newest.instant()))
+    }
+
+    /// All others.
+    pub(crate) fn others(&self) -> &[ListedLog] {
+        &self.others
     }
 
     /// Whether there are none.

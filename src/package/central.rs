@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::os::unix::fs::FileExt as _;
 
+use crate::case::CaseError;
 use crate::seal::manifest::is_portable;
 
 const LOCAL_HEADER: u32 = 0x0403_4b50;
@@ -12,7 +13,7 @@ const END: u32 = 0x0605_4b50;
 const ZIP64_END: u32 = 0x0606_4b50;
 const ZIP64_LOCATOR: u32 = 0x0706_4b50;
 
-const LOCAL_LENGTH: u64 = 30;
+pub(super) const LOCAL_LENGTH: u64 = 30;
 pub(super) const CENTRAL_LENGTH: u64 = 46;
 const END_LENGTH: u64 = 22;
 const ZIP64_END_LENGTH: u64 = 56;
@@ -28,6 +29,8 @@ pub(super) enum Fault {
     Structure { offset: u64, problem: String },
     /// The file could not be read.
     Io(io::Error),
+    /// What is remembered of it could not be read back.
+    Workspace(CaseError),
 }
 
 impl From<io::Error> for Fault {

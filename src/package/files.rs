@@ -5,15 +5,16 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use crate::case::{CaseError, CaseFiles, Found};
+use crate::case::{CaseError, CaseFiles, Found, Workspace};
 use crate::model::printable;
 
 use super::PackageError;
 use super::central::{
-    CentralEntry, Directory, DirectoryReader, Fault, FileSlice, check_local_header, fault, find_directory, split_name,
+    CentralEntry, Directory, DirectoryReader, Fault, FileSlice, LOCAL_LENGTH, check_local_header, fault, find_directory,
+    split_name,
 };
 use super::error::IoContext as _;
-use super::lookup::{Lookup, Member};
+use super::lookup::{Lookup, Members};
 
 /// Read at once while the directory is walked.
 const WALK_BUFFER: usize = 256 * 1024;
@@ -37,12 +38,18 @@ pub struct PackageFiles {
 impl PackageFiles {
     /// Opens a package, or refuses it and says what is wrong and where.
     pub fn open(path: &Path) -> Result<Self, PackageError> {
+        Self::open_in(path, &Workspace::default())
+    }
+
+    /// The same, with a place of one's own for what grows with the number of members.
+    pub fn open_in(path: &Path, workspace: &Workspace<'_>) -> Result<Self, PackageError> {
         let file = OpenOptions::new().read(true).open(path).doing("open", path)?;
         let metadata = file.metadata().doing("look at", path)?;
         if !metadata.is_file() {
             return Err(io::Error::other("it is not a regular file")).doing("open", path);
         }
-        read_structure(path.to_owned(), file, metadata.len()).map_err(|fault| match fault {
+        read_structure(path.to_owned(), file, metadata.len(), workspace).map_err(|fault| match fault {
+            Fault::Workspace(error) => error.into(),
             Fault::Io(source) => PackageError::Io { doing: "read", path: path.to_owned(), source },
             Fault::Structure { offset, problem } => PackageError::Malformed { path: path.to_owned(), offset, problem },
         })
@@ -72,12 +79,13 @@ impl PackageFiles {
     }
 
     fn find(&self, path: &str) -> Result<Option<Member>, CaseError> {
-        for member in self.lookup.candidates(path) {
-            let at = self.directory.offset + u64::from(member.central_offset);
+        for place in self.lookup.candidates(path)? {
+            let at = self.directory.offset + u64::from(place.central_offset);
             let mut reader = DirectoryReader::new(&self.file, self.directory, at, LOOK_BUFFER);
-            let entry = reader.next_entry().map_err(|fault| self.case_error(fault))?;
-            if entry.as_ref().and_then(|entry| split_name(&entry.name)).is_some_and(|(_, found)| found == path) {
-                return Ok(Some(member));
+            let Some(entry) = reader.next_entry().map_err(|fault| self.case_error(fault))? else { continue };
+            if split_name(&entry.name).is_some_and(|(_, found)| found == path) {
+                let data_offset = name_end(&entry) + u64::from(place.extra);
+                return Ok(Some(Member { data_offset, size: entry.size, crc: entry.crc }));
             }
         }
         Ok(None)
@@ -85,6 +93,7 @@ impl PackageFiles {
 
     fn case_error(&self, fault: Fault) -> CaseError {
         match fault {
+            Fault::Workspace(error) => error,
             Fault::Io(source) => CaseError::Io { doing: "read", path: self.path.clone(), source },
             Fault::Structure { offset, problem } => {
                 CaseError::Malformed { path: self.path.clone(), problem: format!("at byte {offset}, {problem}") }
@@ -93,12 +102,25 @@ impl PackageFiles {
     }
 }
 
-fn read_structure(path: PathBuf, file: File, length: u64) -> Result<PackageFiles, Fault> {
+/// Where a member's bytes lie.
+#[derive(Clone, Copy, Debug)]
+struct Member {
+    data_offset: u64,
+    size: u64,
+    crc: u32,
+}
+
+/// Where the name in a member's local header ends.
+fn name_end(entry: &CentralEntry) -> u64 {
+    entry.header_offset + LOCAL_LENGTH + u64::try_from(entry.name.len()).unwrap_or(0)
+}
+
+fn read_structure(path: PathBuf, file: File, length: u64, workspace: &Workspace<'_>) -> Result<PackageFiles, Fault> {
     let directory = find_directory(&file, length)?;
     if directory.members == 0 || directory.members > u32::MAX.into() || directory.size > u32::MAX.into() {
         return fault(directory.offset, format!("{} members are announced", directory.members));
     }
-    let mut lookup = Lookup::with_capacity(usize::try_from(directory.members).unwrap_or(0));
+    let mut found = Members::new(workspace);
     let mut reader = DirectoryReader::new(&file, directory, directory.offset, WALK_BUFFER);
     let mut top: Option<String> = None;
     let mut previous = String::new();
@@ -123,7 +145,9 @@ fn read_structure(path: PathBuf, file: File, length: u64) -> Result<PackageFiles
             _ => return fault(entry.at, format!("`{}` is said to be larger than there is room for", entry.name)),
         };
         let central_offset = u32::try_from(entry.at - directory.offset).unwrap_or(u32::MAX);
-        lookup.add(below, Member { data_offset, size: entry.size, central_offset, crc: entry.crc });
+        // At most 32, as was just checked.
+        let extra = u8::try_from(data_offset - name_end(&entry)).unwrap_or(u8::MAX);
+        found.add(below, central_offset, extra);
         previous = entry.name;
         members += 1;
     }
@@ -133,7 +157,8 @@ fn read_structure(path: PathBuf, file: File, length: u64) -> Result<PackageFiles
     if next_header != directory.offset {
         return fault(next_header, "something lies between the last member and the central directory");
     }
-    if let Some(twin) = lookup.finish() {
+    let (lookup, twin) = found.finish().map_err(Fault::Workspace)?;
+    if let Some(twin) = twin {
         let (at, name) = find_twin(&file, directory, &lookup, twin)?;
         return fault(at, format!("`{name}` is also the name of another member or folder where case is folded"));
     }
@@ -165,7 +190,7 @@ impl CaseFiles for PackageFiles {
     }
 
     fn open(&self, path: &str) -> Result<Box<dyn Read + Send + '_>, CaseError> {
-        let Some(Member { data_offset, size, crc, .. }) = self.find(path)? else {
+        let Some(Member { data_offset, size, crc }) = self.find(path)? else {
             let source = io::Error::new(io::ErrorKind::NotFound, "the package has no such member");
             return Err(CaseError::Io { doing: "open", path: self.describe(path), source });
         };

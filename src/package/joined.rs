@@ -1,12 +1,12 @@
 //! Reading the parts of a package as one case, with those that are missing named.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use crate::case::{CaseError, CaseFiles, Found, MissingPart, read_bounded};
 use crate::model::{HashingReader, Sha256Hash, printable};
-use crate::seal::manifest::{Lists, ManifestError, ManifestReader};
+use crate::seal::manifest::{Lists, ManifestError, ManifestLine, ManifestReader};
 use crate::seal::{MANIFEST, TAG_MANIFEST};
 
 use super::parts::{OWN, PART, PartStatement, WHOLE, part_name};
@@ -102,6 +102,19 @@ fn statement(path: &Path, package: &PackageFiles) -> Result<PartStatement, Packa
     PartStatement::parse(&bytes).ok_or_else(|| malformed(path, "its custody/part.json is not as caselock writes it"))
 }
 
+/// The lines of a manifest in a part.
+struct Lines<'a> {
+    path: PathBuf,
+    manifest: String,
+    reader: ManifestReader<BufReader<Box<dyn Read + Send + 'a>>>,
+}
+
+impl Lines<'_> {
+    fn next(&mut self) -> Result<Option<ManifestLine>, PackageError> {
+        self.reader.next_line().map_err(|error| unread(&self.path, &self.manifest, error))
+    }
+}
+
 /// Checks one part against itself, and gives the hashes of the tag files that all parts must share.
 fn check_part(
     path: &Path,
@@ -109,34 +122,55 @@ fn check_part(
     statement: &PartStatement,
     at: usize,
 ) -> Result<BTreeMap<String, Sha256Hash>, PackageError> {
-    let lines = |manifest: &str, lists, range: bool| -> Result<Vec<(String, Sha256Hash)>, PackageError> {
-        let mut reader = ManifestReader::new(BufReader::new(files.open(manifest)?), lists);
-        let mut lines = Vec::new();
-        while let Some(line) = reader.next_line().map_err(|error| unread(path, manifest, error))? {
-            if !range || statement.place_of(&line.path) == at {
-                lines.push((line.path, line.sha256));
-            }
-        }
-        Ok(lines)
+    let lines = |manifest: String, lists| -> Result<Lines<'_>, PackageError> {
+        let reader = ManifestReader::new(BufReader::new(files.open(&manifest)?), lists);
+        Ok(Lines { path: path.to_owned(), manifest, reader })
     };
-    let payload = lines(MANIFEST, Lists::Payload, false)?;
-    if payload != lines(&format!("{WHOLE}{MANIFEST}"), Lists::Payload, true)? {
-        return Err(malformed(path, "its manifest is not the part of the whole that it has"));
+    let mut own = lines(MANIFEST.to_owned(), Lists::Payload)?;
+    let mut whole = lines(format!("{WHOLE}{MANIFEST}"), Lists::Payload)?;
+    // Both are in the same order, and may be long.
+    loop {
+        let mut other = whole.next()?;
+        while other.as_ref().is_some_and(|line| statement.place_of(&line.path) != at) {
+            other = whole.next()?;
+        }
+        let line = own.next()?;
+        if line != other {
+            return Err(malformed(path, "its manifest is not the part of the whole that it has"));
+        }
+        if line.is_none() {
+            break;
+        }
+    }
+    let mut listed: BTreeMap<String, Sha256Hash> = BTreeMap::new();
+    let mut tags = lines(TAG_MANIFEST.to_owned(), Lists::Tags)?;
+    while let Some(line) = tags.next()? {
+        listed.insert(line.path, line.sha256);
     }
     // None but these: one that belongs to another part would take its place once the parts are unpacked together.
-    let own: BTreeSet<&str> = payload.iter().map(|(path, _)| path.as_str()).collect();
-    let mut stray = None;
-    let listed: BTreeMap<String, Sha256Hash> = lines(TAG_MANIFEST, Lists::Tags, false)?.into_iter().collect();
+    let mut own = lines(MANIFEST.to_owned(), Lists::Payload)?;
+    let mut line = own.next()?;
+    let (mut stray, mut failed) = (None, None);
     let mut found = Vec::new();
     files.walk(&mut |there| {
         let (Found::File { path } | Found::Foreign { path, .. }) = there;
         let whole = path.strip_prefix(WHOLE);
-        if path.starts_with("data/") && !own.contains(path) || whole.is_some_and(|name| !OWN.contains(&name)) {
+        while failed.is_none() && path.starts_with("data/") && line.as_ref().is_some_and(|line| line.path.as_str() < path) {
+            match own.next() {
+                Ok(next) => line = next,
+                Err(error) => failed = Some(error),
+            }
+        }
+        let is_own = line.as_ref().is_some_and(|line| line.path == path);
+        if path.starts_with("data/") && !is_own || whole.is_some_and(|name| !OWN.contains(&name)) {
             stray.get_or_insert_with(|| path.to_owned());
         } else if !path.starts_with("data/") {
             found.push(path.to_owned());
         }
     })?;
+    if let Some(error) = failed {
+        return Err(error);
+    }
     if let Some(stray) = stray {
         return Err(malformed(path, &format!("no manifest of it lists {}", printable(&stray))));
     }

@@ -1,76 +1,113 @@
-//! Finding members by path in a few bytes a member: names stay in the file.
+//! Finding members by path without remembering them: names stay in the package, and what leads to them in a scratch file if it is much.
 
 use std::hash::{BuildHasher as _, RandomState};
 
-/// Where a member's bytes lie.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Member {
-    pub(super) data_offset: u64,
-    pub(super) size: u64,
+use crate::case::sorting::{Bytes, Index, Record, Sorting};
+use crate::case::{CaseError, Workspace};
+
+/// Where a member's central header lies, by the keyed hash of its path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Place {
+    hash: u64,
     /// From the start of the central directory.
     pub(super) central_offset: u32,
-    pub(super) crc: u32,
+    /// Bytes between the name in the local header and the member's own.
+    pub(super) extra: u8,
+}
+
+impl Record for Place {
+    fn write(&self, bytes: &mut Vec<u8>) {
+        self.hash.write(bytes);
+        bytes.extend_from_slice(&self.central_offset.to_le_bytes());
+        bytes.push(self.extra);
+    }
+
+    fn read(bytes: &mut Bytes<'_>) -> Option<Self> {
+        Some(Self { hash: bytes.number()?, central_offset: bytes.short()?, extra: bytes.byte()? })
+    }
+}
+
+/// The members of a package, while it is opened.
+#[derive(Debug)]
+pub(super) struct Members<'a> {
+    workspace: &'a Workspace<'a>,
+    state: RandomState,
+    by_hash: Sorting<Place>,
+    /// Hashes of all paths and of the folders above them, case folded.
+    folded: Sorting<u64>,
+    previous: String,
+    count: usize,
+}
+
+impl<'a> Members<'a> {
+    pub(super) fn new(workspace: &'a Workspace<'a>) -> Self {
+        Self {
+            workspace,
+            state: RandomState::new(),
+            by_hash: Sorting::new(workspace),
+            folded: Sorting::new(workspace),
+            previous: String::new(),
+            count: 0,
+        }
+    }
+
+    /// Adds the next member; paths come in ascending order.
+    pub(super) fn add(&mut self, path: &str, central_offset: u32, extra: u8) {
+        self.count += 1;
+        self.by_hash.push(Place { hash: self.state.hash_one(path), central_offset, extra });
+        self.folded.push(folded_hash(&self.state, path));
+        // Paths below one folder follow one another, so each folder is met once: where the path leaves the one before.
+        let shared = path.bytes().zip(self.previous.bytes()).take_while(|(a, b)| a == b).count();
+        for (slash, _) in path.match_indices('/').filter(|(slash, _)| *slash >= shared) {
+            let folder = path.get(..slash).unwrap_or_default();
+            self.folded.push(folded_hash(&self.state, folder));
+        }
+        path.clone_into(&mut self.previous);
+    }
+
+    /// Ends the adding. Gives with it the hash of two names that are one where case is folded, or of which one is the folder of the other.
+    pub(super) fn finish(self) -> Result<(Lookup, Option<u64>), CaseError> {
+        let (mut twin, mut previous) = (None, None);
+        for hash in self.folded.finish().merge() {
+            let hash = Some(hash?);
+            if hash == previous {
+                twin = hash;
+                break;
+            }
+            previous = hash;
+        }
+        let sorted = self.by_hash.finish();
+        let large = sorted.is_on_disk();
+        let by_hash = Index::new(sorted.merge(), large, self.workspace)?;
+        Ok((Lookup { state: self.state, by_hash, count: self.count }, twin))
+    }
 }
 
 /// The members of a package, by the keyed hash of their paths.
 #[derive(Debug)]
 pub(super) struct Lookup {
     state: RandomState,
-    members: Vec<Member>,
-    /// Hash of the path and place in `members`, sorted.
-    by_hash: Vec<(u64, u32)>,
-    /// Hashes of all paths and of the folders above them, case folded; while the package is opened.
-    folded: Vec<u64>,
-    previous: String,
+    by_hash: Index<Place>,
+    count: usize,
 }
 
 impl Lookup {
-    pub(super) fn with_capacity(members: usize) -> Self {
-        Self {
-            state: RandomState::new(),
-            members: Vec::with_capacity(members),
-            by_hash: Vec::with_capacity(members),
-            folded: Vec::with_capacity(members),
-            previous: String::new(),
-        }
-    }
-
-    /// Adds the next member; paths come in ascending order.
-    pub(super) fn add(&mut self, path: &str, member: Member) {
-        let at = u32::try_from(self.members.len()).unwrap_or(u32::MAX);
-        self.members.push(member);
-        self.by_hash.push((self.state.hash_one(path), at));
-        self.folded.push(self.folded_hash(path));
-        // Paths below one folder follow one another, so each folder is met once: where the path leaves the one before.
-        let shared = path.bytes().zip(self.previous.bytes()).take_while(|(a, b)| a == b).count();
-        for (slash, _) in path.match_indices('/').filter(|(slash, _)| *slash >= shared) {
-            let folder = path.get(..slash).unwrap_or_default();
-            self.folded.push(self.folded_hash(folder));
-        }
-        path.clone_into(&mut self.previous);
-    }
-
     pub(super) fn folded_hash(&self, path: &str) -> u64 {
-        self.state.hash_one(path.to_ascii_lowercase())
-    }
-
-    /// Ends the adding. Gives the hash of two names that are one where case is folded, or of which one is the folder of the other.
-    pub(super) fn finish(&mut self) -> Option<u64> {
-        self.by_hash.sort_unstable();
-        let mut folded = std::mem::take(&mut self.folded);
-        folded.sort_unstable();
-        folded.array_windows().find(|[a, b]| a == b).map(|[twin, _]| *twin)
+        folded_hash(&self.state, path)
     }
 
     /// Members that may be the one at `path`; almost always one or none. Whoever asks compares the name.
-    pub(super) fn candidates(&self, path: &str) -> impl Iterator<Item = Member> + '_ {
-        let hash = self.state.hash_one(path);
-        let from = self.by_hash.partition_point(|(other, _)| *other < hash);
-        let same = self.by_hash.get(from..).unwrap_or_default().iter().take_while(move |(other, _)| *other == hash);
-        same.filter_map(|(_, at)| self.members.get(usize::try_from(*at).ok()?).copied())
+    pub(super) fn candidates(&self, path: &str) -> Result<impl Iterator<Item = Place> + use<>, CaseError> {
+        let wanted = self.state.hash_one(path);
+        let found = self.by_hash.equal(|place| place.hash.cmp(&wanted))?;
+        Ok(found.into_iter().map(|(_, place)| place))
     }
 
     pub(super) fn len(&self) -> usize {
-        self.members.len()
+        self.count
     }
+}
+
+fn folded_hash(state: &RandomState, path: &str) -> u64 {
+    state.hash_one(path.to_ascii_lowercase())
 }

@@ -7,7 +7,8 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Mutex, PoisonError};
 
 use crate::case::event::{Artifact, Event};
-use crate::case::{CaseError, CaseFiles, CaseFolder, CaseWriter, Found};
+use crate::case::sorting::{Bytes, Index, Record, Sorting};
+use crate::case::{CaseError, CaseFiles, CaseFolder, CaseWriter, Found, Workspace};
 use crate::model::{HashingReader, Sha256Hash};
 
 use super::{ArtifactTotals, SealError, manifest};
@@ -15,20 +16,40 @@ use super::{ArtifactTotals, SealError, manifest};
 /// Files that wait for a worker.
 const QUEUE: usize = 1024;
 
-/// What the ledger records of the payload, small enough for a million artifacts.
-#[derive(Debug, Default)]
-pub(super) struct Recorded {
-    /// Sorted by `key`.
-    entries: Vec<Entry>,
+/// What the ledger records of the payload, while it is read.
+#[derive(Debug)]
+pub(super) struct Recording<'a> {
+    workspace: &'a Workspace<'a>,
+    entries: Sorting<Entry>,
 }
 
+/// What the ledger records of the payload.
 #[derive(Debug)]
+pub(super) struct Recorded {
+    /// Each path once.
+    entries: Index<Entry>,
+    /// A bit for each that was met.
+    seen: Vec<u64>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Entry {
     /// The first half of the path's hash. Two paths that share it would be refused, never confused.
     key: [u8; 16],
     size: u64,
     sha256: Sha256Hash,
-    seen: bool,
+}
+
+impl Record for Entry {
+    fn write(&self, bytes: &mut Vec<u8>) {
+        bytes.extend_from_slice(&self.key);
+        self.size.write(bytes);
+        bytes.extend_from_slice(self.sha256.as_bytes());
+    }
+
+    fn read(bytes: &mut Bytes<'_>) -> Option<Self> {
+        Some(Self { key: bytes.array()?, size: bytes.number()?, sha256: bytes.hash()? })
+    }
 }
 
 struct Job {
@@ -45,30 +66,55 @@ fn key(path: &str) -> [u8; 16] {
     key
 }
 
-impl Recorded {
+impl<'a> Recording<'a> {
+    pub(super) fn new(workspace: &'a Workspace<'a>) -> Self {
+        Self { workspace, entries: Sorting::new(workspace) }
+    }
+
     pub(super) fn add(&mut self, artifact: &Artifact) {
-        let entry = Entry { key: key(artifact.path.as_str()), size: artifact.size, sha256: artifact.sha256, seen: false };
-        self.entries.push(entry);
+        self.entries.push(Entry { key: key(artifact.path.as_str()), size: artifact.size, sha256: artifact.sha256 });
     }
 
     /// Makes the entries ready for looking up.
-    pub(super) fn finish(mut self, writer: &CaseWriter) -> Result<Self, SealError> {
-        self.entries.sort_unstable_by_key(|entry| entry.key);
-        let twice = self.entries.array_windows().find(|[a, b]| a.key == b.key && (a.size, a.sha256) != (b.size, b.sha256));
-        if let Some([entry, _]) = twice {
-            let path = path_of(writer, entry.key)?;
+    pub(super) fn finish(self, writer: &CaseWriter) -> Result<Recorded, SealError> {
+        let sorted = self.entries.finish();
+        let large = sorted.is_on_disk();
+        let (mut previous, mut twice) = (None::<Entry>, None);
+        let once = sorted.merge().filter(|entry| {
+            let Ok(entry) = entry else { return true };
+            let before = previous.replace(*entry).filter(|before| before.key == entry.key);
+            if before.is_some_and(|before| before != *entry) {
+                twice.get_or_insert(entry.key);
+            }
+            before.is_none()
+        });
+        let entries = Index::new(once, large, self.workspace)?;
+        if let Some(key) = twice {
+            let path = path_of(writer, key)?;
             return Err(SealError::RecordedTwice { path });
         }
-        self.entries.dedup_by_key(|entry| entry.key);
-        if self.entries.is_empty() { Err(SealError::Empty) } else { Ok(self) }
+        let count = entries.len();
+        if count == 0 { Err(SealError::Empty) } else { Ok(Recorded { entries, seen: vec![0; count.div_ceil(64)] }) }
+    }
+}
+
+impl Recorded {
+    fn take(&mut self, path: &str) -> Result<Option<Entry>, CaseError> {
+        let wanted = key(path);
+        let Some((at, entry)) = self.entries.equal(|entry| entry.key.cmp(&wanted))?.pop() else { return Ok(None) };
+        if let Some(bits) = self.seen.get_mut(at / 64) {
+            *bits |= 1 << (at % 64);
+        }
+        Ok(Some(entry))
     }
 
-    fn take(&mut self, path: &str) -> Option<&Entry> {
-        let wanted = key(path);
-        let at = self.entries.binary_search_by_key(&wanted, |entry| entry.key).ok()?;
-        let entry = self.entries.get_mut(at)?;
-        entry.seen = true;
-        Some(entry)
+    /// The first that was not met.
+    fn missing(&self) -> Result<Option<Entry>, CaseError> {
+        let is_seen = |at: &usize| self.seen.get(at / 64).is_some_and(|bits| bits >> (at % 64) & 1 == 1);
+        match (0..self.entries.len()).find(|at| !is_seen(at)) {
+            Some(at) => self.entries.get(at),
+            None => Ok(None),
+        }
     }
 }
 
@@ -126,8 +172,9 @@ pub(super) fn check(
             let outcome = match found {
                 Found::Foreign { path, what } => Err(SealError::Foreign { path: path.to_owned(), what }),
                 Found::File { path } => match recorded.take(path) {
-                    None => Err(SealError::Unlisted { path: path.to_owned() }),
-                    Some(entry) => {
+                    Err(error) => Err(error.into()),
+                    Ok(None) => Err(SealError::Unlisted { path: path.to_owned() }),
+                    Ok(Some(entry)) => {
                         totals.count += 1;
                         totals.bytes = totals.bytes.saturating_add(entry.size);
                         let written = manifest.write_all(manifest::line(&entry.sha256, path).as_bytes());
@@ -153,7 +200,7 @@ pub(super) fn check(
     if let Some(problem) = first_problem.into_inner().unwrap_or_else(PoisonError::into_inner) {
         return Err(problem);
     }
-    match recorded.entries.iter().find(|entry| !entry.seen) {
+    match recorded.missing()? {
         Some(missing) => Err(SealError::Missing { path: path_of(writer, missing.key)? }),
         None => Ok(totals),
     }

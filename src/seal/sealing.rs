@@ -2,12 +2,12 @@ use std::io::{self, BufReader, Write};
 
 use crate::case::event::{CaseSealed, Event, Tool};
 use crate::case::merkle::MerkleProver;
-use crate::case::{CaseError, CaseFiles as _, CaseFolder, CaseWriter, FORMAT_VERSION, Found, LEDGER, read_bounded};
+use crate::case::{CaseError, CaseFiles as _, CaseFolder, CaseWriter, FORMAT_VERSION, Found, LEDGER, Workspace, read_bounded};
 use crate::model::{HashingReader, Sha256Hash, Sha256Hasher, Timestamp};
 
 use super::checkpoint::{self, Checkpoint};
 use super::manifest::{Lists, ManifestReader};
-use super::payload::{self, Recorded};
+use super::payload::{self, Recorded, Recording};
 use super::seals::{SealFile, SealNumbers, path_of};
 use super::{
     ALLOWED_SIGNERS, ArtifactTotals, Extension, LedgerHead, MANIFEST, SEALS, SealError, SealStatement, SealedBy,
@@ -52,21 +52,28 @@ pub struct SealOptions<'a> {
     pub flags: bool,
     /// What is known to be wrong with the case. If anything is, the case is sealed as it is found, and the seal says so.
     pub damage: Vec<String>,
+    /// Where that is put which grows with the number of artifacts.
+    pub workspace: Workspace<'a>,
     /// Called as files are hashed, with how many and how many bytes.
     pub progress: &'a (dyn Fn(u64, u64) + Sync),
 }
 
 impl std::fmt::Debug for SealOptions<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { notes, flags, damage, progress: _ } = self;
+        let Self { notes, flags, damage, workspace, progress: _ } = self;
         let mut shown = f.debug_struct("SealOptions");
-        shown.field("notes", notes).field("flags", flags).field("damage", damage).finish_non_exhaustive()
+        shown
+            .field("notes", notes)
+            .field("flags", flags)
+            .field("damage", damage)
+            .field("workspace", workspace)
+            .finish_non_exhaustive()
     }
 }
 
 impl Default for SealOptions<'_> {
     fn default() -> Self {
-        Self { notes: String::new(), flags: false, damage: Vec::new(), progress: &|_, _| {} }
+        Self { notes: String::new(), flags: false, damage: Vec::new(), workspace: Workspace::default(), progress: &|_, _| {} }
     }
 }
 
@@ -81,7 +88,7 @@ pub fn seal_case_with(
     let files = writer.files()?;
     let earlier = earlier_seals(&files)?;
     // What is damaged cannot be held against the ledger; then the manifest lists what is found.
-    let recorded = read_ledger(writer, &files, &earlier)?;
+    let recorded = read_ledger(writer, &files, &earlier, &options.workspace)?;
     let recorded = if options.damage.is_empty() { Some(recorded.finish(writer)?) } else { None };
     let (totals, manifest_sha256, tagmanifest_sha256) = match earlier.last() {
         None => write_bag(writer, &files, recorded, key, at, tool, options.progress)?,
@@ -206,8 +213,13 @@ fn checked(seal: &SealFile) -> Result<SealStatement, String> {
 }
 
 /// What the ledger records of the payload. Every earlier seal must cover a prefix of it.
-fn read_ledger(writer: &CaseWriter, files: &CaseFolder, earlier: &[Earlier]) -> Result<Recorded, SealError> {
-    let mut recorded = Recorded::default();
+fn read_ledger<'a>(
+    writer: &CaseWriter,
+    files: &CaseFolder,
+    earlier: &[Earlier],
+    workspace: &'a Workspace<'a>,
+) -> Result<Recording<'a>, SealError> {
+    let mut recorded = Recording::new(workspace);
     let mut unmet = earlier.iter().peekable();
     writer.read_ledger(&mut |line| {
         if let Event::ArtifactAcquired(artifact) = &line.entry.event {

@@ -8,6 +8,7 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::case::event::{Artifact, Event, ObjectOrigin, Origin, ResponseOrigin};
 use crate::case::ledger::{LedgerState, read_ledger};
+use crate::case::sorting::{Sorted, Sorting};
 use crate::case::{CaseError, CaseFiles, Found, LEDGER, is_temporary};
 use crate::cloudtrail::chain::StoredDigest;
 use crate::cloudtrail::gzip;
@@ -15,9 +16,10 @@ use crate::cloudtrail::{Digest, DigestName, LogName, ObjectEvent, TrailEvent, ev
 use crate::model::{Finding, PayloadPath, S3Location, Severity, Sha256Hash, Sha256Hasher};
 
 use super::delete_markers::{DeleteMarker, delete_markers};
+use super::digest_records::{DigestRecord, MALFORMED, MALFORMED_GZIP};
 use super::fingerprint::{Fingerprint, Keys};
+use super::log_records::{LogRecord, LogRecords, Places, StoredLog};
 use super::presence::Presence;
-use super::stored_logs::{StoredLog, StoredLogs};
 use super::{ArtifactReport, Options};
 
 /// Artifacts up to this size are read into memory; CloudTrail's files are far below, and larger ones are only hashed.
@@ -45,11 +47,12 @@ pub(super) struct StoredResponse {
 #[derive(Debug, Default)]
 pub(super) struct Checked {
     pub(super) report: ArtifactReport,
-    pub(super) digests: Vec<StoredDigest>,
-    /// The current version of each log.
-    pub(super) logs: StoredLogs,
-    /// Versions of logs that were not current any more when the evidence was acquired.
-    pub(super) older_logs: HashMap<S3Location, Vec<StoredLog>>,
+    /// The digests, what they list taken out.
+    pub(super) digests: Sorted<DigestRecord>,
+    /// What they list, and what the logs that are stored came to.
+    pub(super) logs: Sorted<LogRecord>,
+    /// Where those lie.
+    pub(super) places: Places,
     /// Events in logs that change what a trail delivers.
     pub(super) events: Vec<TrailEvent>,
     /// The same in AWS's own event history.
@@ -83,7 +86,13 @@ pub(super) fn check(
     read: impl FnOnce(&mut dyn FnMut(Artifact)) -> Result<LedgerState, CaseError>,
 ) -> Result<(LedgerState, Checked), CaseError> {
     let (sender, receiver) = sync_channel::<Batch>(BATCHES);
-    let job = Job { files, limits: &options.limits, waiting: Mutex::new(receiver), logs: Mutex::default() };
+    let job = Job {
+        files,
+        limits: &options.limits,
+        waiting: Mutex::new(receiver),
+        logs: LogRecords::new(&options.workspace),
+        digests: Mutex::new(Sorting::new(&options.workspace)),
+    };
     let keys = Keys::default();
     let (mut paths, mut recorded, mut total) = (Fingerprint::default(), Fingerprint::default(), 0);
     let (state, mut parts, there) = std::thread::scope(|scope| {
@@ -100,7 +109,7 @@ pub(super) fn check(
             batch.artifacts.push(artifact);
             if batch.artifacts.len() >= BATCH || bytes >= BATCH_BYTES {
                 bytes = 0;
-                let following = Batch { number: batch.number + 1, artifacts: Vec::new() };
+                let following = Batch { first: total, artifacts: Vec::new() };
                 let _sent = sender.send(std::mem::replace(&mut batch, following));
             }
         });
@@ -108,13 +117,13 @@ pub(super) fn check(
         drop(sender);
         // What a worker found must not be lost with it.
         let parts = workers.into_iter().map(|worker| worker.join().unwrap_or_else(|panic| resume_unwind(panic)));
-        let parts: Vec<(u64, Checked)> = parts.flatten().collect();
+        let parts: Vec<Part> = parts.flatten().collect();
         (state, parts, walker.join().unwrap_or_else(|panic| resume_unwind(panic)))
     });
     let (state, there) = (state?, there?);
-    let mut logs = job.logs.into_inner().unwrap_or_else(PoisonError::into_inner);
-    logs.sort();
-    let mut whole = Checked { logs, keys, recorded, ..Checked::default() };
+    let (places, logs) = job.logs.finish();
+    let digests = job.digests.into_inner().unwrap_or_else(PoisonError::into_inner).finish();
+    let mut whole = Checked { digests, logs, places, keys, recorded, ..Checked::default() };
     // In the order of the ledger, whichever worker was the faster.
     parts.sort_unstable_by_key(|(number, _)| *number);
     for (_, part) in parts {
@@ -133,10 +142,14 @@ pub(super) fn check(
 /// Shows every line of a manifest: path and hash.
 type ManifestLines<'a> = dyn Fn(&mut dyn FnMut(&str, Sha256Hash)) + 'a;
 
+/// What some artifacts that follow one another came to, with the number of the first.
+type Part = (u64, Checked);
+
 /// Artifacts that follow one another in the ledger.
 #[derive(Debug, Default)]
 struct Batch {
-    number: u64,
+    /// The number of the first, counted from 0.
+    first: u64,
     artifacts: Vec<Artifact>,
 }
 
@@ -145,7 +158,8 @@ struct Job<'a> {
     files: &'a dyn CaseFiles,
     limits: &'a gzip::Limits,
     waiting: Mutex<Receiver<Batch>>,
-    logs: Mutex<StoredLogs>,
+    logs: LogRecords,
+    digests: Mutex<Sorting<DigestRecord>>,
 }
 
 /// Memory that a worker uses again for every file.
@@ -168,21 +182,27 @@ impl Scratch {
 }
 
 impl Job<'_> {
-    /// What each batch came to that this worker took.
-    fn work(&self, done: &mut dyn FnMut(u64)) -> Vec<(u64, Checked)> {
-        let (mut parts, mut scratch) = (Vec::new(), Scratch::default());
+    /// What the batches came to that this worker took; those that there is something to say of besides counts, one by one.
+    fn work(&self, done: &mut dyn FnMut(u64)) -> Vec<Part> {
+        let (mut parts, mut counts, mut scratch) = (Vec::new(), Checked::default(), Scratch::default());
         loop {
             let next = self.waiting.lock().unwrap_or_else(PoisonError::into_inner).recv();
-            let Ok(batch) = next else { return parts };
+            let Ok(batch) = next else { break };
             let mut checked = Checked::default();
-            for artifact in batch.artifacts {
+            for (number, artifact) in (batch.first..).zip(batch.artifacts) {
                 let bytes = artifact.size;
-                checked.take(self, artifact, &mut scratch);
+                checked.take(self, number, artifact, &mut scratch);
                 scratch.shrink();
                 done(bytes);
             }
-            parts.push((batch.number, checked));
+            counts.report.valid += std::mem::take(&mut checked.report.valid);
+            counts.report.bytes += std::mem::take(&mut checked.report.bytes);
+            if checked.has_anything() {
+                parts.push((batch.first, checked));
+            }
         }
+        parts.push((0, counts));
+        parts
     }
 }
 
@@ -285,6 +305,17 @@ impl Checked {
         self.report.total == 0 && self.report.unlisted.is_empty() && self.foreign.is_empty()
     }
 
+    /// Whether it holds more than counts.
+    fn has_anything(&self) -> bool {
+        let Self { report, events, history, object_events, delete_markers, responses, .. } = self;
+        let Self { unreadable, unreadable_objects, unsearched, misplaced, .. } = self;
+        let paths = [&report.modified, &report.missing, unreadable_objects, misplaced];
+        let told = [events.len(), history.len(), object_events.len(), delete_markers.len(), responses.len()];
+        paths.iter().any(|paths| !paths.is_empty())
+            || told.iter().any(|count| *count > 0)
+            || !(unreadable.is_empty() && unsearched.is_empty())
+    }
+
     fn merge(&mut self, other: Self) {
         self.report.valid += other.report.valid;
         self.report.bytes += other.report.bytes;
@@ -294,10 +325,6 @@ impl Checked {
         self.unreadable.extend(other.unreadable);
         self.unreadable_objects.extend(other.unreadable_objects);
         self.unsearched.extend(other.unsearched);
-        self.digests.extend(other.digests);
-        for (location, versions) in other.older_logs {
-            self.older_logs.entry(location).or_default().extend(versions);
-        }
         self.events.extend(other.events);
         self.history.extend(other.history);
         self.object_events.extend(other.object_events);
@@ -305,7 +332,7 @@ impl Checked {
         self.responses.extend(other.responses);
     }
 
-    fn take(&mut self, job: &Job<'_>, artifact: Artifact, scratch: &mut Scratch) {
+    fn take(&mut self, job: &Job<'_>, number: u64, artifact: Artifact, scratch: &mut Scratch) {
         let path = artifact.path.as_str();
         let mut reader = match job.files.open(path) {
             Ok(reader) => reader,
@@ -360,7 +387,7 @@ impl Checked {
             self.misplaced.push(artifact.path.to_string());
         }
         match artifact.source {
-            Origin::S3Object(origin) => self.take_object(*origin, current, bytes, content, job),
+            Origin::S3Object(origin) => self.take_object(*origin, (number, current), bytes, content, job),
             Origin::ApiResponse(origin) if artifact.size <= RESPONSE => {
                 match (origin.service.as_str(), origin.operation.as_str()) {
                     // Long, and many of them: only what they tell is kept. One that cannot be read is told of later.
@@ -392,7 +419,14 @@ impl Checked {
     }
 
     /// Takes what the key gave when it was fetched, if `current`, or an older version of the object.
-    fn take_object(&mut self, origin: ObjectOrigin, current: bool, bytes: &[u8], content: &mut Vec<u8>, job: &Job<'_>) {
+    fn take_object(
+        &mut self,
+        origin: ObjectOrigin,
+        (number, current): (u64, bool),
+        bytes: &[u8],
+        content: &mut Vec<u8>,
+        job: &Job<'_>,
+    ) {
         let location = S3Location::new(origin.bucket, origin.key);
         if location.key.parse::<LogName>().is_ok() {
             let mut whole = true;
@@ -408,25 +442,28 @@ impl Checked {
             self.events.extend(trails);
             self.object_events.extend(objects);
             let content = outcome.map(|(sha256, _)| sha256);
-            let log = StoredLog { content, received: origin.last_modified, version_id: origin.version_id };
+            let log = StoredLog { content, received: origin.last_modified, version_id: origin.version_id.map(Into::into) };
             if current {
-                job.logs.lock().unwrap_or_else(PoisonError::into_inner).add(&location, log);
+                job.logs.add_current(&location, number, log);
             } else {
-                self.older_logs.entry(location).or_default().push(log);
+                job.logs.add_older(&location, number, log);
             }
         } else if let Ok(name) = location.key.parse::<DigestName>() {
             let limits = gzip::Limits { content: job.limits.content.min(job.limits.digest), ..*job.limits };
             let outcome = gzip::read_member(bytes, &limits, &mut |piece| content.extend_from_slice(piece));
-            let content = match outcome {
+            let mut content = match outcome {
                 Ok((sha256, _)) => Digest::parse(content)
                     .map(|digest| (digest, sha256))
-                    .map_err(|problem| ("digest-malformed", format!("Its content is no digest: {problem}."))),
-                Err(problem) => Err(("digest-malformed-gzip", format!("It is not one whole gzip member: {problem}."))),
+                    .map_err(|problem| (MALFORMED, format!("Its content is no digest: {problem}."))),
+                Err(problem) => Err((MALFORMED_GZIP, format!("It is not one whole gzip member: {problem}."))),
             };
+            if let Ok((digest, _)) = &mut content {
+                job.logs.add_listed(number, &digest.logs.take());
+            }
             let mut metadata = origin.metadata;
             let generated = metadata.get("backfill-generation-timestamp").filter(|_| name.backfill);
             let generated = generated.and_then(|text| text.parse().ok());
-            self.digests.push(StoredDigest {
+            let digest = StoredDigest {
                 location,
                 name,
                 content,
@@ -436,7 +473,9 @@ impl Checked {
                 last_modified: origin.last_modified,
                 version_id: origin.version_id,
                 current,
-            });
+                number,
+            };
+            job.digests.lock().unwrap_or_else(PoisonError::into_inner).push(DigestRecord(digest));
         }
     }
 

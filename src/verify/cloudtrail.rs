@@ -2,6 +2,7 @@
 
 mod expected;
 mod gone;
+mod links;
 mod logs;
 mod looked;
 mod switches;
@@ -10,19 +11,22 @@ mod traces;
 mod trails;
 mod unreadable;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
-use crate::case::CaseIdentity;
-use crate::cloudtrail::chain::{Chain, CheckedDigest, MissingDigest, StoredDigest, check_chain};
-use crate::cloudtrail::coverage::{DELIVERY_LAG, HourStatus, count_hours, uncovered_ranges};
+use crate::case::sorting::Sorted;
+use crate::case::{CaseError, CaseIdentity};
+use crate::cloudtrail::chain::{MissingDigest, StoredDigest, check_chain};
+use crate::cloudtrail::coverage::{DELIVERY_LAG, count_hours, uncovered_ranges};
 use crate::cloudtrail::{DigestName, KeyRing, TrailEvent};
 use crate::model::{AccountId, Finding, Region, S3Location, Severity, Timestamp, TrailArn, Window};
 
-use super::Acts;
 use super::artifacts::Checked;
+use super::digest_records::DigestRecord;
 use super::report::{DigestCounts, LogCounts, TrailReport};
+use super::{Acts, Options};
 
-use logs::LogVerdicts;
+use links::{Link, Links};
+use logs::Wanted;
 use looked::Looked;
 use timeline::TrailTime;
 use trails::{Trail, Trails};
@@ -53,37 +57,34 @@ struct Row {
     of: ChainOf,
     arn: String,
     places: BTreeSet<Place>,
-    standard: Chain,
-    backfill: Chain,
+    standard: Links,
+    backfill: Links,
     logs: LogCounts,
-    /// The worst that is known of each verified digest's logs, by the digest's location.
-    digest_status: HashMap<S3Location, HourStatus>,
 }
 
 /// Verifies all of CloudTrail's evidence in the case.
-///
-/// `keys` are used instead of those that the case holds.
 pub(super) fn check(
     checked: &mut Checked,
     identity: &CaseIdentity,
     acts: &Acts,
-    keys: Option<&KeyRing>,
+    options: &Options<'_>,
     findings: &mut Vec<Finding>,
-) -> (Vec<TrailReport>, KeyRing) {
+) -> Result<(Vec<TrailReport>, KeyRing), CaseError> {
     let in_scope = identity.scope.sources.is_empty() || identity.scope.sources.iter().any(|source| source == "cloudtrail");
-    // The one copy of them: with all that they list, they are the most of what verification holds.
-    let digests = std::mem::take(&mut checked.digests);
-    let digests_there: BTreeSet<S3Location> = digests.iter().map(|digest| digest.location.clone()).collect();
+    let mut wanted = Wanted::of(checked);
+    let (digests, logs) = (std::mem::take(&mut checked.digests), std::mem::take(&mut checked.logs));
+    let places = std::mem::take(&mut checked.places);
     let checked = &*checked;
-    let trails = Trails::read(checked, keys, findings);
+    let trails = Trails::read(checked, options.keys, findings);
     let unreadable = Unreadable::of(&acts.gaps, &checked.unreadable_objects, Looked::of(acts, identity));
     let window = identity.window;
 
-    let mut rows = chains(digests, &trails, acts, identity, &unreadable.looked, findings);
-    let mut verdicts = LogVerdicts::new(checked, &unreadable, window);
-    for row in &mut rows {
-        verdicts.judge(row, findings);
+    let mut rows = chains(digests, &trails, &mut wanted, findings)?;
+    for of in expected::chains(rows.iter().map(|row| &row.of), &trails, acts, identity, &unreadable.looked) {
+        rows.push(Row::new(of, Links::default(), Links::default(), BTreeSet::new(), &trails));
     }
+    rows.sort_by(|a, b| a.of.cmp(&b.of));
+    let mut verdicts = logs::judge((places, logs), &mut rows, wanted, &unreadable, window, &options.workspace, findings)?;
     let told = checked.events.iter().chain(&checked.history);
     let mut events: Vec<&TrailEvent> = told.filter(|event| verdicts.is_proven(&event.telling.witness)).collect();
     // The threads that read logs find them in any order.
@@ -114,13 +115,15 @@ pub(super) fn check(
             standard_missing(row, window).into_iter().map(|missing| missing.location).chain(late)
         })
         .collect();
-    let unseen = named.iter().chain(verdicts.absent()).filter(|location| !unreadable.looked.for_object(location));
-    looked::say_what_was_not_looked_for(unseen, findings);
+    for location in named.iter().filter(|location| !unreadable.looked.for_object(location)) {
+        verdicts.not_looked_for.add(location);
+    }
+    verdicts.not_looked_for.say(findings);
     gone::trails(&rows, &trails, &events, identity, findings);
     expected::say_which_members_are_known(&rows, &trails, identity, findings);
     let one_trail = identity.scope.trail_arn.is_some();
-    verdicts.judge_uncovered(&mut rows, &times, &trails, one_trail, findings);
-    gone::files(&rows, checked, &digests_there, &verdicts, &unreadable, identity, findings);
+    verdicts.judge_uncovered(&mut rows, &times, &trails, one_trail, findings)?;
+    gone::files(&rows, checked, &verdicts, &unreadable, identity, findings);
     traces::add(checked, &verdicts, findings);
     for location in &checked.unsearched {
         let detail = "It unpacks to more than is searched for events: whether it tells of a trail that was switched, or of a file that was \
@@ -134,7 +137,7 @@ pub(super) fn check(
         findings.push(Finding::new(Severity::Gap, "nothing-to-verify", &"cloudtrail", detail));
     }
     let reports = rows.into_iter().zip(times).map(|(row, time)| report(row, &time, window, &unreadable)).collect();
-    (reports, trails.into_keys())
+    Ok((reports, trails.into_keys()))
 }
 
 /// No hour may go unproven without a word: whatever the cause, a window with such an hour never passes.
@@ -154,7 +157,7 @@ pub(super) fn say_what_is_unproven(reports: &[TrailReport], findings: &mut Vec<F
 
 /// Whether a verified digest covers some of the window.
 fn is_signed_within(row: &Row, window: Window) -> bool {
-    let mut digests = row.standard.digests.iter().filter_map(CheckedDigest::proven);
+    let mut digests = row.standard.digests.iter().filter_map(|digest| digest.proven);
     digests.any(|content| content.start < window.end() && content.end > window.start())
 }
 
@@ -176,16 +179,8 @@ fn switched_off_rows(rows: &[Row], trails: &Trails, events: &[&TrailEvent], acts
         for region in regions {
             let of = trail.chain_in(account, region.clone());
             if (narrowed || unsigned) && !rows.iter().any(|row| row.of == of) {
-                let places = trails.place_of(&of).into_iter().collect();
-                more.push(Row {
-                    arn: trail.arn.to_string(),
-                    of,
-                    places,
-                    standard: Chain::default(),
-                    backfill: Chain::default(),
-                    logs: LogCounts::default(),
-                    digest_status: HashMap::new(),
-                });
+                let row = Row::new(of, Links::default(), Links::default(), BTreeSet::new(), trails);
+                more.push(Row { arn: trail.arn.to_string(), ..row });
             }
         }
     }
@@ -210,46 +205,49 @@ fn standard_missing(row: &Row, window: Window) -> Vec<MissingDigest> {
     row.standard.missing.iter().filter(needed).cloned().collect()
 }
 
-/// The chains that are in the case, and those that should be.
+/// The chains that are in the case, each checked while its digests alone are in memory.
 fn chains(
-    digests: Vec<StoredDigest>,
+    digests: Sorted<DigestRecord>,
     trails: &Trails,
-    acts: &Acts,
-    identity: &CaseIdentity,
-    looked: &Looked<'_>,
+    wanted: &mut Wanted,
     findings: &mut Vec<Finding>,
-) -> Vec<Row> {
-    let mut stored: BTreeMap<ChainOf, (Vec<StoredDigest>, Vec<StoredDigest>)> = BTreeMap::new();
-    for digest in digests {
-        let (standard, backfill) = stored.entry(ChainOf::of(&digest.name)).or_default();
-        if digest.name.backfill { backfill.push(digest) } else { standard.push(digest) }
-    }
-    for of in expected::chains(stored.keys(), trails, acts, identity, looked) {
-        stored.entry(of).or_default();
-    }
+) -> Result<Vec<Row>, CaseError> {
     let mut rows = Vec::new();
-    for (of, (standard, backfill)) in stored {
-        let delivered = standard.iter().chain(&backfill).map(|digest| Place {
-            bucket: digest.location.bucket.clone(),
-            prefix: digest.name.prefix.clone(),
-            organization: digest.name.organization.clone(),
-        });
-        let places = delivered.chain(trails.place_of(&of)).collect();
-        let mut standard = check_chain(standard, trails.keys());
-        let mut backfill = check_chain(backfill, trails.keys());
-        findings.append(&mut standard.findings);
-        findings.append(&mut backfill.findings);
-        let arn = trails
-            .arn_of(&of)
-            .unwrap_or_else(|| format!("arn:aws:cloudtrail:{}:{}:trail/{}", of.home_region, of.account, of.trail));
-        rows.push(Row { of, arn, places, standard, backfill, logs: LogCounts::default(), digest_status: HashMap::new() });
+    let mut chain: Vec<StoredDigest> = Vec::new();
+    for record in digests.merge() {
+        let DigestRecord(digest) = record?;
+        wanted.note_digest(&digest.location);
+        if chain.last().is_some_and(|last| ChainOf::of(&last.name) != ChainOf::of(&digest.name)) {
+            rows.extend(check_digests(std::mem::take(&mut chain), trails, findings));
+        }
+        chain.push(digest);
     }
-    rows
+    rows.extend(check_digests(chain, trails, findings));
+    Ok(rows)
+}
+
+/// Checks the digests of a trail in one account and region, if there are any.
+fn check_digests(digests: Vec<StoredDigest>, trails: &Trails, findings: &mut Vec<Finding>) -> Option<Row> {
+    let of = ChainOf::of(&digests.first()?.name);
+    let place = |digest: &StoredDigest| Place {
+        bucket: digest.location.bucket.clone(),
+        prefix: digest.name.prefix.clone(),
+        organization: digest.name.organization.clone(),
+    };
+    let delivered = digests.iter().map(place).collect();
+    let (backfill, standard) = digests.into_iter().partition(|digest| digest.name.backfill);
+    let mut checked = |digests| {
+        let mut chain = check_chain(digests, trails.keys());
+        findings.append(&mut chain.findings);
+        Links::from(chain)
+    };
+    let (standard, backfill) = (checked(standard), checked(backfill));
+    Some(Row::new(of, standard, backfill, delivered, trails))
 }
 
 fn report(row: Row, time: &TrailTime, window: Window, unreadable: &Unreadable<'_>) -> TrailReport {
-    let counts = |chain: &Chain, missing: &[MissingDigest]| {
-        let of = |wanted: &dyn Fn(&CheckedDigest) -> bool| count(chain.digests.iter().filter(|digest| wanted(digest)).count());
+    let counts = |chain: &Links, missing: &[MissingDigest]| {
+        let of = |wanted: &dyn Fn(&Link) -> bool| count(chain.digests.iter().filter(|digest| wanted(digest)).count());
         let (unreadable, missing): (Vec<_>, Vec<_>) = missing.iter().partition(|digest| unreadable.covers(&digest.location));
         DigestCounts {
             verified: of(&|digest| digest.verified && !digest.recovered),
@@ -283,6 +281,15 @@ fn count(number: usize) -> u64 {
 }
 
 impl Row {
+    /// A chain that delivered at these places, and wherever AWS says that it does.
+    fn new(of: ChainOf, standard: Links, backfill: Links, delivered: BTreeSet<Place>, trails: &Trails) -> Self {
+        let arn = trails
+            .arn_of(&of)
+            .unwrap_or_else(|| format!("arn:aws:cloudtrail:{}:{}:trail/{}", of.home_region, of.account, of.trail));
+        let places = delivered.into_iter().chain(trails.place_of(&of)).collect();
+        Self { of, arn, places, standard, backfill, logs: LogCounts::default() }
+    }
+
     /// The trail, whichever of its regions the row is of.
     fn trail(&self) -> (String, Region) {
         (self.of.trail.clone(), self.of.home_region.clone())
@@ -335,6 +342,7 @@ impl ChainOf {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cloudtrail::coverage::HourStatus;
 
     fn report(status: HourStatus) -> TrailReport {
         let hour: Timestamp = "2026-03-02T04:00:00Z".parse().unwrap();

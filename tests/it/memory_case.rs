@@ -10,7 +10,7 @@ use caselock::case::event::{
     Agreement, Artifact, Caller, CaseOpened, CollectionFinished, CollectionStarted, Event, Exchange, Gap, GapReason,
     ObjectOrigin, Origin, ResponseOrigin,
 };
-use caselock::case::{CaseError, CaseFiles, CaseIdentity, FORMAT_VERSION, Found, Scope};
+use caselock::case::{CaseError, CaseFiles, CaseIdentity, FORMAT_VERSION, Found, Scope, Workspace};
 use caselock::model::{PayloadPath, S3Location, Sha256Hash, Timestamp, Window};
 use caselock::sim::{ACCOUNT_ID, Account, Scenario, StoredObject, TRAIL_BUCKET, TRAIL_NAME};
 use caselock::verify::{Options, Report, verify};
@@ -60,8 +60,13 @@ impl CaseFiles for MemoryCase {
 }
 
 impl MemoryCase {
+    /// Verifies it twice: in memory, and with everything that may grow put on disk and more threads; it must come to the same.
     pub(crate) fn verify(&self) -> Report {
-        self.verify_with(&Options::default())
+        let report = self.verify_with(&Options::default());
+        let workspace = Workspace { folder: None, held: 0 };
+        let on_disk = verify(self, &Options { threads: 3.try_into().unwrap(), workspace, ..Options::default() }).unwrap();
+        assert_eq!(json!(report), json!(on_disk));
+        report
     }
 
     pub(crate) fn verify_with(&self, options: &Options<'_>) -> Report {

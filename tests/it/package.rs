@@ -5,7 +5,7 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use caselock::case::{CaseFiles as _, CaseFolder, Found, read_identity};
+use caselock::case::{CaseFiles as _, CaseFolder, Found, Workspace, read_identity};
 use caselock::model::Sha256Hash;
 use caselock::package::{PackageError, PackageFiles, PackageSummary, write_package};
 use caselock::seal::{SealStatement, SigningKey, read_seals, seal_case};
@@ -204,7 +204,26 @@ fn zip_by_python(path: &Path, body: &str) {
 fn refusal(path: &Path) -> String {
     let error = PackageFiles::open(path).expect_err(&path.display().to_string());
     assert!(error.is_integrity_failure(), "{error}");
+    let on_disk = PackageFiles::open_in(path, &Workspace { folder: None, held: 0 }).expect_err("it opens in memory only");
+    assert_eq!(error.to_string(), on_disk.to_string());
     error.to_string()
+}
+
+#[test]
+fn every_member_is_found_whether_or_not_the_index_fits_into_memory() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.zip");
+    zip_by_python(&path, "for n in range(1000): add(f'case/data/{n:04}', str(n))");
+    for (temporary, held) in [(None, 1 << 20), (None, 256), (Some(Path::new("/nowhere")), 256)] {
+        let files = PackageFiles::open_in(&path, &Workspace { folder: temporary, held }).unwrap();
+        assert_eq!(files.len(), 1000);
+        for number in 0..1000 {
+            assert_eq!(bytes_of(&files, &format!("data/{number:04}")).unwrap(), number.to_string().as_bytes());
+        }
+        for absent in ["data/1000", "data", "data/0", "x"] {
+            assert!(files.open(absent).is_err_and(|error| error.is_not_found()), "{absent}");
+        }
+    }
 }
 
 #[test]

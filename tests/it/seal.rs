@@ -5,10 +5,11 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Command;
 
-use caselock::case::{CaseFolder, CaseWriter};
+use caselock::case::{CaseFolder, CaseWriter, Workspace};
 use caselock::model::Sha256Hash;
 use caselock::seal::{
-    AllowedSigners, SealError, SealStatement, SignatureProblem, SigningKey, read_seals, seal_case, verify_signature,
+    AllowedSigners, SealError, SealOptions, SealStatement, SignatureProblem, SigningKey, read_seals, seal_case, seal_case_with,
+    verify_signature,
 };
 use caselock::verify::{Options, Verdict, verify};
 
@@ -30,6 +31,28 @@ fn a_sealed_case_is_a_bag_that_others_validate() {
     let info = fs::read_to_string(sample.file("bag-info.txt")).unwrap();
     assert_eq!(info.matches("Payload-Oxum").count(), 2, "the organization's name holds one, within its line: {info}");
     assert_eq!(info.lines().filter(|line| line.starts_with("Payload-Oxum: ")).count(), 1, "{info}");
+}
+
+#[test]
+fn what_is_refused_does_not_depend_on_what_fits_into_memory() {
+    for held in [0, usize::MAX] {
+        let seal = |sample: &Sample, writer: &mut CaseWriter| {
+            let workspace = Workspace { folder: None, held };
+            seal_case_with(writer, &sample.key(), at(), &tool(), &SealOptions { workspace, ..SealOptions::default() })
+        };
+        let (sample, mut writer) = Sample::new();
+        let first = Sample::payload()[0].to_string();
+        let kept = fs::read(sample.file(&first)).unwrap();
+        fs::remove_file(sample.file(&first)).unwrap();
+        let refused = seal(&sample, &mut writer).unwrap_err();
+        assert!(matches!(&refused, SealError::Missing { path } if *path == first), "{refused}");
+        fs::write(sample.file(&first), kept).unwrap();
+        fs::write(sample.file("data/s3/extra"), "x").unwrap();
+        let refused = seal(&sample, &mut writer).unwrap_err();
+        assert!(matches!(&refused, SealError::Unlisted { path } if path == "data/s3/extra"), "{refused}");
+        fs::remove_file(sample.file("data/s3/extra")).unwrap();
+        assert_eq!(seal(&sample, &mut writer).unwrap().statement.artifacts.count, Sample::payload().len() as u64);
+    }
 }
 
 #[test]

@@ -53,8 +53,7 @@ pub(super) fn trails(
 pub(super) fn files(
     rows: &[Row],
     checked: &Checked,
-    there: &BTreeSet<S3Location>,
-    verdicts: &LogVerdicts<'_>,
+    verdicts: &LogVerdicts,
     unreadable: &Unreadable<'_>,
     identity: &CaseIdentity,
     findings: &mut Vec<Finding>,
@@ -69,9 +68,7 @@ pub(super) fn files(
     let named: BTreeSet<&str> = findings.iter().map(|finding| finding.object.as_str()).collect();
     let mut more = Vec::new();
     for location in deleted {
-        let absent =
-            !there.contains(location) && checked.logs.find(location).is_none() && !checked.older_logs.contains_key(location);
-        if absent
+        if !verdicts.is_stored(location)
             && is_of(location, rows, identity)
             && !unreadable.covers(location)
             && !named.contains(location.to_string().as_str())

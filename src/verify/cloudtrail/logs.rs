@@ -2,12 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use crate::case::sorting::{Sorted, Sorting};
+use crate::case::{CaseError, Workspace};
 use crate::cloudtrail::coverage::HourStatus;
-use crate::cloudtrail::{ListedLog, LogFolder, LogPlace, Witness};
+use crate::cloudtrail::{LogFolder, Witness};
 use crate::model::{AccountId, Finding, Region, S3Location, Severity, Timestamp, Window};
 use crate::verify::artifacts::Checked;
-use crate::verify::stored_logs::StoredLog;
+use crate::verify::log_records::{Listing, LogRecord, Places, Said, Spot, StoredLog};
 
+use super::looked::NotLookedFor;
 use super::timeline::{Deliveries, TrailTime};
 use super::trails::Trails;
 use super::unreadable::Unreadable;
@@ -17,154 +20,210 @@ use super::{Place, Row};
 const SLOT_SLACK: i64 = 10 * 60;
 
 /// What a log that is stored came to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Judged<'a> {
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Judged {
     /// It is as a digest lists it.
     Verified,
     /// It is not, but this older version is.
-    Recovered(Option<&'a str>),
+    Recovered(Option<Box<str>>),
     /// Neither.
     Wrong,
 }
 
-/// The same in a byte: there may be a million.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Verdict {
-    Verified,
-    Recovered,
-    Wrong,
+/// What is to be known of one log or digest by name.
+#[derive(Debug, Default)]
+struct Told {
+    /// Whether the case holds any version of it.
+    stored: bool,
+    judged: Option<Judged>,
 }
 
-/// The judgement on all logs, as far as it has come.
+/// The few logs and digests that something else speaks of, so that they must be known by name: those that events are known from, and
+/// those that somebody deleted.
+#[derive(Debug, Default)]
+pub(super) struct Wanted {
+    told: HashMap<Spot, Told>,
+}
+
+impl Wanted {
+    pub(super) fn of(checked: &Checked) -> Self {
+        let witnesses = checked.events.iter().chain(&checked.history).map(|event| &event.telling.witness);
+        let witnesses = witnesses.chain(checked.object_events.iter().map(|event| &event.telling.witness));
+        let logs = witnesses.filter_map(|witness| match witness {
+            Witness::Log(location, _) => Some(location),
+            Witness::History => None,
+        });
+        let deleted = checked.object_events.iter().map(|event| &event.location);
+        let deleted = deleted.chain(checked.delete_markers.iter().map(|marker| &marker.location));
+        Self { told: logs.chain(deleted).map(|location| (checked.places.spot(location), Told::default())).collect() }
+    }
+
+    /// Notes that a digest is stored.
+    pub(super) fn note_digest(&mut self, location: &S3Location) {
+        if !self.told.is_empty()
+            && let Some(told) = self.told.get_mut(&Spot::Other(Box::new(location.clone())))
+        {
+            told.stored = true;
+        }
+    }
+}
+
+/// Everything that is said of one log.
 #[derive(Debug)]
-pub(super) struct LogVerdicts<'a> {
-    checked: &'a Checked,
-    unreadable: &'a Unreadable<'a>,
-    window: Window,
-    /// Of logs whose current version is stored, by their numbers; none if no digest has spoken of them yet.
-    current: Vec<Option<Verdict>>,
-    /// The versions that recovered some of them.
-    recovered: HashMap<usize, Option<&'a str>>,
-    /// Of logs of which only older versions are stored.
-    older: HashMap<&'a S3Location, Judged<'a>>,
-    /// Where logs of the window lie.
-    in_window: Vec<&'a LogPlace>,
-    /// Logs that are listed and not stored at all.
-    absent: BTreeSet<S3Location>,
+struct Log {
+    spot: Spot,
+    current: Option<StoredLog>,
+    /// In the order of the ledger.
+    older: Vec<StoredLog>,
+    /// Each with the place of its digest in the order of judging.
+    listed: Vec<(usize, Listing)>,
 }
 
-impl<'a> LogVerdicts<'a> {
-    pub(super) fn new(checked: &'a Checked, unreadable: &'a Unreadable<'a>, window: Window) -> Self {
-        Self {
-            checked,
-            unreadable,
-            window,
-            current: vec![None; checked.logs.len()],
-            recovered: HashMap::new(),
-            older: HashMap::new(),
-            in_window: checked.logs.places_with(|minute| window.overlaps(minute, minute)),
-            absent: BTreeSet::new(),
-        }
+impl Log {
+    fn new(spot: Spot) -> Self {
+        Self { spot, current: None, older: Vec::new(), listed: Vec::new() }
     }
+}
 
-    /// Logs that are listed and not stored at all.
-    pub(super) fn absent(&self) -> impl Iterator<Item = &S3Location> {
-        self.absent.iter()
-    }
+/// Where a verified digest is to be found among the rows.
+#[derive(Clone, Copy, Debug)]
+struct Lister {
+    row: usize,
+    backfill: bool,
+    at: usize,
+}
 
-    /// What was judged of a log that is stored, in whatever version.
-    fn judged(&self, location: &S3Location) -> Option<Judged<'a>> {
-        match self.checked.logs.find(location) {
-            Some(number) => self.judged_current(number),
-            None => self.older.get(location).copied(),
-        }
-    }
+/// The judgement on all logs, and what later steps need of it.
+#[derive(Debug)]
+pub(super) struct LogVerdicts {
+    places: Places,
+    window: Window,
+    wanted: Wanted,
+    /// Where logs of the window lie, by the numbers of their places.
+    in_window: BTreeSet<u32>,
+    /// What digests name where nobody looked.
+    pub(super) not_looked_for: NotLookedFor,
+    /// Logs that are stored and that no verified digest lists.
+    unlisted: Sorted<LogRecord>,
+}
 
-    fn judged_current(&self, number: usize) -> Option<Judged<'a>> {
-        let verdict = self.current.get(number).copied().flatten()?;
-        Some(match verdict {
-            Verdict::Verified => Judged::Verified,
-            Verdict::Recovered => Judged::Recovered(self.recovered.get(&number).copied().flatten()),
-            Verdict::Wrong => Judged::Wrong,
-        })
-    }
+/// Judges log after log.
+struct Judge<'a> {
+    unreadable: &'a Unreadable<'a>,
+    verdicts: LogVerdicts,
+    unlisted: Sorting<LogRecord>,
+    /// The verified digests, in the order in which their word counts.
+    listers: Vec<Lister>,
+}
 
-    fn judge_current(&mut self, number: usize, judged: Judged<'a>) {
-        let verdict = match judged {
-            Judged::Verified => Verdict::Verified,
-            Judged::Recovered(version) => {
-                self.recovered.insert(number, version);
-                Verdict::Recovered
+/// How one listing of a log turned out.
+struct Outcome {
+    status: HourStatus,
+    malformed: bool,
+    /// Whether the current version is there.
+    current: bool,
+}
+
+/// Compares what the verified digests list with what is stored. Of each log, all that is said comes together.
+pub(super) fn judge(
+    (places, records): (Places, Sorted<LogRecord>),
+    rows: &mut [Row],
+    wanted: Wanted,
+    unreadable: &Unreadable<'_>,
+    window: Window,
+    workspace: &Workspace<'_>,
+    findings: &mut Vec<Finding>,
+) -> Result<LogVerdicts, CaseError> {
+    let mut listers = Vec::new();
+    let mut ranks: HashMap<u64, usize> = HashMap::new();
+    for (number, row) in rows.iter().enumerate() {
+        for (links, backfill) in [(&row.standard, false), (&row.backfill, true)] {
+            for (at, link) in links.digests.iter().enumerate().filter(|(_, link)| link.proven.is_some()) {
+                ranks.insert(link.number, listers.len());
+                listers.push(Lister { row: number, backfill, at });
             }
-            Judged::Wrong => Verdict::Wrong,
-        };
-        if let Some(entry) = self.current.get_mut(number) {
-            *entry = Some(verdict);
         }
     }
-
-    /// Whether what this witness tells is proven by AWS.
-    pub(super) fn is_proven(&self, witness: &Witness) -> bool {
-        match witness {
-            Witness::History => true,
-            Witness::Log(location, None) => self.judged(location) == Some(Judged::Verified),
-            Witness::Log(location, Some(version)) => self.judged(location) == Some(Judged::Recovered(Some(version.as_str()))),
+    let verdicts = LogVerdicts {
+        places,
+        window,
+        wanted,
+        in_window: BTreeSet::new(),
+        not_looked_for: NotLookedFor::default(),
+        unlisted: Sorted::default(),
+    };
+    let mut judge = Judge { unreadable, verdicts, unlisted: Sorting::new(workspace), listers };
+    let mut log: Option<Log> = None;
+    for record in records.merge() {
+        let LogRecord { spot, said } = record?;
+        if log.as_ref().is_none_or(|log| log.spot != spot)
+            && let Some(whole) = log.replace(Log::new(spot))
+        {
+            judge.take(whole, rows, findings);
+        }
+        let Some(log) = &mut log else { continue };
+        match said {
+            // Of two at one place, the one that the ledger names first.
+            Said::Current(_, current) => drop(log.current.get_or_insert(current)),
+            Said::Older(_, older) => log.older.push(older),
+            // What an unverified digest lists is nobody's word.
+            Said::Listed(listing) => log.listed.extend(ranks.get(&listing.digest).map(|rank| (*rank, listing))),
         }
     }
-
-    /// Whether a log of the window lies where this chain's trail delivers.
-    pub(super) fn any_in_window(&self, row: &Row) -> bool {
-        self.in_window.iter().any(|logs| {
-            logs.account == row.of.account
-                && logs.region == row.of.region
-                && row.places.iter().any(|place| place.bucket == logs.bucket && place.prefix == logs.prefix)
-        })
+    if let Some(whole) = log {
+        judge.take(whole, rows, findings);
     }
+    Ok(LogVerdicts { unlisted: judge.unlisted.finish(), ..judge.verdicts })
+}
 
-    /// Judges the logs that this chain's verified digests list.
-    pub(super) fn judge(&mut self, row: &mut Row, findings: &mut Vec<Finding>) {
-        let Row { standard, backfill, logs, digest_status, .. } = row;
-        for digest in standard.digests.iter().chain(&backfill.digests) {
-            let Some(content) = digest.proven() else { continue };
-            let mut worst = HourStatus::Verified;
-            for log in content.logs.iter() {
-                let Some((status, malformed, current)) = self.judge_log(&log, findings) else { continue };
-                worst = worst.max(status);
-                logs.recovered += u64::from(status == HourStatus::Recovered);
-                *match status {
-                    HourStatus::Verified => &mut logs.verified,
-                    HourStatus::Unreadable => &mut logs.unreadable,
-                    _ if malformed => &mut logs.malformed,
-                    _ if current => &mut logs.modified,
-                    _ => &mut logs.missing,
-                } += 1;
+impl Judge<'_> {
+    fn take(&mut self, mut log: Log, rows: &mut [Row], findings: &mut Vec<Finding>) {
+        log.listed.sort_unstable_by_key(|(rank, _)| *rank);
+        let (mut judged, mut absent) = (None, false);
+        for (rank, listing) in &log.listed {
+            let Some(outcome) = self.judge(&log, listing, &mut judged, &mut absent, findings) else { continue };
+            let Some(lister) = self.listers.get(*rank) else { continue };
+            if let Some(row) = rows.get_mut(lister.row) {
+                row.count(*lister, &outcome);
             }
-            digest_status.insert(digest.stored.location.clone(), worst);
+        }
+        if let Some(told) = self.verdicts.wanted.told.get_mut(&log.spot) {
+            told.stored = log.current.is_some() || !log.older.is_empty();
+            told.judged.clone_from(&judged);
+        }
+        let Log { spot, current: Some(current), .. } = log else { return };
+        if let Spot::Slot(place, slot) = &spot
+            && self.verdicts.window.overlaps(slot.minute(), slot.minute())
+        {
+            self.verdicts.in_window.insert(*place);
+        }
+        if judged.is_none() {
+            self.unlisted.push(LogRecord { spot, said: Said::Current(0, current) });
         }
     }
 
-    /// The status of one listed log, whether it is malformed, and whether its current version is there; none if it has been judged, or
-    /// is not there and has no event in the window.
-    fn judge_log(&mut self, log: &ListedLog, findings: &mut Vec<Finding>) -> Option<(HourStatus, bool, bool)> {
-        let checked = self.checked;
-        let mut find = |severity, kind: &str, detail: &str| findings.push(Finding::new(severity, kind, &log.location, detail));
-        let number = checked.logs.find(&log.location);
-        let current = number.and_then(|number| checked.logs.get(number)).map(|(_, _, log)| log);
-        let older = checked.older_logs.get_key_value(&log.location);
-        let before = match number {
-            Some(number) => self.judged_current(number),
-            None => older.and_then(|(place, _)| self.older.get(place).copied()),
-        };
-        if before.is_some() || self.absent.contains(&log.location) {
-            let holds = current.as_ref().is_some_and(|current| current.content == Ok(log.sha256));
-            if current.is_some() && !holds && before == Some(Judged::Verified) {
+    /// What comes of one listing; nothing if another was judged before, or if the log is not there and has no event in the window.
+    fn judge(
+        &mut self,
+        log: &Log,
+        listing: &Listing,
+        judged: &mut Option<Judged>,
+        absent: &mut bool,
+        findings: &mut Vec<Finding>,
+    ) -> Option<Outcome> {
+        let location = || self.verdicts.places.location(&log.spot);
+        let mut find = |severity, kind: &str, detail: &str| findings.push(Finding::new(severity, kind, &location(), detail));
+        let current = log.current.as_ref();
+        if judged.is_some() || *absent {
+            let holds = current.is_some_and(|current| current.content == Ok(listing.sha256));
+            if current.is_some() && !holds && *judged == Some(Judged::Verified) {
                 let detail = "Two signed digests list it with different hashes; it agrees with one of them.";
                 find(Severity::Gap, "log-listed-twice", detail);
             }
             return None;
         }
-        let (status, malformed) = match current.as_ref().map(|current| &current.content) {
-            Some(Ok(sha256)) if *sha256 == log.sha256 => (HourStatus::Verified, false),
+        let (status, malformed) = match current.map(|current| &current.content) {
+            Some(Ok(sha256)) if *sha256 == listing.sha256 => (HourStatus::Verified, false),
             Some(Ok(_)) => {
                 let detail =
                     "Its content is not what CloudTrail delivered: its hash differs from the one in the signed digest.";
@@ -176,50 +235,100 @@ impl<'a> LogVerdicts<'a> {
                 (HourStatus::LogModified, true)
             }
             None => {
-                let in_window = match (log.oldest_event, log.newest_event) {
-                    (Some(oldest), Some(newest)) => self.window.overlaps(oldest, newest),
+                let in_window = match (listing.oldest_event, listing.newest_event) {
+                    (Some(oldest), Some(newest)) => self.verdicts.window.overlaps(oldest, newest),
                     _ => true,
                 };
-                if !in_window && older.is_none() {
+                if !in_window && log.older.is_empty() {
                     return None;
                 }
-                if self.unreadable.covers(&log.location) {
-                    self.absent.insert(log.location.clone());
-                    return Some((HourStatus::Unreadable, false, false));
+                let location = location();
+                if self.unreadable.covers(&location) {
+                    *absent = true;
+                    if !self.unreadable.looked.for_object(&location) {
+                        self.verdicts.not_looked_for.add(&location);
+                    }
+                    return Some(Outcome { status: HourStatus::Unreadable, malformed: false, current: false });
                 }
                 find(Severity::Failure, "log-missing", "A signed digest lists it, and it is not there.");
                 (HourStatus::LogMissing, false)
             }
         };
-        let genuine = older.into_iter().flat_map(|(_, versions)| versions).filter(|older| older.content == Ok(log.sha256));
+        let genuine = log.older.iter().filter(|older| older.content == Ok(listing.sha256));
         // Of several, the first that was stored.
         let genuine = genuine.min_by_key(|older| (older.received, &older.version_id));
-        let judged = match (status, genuine) {
+        let verdict = match (status, genuine) {
             (HourStatus::Verified, _) => Judged::Verified,
             (_, Some(genuine)) => {
-                find(Severity::Notice, "log-recovered", &recovered(genuine, current.as_ref()));
-                Judged::Recovered(genuine.version_id.as_deref())
+                find(Severity::Notice, "log-recovered", &recovered(genuine, current));
+                Judged::Recovered(genuine.version_id.clone())
             }
             (_, None) => Judged::Wrong,
         };
-        match (number, older) {
-            (Some(number), _) => self.judge_current(number, judged),
-            (None, Some((place, _))) => drop(self.older.insert(place, judged)),
-            (None, None) => drop(self.absent.insert(log.location.clone())),
+        let status = if matches!(verdict, Judged::Recovered(_)) { HourStatus::Recovered } else { status };
+        // Of what is not there in any version, nothing more is to be said.
+        if current.is_some() || !log.older.is_empty() {
+            *judged = Some(verdict);
+        } else {
+            *absent = true;
         }
-        let status = if matches!(judged, Judged::Recovered(_)) { HourStatus::Recovered } else { status };
-        Some((status, malformed, current.is_some()))
+        Some(Outcome { status, malformed, current: current.is_some() })
+    }
+}
+
+impl Row {
+    fn count(&mut self, lister: Lister, outcome: &Outcome) {
+        let Outcome { status, malformed, current } = *outcome;
+        let links = if lister.backfill { &mut self.backfill } else { &mut self.standard };
+        if let Some(link) = links.digests.get_mut(lister.at) {
+            link.logs = link.logs.max(status);
+        }
+        let logs = &mut self.logs;
+        logs.recovered += u64::from(status == HourStatus::Recovered);
+        *match status {
+            HourStatus::Verified => &mut logs.verified,
+            HourStatus::Unreadable => &mut logs.unreadable,
+            _ if malformed => &mut logs.malformed,
+            _ if current => &mut logs.modified,
+            _ => &mut logs.missing,
+        } += 1;
+    }
+}
+
+impl LogVerdicts {
+    /// Whether the case holds any version of a log or digest of which somebody says that it was deleted.
+    pub(super) fn is_stored(&self, location: &S3Location) -> bool {
+        self.wanted.told.get(&self.places.spot(location)).is_some_and(|told| told.stored)
+    }
+
+    /// Whether what this witness tells is proven by AWS.
+    pub(super) fn is_proven(&self, witness: &Witness) -> bool {
+        let (location, expected) = match witness {
+            Witness::History => return true,
+            Witness::Log(location, None) => (location, Judged::Verified),
+            Witness::Log(location, Some(version)) => (location, Judged::Recovered(Some(version.as_str().into()))),
+        };
+        self.wanted.told.get(&self.places.spot(location)).is_some_and(|told| told.judged.as_ref() == Some(&expected))
+    }
+
+    /// Whether a log of the window lies where this chain's trail delivers.
+    pub(super) fn any_in_window(&self, row: &Row) -> bool {
+        self.in_window.iter().filter_map(|number| self.places.get(*number)).any(|logs| {
+            logs.account == row.of.account
+                && logs.region == row.of.region
+                && row.places.iter().any(|place| place.bucket == logs.bucket && place.prefix == logs.prefix)
+        })
     }
 
     /// Judges the logs that no verified digest lists.
     pub(super) fn judge_uncovered(
-        &self,
+        &mut self,
         rows: &mut [Row],
         times: &[TrailTime],
         trails: &Trails,
         one_trail: bool,
         findings: &mut Vec<Finding>,
-    ) {
+    ) -> Result<(), CaseError> {
         let mut unproven: BTreeMap<String, Unproven> = BTreeMap::new();
         let deliveries: Vec<Deliveries> = times.iter().map(TrailTime::deliveries).collect();
         let mut deliver: HashMap<(AccountId, Region, Place), Vec<usize>> = HashMap::new();
@@ -228,8 +337,10 @@ impl<'a> LogVerdicts<'a> {
                 deliver.entry((row.of.account, row.of.region.clone(), place.clone())).or_default().push(number);
             }
         }
-        for number in (0..self.current.len()).filter(|number| self.judged_current(*number).is_none()) {
-            let Some((name, slot, log)) = self.checked.logs.get(number) else { continue };
+        for record in std::mem::take(&mut self.unlisted).merge() {
+            let LogRecord { spot, said: Said::Current(_, log) } = record? else { continue };
+            let Spot::Slot(number, slot) = spot else { continue };
+            let Some(name) = self.places.get(number) else { continue };
             let location = &name.location(slot);
             let place =
                 Place { bucket: name.bucket.clone(), prefix: name.prefix.clone(), organization: name.organization.clone() };
@@ -268,6 +379,7 @@ impl<'a> LogVerdicts<'a> {
         for (folder, logs) in unproven {
             findings.push(Finding::new(Severity::Gap, "log-unproven", &folder, &logs.describe()));
         }
+        Ok(())
     }
 }
 

@@ -75,20 +75,28 @@ fn parts(location: &S3Location) -> (&str, Option<AccountId>) {
     (root, account)
 }
 
-/// Says which files that signed digests name lie where nobody looked, one finding for each place and account.
-pub(super) fn say_what_was_not_looked_for<'b>(absent: impl Iterator<Item = &'b S3Location>, findings: &mut Vec<Finding>) {
-    let mut places: BTreeMap<(&str, &str, Option<AccountId>), u64> = BTreeMap::new();
-    for location in absent {
+/// Files that signed digests name and that lie where nobody looked, counted by place and account.
+#[derive(Debug, Default)]
+pub(super) struct NotLookedFor {
+    places: BTreeMap<(String, String, Option<AccountId>), u64>,
+}
+
+impl NotLookedFor {
+    pub(super) fn add(&mut self, location: &S3Location) {
         let (root, account) = parts(location);
-        *places.entry((&location.bucket, root, account)).or_default() += 1;
+        *self.places.entry((location.bucket.clone(), root.to_owned(), account)).or_default() += 1;
     }
-    for ((bucket, root, account), count) in places {
-        let whose = account.map_or_else(String::new, |account| format!(" of {account}"));
-        let files = if count == 1 { "1 file".to_owned() } else { format!("{count} files") };
-        let detail = format!(
-            "Signed digests name {files}{whose} here, and the case holds no listing of this place: nobody looked, so what is \
-             there is not known. Collect it with its bucket and prefix named."
-        );
-        findings.push(Finding::new(Severity::Gap, "not-looked-for", &format!("s3://{bucket}/{root}AWSLogs/"), &detail));
+
+    /// Says so, in one finding for each place and account.
+    pub(super) fn say(&self, findings: &mut Vec<Finding>) {
+        for ((bucket, root, account), count) in &self.places {
+            let whose = account.map_or_else(String::new, |account| format!(" of {account}"));
+            let files = if *count == 1 { "1 file".to_owned() } else { format!("{count} files") };
+            let detail = format!(
+                "Signed digests name {files}{whose} here, and the case holds no listing of this place: nobody looked, so what is \
+                 there is not known. Collect it with its bucket and prefix named."
+            );
+            findings.push(Finding::new(Severity::Gap, "not-looked-for", &format!("s3://{bucket}/{root}AWSLogs/"), &detail));
+        }
     }
 }

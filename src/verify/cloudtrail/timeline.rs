@@ -5,12 +5,13 @@ mod elsewhere;
 mod outages;
 
 use crate::cloudtrail::TrailEvent;
-use crate::cloudtrail::chain::{CheckedDigest, MissingDigest};
+use crate::cloudtrail::chain::MissingDigest;
 use crate::cloudtrail::coverage::{DELIVERY_LAG, HourStatus, Timeline};
 use crate::model::{Finding, Severity, Timestamp, TrailArn, Window};
 use crate::verify::Acts;
 
 use super::Row;
+use super::links::Link;
 use super::switches::{Phase, State, Switches};
 use super::trails::{Status, Trails};
 use super::unreadable::Unreadable;
@@ -126,14 +127,12 @@ impl TrailTime {
     pub(super) fn follow(&mut self, row: &Row, unreadable: &Unreadable<'_>, findings: &mut Vec<Finding>) {
         let (mut known_until, mut newest) = (None, None);
         for digest in &row.standard.digests {
-            let end = digest.stored.name.end;
-            match digest.proven() {
+            let end = digest.end;
+            match digest.proven {
                 Some(content) => {
-                    let status = row.digest_status.get(&digest.stored.location).copied().unwrap_or(HourStatus::Verified);
-                    let status = if digest.recovered { status.max(HourStatus::Recovered) } else { status };
-                    // An empty starting digest spans the hour before logging began: it proves nothing about that hour.
-                    let proves = content.previous.is_some() || !content.logs.is_empty();
-                    if content.previous.is_none() {
+                    let status = if digest.recovered { digest.logs.max(HourStatus::Recovered) } else { digest.logs };
+                    let proves = content.proves_its_time();
+                    if content.is_first {
                         let to = if proves { content.start } else { end };
                         let hidden = unreadable.hides_digests(&row.of, &row.places, known_until, Some(to));
                         self.restart(known_until, to, hidden, findings);
@@ -155,9 +154,8 @@ impl TrailTime {
             }
         }
         for digest in row.backfill.digests.iter().filter(|digest| digest.verified) {
-            let status = row.digest_status.get(&digest.stored.location).copied();
-            if let (Some(status), Some(content)) = (status.filter(|status| *status != HourStatus::Verified), digest.proven()) {
-                self.timeline.add(content.start, content.end, status);
+            if let Some(content) = digest.proven.filter(|_| digest.logs != HourStatus::Verified) {
+                self.timeline.add(content.start, content.end, digest.logs);
             }
         }
         let hidden = unreadable.hides_digests(&row.of, &row.places, known_until, None);
@@ -172,9 +170,9 @@ impl TrailTime {
     /// Whether a digest that does not hold lies where the chain's next one would: it was changed, and stands for that one alone.
     ///
     /// Anybody can plant a digest under any name: any other tells nothing of how far the chain reaches.
-    fn is_next(&self, digest: &CheckedDigest, known_until: Option<Timestamp>) -> bool {
+    fn is_next(&self, digest: &Link, known_until: Option<Timestamp>) -> bool {
         let due = known_until.unwrap_or(self.window.start()).plus_seconds(FIRST_DIGEST);
-        digest.stored.name.end <= due && !digest.is_ahead_of_its_time()
+        digest.end <= due && !digest.ahead_of_its_time
     }
 
     /// Up to when verified digests cover the time from `from` on without a hole.
@@ -329,7 +327,7 @@ impl TrailTime {
     }
 
     /// From the newest digest to the end of the window.
-    fn tail(&mut self, newest: Option<Timestamp>, digest: Option<&CheckedDigest>, hidden: bool, findings: &mut Vec<Finding>) {
+    fn tail(&mut self, newest: Option<Timestamp>, digest: Option<&Link>, hidden: bool, findings: &mut Vec<Finding>) {
         let needed_until = self.window.end().plus_seconds(DELIVERY_LAG);
         if hidden && newest.is_none_or(|from| from < needed_until) {
             return self.unread(newest.unwrap_or_else(|| self.window.start().floor_hour()), needed_until, findings);
@@ -344,7 +342,7 @@ impl TrailTime {
             }
             return;
         }
-        let delivered = digest.and_then(|digest| digest.stored.last_modified);
+        let delivered = digest.and_then(|digest| digest.received);
         let later = |said: &Timestamp| {
             is_of_a_later_digest(*said, from, delivered) && self.recorded(from, (*said).min(needed_until), STOP_SLACK)
         };
@@ -454,10 +452,9 @@ impl TrailTime {
     }
 }
 
-/// What a verified digest proves: an empty starting digest proves nothing.
-fn covered(digest: &CheckedDigest) -> Option<(Timestamp, Timestamp)> {
-    let content = digest.proven()?;
-    (content.previous.is_some() || !content.logs.is_empty()).then_some((content.start, content.end))
+/// The time that a verified digest proves.
+fn covered(digest: &Link) -> Option<(Timestamp, Timestamp)> {
+    digest.proven.filter(|content| content.proves_its_time()).map(|content| (content.start, content.end))
 }
 
 /// Whether a remembered delivery cannot be that of the newest digest there, which ends at `end` and was `delivered`.
@@ -471,11 +468,11 @@ fn is_of_a_later_digest(said: Timestamp, end: Timestamp, delivered: Option<Times
     }
 }
 
-fn start_of_invalid(digest: &CheckedDigest, known_until: Option<Timestamp>) -> Timestamp {
-    let claimed = digest.stored.content.as_ref().ok().map(|(content, _)| content.start);
-    let hour_before = digest.stored.name.end.plus_seconds(-3600);
+fn start_of_invalid(digest: &Link, known_until: Option<Timestamp>) -> Timestamp {
+    let hour_before = digest.end.plus_seconds(-3600);
     // What an invalid digest claims is worth nothing; it may not claim less than the hour that its name implies.
-    claimed
+    digest
+        .claimed_start
         .into_iter()
         .chain(known_until)
         .chain([hour_before])

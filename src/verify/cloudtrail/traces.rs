@@ -11,7 +11,7 @@ use super::logs::LogVerdicts;
 const TOLD: usize = 20;
 
 /// Adds to every failure about a log or digest what delete markers and events tell of it.
-pub(super) fn add(checked: &Checked, verdicts: &LogVerdicts<'_>, findings: &mut [Finding]) {
+pub(super) fn add(checked: &Checked, verdicts: &LogVerdicts, findings: &mut [Finding]) {
     let mut told: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for marker in &checked.delete_markers {
         let at = marker.at.map_or_else(String::new, |at| format!(" of {at}"));

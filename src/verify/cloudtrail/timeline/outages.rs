@@ -1,10 +1,10 @@
 //! Times without recording or signing that no hole between digests shows.
 
-use crate::cloudtrail::chain::CheckedDigest;
 use crate::cloudtrail::coverage::HourStatus;
 use crate::model::{Finding, Severity, Timestamp};
 
 use super::super::Row;
+use super::super::links::Link;
 use super::super::switches::State;
 use super::{LOOK_BACK, TrailTime};
 
@@ -17,8 +17,7 @@ impl TrailTime {
             .into_iter()
             .filter_map(|phase| Some((phase.from, phase.to, phase.state, phase.began?.why.clone())))
             .collect();
-        let begins =
-            |digest: &CheckedDigest| digest.proven().filter(|content| content.previous.is_none()).map(|content| content.end);
+        let begins = |digest: &Link| digest.proven.filter(|content| content.is_first).map(|content| content.end);
         let known = self.timeline.index(HourStatus::NoDigests);
         for (from, to, state, why) in phases {
             // A new chain says that it was on again, whether or not anything tells of who switched it on.
