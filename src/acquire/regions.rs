@@ -17,14 +17,14 @@ pub(crate) async fn identify(recorder: &Recorder, request: &Request) -> Result<(
     let row = RowKey { source: SOURCE, account: Some(account), region: None };
     let (sts, ec2) = (session.sts(), session.ec2(&home));
     let who = Call::new(SOURCE, "sts", "GetCallerIdentity", account, &home);
-    let answer = recorder.call(&who, 1, |_| true, |tap| sts.get_caller_identity().customize().interceptor(tap).send()).await?;
-    if let Err(failure) = answer {
+    let call = Call::new(SOURCE, "ec2", "DescribeRegions", account, &home).with("AllRegions", "false");
+    let (who, answer) = tokio::try_join!(
+        recorder.call(&who, 1, |_| true, |tap| sts.get_caller_identity().customize().interceptor(tap).send()),
+        recorder.call(&call, 1, |_| true, |tap| ec2.describe_regions().all_regions(false).customize().interceptor(tap).send()),
+    )?;
+    if let Err(failure) = who {
         gaps.push(gap_of(&row, "GetCallerIdentity", &failure));
     }
-    let call = Call::new(SOURCE, "ec2", "DescribeRegions", account, &home).with("AllRegions", "false");
-    let answer = recorder
-        .call(&call, 1, |_| true, |tap| ec2.describe_regions().all_regions(false).customize().interceptor(tap).send())
-        .await?;
     let asked = &request.scope.regions;
     let enabled: Vec<Region> = match answer {
         Ok(output) => {
