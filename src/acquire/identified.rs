@@ -22,7 +22,7 @@ pub(crate) struct Identified {
     pub(crate) gaps: Vec<Gap>,
 }
 
-/// Asks for every identity who it is and which regions it has. A role that was refused is a gap.
+/// Asks for every identity which regions it has. A role that was refused is a gap.
 pub(crate) async fn identify_all(recorder: &Recorder, identities: &Identities, request: &Request) -> Result<Identified, Halt> {
     let mut identified = Identified { regions: Vec::new(), parts: Vec::new(), gaps: Vec::new() };
     for refused in identities.refused() {
