@@ -1,6 +1,10 @@
 //! What a log bucket says about itself: where it lies, who may read and change it, what becomes of old objects.
 
+use std::sync::Arc;
+
 use aws_sdk_s3::types::ServerSideEncryptionConfiguration;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
 
 use crate::aws::{BucketRegion, Call, FailureKind, Halt, region_of_bucket};
 use crate::case::event::GapReason;
@@ -31,17 +35,37 @@ macro_rules! ask {
 }
 
 /// A bucket that there is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(crate) struct LogBucket {
     /// Where it lies.
     pub(crate) region: Region,
-    /// Whether it keeps earlier versions, or may do so for all that is known.
-    pub(crate) keeps_versions: bool,
+    /// Whether it keeps earlier versions, once that is known.
+    keeps_versions: watch::Receiver<Option<bool>>,
 }
 
-/// Finds the region of a bucket and keeps its configuration. `None` when the bucket is gone, which is a gap by then.
+impl LogBucket {
+    /// Whether it keeps earlier versions, or may do so for all that is known.
+    pub(crate) async fn keeps_versions(&self) -> bool {
+        let mut answer = self.keeps_versions.clone();
+        let known = match answer.wait_for(Option::is_some).await {
+            Ok(known) => *known,
+            Err(_) => None,
+        };
+        match known {
+            Some(keeps) => keeps,
+            // The question met what ends the run, and whoever asked it says so.
+            None => std::future::pending().await,
+        }
+    }
+}
+
+/// Finds the region of a bucket, and keeps its configuration in one of `tasks`: nothing but earlier versions has to wait for it.
+/// `None` when the bucket is gone, which is a gap by then.
+///
+/// What waits for [`LogBucket::keeps_versions`] has to be one of the same tasks, so that it ends with them.
 pub(crate) async fn describe(
-    errand: &Errand,
+    errand: &Arc<Errand>,
+    tasks: &mut JoinSet<Result<(), Halt>>,
     source: &'static str,
     account: AccountId,
     bucket: &str,
@@ -67,8 +91,23 @@ pub(crate) async fn describe(
             errand.session().region().clone()
         }
     };
-    let row = RowKey { region: Some(region.clone()), ..row };
-    let (client, region_of_bucket) = (errand.session().s3(&region), &region);
+    let (tell, keeps_versions) = watch::channel(None);
+    let (errand, bucket, place) = (Arc::clone(errand), bucket.to_owned(), region.clone());
+    tasks.spawn(async move { configuration(&errand, source, account, &bucket, &place, tell).await });
+    Ok(Some(LogBucket { region, keeps_versions }))
+}
+
+/// Keeps everything that a bucket says about itself, and tells whether it keeps earlier versions.
+async fn configuration(
+    errand: &Arc<Errand>,
+    source: &'static str,
+    account: AccountId,
+    bucket: &str,
+    region: &Region,
+    tell: watch::Sender<Option<bool>>,
+) -> Result<(), Halt> {
+    let row = RowKey { source, account: Some(account), region: Some(region.clone()) };
+    let (client, region_of_bucket) = (errand.session().s3(region), region);
     // Side by side: what they ask is independent, and whoever is far from the bucket waits for each answer.
     let (versioning, encryption, ..) = tokio::try_join!(
         ask!(errand, row, account, region_of_bucket, bucket, client, "GetBucketVersioning", get_bucket_versioning),
@@ -110,12 +149,12 @@ pub(crate) async fn describe(
         ),
     )?;
     // Suspended versioning has a status too, and leaves the versions from before.
-    let keeps_versions = versioning.map_or(true, |answer| answer.status().is_some());
+    tell.send_replace(Some(versioning.map_or(true, |answer| answer.status().is_some())));
     if let Ok(answer) = encryption {
         let rules = answer.server_side_encryption_configuration().map(ServerSideEncryptionConfiguration::rules);
         let defaults = rules.into_iter().flatten().filter_map(|rule| rule.apply_server_side_encryption_by_default());
         let keys = defaults.filter_map(|default| default.kms_master_key_id().map(str::to_owned)).collect();
         describe_keys(errand, source, region_of_bucket, keys).await?;
     }
-    Ok(Some(LogBucket { region, keeps_versions }))
+    Ok(())
 }

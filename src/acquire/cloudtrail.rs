@@ -10,8 +10,9 @@ mod trails;
 use std::collections::BTreeSet;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 
 use crate::aws::Halt;
@@ -46,78 +47,136 @@ impl Source for CloudTrail {
     }
 }
 
+/// Stores that are gone through at once.
+const STORES: usize = 4;
+
 async fn gather(errand: Arc<Errand>) -> Result<(), Halt> {
-    let trails = find_trails(&errand).await?;
+    let (keys, mut stores) = (Arc::new(Keys::default()), Stores::default());
+    let mut tasks = JoinSet::new();
+    let (tell, standing) = watch::channel(None);
+    {
+        // Paced by AWS's quota, so it begins before anything else is known, and goes on beside it.
+        let errand = Arc::clone(&errand);
+        tasks.spawn(async move { history::look_up(&errand, standing).await });
+    }
+    for region in &errand.regions {
+        keys.ask(&errand, region, &mut tasks);
+    }
+    if let Some(bucket) = errand.request.scope.bucket.clone() {
+        // A bucket named by the user stands for itself: the trail that filled it may be gone.
+        let store = Store::new(bucket, errand.request.scope.prefix.as_deref());
+        stores.sweep(&errand, store, Vec::new(), &keys, &mut tasks);
+    }
+    let (found, mut trails) = mpsc::unbounded_channel();
+    let mut finding = JoinSet::new();
+    {
+        let errand = Arc::clone(&errand);
+        finding.spawn(async move { find_trails(&errand, &found).await });
+    }
     let mut questions = JoinSet::new();
-    for trail in &trails {
-        let (errand, trail) = (Arc::clone(&errand), trail.clone());
+    // One region may be far away: what another one names already is gone after at once.
+    while let Some(trail) = trails.recv().await {
+        if errand.request.scope.bucket.is_none() {
+            let store = Store::new(trail.bucket.clone(), trail.prefix.as_deref());
+            stores.sweep(&errand, store, trail.kinds_of(errand.caller().account), &keys, &mut tasks);
+        }
+        let errand = Arc::clone(&errand);
         questions.spawn(async move {
             let standing = trails::question(&errand, &trail).await?;
             Ok::<_, Halt>((trail, standing))
         });
     }
-    let stores = stores(&errand, &trails);
-    let mut regions: BTreeSet<Region> = errand.regions.iter().cloned().collect();
-    let mut tasks = JoinSet::new();
-    {
-        // Paced by AWS's quota, so it goes on beside everything else.
-        let errand = Arc::clone(&errand);
-        tasks.spawn(async move {
-            let mut standing = Vec::new();
-            while let Some(done) = questions.join_next().await {
-                standing.push(done.map_err(|_| Halt::TaskLost)??);
-            }
-            history::look_up(&errand, &standing).await
-        });
-    }
-    for store in stores {
-        regions.extend(store::sweep_store(&errand, &store).await?);
-    }
-    // Keys are asked for last: by then every region that has digests is known.
-    for region in regions {
-        let errand = Arc::clone(&errand);
-        tasks.spawn(async move { public_keys::collect(&errand, &region).await });
-    }
+    join_all(&mut finding).await?;
+    tasks.spawn(async move {
+        let mut standings = Vec::new();
+        while let Some(done) = questions.join_next().await {
+            standings.push(done.map_err(|_| Halt::TaskLost)??);
+        }
+        tell.send_replace(Some(Arc::new(standings)));
+        Ok(())
+    });
     join_all(&mut tasks).await
 }
 
-/// The trails in scope, and gaps where there are none.
-async fn find_trails(errand: &Arc<Errand>) -> Result<Vec<Trail>, Halt> {
+/// The regions whose public keys have been asked for.
+#[derive(Debug, Default)]
+struct Keys {
+    asked: Mutex<BTreeSet<Region>>,
+}
+
+impl Keys {
+    /// Asks a region for its keys, if nobody has yet.
+    fn ask(&self, errand: &Arc<Errand>, region: &Region, tasks: &mut JoinSet<Result<(), Halt>>) {
+        if self.asked.lock().unwrap_or_else(PoisonError::into_inner).insert(region.clone()) {
+            let (errand, region) = (Arc::clone(errand), region.clone());
+            tasks.spawn(async move { public_keys::collect(&errand, &region).await });
+        }
+    }
+}
+
+/// Where logs may lie, each place once: trails may share a bucket and prefix.
+#[derive(Debug)]
+struct Stores {
+    known: Vec<Store>,
+    turns: Arc<Semaphore>,
+}
+
+impl Default for Stores {
+    fn default() -> Self {
+        Self { known: Vec::new(), turns: Arc::new(Semaphore::new(STORES)) }
+    }
+}
+
+impl Stores {
+    /// Goes through a store, unless somebody does already. `kinds` are the folders that the asking account should have in it.
+    fn sweep(
+        &mut self,
+        errand: &Arc<Errand>,
+        store: Store,
+        kinds: Vec<&'static str>,
+        keys: &Arc<Keys>,
+        tasks: &mut JoinSet<Result<(), Halt>>,
+    ) {
+        if self.known.contains(&store) {
+            return;
+        }
+        self.known.push(store.clone());
+        let (errand, keys, turns) = (Arc::clone(errand), Arc::clone(keys), Arc::clone(&self.turns));
+        tasks.spawn(async move {
+            let _turn = turns.acquire().await.map_err(|_| Halt::Closed)?;
+            store::sweep_store(&errand, &store, &kinds, &keys).await
+        });
+    }
+}
+
+/// Finds the trails in scope and tells of each as soon as a region names it; gaps where there are none.
+async fn find_trails(errand: &Arc<Errand>, tell: &mpsc::UnboundedSender<Trail>) -> Result<(), Halt> {
     let scope = &errand.request.scope;
-    let mut found = trails::find(errand).await?;
+    let mut chosen = 0;
+    let found = trails::find(errand, |trail| {
+        if scope.trail_arn.as_ref().is_none_or(|arn| trail.arn == *arn) {
+            chosen += 1;
+            // Whoever does not listen any more has met what ends the run.
+            let _ended = tell.send(trail);
+        }
+    });
+    let found = found.await?;
     let account = errand.caller().account;
     let row = RowKey { source: NAME, account: Some(account), region: None };
     if let Some(arn) = &scope.trail_arn {
-        let all = found.trails.len();
-        found.trails.retain(|trail| trail.arn == *arn);
-        let others = all - found.trails.len();
+        let others = found.trails - chosen;
         if others > 0 {
             let detail = format!("only {arn} was asked for; {others} other trails were left out");
             errand.gap(&row, "other trails", GapReason::Skipped, Some(&detail)).await?;
         }
-        if found.trails.is_empty() && scope.bucket.is_none() {
+        if chosen == 0 && scope.bucket.is_none() {
             let detail =
                 "no region in scope knows this trail; name its bucket, and its prefix if it had one, to collect what it left";
             errand.gap(&row, &format!("trail {arn}"), GapReason::Failed, Some(detail)).await?;
         }
-    } else if found.trails.is_empty() && !found.refused {
+    } else if found.trails == 0 && !found.refused {
         let detail = "no region in scope has a trail, so CloudTrail delivers no logs of them to S3";
         errand.gap(&row, "trails", GapReason::NotEnabled, Some(detail)).await?;
     }
-    Ok(found.trails)
-}
-
-/// Where logs may lie, each place once: trails may share a bucket and prefix.
-fn stores(errand: &Errand, trails: &[Trail]) -> Vec<Store> {
-    let scope = &errand.request.scope;
-    let mut stores: Vec<Store> = Vec::new();
-    let named = scope.bucket.clone().map(|bucket| Store::new(bucket, scope.prefix.as_deref()));
-    // A bucket named by the user stands for itself: the trail that filled it may be gone.
-    let of_trails = trails.iter().filter(|_| named.is_none());
-    for store in of_trails.map(|trail| Store::new(trail.bucket.clone(), trail.prefix.as_deref())).chain(named.clone()) {
-        if !stores.contains(&store) {
-            stores.push(store);
-        }
-    }
-    stores
+    Ok(())
 }

@@ -5,6 +5,7 @@ use tokio::task::JoinSet;
 
 use crate::aws::{Answers, Halt, Identities, KeepPage, Recorder};
 use crate::case::event::{Caller, ClockOffset, CollectionFinished, CollectionInterrupted, CollectionStarted, Event, Gap, Tool};
+use crate::case::summary::{SummaryRow, Summing};
 use crate::case::{CaseWriter, Configuration};
 use crate::model::{Region, Sha256Hash, Timestamp, Window};
 
@@ -67,6 +68,9 @@ pub struct CollectOutcome {
     pub clock: Option<ClockOffset>,
     /// Requests that the run took.
     pub requests: u64,
+    /// Everything that the case holds now, of this run and earlier ones.
+    #[serde(skip)]
+    pub case_rows: Vec<SummaryRow>,
     /// Lines of the ledger when the run had ended.
     #[serde(skip)]
     pub ledger_lines: u64,
@@ -104,8 +108,12 @@ pub(super) async fn collect_at(
     let identities: Identities = identities.into();
     let session = identities.first();
     let run = case.begin_run()?;
-    let mut stored = StoredObjectsReader::default();
-    let answers = Answers::of_case(&case, now, &mut |event| stored.take(event))?;
+    let (mut stored, mut summing) = (StoredObjectsReader::default(), Summing::default());
+    let answers = Answers::of_case(&case, now, &mut |event, at| {
+        stored.take(event);
+        summing.take(event, at);
+    })?;
+    case.go_on_summing(summing);
     let notes = Arc::new(Notes::of(stored.finish()));
     let (staging, folder) = (case.staging(), case.files()?);
     let (intake, inbox) = Intake::new(Some(staging.clone()));
@@ -182,6 +190,7 @@ pub(super) async fn collect_at(
         interrupted,
         clock: session.clock(),
         requests: identities.requests(),
+        case_rows: case.summary().map(|summary| summary.rows).unwrap_or_default(),
         ledger_lines: case.ledger_tree().size(),
         ledger_root: case.ledger_tree().root(),
     })

@@ -60,15 +60,20 @@ async fn gather(errand: Arc<Errand>) -> Result<(), Halt> {
         let (errand, questions) = (Arc::clone(&errand), Arc::clone(&questions));
         tasks.spawn(async move {
             let permit = errand.discovery().await?;
-            let mut named = inventory::collect(&errand, account, &region).await?;
-            let first = snapshots(&errand, account, &region, Listing::First, &mut named.keys).await?;
+            let mut keys = BTreeSet::new();
+            let (named, first) = tokio::try_join!(
+                inventory::collect(&errand, account, &region),
+                snapshots(&errand, account, &region, Listing::First, &mut keys),
+            )?;
             drop(permit);
+            keys.extend(named.keys);
             let images = named.images.into_iter().map(Shared::Image);
-            permissions(&errand, account, &region, images, &questions).await?;
-            describe_keys(&errand, NAME, &region, named.keys).await?;
+            let asked = images.chain(first.iter().flatten().cloned().map(Shared::Snapshot));
+            tokio::try_join!(
+                permissions(&errand, account, &region, asked, &questions),
+                describe_keys(&errand, NAME, &region, keys),
+            )?;
             let Some(first) = first else { return Ok(()) };
-            let asked = first.iter().cloned().map(Shared::Snapshot);
-            permissions(&errand, account, &region, asked, &questions).await?;
             repeat(&errand, account, &region, &first, &questions).await
         });
     }

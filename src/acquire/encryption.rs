@@ -1,12 +1,15 @@
 //! The KMS keys that trails, log buckets, volumes and snapshots name: what they are, and who may use them.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use tokio::task::JoinSet;
 
 use crate::aws::{Call, Halt};
 use crate::case::event::GapReason;
 use crate::model::{AccountId, Region, printable};
 
-use super::errand::Errand;
+use super::errand::{Errand, join_all};
 use super::tally::RowKey;
 
 /// The one policy that a key has.
@@ -14,19 +17,26 @@ const POLICY: &str = "default";
 
 /// Keeps what KMS says of keys, each once in a run. `region` is where a key lies whose name does not say it.
 pub(crate) async fn describe_keys(
-    errand: &Errand,
+    errand: &Arc<Errand>,
     source: &'static str,
     region: &Region,
     keys: BTreeSet<String>,
 ) -> Result<(), Halt> {
     let account = errand.caller().account;
+    let mut tasks = JoinSet::new();
     for key in keys.into_iter().filter(|key| !key.is_empty()) {
         let place = arn_part(&key, 3).and_then(|region| region.parse().ok()).unwrap_or_else(|| region.clone());
         if errand.notes.claim(format!("key {key} in {place} as {account}")) {
-            describe(errand, source, account, &place, &key).await?;
+            let errand = Arc::clone(errand);
+            tasks.spawn(async move {
+                let permit = errand.discovery().await?;
+                let described = describe(&errand, source, account, &place, &key).await;
+                drop(permit);
+                described
+            });
         }
     }
-    Ok(())
+    join_all(&mut tasks).await
 }
 
 async fn describe(errand: &Errand, source: &'static str, account: AccountId, region: &Region, key: &str) -> Result<(), Halt> {

@@ -21,8 +21,10 @@ use super::{MOST_AT_ONCE, Request};
 
 /// Largest stored object that is read again.
 const READ_BACK_LIMIT: u64 = 64 * 1024 * 1024;
-/// Discoveries that a source makes at once.
-const DISCOVERIES: usize = 8;
+/// Questions of discovery on their way at once, in all regions together: enough to ask every region in one round.
+const DISCOVERIES: usize = 32;
+/// Places that are listed at once to be fetched: each holds the names of two pages.
+const SWEEPS: usize = 16;
 /// Most objects fetched at once where the process may not hold many files open.
 const MOST_WITH_FEW_FILES: usize = 48;
 
@@ -44,6 +46,8 @@ pub struct Errand {
     levels: Mutex<HashMap<String, Arc<Level>>>,
     /// Bounds what is discovered at once.
     discoveries: Arc<Semaphore>,
+    /// Bounds what is listed at once to be fetched.
+    sweeps: Arc<Semaphore>,
     /// Requests that a collection makes and a plan does not.
     expected: AtomicU64,
 }
@@ -85,6 +89,7 @@ impl Errand {
             collecting,
             levels: Mutex::default(),
             discoveries: Arc::new(Semaphore::new(DISCOVERIES)),
+            sweeps: Arc::new(Semaphore::new(SWEEPS)),
             expected: AtomicU64::new(0),
         }
     }
@@ -136,9 +141,14 @@ impl Errand {
         self.expected.load(Ordering::Relaxed)
     }
 
-    /// A permit for one discovery.
+    /// A permit for one discovery. Whoever holds one waits for no other permit.
     pub(crate) async fn discovery(&self) -> Result<tokio::sync::OwnedSemaphorePermit, Halt> {
         Arc::clone(&self.discoveries).acquire_owned().await.map_err(|_| Halt::Closed)
+    }
+
+    /// A permit to list one place and fetch what it names. Whoever holds one waits for no other permit.
+    pub(crate) async fn sweeping(&self) -> Result<tokio::sync::OwnedSemaphorePermit, Halt> {
+        Arc::clone(&self.sweeps).acquire_owned().await.map_err(|_| Halt::Closed)
     }
 
     /// Records something in scope that is not there.

@@ -4,13 +4,14 @@ mod context;
 mod log_groups;
 mod statuses;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, PoisonError};
 
 use aws_sdk_ec2::operation::describe_flow_logs::DescribeFlowLogsOutput;
 use aws_sdk_ec2::types::{FlowLog, LogDestinationType};
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use crate::aws::{Call, Halt, ListQuery, ListedObject};
@@ -32,6 +33,9 @@ const NAME: &str = "flow-logs";
 const BEFORE: i64 = 5 * 60;
 /// A record may be aggregated over ten minutes, and files are delivered within the hour.
 const AFTER: i64 = 10 * 60 + 3600;
+
+/// Log groups that are read at once: each takes as long as it has records.
+const GROUPS: usize = 8;
 
 /// The source `flow-logs`.
 #[derive(Clone, Copy, Debug)]
@@ -66,48 +70,58 @@ async fn gather(errand: Arc<Errand>) -> Result<(), Halt> {
         let row = RowKey { source: NAME, account: Some(account), region: None };
         return errand.gap(&row, "flow logs", GapReason::Skipped, Some("the account was left out of scope")).await;
     }
-    let mut tasks = JoinSet::new();
+    let (mut asking, mut tasks) = (JoinSet::new(), JoinSet::new());
     for region in errand.regions.clone() {
-        let errand = Arc::clone(&errand);
-        tasks.spawn(async move {
-            let permit = errand.discovery().await?;
-            let described = describe(&errand, account, &region).await?;
-            context::collect(&errand, account, &region).await?;
+        let (of_flows, of_networks, place) = (Arc::clone(&errand), Arc::clone(&errand), region.clone());
+        asking.spawn(async move {
+            let permit = of_flows.discovery().await?;
+            let described = describe(&of_flows, account, &region).await?;
             drop(permit);
             Ok::<_, Halt>((region, described))
         });
+        tasks.spawn(async move {
+            let permit = of_networks.discovery().await?;
+            let collected = context::collect(&of_networks, account, &place).await;
+            drop(permit);
+            collected
+        });
     }
-    let (mut places, mut sweeps) = (BTreeSet::new(), JoinSet::new());
-    while let Some(done) = tasks.join_next().await {
+    let (mut places, reading) = (BTreeSet::new(), Arc::new(Semaphore::new(GROUPS)));
+    while let Some(done) = asking.join_next().await {
         let (region, described) = done.map_err(|_| Halt::TaskLost)??;
         places.extend(described.places);
         for (group, format) in described.groups {
-            let (errand, region) = (Arc::clone(&errand), region.clone());
-            sweeps.spawn(async move {
-                let permit = errand.discovery().await?;
+            let (errand, reading, region) = (Arc::clone(&errand), Arc::clone(&reading), region.clone());
+            tasks.spawn(async move {
+                let permit = reading.acquire().await.map_err(|_| Halt::Closed)?;
                 let collected = log_groups::collect(&errand, account, &region, &group, format.as_deref()).await;
                 drop(permit);
                 collected
             });
         }
     }
-    let buckets: BTreeSet<String> = places.iter().map(|place| place.bucket.clone()).collect();
-    for bucket in buckets {
-        let Some(log_bucket) = bucket::describe(&errand, NAME, account, &bucket).await? else { continue };
+    let mut buckets: BTreeMap<String, Vec<Place>> = BTreeMap::new();
+    for place in places {
+        buckets.entry(place.bucket.clone()).or_default().push(place);
+    }
+    for (bucket, places) in buckets {
+        let errand = Arc::clone(&errand);
+        tasks.spawn(async move { sweep_bucket(&errand, account, &bucket, places).await });
+    }
+    join_all(&mut tasks).await
+}
+
+async fn sweep_bucket(errand: &Arc<Errand>, account: AccountId, bucket: &str, places: Vec<Place>) -> Result<(), Halt> {
+    let mut tasks = JoinSet::new();
+    let Some(log_bucket) = bucket::describe(errand, &mut tasks, NAME, account, bucket).await? else { return Ok(()) };
+    for place in places {
         // Two flow logs may deliver to one place, and two identities see it.
-        let claim = |place: &&Place| errand.notes.claim(format!("{NAME} in s3://{}/{}", place.bucket, place.prefix));
-        let unswept: Vec<Place> = places.iter().filter(|place| place.bucket == bucket).filter(claim).cloned().collect();
-        for place in unswept {
-            let (errand, log_bucket) = (Arc::clone(&errand), log_bucket.clone());
-            sweeps.spawn(async move {
-                let permit = errand.discovery().await?;
-                let swept = sweep_place(&errand, account, &log_bucket, place).await;
-                drop(permit);
-                swept
-            });
+        if errand.notes.claim(format!("{NAME} in s3://{}/{}", place.bucket, place.prefix)) {
+            let (errand, log_bucket) = (Arc::clone(errand), log_bucket.clone());
+            tasks.spawn(async move { sweep_place(&errand, account, &log_bucket, place).await });
         }
     }
-    join_all(&mut sweeps).await
+    join_all(&mut tasks).await
 }
 
 /// The flow logs of a region, by where their records lie.
@@ -237,7 +251,7 @@ async fn sweep_place(errand: &Arc<Errand>, account: AccountId, log_bucket: &LogB
     if let Some(text) = statuses.sentence(&format!("flow log files under s3://{}/{}", place.bucket, place.prefix), unread) {
         errand.notice(&row, text).await?;
     }
-    if log_bucket.keeps_versions {
+    if log_bucket.keeps_versions().await {
         let in_scope: InScope = Arc::new(move |key| {
             let name = key.rsplit('/').next().unwrap_or_default();
             flow_stamp(name, account, &place.region).is_some_and(|stamp| range.holds(stamp))

@@ -1,5 +1,7 @@
 //! As whom a run asks, and where each of them may.
 
+use tokio::task::JoinSet;
+
 use crate::aws::{Halt, Identities, Recorder};
 use crate::case::event::Gap;
 use crate::model::Region;
@@ -20,16 +22,28 @@ pub(crate) struct Identified {
     pub(crate) gaps: Vec<Gap>,
 }
 
-/// Asks for every identity who it is and which regions it has. A role that was refused is a gap.
+/// Asks for every identity which regions it has. A role that was refused is a gap.
 pub(crate) async fn identify_all(recorder: &Recorder, identities: &Identities, request: &Request) -> Result<Identified, Halt> {
     let mut identified = Identified { regions: Vec::new(), parts: Vec::new(), gaps: Vec::new() };
     for refused in identities.refused() {
         let row = RowKey { source: regions::SOURCE, account: refused.account, region: None };
         identified.gaps.push(gap_of(&row, &format!("AssumeRole of {}", refused.role), &refused.failure));
     }
-    for session in identities.sessions() {
-        let recorder = recorder.with_session(session);
-        let (regions, gaps) = regions::identify(&recorder, request).await?;
+    let mut asking = JoinSet::new();
+    for (number, session) in identities.sessions().enumerate() {
+        let (recorder, request) = (recorder.with_session(session), request.clone());
+        asking.spawn(async move {
+            let (regions, gaps) = regions::identify(&recorder, &request).await?;
+            Ok::<_, Halt>((number, recorder, regions, gaps))
+        });
+    }
+    let mut answered = Vec::new();
+    while let Some(done) = asking.join_next().await {
+        answered.push(done.map_err(|_| Halt::TaskLost)??);
+    }
+    // Whoever was named first comes first, whoever was answered first.
+    answered.sort_unstable_by_key(|(number, ..)| *number);
+    for (_, recorder, regions, gaps) in answered {
         identified.regions.extend(regions.iter().cloned());
         identified.gaps.extend(gaps);
         identified.parts.push((recorder, regions));

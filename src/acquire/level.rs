@@ -12,8 +12,8 @@ use crate::aws::Halt;
 pub(crate) const FIRST: usize = 128;
 /// Where it never falls below.
 const LEAST: usize = 4;
-/// How long the rate is measured at one level, at least.
-const LOOK: Duration = Duration::from_millis(150);
+/// How long the rate is measured at one level, at least; and until every slot was used once, which over a long way takes longer.
+const LOOK: Duration = Duration::from_millis(60);
 /// How long a level that was found is kept before a higher one is tried again.
 const KEPT: Duration = Duration::from_secs(5);
 /// How long it is kept after AWS asked for less.

@@ -14,7 +14,7 @@ use super::notes::Notes;
 use super::pipeline::{Intake, Owner};
 use super::progress::Silent;
 use super::tally::{Notice, Row, Totals};
-use super::{AcquireError, MOST_AT_ONCE, PERMISSIONS, Permission, Request, Source, chosen_sources};
+use super::{AcquireError, MOST_AT_ONCE, PERMISSIONS, Permission, Request, Source, chosen_sources, regions};
 
 /// What a collection would take, and what it could not.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -171,6 +171,8 @@ pub(crate) async fn gather_all(
 /// Runs the sources side by side; the first that ends the run ends them all.
 async fn gather(sources: &[Box<dyn Source>], errand: &Arc<Errand>) -> Result<(), Halt> {
     let mut tasks = JoinSet::new();
+    let asking = Arc::clone(errand);
+    tasks.spawn(async move { regions::record_caller(&asking).await });
     for source in sources {
         let (name, gathering, progress) = (source.name(), source.gather(Arc::clone(errand)), Arc::clone(&errand.progress));
         progress.source_started(name);

@@ -3,28 +3,33 @@ use crate::case::event::{Gap, GapReason};
 use crate::model::Region;
 
 use super::Request;
-use super::errand::{gap, gap_of};
+use super::errand::{Errand, gap, gap_of};
 use super::tally::RowKey;
 
 /// The name under which the ledger files what concerns no single source.
 pub(crate) const SOURCE: &str = "session";
 
-/// Records who is asking, and finds the regions that the scope comes to, with what could not be had or is left out.
+/// Keeps what AWS says of who is asking; nothing waits for it, as the session knows it already.
+pub(crate) async fn record_caller(errand: &Errand) -> Result<(), Halt> {
+    let session = errand.session();
+    let (account, home, sts) = (session.caller().account, session.region(), session.sts());
+    let call = Call::new(SOURCE, "sts", "GetCallerIdentity", account, home);
+    let send = |tap| sts.get_caller_identity().customize().interceptor(tap).send();
+    if let Err(failure) = errand.recorder.call(&call, 1, |_| true, send).await? {
+        let row = RowKey { source: SOURCE, account: Some(account), region: None };
+        errand.failed(&row, "GetCallerIdentity", &failure).await?;
+    }
+    Ok(())
+}
+
+/// Finds the regions that the scope comes to, with what could not be had or is left out.
 pub(crate) async fn identify(recorder: &Recorder, request: &Request) -> Result<(Vec<Region>, Vec<Gap>), Halt> {
     let mut gaps = Vec::new();
     let session = recorder.session();
     let (account, home) = (session.caller().account, session.region().clone());
     let row = RowKey { source: SOURCE, account: Some(account), region: None };
-    let (sts, ec2) = (session.sts(), session.ec2(&home));
-    let who = Call::new(SOURCE, "sts", "GetCallerIdentity", account, &home);
-    let answer = recorder.call(&who, 1, |_| true, |tap| sts.get_caller_identity().customize().interceptor(tap).send()).await?;
-    if let Err(failure) = answer {
-        gaps.push(gap_of(&row, "GetCallerIdentity", &failure));
-    }
     let call = Call::new(SOURCE, "ec2", "DescribeRegions", account, &home).with("AllRegions", "false");
-    let answer = recorder
-        .call(&call, 1, |_| true, |tap| ec2.describe_regions().all_regions(false).customize().interceptor(tap).send())
-        .await?;
+    let answer = recorder.call(&call, 1, |_| true, |tap| session.describe_regions(tap)).await?;
     let asked = &request.scope.regions;
     let enabled: Vec<Region> = match answer {
         Ok(output) => {

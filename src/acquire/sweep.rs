@@ -63,6 +63,7 @@ pub(crate) async fn sweep(errand: &Arc<Errand>, sweep: &Sweep, choose: &mut dyn 
     let mut tasks = JoinSet::new();
     let mut strays = Strays::default();
     let mut tokens = Tokens::default();
+    let permit = errand.sweeping().await?;
     let mut listed = list_page(&errand.recorder, &sweep.query, 1, None).await?;
     let failure = loop {
         let page = match listed {
@@ -135,6 +136,8 @@ pub(crate) async fn sweep(errand: &Arc<Errand>, sweep: &Sweep, choose: &mut dyn 
             }
         };
     };
+    // What is still being fetched keeps no other place from being listed.
+    drop(permit);
     join_all(&mut tasks).await?;
     let place = format!("{} under s3://{}/{}", sweep.what, sweep.query.bucket, sweep.query.prefix);
     if let Some(failure) = &failure {
@@ -172,6 +175,7 @@ pub(crate) struct Level {
 /// What lies directly below a prefix, all pages of it.
 pub(crate) async fn level_below(errand: &Errand, query: &ListQuery) -> Result<Result<Level, Failure>, Halt> {
     let (mut level, mut tokens) = (Level::default(), Tokens::default());
+    let _permit = errand.discovery().await?;
     let (mut token, mut number) = (None::<String>, 1);
     loop {
         let page = match list_page(&errand.recorder, query, number, token.as_deref()).await? {

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use crate::aws::{AccessKey, Connection, Session};
 use crate::case::event::{Agreement, Artifact, Event, GapReason, Origin, Tool};
-use crate::case::{CaseIdentity, CaseWriter};
+use crate::case::{CaseFolder, CaseIdentity, CaseWriter};
 use crate::model::{PayloadPath, S3Location, Sha256Hash, Timestamp};
 use crate::sim::{ACCOUNT_ID, Account, FLOW_BUCKET, Fault, Scenario, Server, TRAIL_BUCKET};
 
@@ -239,6 +239,12 @@ async fn a_second_run_stores_nothing_twice_and_asks_no_settled_question_again() 
     assert_eq!((second.totals.stored, second.totals.already_stored), (0, first.totals.stored));
     assert_eq!(second.totals.gaps, first.totals.gaps);
     assert_eq!(stage.artifacts().len(), artifacts);
+    for outcome in [&first, &second] {
+        let at_sources = outcome.case_rows.iter().map(|row| row.source.as_str()).collect::<BTreeSet<_>>();
+        assert_eq!(at_sources.into_iter().collect::<Vec<_>>(), ["cloudtrail", "ebs", "flow-logs", "session"]);
+    }
+    let read_again = crate::case::summary::summarize(&CaseFolder::open(&stage.case()).unwrap()).unwrap();
+    assert_eq!(second.case_rows, read_again.rows, "the ledger says the same when it is read");
     let again: BTreeSet<String> = stage.server.requests().split_off(asked).iter().map(crate::sim::Request::action).collect();
     assert_eq!(again.into_iter().collect::<Vec<_>>(), ["sts:GetCallerIdentity"]);
 }

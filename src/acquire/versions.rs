@@ -51,6 +51,7 @@ pub(crate) async fn sweep_versions(errand: &Arc<Errand>, sweep: &Sweep, in_scope
     let mut current: Option<Key> = None;
     let mut tasks = JoinSet::new();
     let (mut after, mut tokens) = (None::<(String, Option<String>)>, Tokens::default());
+    let permit = errand.sweeping().await?;
     let failure = loop {
         let page = match list_versions_page(&errand.recorder, &sweep.query, pages + 1, after.as_ref()).await? {
             Ok(page) => page,
@@ -100,6 +101,7 @@ pub(crate) async fn sweep_versions(errand: &Arc<Errand>, sweep: &Sweep, in_scope
             }
         }
     };
+    drop(permit);
     settle(current, &mut recovered, &mut lost);
     join_all(&mut tasks).await?;
     let place = format!("{} under s3://{}/{}", sweep.what, sweep.query.bucket, sweep.query.prefix);

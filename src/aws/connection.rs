@@ -54,6 +54,8 @@ pub struct Connection {
     pub access_key: Option<AccessKey>,
     /// The time between two requests of an operation that AWS grants twice a second; none for the default.
     pub pace: Option<Duration>,
+    /// Whether the regions will be asked for next, so that the question may go out together with the first one.
+    pub asks_regions: bool,
 }
 
 /// An access key.

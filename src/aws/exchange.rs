@@ -124,6 +124,12 @@ impl ExchangeTap {
         })
     }
 
+    /// Takes over what another tap kept, of an operation that was asked for before it was known who wants it.
+    pub(crate) fn take_over(&self, other: &Self) {
+        let attempts = other.with(std::mem::take);
+        self.with(|own| own.extend(attempts));
+    }
+
     fn with<T>(&self, act: impl FnOnce(&mut Vec<Attempt>) -> T) -> T {
         act(&mut self.attempts.lock().unwrap_or_else(PoisonError::into_inner))
     }

@@ -1,3 +1,5 @@
+use tokio::task::JoinSet;
+
 use crate::model::{AccountId, printable};
 
 use super::connection::{AwsError, Connection, Ground};
@@ -40,14 +42,27 @@ impl Identities {
     pub async fn connect(connection: &Connection) -> Result<Self, AwsError> {
         let ground = Ground::of(connection).await?;
         if connection.role_arns.is_empty() {
-            return Ok(Self::from(&Session::open(ground, connection.pace).await?));
+            return Ok(Self::from(&Session::open(ground, connection).await?));
         }
+        let mut opening = JoinSet::new();
+        for (number, role) in connection.role_arns.iter().cloned().enumerate() {
+            let (ground, connection) = (ground.clone(), connection.clone());
+            opening.spawn(async move {
+                let opened = match ground.assume(&role, &connection).await {
+                    Ok(assumed) => Session::open(assumed, &connection).await,
+                    Err(error) => Err(error),
+                };
+                (number, opened)
+            });
+        }
+        let mut all_opened = Vec::new();
+        while let Some(done) = opening.join_next().await {
+            let lost = |_| AwsError::Unidentified(Failure::found(FailureKind::Other, "a task was lost"));
+            all_opened.push(done.map_err(lost)?);
+        }
+        all_opened.sort_unstable_by_key(|(number, _)| *number);
         let (mut sessions, mut refused, mut first_error) = (Vec::new(), Vec::new(), None);
-        for role in &connection.role_arns {
-            let opened = match ground.assume(role, connection).await {
-                Ok(assumed) => Session::open(assumed, connection.pace).await,
-                Err(error) => Err(error),
-            };
+        for (role, (_, opened)) in connection.role_arns.iter().zip(all_opened) {
             match opened {
                 Ok(session) => sessions.push(session),
                 Err(error @ AwsError::Unreachable { .. }) => return Err(error),

@@ -148,12 +148,12 @@ impl Answers {
     ///
     /// Answers of a run that did not end are good for a week, those of a finished run for an hour: a later run looks afresh.
     ///
-    /// `also` is shown every line, so that the ledger is read once for all who want to know it.
-    pub fn of_case(case: &CaseWriter, now: Timestamp, also: &mut dyn FnMut(&Event)) -> Result<Self, CaseError> {
+    /// `also` is shown every event and when it was recorded, so that the ledger is read once for all who want to know it.
+    pub fn of_case(case: &CaseWriter, now: Timestamp, also: &mut dyn FnMut(&Event, Timestamp)) -> Result<Self, CaseError> {
         let mut answers = Self { folder: Some(case.files()?), ..Self::default() };
         let mut finished_runs = 0;
         case.read_ledger(&mut |line| {
-            also(&line.entry.event);
+            also(&line.entry.event, line.entry.at);
             match &line.entry.event {
                 Event::CollectionFinished(_) => finished_runs += 1,
                 Event::ArtifactAcquired(artifact) => {

@@ -5,8 +5,12 @@ use std::time::Duration;
 
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
+use aws_sdk_ec2::operation::describe_regions::{DescribeRegionsError, DescribeRegionsOutput};
 use aws_sdk_s3::config::retry::{RetryPartition, TokenBucket};
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::result::SdkError;
 use aws_types::SdkConfig;
+use tokio::task::JoinSet;
 
 use crate::case::event::{Caller, ClockOffset};
 use crate::model::{Region, printable};
@@ -16,7 +20,7 @@ use super::clock::ClockSamples;
 use super::connection::{AwsError, Connection, Ground, sdk_region};
 use super::exchange::ExchangeTap;
 use super::failure::{Failure, FailureKind, one_line};
-use super::wire::Wire;
+use super::wire::{STORED_ANSWER, Wire};
 
 /// How long the question whether AWS answers at all may take.
 const HASTE: Duration = Duration::from_secs(8);
@@ -49,6 +53,15 @@ struct Inner {
     requests: AtomicU64,
     unanswered: AtomicU32,
     pace: Duration,
+    /// The answer to which regions there are, where it was asked for when the session was opened.
+    regions_ahead: Mutex<Option<JoinSet<(RegionsAnswer, ExchangeTap)>>>,
+}
+
+/// What EC2 says when it is asked which regions there are.
+type RegionsAnswer = Result<DescribeRegionsOutput, SdkError<DescribeRegionsError, HttpResponse>>;
+
+async fn ask_regions(client: &aws_sdk_ec2::Client, tap: ExchangeTap) -> RegionsAnswer {
+    client.describe_regions().all_regions(false).customize().interceptor(tap).send().await
 }
 
 impl Session {
@@ -56,13 +69,13 @@ impl Session {
     pub async fn connect(connection: &Connection) -> Result<Self, AwsError> {
         let ground = Ground::of(connection).await?;
         match connection.role_arns.first() {
-            Some(role) => Self::open(ground.assume(role, connection).await?, connection.pace).await,
-            None => Self::open(ground, connection.pace).await,
+            Some(role) => Self::open(ground.assume(role, connection).await?, connection).await,
+            None => Self::open(ground, connection).await,
         }
     }
 
     /// Asks AWS whose the credentials are.
-    pub(super) async fn open(ground: Ground, pace: Option<Duration>) -> Result<Self, AwsError> {
+    pub(super) async fn open(ground: Ground, connection: &Connection) -> Result<Self, AwsError> {
         let Ground { config, http, region, access_key_id, service_endpoints, .. } = ground;
         let mut session = Inner {
             wire: Wire::new(http),
@@ -83,9 +96,15 @@ impl Session {
             clock: Mutex::default(),
             requests: AtomicU64::new(0),
             unanswered: AtomicU32::new(0),
-            pace: pace.unwrap_or_else(|| default_pace(config.endpoint_url())),
+            regions_ahead: Mutex::default(),
+            pace: connection.pace.unwrap_or_else(|| default_pace(config.endpoint_url())),
             config,
         };
+        if connection.asks_regions {
+            let (client, tap, mut ahead) = (session.ec2(&session.region), ExchangeTap::default(), JoinSet::new());
+            ahead.spawn(async move { (ask_regions(&client, tap.clone()).await, tap) });
+            session.regions_ahead = Mutex::new(Some(ahead));
+        }
         let tap = ExchangeTap::default();
         // Whoever mistyped an endpoint or has no network should not wait for eight attempts to learn it.
         let hasty =
@@ -177,13 +196,21 @@ impl Session {
     /// The client of EC2 in `region`.
     #[must_use]
     pub fn ec2(&self, region: &Region) -> aws_sdk_ec2::Client {
-        cached(&self.inner.ec2, region, || {
-            let config = aws_sdk_ec2::config::Builder::from(&self.inner.config)
-                .region(sdk_region(region))
-                .http_client(self.inner.wire.clone())
-                .retry_partition(partition("ec2", region));
-            aws_sdk_ec2::Client::from_conf(config.build())
-        })
+        self.inner.ec2(region)
+    }
+
+    /// Asks which regions there are, or takes the answer that was asked for when the session was opened.
+    pub(crate) async fn describe_regions(&self, tap: ExchangeTap) -> RegionsAnswer {
+        let ahead = self.inner.regions_ahead.lock().unwrap_or_else(PoisonError::into_inner).take();
+        // What the case holds already is not asked for.
+        if STORED_ANSWER.try_with(|_| ()).is_err()
+            && let Some(mut ahead) = ahead
+            && let Some(Ok((answer, asked))) = ahead.join_next().await
+        {
+            tap.take_over(&asked);
+            return answer;
+        }
+        ask_regions(&self.ec2(self.region()), tap).await
     }
 
     /// The client of CloudTrail in `region`.
@@ -277,6 +304,16 @@ impl Session {
 }
 
 impl Inner {
+    fn ec2(&self, region: &Region) -> aws_sdk_ec2::Client {
+        cached(&self.ec2, region, || {
+            let config = aws_sdk_ec2::config::Builder::from(&self.config)
+                .region(sdk_region(region))
+                .http_client(self.wire.clone())
+                .retry_partition(partition("ec2", region));
+            aws_sdk_ec2::Client::from_conf(config.build())
+        })
+    }
+
     fn sts(&self) -> aws_sdk_sts::Client {
         let config = aws_sdk_sts::config::Builder::from(&self.config)
             .http_client(self.wire.clone())

@@ -9,6 +9,7 @@ use crate::model::{AccountId, Region, Sha256Hash, Timestamp};
 
 use super::event::{Event, Gap, GapReason, Origin};
 use super::ledger::read_ledger;
+use super::merkle::MerkleTree;
 use super::{CaseError, CaseFiles, Gaps, LEDGER};
 
 /// What a case holds, by its ledger alone; nothing is hashed for it.
@@ -72,43 +73,68 @@ type Place = (String, Option<AccountId>, Option<Region>);
 
 /// Reads the ledger of a case and sums it up.
 pub fn summarize(files: &dyn CaseFiles) -> Result<Summary, CaseError> {
-    let mut summary = Summary {
-        rows: Vec::new(),
-        artifacts: 0,
-        bytes: 0,
-        gaps: Vec::new(),
-        runs: Vec::new(),
-        seals: Vec::new(),
-        packages: Vec::new(),
-        ledger_lines: 0,
-        ledger_root: Sha256Hash::ZERO,
-    };
-    let mut rows: BTreeMap<Place, SummaryRow> = BTreeMap::new();
-    let mut gaps = Gaps::default();
-    // A later run lists the same places again. Objects and their versions are listed at one place by two rules.
-    let mut listings: BTreeMap<(Place, String, String, String), u64> = BTreeMap::new();
+    let mut summing = Summing::default();
     let path = files.describe(LEDGER);
     let reader = BufReader::new(files.open(LEDGER)?);
-    let state = read_ledger(reader, &path, &mut |line| {
-        gaps.take(&line.entry.event);
-        if let Event::ListingRecorded(listing) = &line.entry.event {
+    let state = read_ledger(reader, &path, &mut |line| summing.take(&line.entry.event, line.entry.at))?;
+    Ok(summing.finish(&state.tree))
+}
+
+/// A summary in the making, event by event in the order of the ledger.
+#[derive(Debug)]
+pub struct Summing {
+    summary: Summary,
+    rows: BTreeMap<Place, SummaryRow>,
+    gaps: Gaps,
+    /// A later run lists the same places again. Objects and their versions are listed at one place by two rules.
+    listings: BTreeMap<(Place, String, String, String), u64>,
+}
+
+impl Default for Summing {
+    fn default() -> Self {
+        let summary = Summary {
+            rows: Vec::new(),
+            artifacts: 0,
+            bytes: 0,
+            gaps: Vec::new(),
+            runs: Vec::new(),
+            seals: Vec::new(),
+            packages: Vec::new(),
+            ledger_lines: 0,
+            ledger_root: Sha256Hash::ZERO,
+        };
+        Self { summary, rows: BTreeMap::new(), gaps: Gaps::default(), listings: BTreeMap::new() }
+    }
+}
+
+impl Summing {
+    /// Takes the next event, and when it was recorded.
+    pub fn take(&mut self, event: &Event, at: Timestamp) {
+        self.gaps.take(event);
+        if let Event::ListingRecorded(listing) = event {
             let place = (listing.source.clone(), listing.account, listing.region.clone());
             let (bucket, prefix, rule) = (listing.bucket.clone(), listing.prefix.clone(), listing.rule.clone());
-            listings.insert((place, bucket, prefix, rule), listing.in_scope);
+            self.listings.insert((place, bucket, prefix, rule), listing.in_scope);
         }
-        summary.take(&line.entry.event, line.entry.at, &mut rows);
-    })?;
-    for (((source, account, region), ..), in_scope) in listings {
-        row(&mut rows, &source, account, region.as_ref()).found += in_scope;
+        self.summary.take(event, at, &mut self.rows);
     }
-    summary.gaps = gaps.into_open().0;
-    for gap in &summary.gaps {
-        *row(&mut rows, &gap.source, gap.account, gap.region.as_ref()).gaps.entry(gap.reason).or_default() += 1;
+
+    /// The summary, with the tree over all the lines that were taken.
+    #[must_use]
+    pub fn finish(self, tree: &MerkleTree) -> Summary {
+        let Self { mut summary, mut rows, gaps, listings } = self;
+        for (((source, account, region), ..), in_scope) in listings {
+            row(&mut rows, &source, account, region.as_ref()).found += in_scope;
+        }
+        summary.gaps = gaps.into_open().0;
+        for gap in &summary.gaps {
+            *row(&mut rows, &gap.source, gap.account, gap.region.as_ref()).gaps.entry(gap.reason).or_default() += 1;
+        }
+        summary.rows = rows.into_values().collect();
+        summary.ledger_lines = tree.size();
+        summary.ledger_root = tree.root();
+        summary
     }
-    summary.rows = rows.into_values().collect();
-    summary.ledger_lines = state.lines;
-    summary.ledger_root = state.tree.root();
-    Ok(summary)
 }
 
 fn row<'a>(

@@ -22,6 +22,7 @@ use super::merkle::MerkleTree;
 use super::naming::name_without_replacing;
 use super::protection::{self, Protection};
 use super::staging::{Named, Staged, Staging, TEMPORARY};
+use super::summary::{Summary, Summing};
 use super::tag_file::TagFile;
 use super::{CASE_TOML, CaseError, LEDGER, Receipt};
 
@@ -39,6 +40,8 @@ pub struct CaseWriter {
     next_run: u32,
     sealed: bool,
     poisoned: bool,
+    /// What the ledger comes to, where somebody wants to know.
+    summing: Option<Box<Summing>>,
 }
 
 /// The paths of the artifacts that a ledger knows: eight bytes for each, under a hash that nobody outside can aim at.
@@ -179,6 +182,7 @@ impl CaseWriter {
             next_run: last_run.saturating_add(1),
             sealed,
             poisoned: false,
+            summing: None,
         })
     }
 
@@ -286,7 +290,7 @@ impl CaseWriter {
         if !named.is_empty() {
             self.staging.sync(&named)?;
         }
-        let mut receipts = self.ledger.append(events, now())?.into_iter();
+        let mut receipts = self.record(events)?.into_iter();
         self.poisoned = false;
         let committed = outcomes.into_iter().map(|outcome| match outcome {
             Some(outcome) => Ok(outcome),
@@ -305,7 +309,25 @@ impl CaseWriter {
         if self.poisoned {
             return Err(CaseError::Poisoned);
         }
-        if events.is_empty() { Ok(Vec::new()) } else { self.ledger.append(events, now()) }
+        if events.is_empty() { Ok(Vec::new()) } else { self.record(events) }
+    }
+
+    fn record(&mut self, events: Vec<Event>) -> Result<Vec<Receipt>, CaseError> {
+        let at = now();
+        if let Some(summing) = &mut self.summing {
+            events.iter().for_each(|event| summing.take(event, at));
+        }
+        self.ledger.append(events, at)
+    }
+
+    /// Goes on with a summary of the ledger so far, so that nobody has to read all of it again.
+    pub fn go_on_summing(&mut self, so_far: Summing) {
+        self.summing = Some(Box::new(so_far));
+    }
+
+    /// What the ledger comes to, where [`CaseWriter::go_on_summing`] was called.
+    pub fn summary(&mut self) -> Option<Summary> {
+        Some(self.summing.take()?.finish(self.ledger.tree()))
     }
 
     /// Begins a tag file that is written piece by piece; it has its name once [`TagFile::finish`] returns.

@@ -13,8 +13,9 @@ use super::arguments::ConnectionArguments;
 use super::output::Output;
 use super::{CliError, Exit};
 
-/// Runs a future to its end on this process's runtime.
-pub(super) fn block_on<F: Future>(future: F) -> Result<F::Output, CliError> {
+/// Runs a future to its end on this process's runtime. Where `is_whole` says that it left nothing under way, the connections and
+/// threads that are left are nobody's concern; otherwise what was being written still ends.
+pub(super) fn block_on<F: Future>(future: F, is_whole: impl FnOnce(&F::Output) -> bool) -> Result<F::Output, CliError> {
     let workers = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(workers.get())
@@ -23,14 +24,19 @@ pub(super) fn block_on<F: Future>(future: F) -> Result<F::Output, CliError> {
         .enable_all()
         .build()
         .map_err(|error| CliError::new(Exit::Failed, &error))?;
-    Ok(runtime.block_on(future))
+    let output = runtime.block_on(future);
+    if is_whole(&output) {
+        runtime.shutdown_background();
+    }
+    Ok(output)
 }
 
-/// Opens a session for every identity.
+/// Opens a session for every identity. `asks_regions` says that their regions will be asked for next.
 pub(super) async fn connect(
     arguments: &ConnectionArguments,
     scope: &Scope,
     case_number: Option<String>,
+    asks_regions: bool,
 ) -> Result<Identities, CliError> {
     let named = arguments.endpoint_url.clone().filter(|url| std::env::var("AWS_ENDPOINT_URL").as_ref() != Ok(url));
     // One that is named here outranks those of single services; one of the environment does not, and the SDK finds it by itself.
@@ -47,6 +53,7 @@ pub(super) async fn connect(
         concurrency: usize::from(arguments.concurrency.unwrap_or(0)),
         access_key: None,
         pace: None,
+        asks_regions,
     };
     Ok(Identities::connect(&connection).await.map_err(AcquireError::Aws)?)
 }

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::acquire::{CollectOutcome, Notice, Progress, RunContext, Stop, StopSwitch, collect};
 use crate::case::event::Caller;
-use crate::case::summary::{SummaryRow, summarize};
+use crate::case::summary::SummaryRow;
 use crate::case::{CaseFolder, CaseWriter, read_identity};
 use crate::model::{Sha256Hash, Timestamp, printable};
 use crate::verify::{Options, Report};
@@ -64,7 +64,7 @@ struct Collected<'a> {
     case: String,
     outcome: &'a CollectOutcome,
     /// Everything the case holds now, this run and earlier ones.
-    case_rows: Vec<SummaryRow>,
+    case_rows: &'a [SummaryRow],
     ledger_lines: u64,
     ledger_root: Sha256Hash,
     /// None where it was not wanted yet.
@@ -84,9 +84,11 @@ pub(super) fn run(mut arguments: CollectArguments, file: &ConfigurationFile, out
     output.note(&format!("Case {}, window {window} (UTC)", printable(number)));
     note_unknown(&scope.regions, output);
     let bars = Arc::new(Bars { lines: lines(output), started: AtomicU64::new(0), output: output.clone() });
-    let outcome = block_on(async {
+    // Of a run that came to its end nothing is under way any more.
+    let is_whole = |outcome: &Result<CollectOutcome, CliError>| outcome.as_ref().is_ok_and(|it| it.interrupted.is_none());
+    let collecting = async {
         // Credentials first: a folder is made only when there is something to put into it.
-        let identities = connect(&arguments.connection, scope, Some(number.clone())).await?;
+        let identities = connect(&arguments.connection, scope, Some(number.clone()), !resumes).await?;
         note_endpoints(&identities, output);
         let tool = this_tool();
         let case = if resumes {
@@ -99,7 +101,8 @@ pub(super) fn run(mut arguments: CollectArguments, file: &ConfigurationFile, out
         let request = request(&arguments.connection, window, scope);
         let progress: Arc<dyn Progress> = bars.clone();
         Ok::<CollectOutcome, CliError>(collect(&identities, case, &request, &context(&tool, &defaults), progress, stop).await?)
-    });
+    };
+    let outcome = block_on(collecting, is_whole);
     if let Some(bars) = Arc::into_inner(bars) {
         bars.lines.finish();
     }
@@ -115,7 +118,7 @@ pub(super) fn run(mut arguments: CollectArguments, file: &ConfigurationFile, out
     let collected = Collected {
         case: arguments.folder.display().to_string(),
         outcome: &outcome,
-        case_rows: summarize(&folder)?.rows,
+        case_rows: &outcome.case_rows,
         ledger_lines: outcome.ledger_lines,
         ledger_root: outcome.ledger_root,
         verification: report.as_ref(),
@@ -267,7 +270,7 @@ fn text(collected: &Collected<'_>, verbose: bool) -> String {
         ));
     }
     lines.push(String::new());
-    lines.push(rows_table(&collected.case_rows));
+    lines.push(rows_table(collected.case_rows));
     lines.extend(gap_lines("Not had", &outcome.gaps, verbose));
     lines.extend(notice_lines(&outcome.notices));
     lines.extend([

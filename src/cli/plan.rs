@@ -53,14 +53,15 @@ pub(super) fn run(mut arguments: PlanArguments, file: &ConfigurationFile, output
     note_unknown(&arguments.scope.regions, output);
     let scope = arguments.scope.scope();
     output.note(&format!("Window {window} (UTC). Asking AWS what there is; nothing is fetched or written."));
-    let plan = block_on(async {
-        let identities = connect(&arguments.connection, &scope, None).await?;
+    let planning = async {
+        let identities = connect(&arguments.connection, &scope, None, true).await?;
         note_endpoints(&identities, output);
         let (lines, _) = line(output, "listing");
         let planned = plan(&identities, &request(&arguments.connection, window, &scope)).await;
         lines.finish();
         Ok::<Plan, CliError>(planned?)
-    })??;
+    };
+    let plan = block_on(planning, |_| true)??;
     let planned = Planned { plan: &plan, configuration: defaults.used(), outranked: defaults.outranked() };
     output.result(&planned, || text(&planned, output.is_verbose()))?;
     Ok(if plan.totals.incompleteness() > 0 { Exit::Incomplete } else { Exit::Done })

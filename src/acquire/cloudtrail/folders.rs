@@ -1,9 +1,10 @@
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::task::JoinSet;
+use tokio::sync::mpsc::UnboundedSender;
+use tokio::task::{JoinHandle, JoinSet};
 
-use crate::aws::{Halt, ListQuery};
+use crate::aws::{Failure, Halt, ListQuery};
 use crate::case::event::GapReason;
 use crate::model::{AccountId, Region};
 
@@ -15,6 +16,7 @@ use super::NAME;
 use super::store::{Store, query};
 
 pub(super) const DIGESTS: &str = "CloudTrail-Digest";
+pub(super) const LOGS: &str = "CloudTrail";
 
 /// A folder of one kind of file of one account in one region.
 #[derive(Clone, Debug)]
@@ -26,12 +28,52 @@ pub(super) struct Folder {
     pub(super) prefix: String,
 }
 
+/// Looks that are on their way before it is known that they are needed, by prefix: nearly always they are.
+#[derive(Debug, Default)]
+struct Ahead {
+    looks: Mutex<BTreeMap<String, Asked>>,
+}
+
+/// A look that was asked for.
+type Asked = JoinHandle<Result<Result<Level, Failure>, Halt>>;
+
+impl Ahead {
+    fn ask(&self, errand: &Arc<Errand>, query: ListQuery) {
+        let (errand, prefix) = (Arc::clone(errand), query.prefix.clone());
+        let asked = tokio::spawn(async move { level_below(&errand, &query).await });
+        self.looks.lock().unwrap_or_else(PoisonError::into_inner).insert(prefix, asked);
+    }
+
+    fn take(&self, prefix: &str) -> Option<Asked> {
+        self.looks.lock().unwrap_or_else(PoisonError::into_inner).remove(prefix)
+    }
+
+    /// Waits for those that nobody needed: their answers are kept like all others. What was not there is for other looks to say.
+    async fn finish(&self) -> Result<(), Halt> {
+        let left = std::mem::take(&mut *self.looks.lock().unwrap_or_else(PoisonError::into_inner));
+        for asked in left.into_values() {
+            let _nothing = asked.await.map_err(|_| Halt::TaskLost)??;
+        }
+        Ok(())
+    }
+}
+
+/// One that ends the run ends them too.
+impl Drop for Ahead {
+    fn drop(&mut self) {
+        for asked in self.looks.get_mut().unwrap_or_else(PoisonError::into_inner).values() {
+            asked.abort();
+        }
+    }
+}
+
 /// One look below a prefix: its folders, after whatever else lies there has been taken.
 struct Look<'a> {
     errand: &'a Arc<Errand>,
     store: &'a Store,
     bucket_region: &'a Region,
     row: RowKey,
+    ahead: &'a Ahead,
 }
 
 impl Look<'_> {
@@ -43,7 +85,11 @@ impl Look<'_> {
     /// The folders below a prefix whose names are AWS's. Objects there, and folders with other names, are strays.
     async fn below(&self, prefix: &str, is_known: impl Fn(&str) -> bool) -> Result<Vec<String>, Halt> {
         let query = self.query(prefix.to_owned());
-        let Level { folders, objects } = match level_below(self.errand, &query).await? {
+        let level = match self.ahead.take(prefix) {
+            Some(asked) => asked.await.map_err(|_| Halt::TaskLost)?,
+            None => level_below(self.errand, &query).await,
+        };
+        let Level { folders, objects } = match level? {
             Ok(level) => level,
             Err(failure) => {
                 let what = format!("listing of s3://{}/{prefix}", self.store.bucket);
@@ -68,12 +114,27 @@ fn is_organization(name: &str) -> bool {
     name.starts_with("o-")
 }
 
-/// Finds the folders of all accounts and regions in scope.
-pub(super) async fn discover(errand: &Arc<Errand>, store: &Store, bucket_region: &Region) -> Result<Vec<Folder>, Halt> {
+/// Finds the folders of all accounts and regions in scope, and tells of those of each account together.
+///
+/// The asking account is expected to have folders of `kinds`, so they are looked into before it is known that they are there.
+pub(super) async fn discover(
+    errand: &Arc<Errand>,
+    store: &Store,
+    bucket_region: &Region,
+    kinds: &[String],
+    tell: UnboundedSender<Folder>,
+) -> Result<(), Halt> {
     let owner = errand.caller().account;
     let row = RowKey { source: NAME, account: Some(owner), region: Some(bucket_region.clone()) };
     let root = format!("{}AWSLogs/", store.prefix);
-    let look = Look { errand, store, bucket_region, row: row.clone() };
+    let ahead = Arc::new(Ahead::default());
+    if !kinds.is_empty() && errand.wants_account(owner) {
+        let own = format!("{root}{owner}/");
+        for prefix in kinds.iter().map(|kind| format!("{own}{kind}/")).chain([own.clone()]) {
+            ahead.ask(errand, query(store, bucket_region, owner, prefix, true));
+        }
+    }
+    let look = Look { errand, store, bucket_region, row: row.clone(), ahead: &ahead };
     let mut accounts: BTreeMap<AccountId, Vec<String>> = BTreeMap::new();
     // Flow logs in Hive folders may share the bucket.
     let is_known = |name: &str| is_account(name) || is_organization(name) || name.starts_with("aws-account-id=");
@@ -102,62 +163,70 @@ pub(super) async fn discover(errand: &Arc<Errand>, store: &Store, bucket_region:
     let mut tasks = JoinSet::new();
     for (account, prefixes) in accounts.into_iter().filter(|(account, _)| errand.wants_account(*account)) {
         let (errand, store, bucket_region) = (Arc::clone(errand), store.clone(), bucket_region.clone());
-        tasks.spawn(async move {
-            let permit = errand.discovery().await?;
-            let found = folders_of_account(&errand, &store, &bucket_region, account, prefixes).await;
-            drop(permit);
-            found
-        });
+        let (ahead, tell) = (Arc::clone(&ahead), tell.clone());
+        tasks.spawn(async move { folders_of_account(&errand, &store, &bucket_region, account, prefixes, &ahead, tell).await });
     }
-    let mut found = Vec::new();
-    while let Some(done) = tasks.join_next().await {
-        found.extend(done.map_err(|_| Halt::TaskLost)??);
-    }
-    Ok(found)
+    drop(tell);
+    join_all(&mut tasks).await?;
+    ahead.finish().await
 }
 
-/// The folders of one account, by kind and region; gaps for those that are missing or left out.
+/// Tells of the folders of one account, by kind and region; gaps for those that are missing or left out.
 async fn folders_of_account(
     errand: &Arc<Errand>,
     store: &Store,
     bucket_region: &Region,
     account: AccountId,
     prefixes: Vec<String>,
-) -> Result<Vec<Folder>, Halt> {
+    ahead: &Arc<Ahead>,
+    tell: UnboundedSender<Folder>,
+) -> Result<(), Halt> {
     let whole = RowKey { source: NAME, account: Some(account), region: None };
-    let look = Look { errand, store, bucket_region, row: whole.clone() };
-    let (mut found, mut skipped, mut others) = (Vec::new(), BTreeSet::new(), BTreeSet::new());
-    let mut looks = JoinSet::new();
+    let look = Look { errand, store, bucket_region, row: whole.clone(), ahead };
+    let mut others = BTreeSet::new();
+    let (mut kinds, mut years) = (JoinSet::new(), JoinSet::new());
     for prefix in prefixes {
         // Other services deliver beside CloudTrail, each to a folder of its name.
         for kind in look.below(&prefix, |_| true).await? {
             // Lake query results are not of a region.
-            if !kind.starts_with("CloudTrail") || kind == "CloudTrail-Lake" {
+            if !kind.starts_with(LOGS) || kind == "CloudTrail-Lake" {
                 others.insert(kind);
                 continue;
             }
-            let below = format!("{prefix}{kind}/");
-            for name in look.below(&below, |name| name.parse::<Region>().is_ok()).await? {
-                let prefix = format!("{below}{name}/");
-                match name.parse::<Region>() {
-                    Ok(region) if errand.wants_region(&region) => {
-                        let row = RowKey { region: Some(region.clone()), ..whole.clone() };
-                        let (errand, store, bucket_region) = (Arc::clone(errand), store.clone(), bucket_region.clone());
-                        let years = prefix.clone();
-                        looks.spawn(async move {
-                            let look = Look { errand: &errand, store: &store, bucket_region: &bucket_region, row };
-                            let is_year = |name: &str| name.len() == 4 && name.bytes().all(|digit| digit.is_ascii_digit());
-                            look.below(&years, is_year).await.map(drop)
-                        });
-                        found.push(Folder { account, region, kind: kind.clone(), prefix });
-                    }
-                    Ok(region) => drop(skipped.insert(region)),
-                    Err(_) => {}
-                }
-            }
+            let (errand, store, bucket_region) = (Arc::clone(errand), store.clone(), bucket_region.clone());
+            let (row, ahead, below) = (whole.clone(), Arc::clone(ahead), format!("{prefix}{kind}/"));
+            kinds.spawn(async move {
+                let look = Look { errand: &errand, store: &store, bucket_region: &bucket_region, row, ahead: &ahead };
+                let names = look.below(&below, |name| name.parse::<Region>().is_ok()).await?;
+                Ok::<_, Halt>((kind, below, names))
+            });
         }
     }
-    join_all(&mut looks).await?;
+    let (mut found, mut skipped) = (Vec::new(), BTreeSet::new());
+    while let Some(done) = kinds.join_next().await {
+        let (kind, below, names) = done.map_err(|_| Halt::TaskLost)??;
+        for region in names.iter().filter_map(|name| name.parse::<Region>().ok()) {
+            if !errand.wants_region(&region) {
+                skipped.insert(region);
+                continue;
+            }
+            let prefix = format!("{below}{region}/");
+            let row = RowKey { region: Some(region.clone()), ..whole.clone() };
+            let (errand, store, bucket_region) = (Arc::clone(errand), store.clone(), bucket_region.clone());
+            let (ahead, above) = (Arc::clone(ahead), prefix.clone());
+            // What lies where only years should has nothing to do with what lies below them.
+            years.spawn(async move {
+                let look = Look { errand: &errand, store: &store, bucket_region: &bucket_region, row, ahead: &ahead };
+                let is_year = |name: &str| name.len() == 4 && name.bytes().all(|digit| digit.is_ascii_digit());
+                look.below(&above, is_year).await.map(drop)
+            });
+            let folder = Folder { account, region, kind: kind.clone(), prefix };
+            // Whoever does not listen any more has met what ends the run.
+            let _ended = tell.send(folder.clone());
+            found.push(folder);
+        }
+    }
+    drop(tell);
     if !skipped.is_empty() {
         let names: Vec<&str> = skipped.iter().map(Region::as_str).collect();
         let detail = format!("left out of scope: {}", names.join(", "));
@@ -171,7 +240,7 @@ async fn folders_of_account(
             .await?;
     }
     for region in &errand.regions {
-        for (kind, what) in [("CloudTrail", "log files"), (DIGESTS, "digests")] {
+        for (kind, what) in [(LOGS, "log files"), (DIGESTS, "digests")] {
             if !found.iter().any(|folder| folder.region == *region && folder.kind == kind) {
                 let row = RowKey { region: Some(region.clone()), ..whole.clone() };
                 let detail = format!("s3://{} has no {kind} folder of this account and region", store.bucket);
@@ -179,5 +248,5 @@ async fn folders_of_account(
             }
         }
     }
-    Ok(found)
+    join_all(&mut years).await
 }

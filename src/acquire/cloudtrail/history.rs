@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use aws_sdk_cloudtrail::operation::lookup_events::LookupEventsOutput;
 use aws_sdk_cloudtrail::types::{LookupAttribute, LookupAttributeKey};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::aws::{Call, Failure, FailureKind, Halt};
@@ -74,8 +75,13 @@ struct Series {
     end: Timestamp,
 }
 
+/// How the trails stand, once that is known.
+pub(super) type Standings = watch::Receiver<Option<Arc<Vec<(Trail, Standing)>>>>;
+
 /// Asks every region for the events that the scope and the state of the trails call for.
-pub(super) async fn look_up(errand: &Arc<Errand>, trails: &[(Trail, Standing)]) -> Result<(), Halt> {
+///
+/// Only what the state of the trails calls for waits until that is known.
+pub(super) async fn look_up(errand: &Arc<Errand>, trails: Standings) -> Result<(), Halt> {
     let account = errand.caller().account;
     if !errand.wants_account(account) {
         let row = RowKey { source: NAME, account: Some(account), region: None };
@@ -84,22 +90,26 @@ pub(super) async fn look_up(errand: &Arc<Errand>, trails: &[(Trail, Standing)]) 
     }
     let mut tasks = JoinSet::new();
     for region in errand.regions.clone() {
-        let (errand, series) = (Arc::clone(errand), series_of(errand, trails, &region));
+        let (errand, trails) = (Arc::clone(errand), trails.clone());
         // No permit: a region's questions are paced, so most of the time they only wait.
-        tasks.spawn(async move { look_up_region(&errand, &region, series).await });
+        tasks.spawn(async move { look_up_region(&errand, &region, trails).await });
     }
     join_all(&mut tasks).await
 }
 
-/// The questions for one region: the defining events, the attributes asked for, and all events where S3 has none.
-fn series_of(errand: &Errand, trails: &[(Trail, Standing)], region: &Region) -> Vec<Series> {
+/// The questions for any region, whatever its trails do: the defining events, and the attributes asked for.
+fn series_of_attributes(errand: &Errand) -> Vec<Series> {
+    let (start, end) = (errand.window().start(), errand.window().end());
+    let named = DEFINING_EVENTS.iter().map(|name| ("EventName".to_owned(), (*name).to_owned()));
+    let asked = errand.request.scope.lookup_attributes.iter().filter_map(|text| text.split_once('='));
+    let asked = asked.map(|(key, value)| (key.to_owned(), value.to_owned()));
+    named.chain(asked).map(|attribute| Series { attribute: Some(attribute), start, end }).collect()
+}
+
+/// The questions for one region where S3 has nothing: all events.
+fn series_of_everything(errand: &Errand, trails: &[(Trail, Standing)], region: &Region) -> Vec<Series> {
     let (scope, window) = (&errand.request.scope, errand.window());
     let (start, end) = (window.start(), window.end());
-    let named = DEFINING_EVENTS.iter().map(|name| ("EventName".to_owned(), (*name).to_owned()));
-    let asked = scope.lookup_attributes.iter().filter_map(|text| text.split_once('='));
-    let asked = asked.map(|(key, value)| (key.to_owned(), value.to_owned()));
-    let mut series: Vec<Series> =
-        named.chain(asked).map(|attribute| Series { attribute: Some(attribute), start, end }).collect();
     let here: Vec<&Standing> = trails.iter().filter(|(trail, _)| trail.records(region)).map(|(_, standing)| standing).collect();
     let covered = here.iter().any(|standing| standing.logging && standing.outage.is_none());
     let stretches: Vec<(Timestamp, Timestamp)> = if scope.lookup_events || here.is_empty() {
@@ -114,47 +124,66 @@ fn series_of(errand: &Errand, trails: &[(Trail, Standing)], region: &Region) -> 
     };
     // Hour by hour, so that an interrupted run goes on at the hour where it stopped.
     let slices = stretches.into_iter().flat_map(|(from, to)| hours(from, to));
-    series.extend(slices.map(|(start, end)| Series { attribute: None, start, end }));
-    series
+    slices.map(|(start, end)| Series { attribute: None, start, end }).collect()
 }
 
-async fn look_up_region(errand: &Errand, region: &Region, series: Vec<Series>) -> Result<(), Halt> {
+async fn look_up_region(errand: &Errand, region: &Region, mut trails: Standings) -> Result<(), Halt> {
     let row = RowKey { source: NAME, account: Some(errand.caller().account), region: Some(region.clone()) };
     let oldest = errand.now.plus_seconds(-REMEMBERED);
     if errand.window().start() < oldest {
         let detail = format!("CloudTrail remembers 90 days, so it was asked in vain for what lies before {oldest}");
         errand.gap(&row, "older event history", GapReason::Empty, Some(&detail)).await?;
     }
-    let (mut all, mut asked_for_all) = (0, false);
-    let questions = series.len();
-    for (number, series) in series.into_iter().enumerate() {
-        if errand.is_plan() && number > 0 {
-            // One question shows whether the permission is there.
-            errand.expect_requests(u64::try_from(questions - number).unwrap_or(u64::MAX));
-            break;
-        }
+    let of_attributes = series_of_attributes(errand);
+    if errand.is_plan() {
+        // One question shows whether the permission is there.
+        let Some((first, others)) = of_attributes.split_first() else { return Ok(()) };
         let mut events = 0;
-        if let Err(failure) = look_up_series(errand, region, &series, &mut events).await? {
-            let what = series.attribute.as_ref().map_or_else(
-                || format!("LookupEvents from {} to {}", series.start, series.end),
-                |(key, value)| format!("LookupEvents with {key} {}", printable(value)),
-            );
-            if matches!(failure.kind, FailureKind::Denied | FailureKind::NotEnabled) {
-                // The other questions would be refused as well.
-                return errand.failed(&row, "LookupEvents", &failure).await;
-            }
-            errand.failed(&row, &what, &failure).await?;
+        if !look_up_one(errand, &row, first, &mut events).await? {
+            return Ok(());
         }
-        if series.attribute.is_none() {
-            asked_for_all = true;
-            all += events;
+        let Some(trails) = known(&mut trails).await else { return Ok(()) };
+        let others = others.len() + series_of_everything(errand, &trails, region).len();
+        errand.expect_requests(u64::try_from(others).unwrap_or(u64::MAX));
+        return Ok(());
+    }
+    for series in &of_attributes {
+        let mut events = 0;
+        if !look_up_one(errand, &row, series, &mut events).await? {
+            return Ok(());
         }
     }
-    if asked_for_all && all == 0 {
+    let Some(trails) = known(&mut trails).await else { return Ok(()) };
+    let (of_everything, mut all) = (series_of_everything(errand, &trails, region), 0);
+    for series in &of_everything {
+        if !look_up_one(errand, &row, series, &mut all).await? {
+            return Ok(());
+        }
+    }
+    if !of_everything.is_empty() && all == 0 {
         let detail = "CloudTrail remembers no event of the region for the time asked about";
         errand.gap(&row, "event history", GapReason::Empty, Some(detail)).await?;
     }
     Ok(())
+}
+
+/// Waits until it is known how the trails stand. Where it never will be, whoever was to tell says why.
+async fn known(trails: &mut Standings) -> Option<Arc<Vec<(Trail, Standing)>>> {
+    trails.wait_for(Option::is_some).await.ok()?.clone()
+}
+
+/// Asks one question, and counts its events. Says whether the others have any hope: a refusal is one of them all.
+async fn look_up_one(errand: &Errand, row: &RowKey, series: &Series, events: &mut usize) -> Result<bool, Halt> {
+    let Some(region) = &row.region else { return Ok(false) };
+    let Err(failure) = look_up_series(errand, region, series, events).await? else { return Ok(true) };
+    let refused = matches!(failure.kind, FailureKind::Denied | FailureKind::NotEnabled);
+    let what = match &series.attribute {
+        _ if refused => "LookupEvents".to_owned(),
+        Some((key, value)) => format!("LookupEvents with {key} {}", printable(value)),
+        None => format!("LookupEvents from {} to {}", series.start, series.end),
+    };
+    errand.failed(row, &what, &failure).await?;
+    Ok(!refused)
 }
 
 async fn look_up_series(

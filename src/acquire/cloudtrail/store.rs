@@ -1,6 +1,7 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use crate::aws::{Halt, ListQuery, ListedObject, Wanted};
@@ -13,9 +14,9 @@ use super::super::keys::{DayLayout, StampRange, day_folder, digest_name, log_sta
 use super::super::sweep::{Choose, Chosen, Sweep, sweep};
 use super::super::tally::RowKey;
 use super::super::versions::{InScope, sweep_versions};
-use super::NAME;
 use super::digests::{DigestRule, logs_of_window, predecessor};
 use super::folders::{DIGESTS, Folder, discover};
+use super::{Keys, NAME};
 
 /// CloudTrail cuts a file every five minutes, so the file that holds the first event may be stamped that much earlier.
 const BEFORE: i64 = 5 * 60;
@@ -44,38 +45,44 @@ impl Store {
 
 /// Sweeps a store: finds its accounts and regions by their folders, and fetches what the window asks for.
 ///
-/// Gives the regions that have digests. Which regions there are is never taken from what is enabled today.
-pub(super) async fn sweep_store(errand: &Arc<Errand>, store: &Store) -> Result<BTreeSet<Region>, Halt> {
+/// Which regions there are is never taken from what is enabled today: of each that has digests, the keys are asked for. `kinds` are the
+/// folders that the asking account should have there.
+pub(super) async fn sweep_store(errand: &Arc<Errand>, store: &Store, kinds: &[&str], keys: &Arc<Keys>) -> Result<(), Halt> {
     let owner = errand.caller().account;
     let claim = format!("{NAME} in s3://{}/{}", store.bucket, store.prefix);
     if !errand.notes.claim(claim.clone()) {
-        return Ok(BTreeSet::new()); // another identity has been through it
+        return Ok(()); // another identity has been through it
     }
-    let Some(log_bucket) = bucket::describe(errand, NAME, owner, &store.bucket).await? else {
-        return Ok(BTreeSet::new());
-    };
-    let found = discover(errand, store, &log_bucket.region).await?;
-    if found.is_empty() {
-        // Another identity may see more.
-        errand.notes.release(&claim);
-    }
-    let signing = found.iter().filter(|folder| folder.kind == DIGESTS).map(|folder| folder.region.clone()).collect();
     let mut tasks = JoinSet::new();
-    for folder in found {
+    let Some(log_bucket) = bucket::describe(errand, &mut tasks, NAME, owner, &store.bucket).await? else { return Ok(()) };
+    let (tell, mut folders) = mpsc::unbounded_channel();
+    {
+        let (errand, store, region) = (Arc::clone(errand), store.clone(), log_bucket.region.clone());
+        let kinds: Vec<String> = kinds.iter().map(|kind| (*kind).to_owned()).collect();
+        tasks.spawn(async move { discover(&errand, &store, &region, &kinds, tell).await });
+    }
+    let mut found = 0_usize;
+    // Whoever has many accounts need not wait until the last of them has been looked into.
+    while let Some(folder) = folders.recv().await {
+        found += 1;
+        if folder.kind == DIGESTS {
+            keys.ask(errand, &folder.region, &mut tasks);
+        }
         let (errand, store, log_bucket) = (Arc::clone(errand), store.clone(), log_bucket.clone());
         tasks.spawn(async move {
-            let permit = errand.discovery().await?;
-            let swept = if folder.kind == DIGESTS {
+            if folder.kind == DIGESTS {
                 sweep_digests(&errand, &store, &log_bucket, &folder).await
             } else {
                 sweep_logs(&errand, &store, &log_bucket, &folder).await
-            };
-            drop(permit);
-            swept
+            }
         });
     }
     join_all(&mut tasks).await?;
-    Ok(signing)
+    if found == 0 {
+        // Another identity may see more.
+        errand.notes.release(&claim);
+    }
+    Ok(())
 }
 
 pub(super) fn query(store: &Store, bucket_region: &Region, account: AccountId, prefix: String, folders: bool) -> ListQuery {
@@ -108,7 +115,7 @@ async fn sweep_logs(errand: &Arc<Errand>, store: &Store, log_bucket: &LogBucket,
         let what = format!("{} logs", folder.kind);
         errand.gap(&row, &what, GapReason::Empty, Some("the folder holds none that the window asks for")).await?;
     }
-    if log_bucket.keeps_versions {
+    if log_bucket.keeps_versions().await {
         let folder = folder.clone();
         let in_scope: InScope = Arc::new(move |key| {
             let name = key.rsplit('/').next().unwrap_or_default();
@@ -177,7 +184,7 @@ async fn sweep_digests(errand: &Arc<Errand>, store: &Store, log_bucket: &LogBuck
     if swept.whole && swept.in_scope == 0 {
         errand.gap(&row, "digests", GapReason::Empty, Some("the folder holds none that the window asks for")).await?;
     }
-    if log_bucket.keeps_versions {
+    if log_bucket.keeps_versions().await {
         let folder = folder.clone();
         let in_scope: InScope = Arc::new(move |key| {
             let name = key.rsplit('/').next().unwrap_or_default();
@@ -249,7 +256,7 @@ async fn fetch_named(
             .await?;
     }
     join_all(&mut tasks).await?;
-    if log_bucket.keeps_versions {
+    if log_bucket.keeps_versions().await {
         for key in late {
             versions_of_late_log(errand, store, log_bucket, &row, key).await?;
         }

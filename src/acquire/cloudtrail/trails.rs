@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use aws_sdk_cloudtrail::operation::get_trail_status::GetTrailStatusOutput;
@@ -6,13 +6,14 @@ use tokio::task::JoinSet;
 
 use crate::aws::{Call, Failure, FailureKind, Halt};
 use crate::case::event::GapReason;
-use crate::model::{Region, Timestamp, TrailArn, Window, printable};
+use crate::model::{AccountId, Region, Timestamp, TrailArn, Window, printable};
 
 use super::super::encryption::describe_keys;
 use super::super::errand::Errand;
 use super::super::pages::every_page_or_gap;
 use super::super::tally::RowKey;
 use super::NAME;
+use super::folders::{DIGESTS, LOGS};
 
 /// A trail, as `DescribeTrails` tells of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +23,8 @@ pub(super) struct Trail {
     pub(super) prefix: Option<String>,
     multi_region: bool,
     validated: bool,
+    /// Whether it delivers for a whole organization, to folders below the organization's.
+    of_organization: bool,
     /// The KMS key under which it delivers.
     key: Option<String>,
 }
@@ -30,6 +33,15 @@ impl Trail {
     /// Whether the trail records what happens in a region.
     pub(super) fn records(&self, region: &Region) -> bool {
         self.multi_region || self.arn.home_region() == region
+    }
+
+    /// The kinds of files that it delivers to the folder of an account, as far as its configuration says.
+    pub(super) fn kinds_of(&self, account: AccountId) -> Vec<&'static str> {
+        match (self.of_organization || self.arn.account() != account, self.validated) {
+            (true, _) => Vec::new(),
+            (false, false) => vec![LOGS],
+            (false, true) => vec![DIGESTS, LOGS],
+        }
     }
 }
 
@@ -45,13 +57,14 @@ pub(super) struct Standing {
 /// What asking every region for its trails came to.
 #[derive(Debug, Default)]
 pub(super) struct Found {
-    pub(super) trails: Vec<Trail>,
+    /// How many there are.
+    pub(super) trails: usize,
     /// Whether some region did not answer, so that none found does not mean none there.
     pub(super) refused: bool,
 }
 
-/// Asks every region in scope for the trails that concern it, those of other home regions included.
-pub(super) async fn find(errand: &Arc<Errand>) -> Result<Found, Halt> {
+/// Asks every region in scope for the trails that concern it, those of other home regions included; tells of each once.
+pub(super) async fn find(errand: &Arc<Errand>, mut tell: impl FnMut(Trail)) -> Result<Found, Halt> {
     let mut tasks = JoinSet::new();
     for region in errand.regions.clone() {
         let errand = Arc::clone(errand);
@@ -62,16 +75,19 @@ pub(super) async fn find(errand: &Arc<Errand>) -> Result<Found, Halt> {
             found
         });
     }
-    let (mut trails, mut refused) = (BTreeMap::new(), false);
-    while let Some(done) = tasks.join_next().await {
-        match done.map_err(|_| Halt::TaskLost)?? {
-            Some(found) => trails.extend(found.into_iter().map(|trail| (trail.arn.clone(), trail))),
-            None => refused = true,
+    let (mut trails, mut refused) = (BTreeSet::new(), false);
+    let describing = async {
+        while let Some(done) = tasks.join_next().await {
+            match done.map_err(|_| Halt::TaskLost)?? {
+                Some(found) => found.into_iter().filter(|trail| trails.insert(trail.arn.clone())).for_each(&mut tell),
+                None => refused = true,
+            }
         }
-    }
-    let named = list_trails(errand).await?;
+        Ok(())
+    };
+    let ((), named) = tokio::try_join!(describing, list_trails(errand))?;
     let account = errand.caller().account;
-    for arn in named.iter().filter(|arn| !trails.contains_key(*arn)) {
+    for arn in named.iter().filter(|arn| !trails.contains(*arn)) {
         // Its home region is out of scope and it is not in any region of the scope: nothing of it is asked for.
         let row = RowKey { source: NAME, account: Some(account), region: Some(arn.home_region().clone()) };
         if !errand.wants_region(arn.home_region()) {
@@ -79,7 +95,7 @@ pub(super) async fn find(errand: &Arc<Errand>) -> Result<Found, Halt> {
             errand.gap(&row, &format!("trail {arn}"), GapReason::Skipped, Some(detail)).await?;
         }
     }
-    Ok(Found { trails: trails.into_values().collect(), refused })
+    Ok(Found { trails: trails.len(), refused })
 }
 
 async fn trails_of_region(errand: &Errand, region: &Region) -> Result<Option<Vec<Trail>>, Halt> {
@@ -118,6 +134,7 @@ async fn trails_of_region(errand: &Errand, region: &Region) -> Result<Option<Vec
             prefix: trail.s3_key_prefix().map(str::to_owned),
             multi_region: trail.is_multi_region_trail() == Some(true),
             validated: trail.log_file_validation_enabled() == Some(true),
+            of_organization: trail.is_organization_trail() == Some(true),
             key: trail.kms_key_id().map(str::to_owned),
         });
     }
@@ -143,59 +160,76 @@ async fn list_trails(errand: &Errand) -> Result<BTreeSet<TrailArn>, Halt> {
     Ok(arns)
 }
 
+/// Asks one question about a trail and keeps the answer.
+macro_rules! ask {
+    ($errand:ident, $row:ident, $home:ident, $client:ident, $name:ident, $operation:literal, $parameter:literal,
+        $method:ident, $set:ident) => {
+        // In a place of its own: the futures of all the questions together would be large.
+        Box::pin(async {
+            let account = $errand.caller().account;
+            let asked = Call::new(NAME, "cloudtrail", $operation, account, $home).with($parameter, $name.as_str());
+            let send = |tap| $client.$method().$set($name.as_str()).customize().interceptor(tap).send();
+            if let Err(failure) = $errand.recorder.call(&asked, 1, |_| true, send).await? {
+                $errand.failed(&$row, &format!("{} of {}", $operation, $name), &failure).await?;
+            }
+            Ok::<_, Halt>(())
+        })
+    };
+}
+
 /// Asks all there is to know about one trail, and notes what is switched off.
 pub(super) async fn question(errand: &Arc<Errand>, trail: &Trail) -> Result<Standing, Halt> {
-    let home = trail.arn.home_region().clone();
-    let (name, account) = (trail.arn.to_string(), errand.caller().account);
-    let row = RowKey { source: NAME, account: Some(account), region: Some(home.clone()) };
-    let client = errand.session().cloudtrail(&home);
-    let permit = errand.discovery().await?;
+    let home = trail.arn.home_region();
+    let row = RowKey { source: NAME, account: Some(errand.caller().account), region: Some(home.clone()) };
     if !trail.validated {
-        let detail = "CloudTrail writes no digests for it, so nothing can be proven about its logs";
-        errand.gap(&row, &format!("log file validation of {name}"), GapReason::NotEnabled, Some(detail)).await?;
+        let (what, detail) = (
+            format!("log file validation of {}", trail.arn),
+            "CloudTrail writes no digests for it, so nothing can be proven about its logs",
+        );
+        errand.gap(&row, &what, GapReason::NotEnabled, Some(detail)).await?;
     }
-    let call = |operation| Call::new(NAME, "cloudtrail", operation, account, &home);
+    // Side by side: what they ask is independent.
+    let keys = describe_keys(errand, NAME, home, trail.key.iter().cloned().collect());
+    let ((), (), standing) =
+        tokio::try_join!(configuration(errand, trail, &row), keys, standing_in_all_regions(errand, trail))?;
+    Ok(standing)
+}
 
-    let asked = call("GetEventSelectors").with("TrailName", name.clone());
-    let answer = errand
-        .recorder
-        .call(&asked, 1, |_| true, |tap| client.get_event_selectors().trail_name(&name).customize().interceptor(tap).send())
-        .await?;
-    if let Err(failure) = answer {
-        errand.failed(&row, &format!("GetEventSelectors of {name}"), &failure).await?;
-    }
+/// Keeps what a trail records, and its tags.
+async fn configuration(errand: &Errand, trail: &Trail, row: &RowKey) -> Result<(), Halt> {
+    let (name, home) = (trail.arn.to_string(), trail.arn.home_region());
+    let client = errand.session().cloudtrail(home);
+    let _permit = errand.discovery().await?;
+    tokio::try_join!(
+        ask!(errand, row, home, client, name, "GetEventSelectors", "TrailName", get_event_selectors, trail_name),
+        ask!(errand, row, home, client, name, "GetInsightSelectors", "TrailName", get_insight_selectors, trail_name),
+        ask!(errand, row, home, client, name, "ListTags", "ResourceIdList", list_tags, resource_id_list),
+    )?;
+    Ok(())
+}
 
-    let asked = call("GetInsightSelectors").with("TrailName", name.clone());
-    let answer = errand
-        .recorder
-        .call(&asked, 1, |_| true, |tap| client.get_insight_selectors().trail_name(&name).customize().interceptor(tap).send())
-        .await?;
-    if let Err(failure) = answer {
-        errand.failed(&row, &format!("GetInsightSelectors of {name}"), &failure).await?;
-    }
-
-    let asked = call("ListTags").with("ResourceIdList", name.clone());
-    let answer = errand
-        .recorder
-        .call(&asked, 1, |_| true, |tap| client.list_tags().resource_id_list(&name).customize().interceptor(tap).send())
-        .await?;
-    if let Err(failure) = answer {
-        errand.failed(&row, &format!("ListTags of {name}"), &failure).await?;
-    }
-
-    describe_keys(errand, NAME, &home, trail.key.iter().cloned().collect()).await?;
-    drop(permit);
+/// Asks for the state of a trail in every region that it is of; gives how it stands at home.
+async fn standing_in_all_regions(errand: &Arc<Errand>, trail: &Trail) -> Result<Standing, Halt> {
+    let home = trail.arn.home_region();
     let mut regions: BTreeSet<Region> = [home.clone()].into();
     if trail.multi_region {
         regions.extend(errand.regions.iter().cloned());
     }
-    let mut standing = Standing { logging: true, outage: None };
+    let mut tasks = JoinSet::new();
     for region in regions {
-        let permit = errand.discovery().await?;
-        if let Some(at_home) = status(errand, trail, &region, region == home).await? {
+        let (errand, trail) = (Arc::clone(errand), trail.clone());
+        tasks.spawn(async move {
+            let permit = errand.discovery().await?;
+            let at_home = status(&errand, &trail, &region, region == *trail.arn.home_region()).await;
+            drop(permit);
+            at_home
+        });
+    }
+    let mut standing = Standing { logging: true, outage: None };
+    while let Some(done) = tasks.join_next().await {
+        if let Some(at_home) = done.map_err(|_| Halt::TaskLost)?? {
             standing = at_home;
         }
-        drop(permit);
     }
     Ok(standing)
 }

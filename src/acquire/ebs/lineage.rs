@@ -110,32 +110,19 @@ impl Lineage {
         self.known().asked = true;
     }
 
+    /// Notes the account's own snapshots.
     pub(super) fn snapshots(&self, region: &Region, snapshots: &[Snapshot]) {
         let mut known = self.known();
-        for snapshot in snapshots {
-            let Some(id) = snapshot.snapshot_id() else { continue };
-            let description = snapshot.description().filter(|text| !text.is_empty());
-            let entry = SnapshotEntry {
-                snapshot_id: id.to_owned(),
-                region: region.clone(),
-                owner: snapshot.owner_id().map(str::to_owned),
-                state: snapshot.state().map(|state| state.as_str().to_owned()),
-                started: snapshot.start_time().and_then(timestamp),
-                in_window: None,
-                volume_id: snapshot.volume_id().filter(|id| *id != NO_VOLUME).map(str::to_owned),
-                volume_attached_to: Vec::new(),
-                size_gib: snapshot.volume_size(),
-                encrypted: snapshot.encrypted(),
-                kms_key_id: snapshot.kms_key_id().map(str::to_owned),
-                storage_tier: snapshot.storage_tier().map(|tier| tier.as_str().to_owned()),
-                description: description.map(str::to_owned),
-                copied_from: copied_from(description, snapshot.volume_id()),
-                copies: Vec::new(),
-                volumes_made: Vec::new(),
-                images: Vec::new(),
-                shared_with: None,
-            };
-            known.snapshots.insert((region.clone(), id.to_owned()), entry);
+        for (id, entry) in snapshots.iter().filter_map(|snapshot| snapshot_entry(region, snapshot)) {
+            known.snapshots.insert((region.clone(), id), entry);
+        }
+    }
+
+    /// Notes snapshots that the account may make volumes of. What is said of its own where it asks for those counts for more.
+    pub(super) fn restorable_snapshots(&self, region: &Region, snapshots: &[Snapshot]) {
+        let mut known = self.known();
+        for (id, entry) in snapshots.iter().filter_map(|snapshot| snapshot_entry(region, snapshot)) {
+            known.snapshots.entry((region.clone(), id)).or_insert(entry);
         }
     }
 
@@ -227,6 +214,32 @@ impl Lineage {
         let report = Report { format_version: FORMAT_VERSION, about: ABOUT, window, snapshots, volumes, images };
         serde_json::to_string_pretty(&report).ok().map(|text| text + "\n")
     }
+}
+
+fn snapshot_entry(region: &Region, snapshot: &Snapshot) -> Option<(String, SnapshotEntry)> {
+    let id = snapshot.snapshot_id()?;
+    let description = snapshot.description().filter(|text| !text.is_empty());
+    let entry = SnapshotEntry {
+        snapshot_id: id.to_owned(),
+        region: region.clone(),
+        owner: snapshot.owner_id().map(str::to_owned),
+        state: snapshot.state().map(|state| state.as_str().to_owned()),
+        started: snapshot.start_time().and_then(timestamp),
+        in_window: None,
+        volume_id: snapshot.volume_id().filter(|id| *id != NO_VOLUME).map(str::to_owned),
+        volume_attached_to: Vec::new(),
+        size_gib: snapshot.volume_size(),
+        encrypted: snapshot.encrypted(),
+        kms_key_id: snapshot.kms_key_id().map(str::to_owned),
+        storage_tier: snapshot.storage_tier().map(|tier| tier.as_str().to_owned()),
+        description: description.map(str::to_owned),
+        copied_from: copied_from(description, snapshot.volume_id()),
+        copies: Vec::new(),
+        volumes_made: Vec::new(),
+        images: Vec::new(),
+        shared_with: None,
+    };
+    Some((id.to_owned(), entry))
 }
 
 fn sorted<'a>(names: impl Iterator<Item = &'a str>) -> Vec<String> {

@@ -39,8 +39,8 @@ pub(super) fn ask(arguments: &OnlineArguments, report: &mut Report, strict: bool
         .collect();
     output.note(&format!("Asking AWS again for the public keys of {} regions; nothing else is asked.", spans.len()));
     let scope = Scope { regions: spans.iter().take(1).map(|(region, ..)| region.clone()).collect(), ..Scope::default() };
-    let (session, published) = block_on(async {
-        let identities = connect(&arguments.connection, &scope, report.case_number.clone()).await.map_err(|error| {
+    let asking = async {
+        let identities = connect(&arguments.connection, &scope, report.case_number.clone(), false).await.map_err(|error| {
             error.next("Give credentials that may call cloudtrail:ListPublicKeys, or leave --online out: everything else is checked offline.")
         })?;
         let session = identities.first().clone();
@@ -50,7 +50,8 @@ pub(super) fn ask(arguments: &OnlineArguments, report: &mut Report, strict: bool
             published.insert(region, answer);
         }
         Ok::<(Session, Published), CliError>((session, published))
-    })??;
+    };
+    let (session, published) = block_on(asking, |_| true)??;
     let (mut comparison, mut findings) = compare_keys(&report.keys, &published);
     if published.is_empty() {
         let detail = "The case holds no answer of AWS about its public keys, so there is nothing to compare.";
