@@ -178,7 +178,13 @@ pub(super) fn judge(
 
 impl Judge<'_> {
     fn take(&mut self, mut log: Log, rows: &mut [Row], findings: &mut Vec<Finding>) {
-        log.listed.sort_unstable_by_key(|(rank, _)| *rank);
+        // Of digests that list it with different hashes, the one that it agrees with is heard first, whichever is the older.
+        let Log { current, older, listed, .. } = &mut log;
+        let holds = |stored: &StoredLog, listing: &Listing| stored.content == Ok(listing.sha256);
+        listed.sort_by_cached_key(|(rank, listing)| {
+            let current = current.iter().any(|current| holds(current, listing));
+            (!current, !older.iter().any(|older| holds(older, listing)), *rank)
+        });
         let (mut judged, mut absent) = (None, false);
         for (rank, listing) in &log.listed {
             let Some(outcome) = self.judge(&log, listing, &mut judged, &mut absent, findings) else { continue };
@@ -353,12 +359,15 @@ impl LogVerdicts {
                 .map(|deliveries| deliveries.of_unlisted(at, log.received, SLOT_SLACK))
                 .max();
             // It came long after its slot: that the next digest will list it is not taken for granted, as it is of fresh logs.
-            let late = self.window.overlaps(at, at)
-                && here.iter().filter_map(|number| deliveries.get(*number)).all(|known| known.are_proven(at, SLOT_SLACK));
+            let late = here.iter().filter_map(|number| deliveries.get(*number)).all(|known| known.are_proven(at, SLOT_SLACK));
             let row = here.first().and_then(|number| rows.get_mut(*number));
             let received = log.received.map_or_else(String::new, |at| format!(" S3 received it {at}."));
             let covered = matches!(status, Some(HourStatus::Verified | HourStatus::Recovered));
-            if covered && name.folder == LogFolder::CloudTrail && !one_trail && !trails.may_deliver_unsigned(&place) {
+            if covered
+                && name.folder == LogFolder::CloudTrail
+                && !one_trail
+                && !trails.may_deliver_unsigned(name.account, &name.region, &place)
+            {
                 let detail = format!(
                     "No digest lists it, though digests cover its time without a hole: CloudTrail did not deliver it here.{received}"
                 );

@@ -1,13 +1,13 @@
 //! What AWS said about the trails: `DescribeTrails`, `GetTrailStatus`, `ListPublicKeys`, `LookupEvents`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::DateTime;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::cloudtrail::{KeyRing, events_in_history};
-use crate::model::{Finding, Region, Severity, Timestamp, TrailArn};
+use crate::model::{AccountId, Finding, Region, Severity, Timestamp, TrailArn};
 
 use super::{ChainOf, Place};
 use crate::verify::artifacts::{Checked, StoredResponse};
@@ -38,13 +38,15 @@ pub(super) struct Trails {
     /// The oldest answer first.
     statuses: Vec<(String, Region, Status)>,
     keys: KeyRing,
-    /// Whether some region told which trails there are.
-    described: bool,
+    /// By account and region, where AWS told all trails that there are.
+    described: BTreeSet<(AccountId, Region)>,
+    /// Regions where it told them to somebody whom it shows the trails of an organization.
+    described_of_organization: BTreeSet<Region>,
 }
 
 #[derive(Deserialize)]
 struct Described {
-    #[serde(rename = "trailList", default)]
+    #[serde(rename = "trailList")]
     trails: Vec<DescribedTrail>,
 }
 
@@ -131,8 +133,12 @@ impl Trails {
                 }
             }
             "DescribeTrails" => {
-                self.described = true;
-                for trail in parse::<Described>(response)?.trails {
+                let described = parse::<Described>(response)?;
+                self.described.insert((origin.account, origin.region.clone()));
+                for trail in described.trails {
+                    if trail.is_organization_trail {
+                        self.described_of_organization.insert(origin.region.clone());
+                    }
                     let prefix = trail.prefix.filter(|prefix| !prefix.is_empty());
                     let described = Trail {
                         arn: trail.arn.clone(),
@@ -164,9 +170,16 @@ impl Trails {
         Ok(())
     }
 
-    /// Whether a trail that delivers to this place has no digests, or whether that is not known: then a log that no digest lists may be its.
-    pub(super) fn may_deliver_unsigned(&self, place: &Place) -> bool {
-        !self.described
+    /// Whether a trail that delivers what happens in an account's region to this place has no digests, or whether that is not known: then
+    /// a log that no digest lists may be its.
+    ///
+    /// Whose trails nobody could describe, in a bucket of many accounts or where the answer was refused, may have one of that kind.
+    pub(super) fn may_deliver_unsigned(&self, account: AccountId, region: &Region, place: &Place) -> bool {
+        let all_are_known = match place.organization {
+            None => self.described.contains(&(account, region.clone())),
+            Some(_) => self.described_of_organization.contains(region),
+        };
+        !all_are_known
             || self.trails.values().any(|trail| {
                 !trail.validated
                     && trail.bucket == place.bucket

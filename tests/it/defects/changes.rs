@@ -202,6 +202,35 @@ fn logs() -> Vec<Defect> {
             }),
         },
         Defect {
+            name: "log-of-a-region-whose-trails-nobody-described",
+            about: "DescribeTrails was answered in one region only. A log of another that no digest lists may be of a trail of that region \
+                    alone, and unsigned: nobody is accused of planting it.",
+            failures: &[],
+            others: &["log-unproven"],
+            make: Make::Quiet(|it| {
+                it.answers_of("DescribeTrails", HOME).for_each(|answer| answer.region = ABROAD.to_owned());
+                let key = it.log(HOME, 4).key;
+                let unique = key.rsplit('_').next().unwrap();
+                it.plant(&key.replace(unique, "OneRegionTrail00.json.gz"), gzip(br#"{"Records":[]}"#));
+            }),
+        },
+        Defect {
+            name: "log-planted-behind-the-window",
+            about: "A log is planted after the newest digest, named for an hour behind the window that digests cover: its events may be of \
+                    the window. That the next digest will list it is not taken for granted.",
+            failures: &[],
+            others: &["log-unproven"],
+            make: Make::Quiet(|it| {
+                let key = it.log(HOME, -1).key;
+                let unique = key.rsplit('_').next().unwrap();
+                it.plant_at(
+                    &key.replace(unique, "PlantedPlanted00.json.gz"),
+                    gzip(br#"{"Records":[]}"#),
+                    "2026-03-02T11:50:00Z",
+                );
+            }),
+        },
+        Defect {
             name: "log-of-a-trail-out-of-scope",
             about: "Only one trail's digests were asked for, and another trail delivers to the same place: its logs are not called planted.",
             failures: &[],
@@ -447,6 +476,21 @@ fn signed_digests() -> Vec<Defect> {
                 let mut again = it.document(&it.digest(HOME, -2))["logFiles"][0].clone();
                 again["hashValue"] = json!("00".repeat(32));
                 resigned(it, |document| document["logFiles"].as_array_mut().unwrap().push(again));
+            }),
+        },
+        Defect {
+            name: "log-in-two-digests-with-different-hashes-the-older-one-wrong",
+            about: "Two signed digests list one log with different hashes, and it agrees with the newer one.",
+            failures: &[],
+            others: &["log-listed-twice"],
+            make: Make::Quiet(|it| {
+                let mut again = it.document(&it.digest(HOME, -2))["logFiles"][0].clone();
+                again["hashValue"] = json!("00".repeat(32));
+                it.rechain(HOME, 0, |number, document| {
+                    if number == 3 {
+                        document["logFiles"].as_array_mut().unwrap().push(again.clone());
+                    }
+                });
             }),
         },
         Defect {
