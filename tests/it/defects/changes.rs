@@ -222,12 +222,9 @@ fn logs() -> Vec<Defect> {
             others: &["log-unproven"],
             make: Make::Quiet(|it| {
                 let key = it.log(HOME, -1).key;
-                let unique = key.rsplit('_').next().unwrap();
-                it.plant_at(
-                    &key.replace(unique, "PlantedPlanted00.json.gz"),
-                    gzip(br#"{"Records":[]}"#),
-                    "2026-03-02T11:50:00Z",
-                );
+                let [slot, unique] = [1, 0].map(|place| key.rsplit('_').nth(place).unwrap());
+                let key = key.replace(slot, "20260302T1020Z").replace(unique, "PlantedPlanted00.json.gz");
+                it.plant_at(&key, gzip(br#"{"Records":[]}"#), "2026-03-02T11:50:00Z");
             }),
         },
         Defect {
