@@ -4,6 +4,7 @@ mod faults;
 mod flows;
 mod history;
 mod identities;
+mod rounds;
 mod scope;
 mod versions;
 mod wire;
