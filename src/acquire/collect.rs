@@ -6,17 +6,17 @@ use tokio::task::JoinSet;
 use crate::aws::{Answers, Halt, Identities, KeepPage, Recorder};
 use crate::case::event::{Caller, ClockOffset, CollectionFinished, CollectionInterrupted, CollectionStarted, Event, Gap, Tool};
 use crate::case::summary::{SummaryRow, Summing};
-use crate::case::{CaseWriter, Configuration};
+use crate::case::{CaseError, CaseWriter, Configuration};
 use crate::model::{Region, Sha256Hash, Timestamp, Window};
 
 use super::errand::Errand;
 use super::identified::{Identified, identify_all};
 use super::notes::{Notes, StoredObjectsReader};
-use super::pipeline::{Ended, Intake, Owner};
+use super::pipeline::{Ended, Inbox, Intake, Owner};
 use super::plan::gather_all;
 use super::progress::Progress;
 use super::stop::Stop;
-use super::tally::{Notice, Row, Totals};
+use super::tally::{Notice, Row, Tally, Totals};
 use super::{AcquireError, Request, chosen_sources};
 
 /// What the ledger says of the program and the machine.
@@ -124,10 +124,10 @@ pub(super) async fn collect_at(
         identified = identify_all(&recorder, &identities, request) => identified.map_err(AcquireError::Halted)?,
         () = stop.requested() => return Err(AcquireError::Halted(Halt::Stopped)),
     };
-    case.append(Event::CollectionStarted(Box::new(started(&identities, request, context, run, &identified.regions))))?;
-
+    // What is asked meanwhile waits as well.
+    let begun = Event::CollectionStarted(Box::new(started(&identities, request, context, run, &identified.regions)));
     let mut owner = JoinSet::new();
-    owner.spawn(Owner::new(Some(case), Arc::clone(&progress)).run(inbox));
+    owner.spawn(own(case, begun, inbox, Arc::clone(&progress)));
     let Identified { regions, parts, gaps } = identified;
     let errands = parts.into_iter().map(|(recorder, regions)| {
         let case = Some((staging.clone(), folder.clone()));
@@ -194,6 +194,15 @@ pub(super) async fn collect_at(
         ledger_lines: case.ledger_tree().size(),
         ledger_root: case.ledger_tree().root(),
     })
+}
+
+/// Records that the run has begun, and then whatever comes in.
+async fn own(mut case: CaseWriter, begun: Event, inbox: Inbox, progress: Arc<dyn Progress>) -> Ended {
+    let recorded = tokio::task::spawn_blocking(move || case.append(begun).map(|_| case));
+    match recorded.await.unwrap_or(Err(CaseError::Poisoned)) {
+        Ok(case) => Owner::new(Some(case), progress).run(inbox).await,
+        Err(error) => Ended { case: None, tally: Tally::default(), unstaged: None, error: Some(error) },
+    }
 }
 
 /// Everybody but the first.

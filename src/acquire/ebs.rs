@@ -59,7 +59,7 @@ async fn gather(errand: Arc<Errand>) -> Result<(), Halt> {
     for region in errand.regions.clone() {
         let (errand, questions) = (Arc::clone(&errand), Arc::clone(&questions));
         tasks.spawn(async move {
-            let permit = errand.discovery().await?;
+            let permit = errand.survey().await?;
             let mut keys = BTreeSet::new();
             let (named, first) = tokio::try_join!(
                 inventory::collect(&errand, account, &region),

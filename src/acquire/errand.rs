@@ -23,6 +23,8 @@ use super::{MOST_AT_ONCE, Request};
 const READ_BACK_LIMIT: u64 = 64 * 1024 * 1024;
 /// Questions of discovery on their way at once, in all regions together: enough to ask every region in one round.
 const DISCOVERIES: usize = 32;
+/// Regions whose disks or networks are asked about at once: a dozen questions each, with long answers.
+const SURVEYS: usize = 8;
 /// Places that are listed at once to be fetched: each holds the names of two pages.
 const SWEEPS: usize = 16;
 /// Most objects fetched at once where the process may not hold many files open.
@@ -46,6 +48,8 @@ pub struct Errand {
     levels: Mutex<HashMap<String, Arc<Level>>>,
     /// Bounds what is discovered at once.
     discoveries: Arc<Semaphore>,
+    /// Bounds the regions that are asked a dozen questions at once.
+    surveys: Arc<Semaphore>,
     /// Bounds what is listed at once to be fetched.
     sweeps: Arc<Semaphore>,
     /// Requests that a collection makes and a plan does not.
@@ -89,6 +93,7 @@ impl Errand {
             collecting,
             levels: Mutex::default(),
             discoveries: Arc::new(Semaphore::new(DISCOVERIES)),
+            surveys: Arc::new(Semaphore::new(SURVEYS)),
             sweeps: Arc::new(Semaphore::new(SWEEPS)),
             expected: AtomicU64::new(0),
         }
@@ -144,6 +149,11 @@ impl Errand {
     /// A permit for one discovery. Whoever holds one waits for no other permit.
     pub(crate) async fn discovery(&self) -> Result<tokio::sync::OwnedSemaphorePermit, Halt> {
         Arc::clone(&self.discoveries).acquire_owned().await.map_err(|_| Halt::Closed)
+    }
+
+    /// A permit to ask one region all about its disks or networks. Whoever holds one waits for no other permit.
+    pub(crate) async fn survey(&self) -> Result<tokio::sync::OwnedSemaphorePermit, Halt> {
+        Arc::clone(&self.surveys).acquire_owned().await.map_err(|_| Halt::Closed)
     }
 
     /// A permit to list one place and fetch what it names. Whoever holds one waits for no other permit.

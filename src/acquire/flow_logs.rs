@@ -80,7 +80,7 @@ async fn gather(errand: Arc<Errand>) -> Result<(), Halt> {
             Ok::<_, Halt>((region, described))
         });
         tasks.spawn(async move {
-            let permit = of_networks.discovery().await?;
+            let permit = of_networks.survey().await?;
             let collected = context::collect(&of_networks, account, &place).await;
             drop(permit);
             collected

@@ -23,7 +23,9 @@ const GROUP_WAIT: Duration = Duration::from_millis(200);
 const LARGE_GROUP: usize = 500;
 /// The same where it may not.
 const SMALL_GROUP: usize = 128;
-/// Bytes in memory for which a group does not wait for company any longer.
+/// Artifacts staged together: a group is staged bit by bit, so that little is left to be written when its last one has come.
+const BATCH: usize = 64;
+/// Bytes in memory for which a batch does not wait for company any longer.
 const FULL: usize = 16 * 1024 * 1024;
 
 /// What fetchers and sources tell the owner of the case.
@@ -190,6 +192,16 @@ struct Group {
     unstaged: Option<CaseError>,
 }
 
+impl Group {
+    fn len(&self) -> usize {
+        self.artifacts.len() + self.events.len()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
 /// What became of each artifact, what was waiting for it, and those that were refused.
 type Outcomes = (Vec<Committed>, Vec<Waiting>, Vec<Gap>);
 
@@ -231,10 +243,7 @@ impl Owner {
                 },
             };
             let Some(order) = order else { break };
-            let gathered = self.gather(order, inbox).await;
-            let Some(staging) = self.staging.clone().filter(|_| !gathered.is_empty()) else { continue };
-            let staged = tokio::task::spawn_blocking(move || stage(&staging, gathered));
-            let mut group = staged.await.map_err(|_| CaseError::Poisoned)?;
+            let Some(mut group) = self.staged_group(order, inbox).await? else { continue };
             unstaged = group.unstaged.take();
             self.settle().await?;
             if let Some(case) = self.case.take() {
@@ -245,17 +254,36 @@ impl Owner {
         Ok(unstaged)
     }
 
-    /// Takes orders until a group is full, or has waited long enough.
-    async fn gather(&mut self, first: Order, inbox: &mut Inbox) -> Vec<Order> {
-        let (mut group, mut held) = (Vec::new(), 0);
+    /// Gathers and stages a group, until it is full or has waited long enough. None where nothing has to be written.
+    async fn staged_group(&mut self, first: Order, inbox: &mut Inbox) -> Result<Option<Group>, CaseError> {
         let deadline = Instant::now() + GROUP_WAIT;
+        let (mut group, mut next) = (Group::default(), Some(first));
+        while let Some(order) = next.take() {
+            let gathered = self.gather(order, inbox, deadline).await;
+            if let Some(staging) = self.staging.clone().filter(|_| !gathered.is_empty()) {
+                let staged = tokio::task::spawn_blocking(move || {
+                    stage(&staging, gathered, &mut group);
+                    group
+                });
+                group = staged.await.map_err(|_| CaseError::Poisoned)?;
+            }
+            if !group.is_empty() && group.unstaged.is_none() && group.len() < inbox.group && Instant::now() < deadline {
+                next = timeout_at(deadline, inbox.orders.recv()).await.ok().flatten();
+            }
+        }
+        Ok(Some(group).filter(|group| !group.is_empty() || group.unstaged.is_some()))
+    }
+
+    /// Takes orders until a batch is full, or the deadline is there.
+    async fn gather(&mut self, first: Order, inbox: &mut Inbox, deadline: Instant) -> Vec<Order> {
+        let (mut group, mut held) = (Vec::new(), 0);
         let mut next = Some(first);
         while let Some(order) = next {
             match order {
                 Order::Close => inbox.orders.close(),
                 other => held += self.count(other, &mut group),
             }
-            if group.len() >= inbox.group || held >= FULL {
+            if group.len() >= BATCH || held >= FULL {
                 break;
             }
             next = match (group.is_empty(), inbox.orders.try_recv()) {
@@ -333,8 +361,7 @@ impl Owner {
 }
 
 /// Writes what is held in memory, up to the first that cannot be written. What could be staged is committed all the same.
-fn stage(staging: &Staging, orders: Vec<Order>) -> Group {
-    let mut group = Group::default();
+fn stage(staging: &Staging, orders: Vec<Order>, group: &mut Group) {
     for order in orders {
         match order {
             Order::Artifact(_) if group.unstaged.is_some() => {}
@@ -354,7 +381,6 @@ fn stage(staging: &Staging, orders: Vec<Order>) -> Group {
             Order::Found { .. } | Order::AlreadyStored { .. } | Order::Notice { .. } | Order::Close => {}
         }
     }
-    group
 }
 
 /// Commits a group: its artifacts first, then what else is to be recorded.

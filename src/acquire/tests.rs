@@ -4,6 +4,7 @@ mod faults;
 mod flows;
 mod history;
 mod identities;
+mod rounds;
 mod scope;
 mod short_way;
 mod versions;

@@ -94,6 +94,7 @@ impl CaseWriter {
             let path = root.to_owned();
             return Err(if is_begun(root) { CaseError::Locked { path } } else { CaseError::NotACase { path } });
         }
+        let above = folders_above(root);
         fs::create_dir_all(root.join("custody")).doing("create the folder", root)?;
         // The lock before anything else: of two that begin at once, one must find the other's case whole.
         let ledger_path = root.join(LEDGER);
@@ -111,15 +112,10 @@ impl CaseWriter {
             fs::remove_file(&case_toml).doing("replace the unfinished", &case_toml)?;
         }
         write_once(&case_toml, text.as_bytes())?;
-        for folder in [root.join("custody"), root.join("data"), root.to_owned()] {
-            sync_folder(&folder)?;
-        }
-        if let Some(parent) = root.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-            sync_folder(parent)?;
+        for folder in [root.join("custody"), root.join("data"), root.to_owned()].iter().chain(&above) {
+            sync_folder(folder)?;
         }
         let mut writer = Self::take_up(root, ledger)?;
-        // The folders above, too, may be new.
-        writer.staging.sync(&[])?;
         writer.append(Event::CaseOpened(CaseOpened {
             format_version: identity.format_version,
             case_number: identity.case_number.clone(),
@@ -459,6 +455,21 @@ fn write_once(path: &Path, bytes: &[u8]) -> Result<(), CaseError> {
         }
         other => other.doing("name", path),
     }
+}
+
+/// The folders above a new one whose names must be on disk for it to be found: those that are new too, and the one they are in.
+///
+/// They are few. To wait for the whole file system would be to wait for whatever else was written to it.
+fn folders_above(root: &Path) -> Vec<PathBuf> {
+    let mut above = Vec::new();
+    for folder in root.ancestors().skip(1) {
+        let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+        above.push(folder.to_owned());
+        if folder.exists() {
+            break;
+        }
+    }
+    above
 }
 
 fn sync_folder(folder: &Path) -> Result<(), CaseError> {
