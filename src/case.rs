@@ -27,7 +27,7 @@ mod writer_tests;
 
 pub use configuration::{Configuration, Setting};
 pub use error::CaseError;
-pub use files::{CaseFiles, CaseFolder, Found, MissingPart, read_bounded};
+pub use files::{CaseFiles, CaseFolder, FileOpener, Found, MissingPart, read_bounded};
 pub use gaps::Gaps;
 pub use identity::{CaseIdentity, FORMAT_VERSION, Scope};
 pub(crate) use naming::name_without_replacing;

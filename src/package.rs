@@ -11,14 +11,19 @@ mod encryption;
 mod error;
 mod files;
 mod glob;
+mod headers;
 mod joined;
+mod large;
+mod load;
 mod loading;
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests write a case and a package of their own")]
+mod loading_tests;
 mod lookup;
 mod parts;
 mod progress;
 mod publish;
 mod receipts;
-mod steady;
 mod writing;
 
 pub use disclosure::{write_disclosure, write_disclosure_with};

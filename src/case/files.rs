@@ -122,11 +122,7 @@ impl CaseFolder {
     pub fn open_file(&self, path: &str) -> Result<(File, u64), CaseError> {
         let place = self.describe(path);
         let file = open_below(self.folder.as_fd(), path, FILE).map(File::from).doing("open", &place)?;
-        let metadata = file.metadata().doing("look at", &place)?;
-        if !metadata.is_file() {
-            return Err(io::Error::other("it is not a regular file")).doing("open", &place);
-        }
-        Ok((file, metadata.len()))
+        regular(file, &place)
     }
 
     /// Shows every file below one folder of the case, as [`CaseFiles::walk`] does.
@@ -168,6 +164,45 @@ fn in_paths((a, a_is_folder): (&[u8], bool), (b, b_is_folder): (&[u8], bool)) ->
         let slash = |is_folder: bool| is_folder.then_some(&b'/');
         a_rest.iter().chain(slash(a_is_folder)).cmp(b_rest.iter().chain(slash(b_is_folder)))
     })
+}
+
+/// A file that was opened and its bytes, if it is a regular one.
+fn regular(file: File, place: &Path) -> Result<(File, u64), CaseError> {
+    let metadata = file.metadata().doing("look at", place)?;
+    if !metadata.is_file() {
+        return Err(io::Error::other("it is not a regular file")).doing("open", place);
+    }
+    Ok((file, metadata.len()))
+}
+
+/// Opens files of a case one after the other: those beside the one before without the way through all folders above.
+#[derive(Debug)]
+pub struct FileOpener {
+    case: CaseFolder,
+    /// The folder of the file before.
+    folder: Option<(String, OwnedFd)>,
+}
+
+impl FileOpener {
+    /// Opens files of `case`.
+    #[must_use]
+    pub fn new(case: CaseFolder) -> Self {
+        Self { case, folder: None }
+    }
+
+    /// Opens a regular file by its path below the case, as [`CaseFolder::open_file`] does.
+    pub fn open_file(&mut self, path: &str) -> Result<(File, u64), CaseError> {
+        let Some((folder, name)) = path.rsplit_once('/') else { return self.case.open_file(path) };
+        if self.folder.as_ref().is_none_or(|(opened, _)| opened != folder) {
+            let opened = open_below(self.case.folder.as_fd(), folder, FOLDER);
+            self.folder = opened.ok().map(|opened| (folder.to_owned(), opened));
+        }
+        match self.folder.as_ref().map(|(_, folder)| open_below(folder.as_fd(), name, FILE)) {
+            Some(Ok(file)) => regular(File::from(file), &self.case.describe(path)),
+            // What is wrong is told by the way through all of them.
+            _ => self.case.open_file(path),
+        }
+    }
 }
 
 /// Opens what lies at `path` below `folder`: neither it nor a folder on the way may be a link, and no `..` leads out.
@@ -221,6 +256,48 @@ mod tests {
         let below = |(name, is_folder): &(&str, bool)| if *is_folder { format!("{name}/x") } else { (*name).to_owned() };
         let paths: Vec<String> = names.iter().map(below).collect();
         assert!(paths.is_sorted(), "{paths:?}");
+    }
+
+    #[test]
+    fn files_beside_one_another_are_opened_as_each_by_itself() {
+        let place = tempfile::tempdir().unwrap();
+        for folder in ["custody", "data/one", "data/other", "data/file"] {
+            fs::create_dir_all(place.path().join(folder)).unwrap();
+        }
+        for (path, content) in
+            [("custody/case.toml", "case"), ("data/one/a", "a"), ("data/one/b", "bb"), ("data/other/a", "ccc"), ("top", "")]
+        {
+            fs::write(place.path().join(path), content).unwrap();
+        }
+        std::os::unix::fs::symlink("a", place.path().join("data/one/link")).unwrap();
+        std::os::unix::fs::symlink("one", place.path().join("data/turn")).unwrap();
+        let case = CaseFolder::open(place.path()).unwrap();
+        let mut opener = FileOpener::new(case.clone());
+        let said = |opened: Result<(File, u64), CaseError>| match opened {
+            Ok((file, length)) => Ok((io::read_to_string(file).unwrap(), length)),
+            Err(error) => Err(format!("{error:?}")),
+        };
+        for path in [
+            "top",
+            "data/one/a",
+            "data/one/b",
+            "data/other/a",
+            "data/one/a",
+            "data/one/none",
+            "data/one/link",
+            "data/turn/a",
+            "data/none/a",
+            "data/none/b",
+            "data/one/..",
+            "data/../data/one/a",
+            "data/../../x",
+            "data/one/a/b",
+            "data/file",
+            "data/one/",
+            "data/one/b",
+        ] {
+            assert_eq!(said(opener.open_file(path)), said(case.open_file(path)), "{path}");
+        }
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! The ledger: `custody/ledger.jsonl`, append-only, one act a line, each line holding the hash of the line before.
 
+mod batches;
+
 use std::fs::File;
 use std::io::{BufRead, Write as _};
 use std::path::{Path, PathBuf};
@@ -15,9 +17,13 @@ use super::event::{Event, LedgerRecovered};
 use super::merkle::MerkleTree;
 use super::strict_json;
 use super::{CaseError, Receipt};
+use batches::RawLine;
 
 /// Longest line that is read. caselock's own are a few kilobytes.
 const LINE_LIMIT: usize = 4 * 1024 * 1024;
+
+/// The name of [`Event::ArtifactAcquired`].
+const ARTIFACT_ACQUIRED: &str = "artifact.acquired";
 
 /// One line of the ledger, as caselock understands it.
 #[derive(Clone, Debug, PartialEq)]
@@ -60,9 +66,19 @@ impl Entry {
             seq: serde_json::from_value(seq).map_err(text)?,
             prev: serde_json::from_value(prev).map_err(text)?,
             at: serde_json::from_value(at).map_err(text)?,
-            event: serde_json::from_value(Value::Object(fields)).map_err(text)?,
+            event: decode_event(fields).map_err(text)?,
         })
     }
+}
+
+/// Reads an event.
+fn decode_event(mut fields: Map<String, Value>) -> Result<Event, serde_json::Error> {
+    if fields.get("event").and_then(Value::as_str) != Some(ARTIFACT_ACQUIRED) {
+        return serde_json::from_value(Value::Object(fields));
+    }
+    // Almost every line is one: the way round by its name would copy all of it once more.
+    fields.remove("event");
+    serde_json::from_value(Value::Object(fields)).map(Event::ArtifactAcquired)
 }
 
 /// Sixteen random bytes in hexadecimal. Without them, whoever is shown some lines of a ledger could guess others and compare hashes.
@@ -183,55 +199,62 @@ pub struct Line<'a> {
 
 /// Reads a ledger line by line, checks its chain, and shows every entry to `visit`.
 ///
-/// Only as much memory is used as the longest line needs. Lines that do not parse are accepted only when the next entry accounts for
+/// Only as much memory is used as some hundred lines need. Lines that do not parse are accepted only when the next entry accounts for
 /// them by place, length and hash, or, at the end of the ledger, when they are what a crash leaves; damage in the middle never passes
 /// for a torn tail.
-pub fn read_ledger(mut reader: impl BufRead, path: &Path, visit: &mut dyn FnMut(Line<'_>)) -> Result<LedgerState, CaseError> {
-    let mut state = LedgerState::default();
-    let mut next_seq = 0;
-    let mut region: Option<TornRegion> = None;
-    let mut line = Vec::new();
-    loop {
-        line.clear();
+pub fn read_ledger(reader: impl BufRead, path: &Path, visit: &mut dyn FnMut(Line<'_>)) -> Result<LedgerState, CaseError> {
+    let mut reading = Reading::default();
+    // What lines mean is found out by several threads; whether they follow from one another, here.
+    batches::read_lines(reader, &mut |line| reading.take(line, visit)).doing("read", path)?;
+    Ok(reading.finish())
+}
+
+/// How far the reading of a ledger has come.
+#[derive(Debug, Default)]
+struct Reading {
+    state: LedgerState,
+    next_seq: u64,
+    region: Option<TornRegion>,
+    /// Whether the rest was not read.
+    cut_off: bool,
+}
+
+impl Reading {
+    /// Takes the next line. Says whether any more is to be read.
+    fn take(&mut self, line: RawLine<'_>, visit: &mut dyn FnMut(Line<'_>)) -> bool {
+        let Self { state, next_seq, region, .. } = self;
+        let RawLine { bytes: line, terminated, entry: decoded } = line;
         let offset = state.bytes;
-        let limit = u64::try_from(LINE_LIMIT).unwrap_or(u64::MAX);
-        let read = std::io::Read::take(&mut reader, limit).read_until(b'\n', &mut line).doing("read", path)?;
-        if read == 0 {
-            break;
-        }
-        state.bytes += u64::try_from(read).unwrap_or(0);
-        let terminated = line.last() == Some(&b'\n');
-        if terminated {
-            line.pop();
-        } else if line.len() >= LINE_LIMIT {
+        state.bytes += u64::try_from(line.len()).unwrap_or(0) + u64::from(terminated);
+        if !terminated && line.len() >= LINE_LIMIT {
             state.fail(state.lines + 1, "it is longer than any line may be");
-            return Ok(state);
+            self.cut_off = true;
+            return false;
         }
         let number = state.lines + 1;
-        let decoded = Entry::decode(&line);
-        let follows = decoded.as_ref().is_ok_and(|entry| entry.seq == next_seq && entry.prev == state.head());
+        let follows = decoded.as_ref().is_ok_and(|entry| entry.seq == *next_seq && entry.prev == state.head());
         let closed = decoded
             .as_ref()
             .is_ok_and(|entry| follows && region.as_ref().is_none_or(|region| region.is_accounted_for_by(&entry.event)));
-        let decoded = match (decoded, &mut region) {
+        let decoded = match (decoded, &mut *region) {
             (decoded, None) => decoded,
             (decoded, Some(_)) if closed => {
-                region = None;
+                *region = None;
                 decoded
             }
             (decoded, Some(open)) if decoded.is_err() || open.has_hole => {
-                open.extend(offset, &line, terminated);
+                open.extend(offset, line, terminated);
                 Err(String::new())
             }
             (decoded, Some(open)) => {
                 state.fail(open.first_line, "it cannot be read, and the next line does not account for it");
-                region = None;
+                *region = None;
                 decoded
             }
         };
         match decoded {
             Ok(entry) => {
-                if entry.seq != next_seq {
+                if entry.seq != *next_seq {
                     let problem =
                         format!("its number is {} where {next_seq} was due: lines were removed, inserted or moved", entry.seq);
                     state.fail(number, &problem);
@@ -239,28 +262,34 @@ pub fn read_ledger(mut reader: impl BufRead, path: &Path, visit: &mut dyn FnMut(
                     state.fail(number, "it does not hold the hash of the line before: one of the two was changed");
                 }
                 // After a break it goes on from what it found, to name each break once.
-                next_seq = entry.seq.saturating_add(1);
-                state.take(&line, terminated);
+                *next_seq = entry.seq.saturating_add(1);
+                state.take(line, terminated);
                 state.entries += 1;
-                visit(Line { bytes: &line, entry, tree: &state.tree });
+                visit(Line { bytes: line, entry, tree: &state.tree });
             }
             Err(_) => {
                 if region.is_none() {
-                    region = Some(TornRegion::begin(number, offset, &line, terminated));
+                    *region = Some(TornRegion::begin(number, offset, line, terminated));
                 }
                 // A piece without a newline is no line yet.
                 if terminated {
-                    state.take(&line, terminated);
+                    state.take(line, terminated);
                 }
             }
         }
+        true
     }
-    match region {
-        Some(region) if region.plausible => state.torn_tail = Some(region.into_tail()),
-        Some(region) => state.fail(region.first_line, "it cannot be read, and nothing accounts for it"),
-        None => {}
+
+    fn finish(self) -> LedgerState {
+        let Self { mut state, region, cut_off, .. } = self;
+        match region {
+            _ if cut_off => {}
+            Some(region) if region.plausible => state.torn_tail = Some(region.into_tail()),
+            Some(region) => state.fail(region.first_line, "it cannot be read, and nothing accounts for it"),
+            None => {}
+        }
+        state
     }
-    Ok(state)
 }
 
 impl LedgerState {
@@ -381,4 +410,26 @@ fn read_from(path: &Path, offset: u64) -> Result<Vec<u8>, CaseError> {
     let mut bytes = Vec::new();
     file.take(u64::try_from(LINE_LIMIT).unwrap_or(u64::MAX)).read_to_end(&mut bytes).doing("read", path)?;
     Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_artifact_is_read_as_by_the_name_of_its_event() {
+        let whole = serde_json::json!({
+            "event": "artifact.acquired", "path": "data/s3/example-logs/a", "size": 5, "sha256": "ab".repeat(32), "salt": "00", "later": 1,
+            "source": {"kind": "s3-object", "source": "cloudtrail", "bucket": "b", "key": "a", "aws_digest": "absent", "exchange": {"attempts": 1}},
+        });
+        let mut without_size = whole.clone();
+        without_size.as_object_mut().unwrap().remove("size");
+        let mut other = whole.clone();
+        other["event"] = "of a later caselock".into();
+        for event in [whole, without_size, other] {
+            let by_name = serde_json::from_value::<Event>(event.clone()).map_err(|error| error.to_string());
+            let Value::Object(fields) = event else { unreachable!() };
+            assert_eq!(decode_event(fields).map_err(|error| error.to_string()), by_name);
+        }
+    }
 }

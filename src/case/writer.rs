@@ -16,7 +16,7 @@ use super::error::IoContext;
 use super::event::{CaseOpened, CollectionInterrupted, Event, Tool};
 use super::files::{CaseFiles as _, CaseFolder, Found, read_bounded};
 use super::identity::{CASE_TOML_LIMIT, CaseIdentity};
-use super::ledger::{LedgerWriter, read_ledger};
+use super::ledger::{LedgerWriter, Line, read_ledger};
 use super::listing::list;
 use super::merkle::MerkleTree;
 use super::naming::name_without_replacing;
@@ -29,6 +29,9 @@ use super::{CASE_TOML, CaseError, LEDGER, Receipt};
 const README: &str = include_str!("../../case-template/README.txt");
 /// Discarded files that one line of the ledger names; more of them take more lines.
 const NAMED_AT_ONCE: usize = 1000;
+
+/// Of the ledger.
+const READ_AT_ONCE: usize = 64 * 1024;
 
 /// A case that is open for writing, by this process alone.
 #[derive(Debug)]
@@ -115,7 +118,7 @@ impl CaseWriter {
         for folder in [root.join("custody"), root.join("data"), root.to_owned()].iter().chain(&above) {
             sync_folder(folder)?;
         }
-        let mut writer = Self::take_up(root, ledger)?;
+        let mut writer = Self::take_up(root, ledger, &mut |_| {})?;
         writer.append(Event::CaseOpened(CaseOpened {
             format_version: identity.format_version,
             case_number: identity.case_number.clone(),
@@ -147,14 +150,19 @@ impl CaseWriter {
 
     /// Opens the case in `root` for writing: takes its lock, checks its ledger, closes a line that a crash cut short.
     pub fn open(root: &Path) -> Result<Self, CaseError> {
+        Self::open_showing(root, &mut |_| {})
+    }
+
+    /// Opens the case in `root` as [`CaseWriter::open`] does, and shows every entry of the ledger to `visit` on the way.
+    pub fn open_showing(root: &Path, visit: &mut dyn FnMut(&Line<'_>)) -> Result<Self, CaseError> {
         CaseFolder::open(root)?;
         let ledger = open_ledger(&root.join(LEDGER), false)?;
         lock(&ledger, root)?;
-        Self::take_up(root, ledger)
+        Self::take_up(root, ledger, visit)
     }
 
     /// Goes on with the case whose ledger is locked.
-    fn take_up(root: &Path, ledger: File) -> Result<Self, CaseError> {
+    fn take_up(root: &Path, ledger: File, visit: &mut dyn FnMut(&Line<'_>)) -> Result<Self, CaseError> {
         let folder = CaseFolder::open(root)?;
         let text = read_bounded(&folder, CASE_TOML, CASE_TOML_LIMIT)?;
         let case_toml = root.join(CASE_TOML);
@@ -163,10 +171,14 @@ impl CaseWriter {
         let identity = CaseIdentity::parse(&text, &case_toml)?;
         let (mut last_run, mut sealed) = (0, false);
         let ledger_path = root.join(LEDGER);
-        let state = read_ledger(BufReader::new(&ledger), &ledger_path, &mut |line| match &line.entry.event {
-            Event::CollectionStarted(started) => last_run = started.run,
-            Event::CaseSealed(_) => sealed = true,
-            _ => {}
+        let reader = BufReader::with_capacity(READ_AT_ONCE, &ledger);
+        let state = read_ledger(reader, &ledger_path, &mut |line| {
+            match &line.entry.event {
+                Event::CollectionStarted(started) => last_run = started.run,
+                Event::CaseSealed(_) => sealed = true,
+                _ => {}
+            }
+            visit(&line);
         })?;
         let ledger = LedgerWriter::resume(ledger, ledger_path, &state, now())?;
         let staging = Staging::new(root)?;

@@ -90,7 +90,12 @@ pub(super) fn run(arguments: &PackageArguments, output: &Output) -> Result<Exit,
     let folder = CaseFolder::open(&arguments.case)?;
     #[cfg(feature = "encrypt")]
     let recipients = read_recipients(&arguments.encrypt_to).map_err(|error| explain(&error))?;
-    let mut writer = CaseWriter::open(&arguments.case)?;
+    let mut before = Vec::new();
+    let mut writer = CaseWriter::open_showing(&arguments.case, &mut |line| {
+        if let Event::PackageCreated(created) = &line.entry.event {
+            before.push(created.clone());
+        }
+    })?;
     // What lay there before is not taken away for having been encrypted.
     #[cfg(feature = "encrypt")]
     let was_there = arguments.out.symlink_metadata().is_ok();
@@ -111,7 +116,7 @@ pub(super) fn run(arguments: &PackageArguments, output: &Output) -> Result<Exit,
         let encrypted = encrypt(&package, &recipients, was_there, output)?;
         #[cfg(not(feature = "encrypt"))]
         let encrypted = None;
-        record(&mut writer, &package, &arguments.include, encrypted.as_ref())?;
+        record(&mut writer, &mut before, &package, &arguments.include, encrypted.as_ref())?;
         let path = match &encrypted {
             Some(encrypted) => package.path.with_file_name(&encrypted.file),
             None => package.path.clone(),
@@ -166,18 +171,17 @@ fn encrypt(
 /// Writing the same package again, as after an attempt that was cut off, is no other act; encrypting it again is.
 fn record(
     writer: &mut CaseWriter,
+    before: &mut Vec<PackageCreated>,
     package: &PackageSummary,
     include: &[String],
     encrypted: Option<&Encrypted>,
 ) -> Result<(), CliError> {
     let name = package.path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let mut recorded = false;
-    writer.read_ledger(&mut |line| {
-        recorded |= matches!(&line.entry.event, Event::PackageCreated(created)
-            if created.sha256 == package.sha256 && created.file == name && created.encrypted.as_ref() == encrypted);
-    })?;
-    if !recorded {
-        writer.append(Event::PackageCreated(PackageCreated {
+    let is_recorded = before
+        .iter()
+        .any(|created| created.sha256 == package.sha256 && created.file == name && created.encrypted.as_ref() == encrypted);
+    if !is_recorded {
+        let created = PackageCreated {
             file: name,
             size: package.size,
             sha256: package.sha256,
@@ -185,7 +189,9 @@ fn record(
             include: include.to_vec(),
             encrypted: encrypted.cloned(),
             tool: this_tool(),
-        }))?;
+        };
+        before.push(created.clone());
+        writer.append(Event::PackageCreated(created))?;
     }
     Ok(())
 }

@@ -1,66 +1,44 @@
-//! The zip being written: members by the `zip` crate in batches, so that a million of them do not have to be remembered.
+//! The zip being written: members one after the other, hashed on their way, each at its place in the file.
 #![expect(clippy::disallowed_methods, reason = "keeps the central directory beside the package until it is complete")]
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufWriter, Seek as _, SeekFrom, Write as _};
+use std::io::{self, BufWriter, Read as _, Seek as _, SeekFrom, Write as _};
+use std::num::NonZeroU64;
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
+use std::sync::Arc;
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
-use zip::write::SimpleFileOptions;
-use zip::{CompressionMethod, DateTime, ZipWriter};
+use rustix::fs::{Advice, fadvise};
+use zip::result::ZipError;
 
 use crate::model::{Sha256Hash, Sha256Hasher};
 
 use super::error::IoContext as _;
-use super::steady::{Failure, Steady};
+use super::headers::HeaderWriter;
+use super::large::Large;
+use super::load::Load;
 use super::{PackageError, Progress};
 
-/// From this size on a member has zip64 fields.
-const ZIP64_FROM: u64 = 0xFFFF_FFFF;
-/// Members after which a batch ends.
-const BATCH_MEMBERS: u32 = 8192;
-/// Bytes after which a batch ends.
-const BATCH_BYTES: u64 = 32 * 1024 * 1024;
-/// Written and hashed at once.
-const BUFFER: usize = 1024 * 1024;
-/// Length of an end record.
-const END_LENGTH: u64 = 22;
-/// Length of a zip64 end record, its locator and an end record.
-const ENDS_LENGTH: u64 = 56 + 20 + END_LENGTH;
+/// The central headers wait in memory until there are so many bytes of them.
+const BUFFER: usize = 256 * 1024;
+/// Bytes after which what was written is brought to the disk.
+const FLUSHED: u64 = 32 * 1024 * 1024;
 
-/// A zip being written.
-///
-/// Each batch is a zip that begins where the batch before ended; the central headers it ends with are put aside, and the next batch
-/// is written over them. What comes out is, byte for byte, what the `zip` crate would have written in one go.
+/// A zip being written. Whoever has it adds the next members; who has written them into the file needs only the [`Output`].
 #[derive(Debug)]
 pub(super) struct Archive {
-    file: File,
-    path: PathBuf,
+    output: Arc<Output>,
     progress: Progress,
-    batch: Option<Batch>,
-    /// Central headers of the batches that ended.
+    /// Central headers of the members so far: a million of them need not be remembered.
     directory: BufWriter<File>,
     directory_size: u64,
     members: u64,
-    /// Where the next batch starts: everything before is final.
+    /// Where the next member begins.
     end: u64,
-    hashing: Hashing,
-    flushing: Flushing,
-}
-
-struct Batch {
-    zip: ZipWriter<Steady>,
-    failure: Failure,
-    members: u32,
-    bytes: u64,
-}
-
-impl std::fmt::Debug for Batch {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Batch").field("members", &self.members).field("bytes", &self.bytes).finish_non_exhaustive()
-    }
+    /// Of all bytes before.
+    hasher: Sha256Hasher,
 }
 
 /// What came out.
@@ -74,121 +52,154 @@ pub(super) struct Written {
 impl Archive {
     /// Writes to `file`, which is empty and lies at `path`.
     pub(super) fn begin(file: &File, path: &Path, progress: Progress) -> Result<Self, PackageError> {
-        let file = file.try_clone().doing("write", path)?;
-        let mut aside = path.as_os_str().to_owned();
-        aside.push(".directory");
-        let aside = PathBuf::from(aside);
-        // The package's own lock is held, so that what lies there was left by a run that was cut off.
-        match fs::remove_file(&aside) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error).doing("discard the unfinished", &aside),
-            _ => {}
-        }
-        let directory = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&aside);
-        let directory = directory.doing("create", &aside)?;
-        // It lives on without a name, and is gone with this process however that ends.
-        fs::remove_file(&aside).doing("unlink", &aside)?;
-        let hashing = Hashing::begin(file.try_clone().doing("read", path)?, 0);
+        let directory = unnamed(path, ".directory")?;
         let flushing = Flushing::begin(file.try_clone().doing("flush", path)?);
+        let output = Output { file: file.try_clone().doing("write", path)?, path: path.to_owned(), flushing };
         Ok(Self {
-            file,
-            path: path.to_owned(),
+            output: Arc::new(output),
             progress,
-            batch: None,
             directory: BufWriter::with_capacity(BUFFER, directory),
             directory_size: 0,
             members: 0,
             end: 0,
-            hashing,
-            flushing,
+            hasher: Sha256Hasher::default(),
         })
     }
 
-    /// Begins the next member, which will have `size` bytes.
-    pub(super) fn begin_member(&mut self, name: &str, size: u64) -> Result<(), PackageError> {
-        if self.batch.as_ref().is_some_and(|batch| batch.members >= BATCH_MEMBERS || batch.bytes >= BATCH_BYTES) {
-            self.end_batch()?;
+    /// Where members are written.
+    pub(super) fn output(&self) -> Arc<Output> {
+        Arc::clone(&self.output)
+    }
+
+    /// Adds the members of a load, whose content is hashed on the way; says where in the file the load belongs.
+    pub(super) fn add(&mut self, load: &mut Load) -> Result<u64, PackageError> {
+        let path = &self.output.path;
+        let mut headers = HeaderWriter::new(self.end);
+        for (name, content) in load.members() {
+            headers.begin(name, length(content)).map_err(|source| zip_error(path, source))?;
+            headers.content(content).doing("write", path)?;
         }
-        let batch = if let Some(batch) = &mut self.batch {
-            batch
-        } else {
-            let file = self.file.try_clone().doing("write", &self.path)?;
-            let (steady, failure) = Steady::new(file, self.end, BUFFER);
-            self.batch.insert(Batch { zip: ZipWriter::new(steady), failure, members: 0, bytes: 0 })
-        };
-        let options = SimpleFileOptions::default()
-            .compression_method(CompressionMethod::Stored)
-            .last_modified_time(DateTime::default())
-            .unix_permissions(0o444)
-            .system(zip::System::Unix)
-            .large_file(size >= ZIP64_FROM);
-        batch.zip.start_file(name, options).map_err(|source| PackageError::Zip { path: self.path.clone(), source })?;
-        batch.failure.check().doing("write", &self.path)?;
-        batch.members += 1;
-        batch.bytes = batch.bytes.saturating_add(size);
-        self.members += 1;
+        let headers = headers.finish().map_err(|source| zip_error(path, source))?;
+        if !load.take_headers(headers.local()) {
+            return Err(PackageError::Unfinished);
+        }
+        load.hash_into(&mut self.hasher);
+        self.list(headers.central())?;
+        let at = self.end;
+        let (members, bytes) = load.totals();
+        self.members += members;
+        self.end = self.end.saturating_add(length(load.bytes()));
+        self.progress.add(members, bytes);
+        Ok(at)
+    }
+
+    /// Adds a member that is too large for memory, and writes it. Says whether it is what it should be.
+    pub(super) fn add_large(&mut self, large: &Large) -> Result<bool, PackageError> {
+        let path = &self.output.path;
+        let mut headers = HeaderWriter::new(self.end);
+        headers.begin(&large.name, large.size).map_err(|source| zip_error(path, source))?;
+        // Its checksum stands before it.
+        let whole = large.read(&mut |piece| headers.content(piece).doing("write", path))?;
+        let headers = headers.finish().map_err(|source| zip_error(path, source))?;
+        let header: Vec<u8> = headers.local().flatten().copied().collect();
+        if !whole {
+            return Ok(false);
+        }
         self.progress.add(1, 0);
-        Ok(())
+        self.output.write(&header, self.end)?;
+        self.hasher.update(&header);
+        let start = self.end.saturating_add(length(&header));
+        let crc = header.get(14..).and_then(|rest| rest.first_chunk()).map_or(0, |crc| u32::from_le_bytes(*crc));
+        let as_it_should_be = large.copy(&self.output, start, &mut self.hasher, crc, &self.progress)?;
+        self.list(headers.central())?;
+        self.members += 1;
+        self.end = start.saturating_add(large.size);
+        Ok(as_it_should_be)
     }
 
-    /// Writes the next bytes of the member.
-    pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), PackageError> {
-        match &mut self.batch {
-            Some(batch) => batch.zip.write_all(bytes).and_then(|()| batch.failure.check()).doing("write", &self.path)?,
-            None => return Ok(()),
-        }
-        self.progress.add(0, u64::try_from(bytes.len()).unwrap_or(u64::MAX));
+    fn list(&mut self, central: &[u8]) -> Result<(), PackageError> {
+        self.directory.write_all(central).doing("write", &self.output.path)?;
+        self.directory_size += length(central);
         Ok(())
-    }
-
-    /// Puts the batch's central headers aside.
-    fn end_batch(&mut self) -> Result<(), PackageError> {
-        let Some(batch) = self.batch.take() else { return Ok(()) };
-        let zip_error = |source| PackageError::Zip { path: self.path.clone(), source };
-        let Batch { zip, failure, .. } = batch;
-        zip.finish().map_err(zip_error)?.flush().and_then(|()| failure.check()).doing("write", &self.path)?;
-        let (start, size) = self.central_headers().doing("read", &self.path)?;
-        let mut headers = vec![0; usize::try_from(size).unwrap_or(0)];
-        self.file.read_exact_at(&mut headers, start).doing("read", &self.path)?;
-        self.directory.write_all(&headers).doing("write", &self.path)?;
-        self.directory_size += size;
-        self.file.set_len(start).doing("write", &self.path)?;
-        self.end = start;
-        self.hashing.advance(start);
-        self.flushing.advance();
-        Ok(())
-    }
-
-    /// Where the central headers of the batch just ended lie, and how many bytes they have, as its end records say.
-    fn central_headers(&self) -> io::Result<(u64, u64)> {
-        let length = self.file.metadata()?.len();
-        let mut end = [0; 12];
-        self.file.read_exact_at(&mut end, length.saturating_sub(END_LENGTH) + 10)?;
-        let [_, _, s0, s1, s2, s3, o0, o1, o2, o3, ..] = end;
-        let (size, start) = (u32::from_le_bytes([s0, s1, s2, s3]), u32::from_le_bytes([o0, o1, o2, o3]));
-        if size != u32::MAX && start != u32::MAX {
-            return Ok((start.into(), size.into()));
-        }
-        let number = |at: u64| {
-            let mut bytes = [0; 8];
-            self.file.read_exact_at(&mut bytes, length.saturating_sub(ENDS_LENGTH) + at)?;
-            io::Result::Ok(u64::from_le_bytes(bytes))
-        };
-        Ok((number(48)?, number(40)?))
     }
 
     /// Writes the central directory and the end records.
-    pub(super) fn finish(mut self) -> Result<Written, PackageError> {
-        self.end_batch()?;
-        let mut directory = self.directory.into_inner().map_err(io::IntoInnerError::into_error).doing("write", &self.path)?;
-        directory.seek(SeekFrom::Start(0)).doing("read", &self.path)?;
-        self.file.seek(SeekFrom::Start(self.end)).doing("write", &self.path)?;
-        io::copy(&mut directory, &mut self.file).doing("write", &self.path)?;
-        let ends = end_records(self.end, self.directory_size, self.members);
-        self.file.write_all(&ends).doing("write", &self.path)?;
-        let size = self.file.metadata().doing("look at", &self.path)?.len();
-        let sha256 = self.hashing.finish(size).doing("read", &self.path)?;
-        self.flushing.finish().doing("flush", &self.path)?;
-        Ok(Written { members: self.members, size, sha256 })
+    pub(super) fn finish(self) -> Result<Written, PackageError> {
+        let Self { output, directory, directory_size, members, end, mut hasher, .. } = self;
+        let path = &output.path;
+        let mut directory = directory.into_inner().map_err(io::IntoInnerError::into_error).doing("write", path)?;
+        directory.seek(SeekFrom::Start(0)).doing("read", path)?;
+        let mut at = end;
+        let mut buffer = vec![0; BUFFER];
+        loop {
+            let count = match directory.read(&mut buffer) {
+                Ok(0) => break,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                other => other.doing("read", path)?,
+            };
+            let piece = buffer.get(..count).unwrap_or_default();
+            hasher.update(piece);
+            output.write(piece, at)?;
+            at = at.saturating_add(length(piece));
+        }
+        let ends = end_records(end, directory_size, members);
+        hasher.update(&ends);
+        output.write(&ends, at)?;
+        let size = at.saturating_add(length(&ends));
+        Ok(Written { members, size, sha256: hasher.finish() })
+    }
+}
+
+fn zip_error(path: &Path, source: ZipError) -> PackageError {
+    PackageError::Zip { path: path.to_owned(), source }
+}
+
+fn length(bytes: &[u8]) -> u64 {
+    u64::try_from(bytes.len()).unwrap_or(u64::MAX)
+}
+
+/// A new file that never has a name for others: it is gone with this process however that ends.
+pub(super) fn unnamed(beside: &Path, suffix: &str) -> Result<File, PackageError> {
+    let mut aside = beside.as_os_str().to_owned();
+    aside.push(suffix);
+    let aside = PathBuf::from(aside);
+    // The package's own lock is held, so that what lies there was left by a run that was cut off.
+    match fs::remove_file(&aside) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error).doing("discard the unfinished", &aside),
+        _ => {}
+    }
+    let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&aside).doing("create", &aside)?;
+    fs::remove_file(&aside).doing("unlink", &aside)?;
+    Ok(file)
+}
+
+/// The file that a zip is written into, by several at a time.
+#[derive(Debug)]
+pub(super) struct Output {
+    file: File,
+    path: PathBuf,
+    flushing: Flushing,
+}
+
+impl Output {
+    /// Where it lies.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Writes bytes at their place.
+    pub(super) fn write(&self, bytes: &[u8], at: u64) -> Result<(), PackageError> {
+        self.file.write_all_at(bytes, at).doing("write", &self.path)?;
+        let end = at.saturating_add(length(bytes));
+        if at / FLUSHED != end / FLUSHED {
+            self.flushing.advance(end);
+        }
+        Ok(())
+    }
+
+    /// Waits until nothing is being brought to the disk any more.
+    pub(super) fn finish(self) -> Result<(), PackageError> {
+        self.flushing.finish().doing("flush", &self.path)
     }
 }
 
@@ -225,49 +236,25 @@ fn end_records(start: u64, size: u64, members: u64) -> Vec<u8> {
 /// The version of the format that zip64 needs.
 const VERSION: u16 = 45;
 
-/// Hashes the file on a thread of its own, as far as it is final.
-#[derive(Debug)]
-struct Hashing {
-    frontier: Sender<u64>,
-    thread: JoinHandle<io::Result<Sha256Hash>>,
-}
-
-impl Hashing {
-    fn begin(file: File, from: u64) -> Self {
-        let (frontier, progress) = channel();
-        Self { frontier, thread: std::thread::spawn(move || hash_up_to(&file, from, &progress)) }
-    }
-
-    fn advance(&self, end: u64) {
-        // A thread that gave up says why when it is joined.
-        let _sent = self.frontier.send(end);
-    }
-
-    fn finish(self, end: u64) -> io::Result<Sha256Hash> {
-        self.advance(end);
-        drop(self.frontier);
-        self.thread.join().unwrap_or_else(|_| Err(io::Error::other("the hashing thread ended early")))
-    }
-}
-
-/// Has what is final brought to the disk while the rest is still being written, so that less is left to wait for.
+/// Has what is written brought to the disk while the rest is still on its way, so that less is left to wait for, and has the system forget
+/// what is there: the pages are used again at once, and those of the case stay.
 ///
 /// The system tells of a failed write-back once: it must not be lost here.
 #[derive(Debug)]
 struct Flushing {
-    more: SyncSender<()>,
+    more: SyncSender<u64>,
     thread: JoinHandle<io::Result<()>>,
 }
 
 impl Flushing {
     fn begin(file: File) -> Self {
         let (more, asked) = sync_channel(1);
-        Self { more, thread: std::thread::spawn(move || asked.iter().try_for_each(|()| file.sync_data())) }
+        Self { more, thread: std::thread::spawn(move || asked.iter().try_for_each(|end| flush(&file, end))) }
     }
 
-    fn advance(&self) {
+    fn advance(&self, end: u64) {
         // If one round is due already, it will do.
-        let _due = self.more.try_send(());
+        let _due = self.more.try_send(end);
     }
 
     fn finish(self) -> io::Result<()> {
@@ -276,36 +263,39 @@ impl Flushing {
     }
 }
 
-fn hash_up_to(file: &File, from: u64, progress: &Receiver<u64>) -> io::Result<Sha256Hash> {
-    let mut hasher = Sha256Hasher::default();
-    let mut buffer = vec![0; BUFFER];
-    let mut at = from;
-    while let Ok(end) = progress.recv() {
-        while at < end {
-            let wanted = usize::try_from(end - at).unwrap_or(usize::MAX).min(BUFFER);
-            let piece = buffer.get_mut(..wanted).unwrap_or_default();
-            file.read_exact_at(piece, at)?;
-            hasher.update(piece);
-            at += u64::try_from(wanted).unwrap_or(0);
-        }
-    }
-    Ok(hasher.finish())
+fn flush(file: &File, end: u64) -> io::Result<()> {
+    file.sync_data()?;
+    // Only advice: what is not yet on disk stays, and a file system that knows nothing of it does no harm.
+    let _advised = fadvise(file, 0, NonZeroU64::new(end), Advice::DontNeed);
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
+    use zip::write::SimpleFileOptions;
+    use zip::{CompressionMethod, DateTime, ZipWriter};
+
     use super::*;
+
+    fn add(archive: &mut Archive, load: &mut Load) {
+        let at = archive.add(load).unwrap();
+        archive.output().write(load.bytes(), at).unwrap();
+        load.clear();
+    }
 
     fn written_here(count: u32) -> (Vec<u8>, Written) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("x.zip.part");
         let file = OpenOptions::new().read(true).write(true).create_new(true).open(&path).unwrap();
         let mut archive = Archive::begin(&file, &path, Progress::default()).unwrap();
+        let mut load = Load::default();
         for number in 0..count {
-            let content = number.to_string();
-            archive.begin_member(&format!("case/{number:06}"), u64::try_from(content.len()).unwrap()).unwrap();
-            archive.write(content.as_bytes()).unwrap();
+            load.add_text(format!("case/{number:06}"), number.to_string().as_bytes());
+            if number % 1000 == 7 {
+                add(&mut archive, &mut load);
+            }
         }
+        add(&mut archive, &mut load);
         let written = archive.finish().unwrap();
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
         (fs::read(&path).unwrap(), written)
@@ -326,11 +316,11 @@ mod tests {
     }
 
     #[test]
-    fn batches_give_the_bytes_of_one_go() {
-        for count in [1, BATCH_MEMBERS - 1, BATCH_MEMBERS, BATCH_MEMBERS + 1, 65_535] {
+    fn loads_give_the_bytes_of_one_go() {
+        for count in [1, 1007, 1008, 1009, 65_535] {
             let (bytes, written) = written_here(count);
             assert!(bytes == written_in_one_go(count), "{count} members");
-            assert_eq!((written.members, written.size), (count.into(), u64::try_from(bytes.len()).unwrap()));
+            assert_eq!((written.members, written.size), (count.into(), length(&bytes)));
             assert_eq!(written.sha256, Sha256Hash::of(&bytes));
         }
     }
@@ -351,18 +341,18 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("x.zip.part");
         let file = OpenOptions::new().read(true).write(true).create_new(true).open(&path).unwrap();
-        // A hole in the place of what would have been written before.
-        file.set_len(FAR).unwrap();
         let mut archive = Archive::begin(&file, &path, Progress::default()).unwrap();
+        // A hole in the place of what would have been written before.
         archive.end = FAR;
-        archive.hashing = Hashing::begin(file.try_clone().unwrap(), FAR);
         for name in ["case/a", "case/b"] {
-            archive.begin_member(name, 6).unwrap();
-            archive.write(name.as_bytes()).unwrap();
-            archive.end_batch().unwrap();
+            let mut load = Load::default();
+            load.add_text(name.to_owned(), name.as_bytes());
+            add(&mut archive, &mut load);
         }
-        archive.begin_member("case/c", ZIP64_FROM).unwrap();
-        archive.write(b"case/c").unwrap();
+        let large = tempfile::tempfile().unwrap();
+        large.write_all_at(b"case/c", 0).unwrap();
+        let large = Large { name: "case/c".to_owned(), size: 6, file: large, place: PathBuf::new(), sha256: None };
+        assert!(archive.add_large(&large).unwrap());
         let written = archive.finish().unwrap();
         assert_eq!(written.size, file.metadata().unwrap().len());
         let mut read_back = zip::ZipArchive::new(file).unwrap();

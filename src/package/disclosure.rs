@@ -175,7 +175,7 @@ impl<'a> Disclosure<'a> {
         while let Some((path, bytes)) = texts.next_if(|(path, _)| path.as_str() < DISCLOSURE) {
             members.add_bytes(&path, &bytes)?;
         }
-        members.begin_member(DISCLOSURE, self.lines.0)?;
+        members.begin_member(DISCLOSURE)?;
         self.each_line(include, &mut |line, _| members.write(line))?;
         for file in &self.artifacts {
             members.add(&file.path, Some(file.sha256), None)?;

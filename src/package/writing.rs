@@ -227,18 +227,26 @@ fn write_members(case: &CaseFolder, sealed: &Contents, part: &Part, progress: &P
     for tag in after {
         members.add(&tag.path, tag.sha256, tag.bytes)?;
     }
-    let written = members.finish()?;
-    refuse_unlisted(case, listed)?;
+    let (written, found) = std::thread::scope(|scope| {
+        let counted = scope.spawn(|| count_payload(case));
+        (members.finish(), counted.join().unwrap_or(Err(PackageError::Unfinished)))
+    });
+    let written = written?;
+    if found? != listed {
+        refuse_unlisted(case)?;
+    }
     Ok(written)
 }
 
-/// Refuses a payload with more files than the manifest lists; every listed one was just read.
-fn refuse_unlisted(case: &CaseFolder, listed: u64) -> Result<(), PackageError> {
+/// How many files the payload has.
+fn count_payload(case: &CaseFolder) -> Result<u64, PackageError> {
     let mut found = 0;
     case.walk_below("data", &mut |_| found += 1)?;
-    if found == listed {
-        return Ok(());
-    }
+    Ok(found)
+}
+
+/// Refuses a payload with more files than the manifest lists, every one of which was just read.
+fn refuse_unlisted(case: &CaseFolder) -> Result<(), PackageError> {
     let mut manifest = ManifestReader::new(BufReader::new(case.open(MANIFEST)?), Lists::Payload);
     let mut next = manifest.next_line().ok().flatten();
     let mut unlisted = None;
@@ -270,8 +278,8 @@ impl<'a> Members<'a> {
     }
 
     /// Begins a member that is written piece by piece.
-    pub(super) fn begin_member(&mut self, path: &str, size: u64) -> Result<(), PackageError> {
-        self.loading.begin_member(format!("{}/{path}", self.top), size)
+    pub(super) fn begin_member(&mut self, path: &str) -> Result<(), PackageError> {
+        self.loading.begin_member(format!("{}/{path}", self.top))
     }
 
     /// Writes the next piece of the member.
@@ -281,7 +289,7 @@ impl<'a> Members<'a> {
 
     /// Adds a member that is not a file of the case.
     pub(super) fn add_bytes(&mut self, path: &str, bytes: &[u8]) -> Result<(), PackageError> {
-        self.begin_member(path, u64::try_from(bytes.len()).unwrap_or(u64::MAX))?;
+        self.begin_member(path)?;
         self.write(bytes)
     }
 
