@@ -61,14 +61,19 @@ pub enum GzipProblem {
 
 /// The content of one whole member, given piece by piece to `piece`, with its hash and length.
 pub fn read_member(bytes: &[u8], limits: &Limits, piece: &mut dyn FnMut(&[u8])) -> Result<(Sha256Hash, u64), GzipProblem> {
-    let compressed = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
-    let allowed = limits.content.min(compressed.saturating_mul(limits.ratio).max(limits.ratio_from));
     let mut hasher = Sha256Hasher::default();
-    let length = inflate_member(bytes, allowed, &mut |content| {
+    let length = unpack_member(bytes, limits, &mut |content| {
         hasher.update(content);
         piece(content);
     })?;
     Ok((hasher.finish(), length))
+}
+
+/// The content of one whole member, given piece by piece to `piece`, with its length.
+pub fn unpack_member(bytes: &[u8], limits: &Limits, piece: &mut dyn FnMut(&[u8])) -> Result<u64, GzipProblem> {
+    let compressed = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+    let allowed = limits.content.min(compressed.saturating_mul(limits.ratio).max(limits.ratio_from));
+    inflate_member(bytes, allowed, piece)
 }
 
 /// What unpacking needs, kept by each thread: to make it anew costs as much as a small log.

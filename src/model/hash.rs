@@ -25,6 +25,14 @@ impl Sha256Hash {
         Self(Sha256::digest(bytes).into())
     }
 
+    /// The hashes of two texts, which take less time side by side than one after the other.
+    #[must_use]
+    pub fn of_both(one: &[u8], other: &[u8]) -> (Self, Self) {
+        let (mut first, mut second) = (Sha256Hasher::default(), Sha256Hasher::default());
+        first.update_beside(one, &mut second, other);
+        (first.finish(), second.finish())
+    }
+
     /// The hash with these bytes.
     #[must_use]
     pub fn from_bytes(bytes: [u8; 32]) -> Self {

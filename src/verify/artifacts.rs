@@ -1,7 +1,9 @@
 //! Reads every artifact once: its custody hash, its gzip member, its content's hash and what CloudTrail says in it, together.
 
+mod opened;
+
 use std::collections::HashMap;
-use std::io::{BufReader, Read as _};
+use std::io::BufReader;
 use std::panic::resume_unwind;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Mutex, PoisonError};
@@ -11,9 +13,9 @@ use crate::case::ledger::{LedgerState, read_ledger};
 use crate::case::sorting::{Sorted, Sorting};
 use crate::case::{CaseError, CaseFiles, Found, LEDGER, is_temporary};
 use crate::cloudtrail::chain::StoredDigest;
-use crate::cloudtrail::gzip;
-use crate::cloudtrail::{Digest, DigestName, LogName, ObjectEvent, TrailEvent, events_in_history, events_in_log};
-use crate::model::{Finding, PayloadPath, S3Location, Severity, Sha256Hash, Sha256Hasher};
+use crate::cloudtrail::gzip::{self, GzipProblem};
+use crate::cloudtrail::{Digest, DigestName, ObjectEvent, TrailEvent, events_in_history, events_in_log};
+use crate::model::{Finding, PayloadPath, S3Location, Severity, Sha256Hash};
 
 use super::delete_markers::{DeleteMarker, delete_markers};
 use super::digest_records::{DigestRecord, MALFORMED, MALFORMED_GZIP};
@@ -22,19 +24,15 @@ use super::log_records::{LogRecord, LogRecords, Places, StoredLog};
 use super::presence::Presence;
 use super::{ArtifactReport, Options};
 
-/// Artifacts up to this size are read into memory; CloudTrail's files are far below, and larger ones are only hashed.
-const IN_MEMORY: u64 = 128 * 1024 * 1024;
+use opened::{Opened, Scratch, goes_beside};
+
 /// Responses up to this size are kept to be read.
 const RESPONSE: u64 = 32 * 1024 * 1024;
-/// Read at once where a file is only hashed.
-const PIECE: usize = 128 * 1024;
 /// Artifacts handed to a worker together, unless fewer have so many bytes.
 const BATCH: usize = 64;
 const BATCH_BYTES: u64 = 1024 * 1024;
 /// Batches that wait.
 const BATCHES: usize = 16;
-/// Memory that is kept from one file to the next.
-const KEPT: usize = 1024 * 1024;
 
 /// A body that a later step reads.
 #[derive(Clone, Debug)]
@@ -107,7 +105,8 @@ pub(super) fn check(
             recorded.add(&keys, (artifact.path.as_str(), artifact.sha256));
             bytes = bytes.saturating_add(artifact.size);
             batch.artifacts.push(artifact);
-            if batch.artifacts.len() >= BATCH || bytes >= BATCH_BYTES {
+            // Two at least, which are hashed side by side.
+            if batch.artifacts.len() >= BATCH || (bytes >= BATCH_BYTES && batch.artifacts.len() > 1) {
                 bytes = 0;
                 let following = Batch { first: total, artifacts: Vec::new() };
                 let _sent = sender.send(std::mem::replace(&mut batch, following));
@@ -162,38 +161,26 @@ struct Job<'a> {
     digests: Mutex<Sorting<DigestRecord>>,
 }
 
-/// Memory that a worker uses again for every file.
-#[derive(Debug, Default)]
-struct Scratch {
-    bytes: Vec<u8>,
-    content: Vec<u8>,
-    /// Where a file is only hashed: never emptied, so that it need not be filled again.
-    piece: Vec<u8>,
-}
-
-impl Scratch {
-    /// Gives back what only a rare large file needed.
-    fn shrink(&mut self) {
-        for buffer in [&mut self.bytes, &mut self.content] {
-            buffer.clear();
-            buffer.shrink_to(KEPT);
-        }
-    }
-}
-
 impl Job<'_> {
     /// What the batches came to that this worker took; those that there is something to say of besides counts, one by one.
     fn work(&self, done: &mut dyn FnMut(u64)) -> Vec<Part> {
-        let (mut parts, mut counts, mut scratch) = (Vec::new(), Checked::default(), Scratch::default());
+        let (mut parts, mut counts, mut spare) = (Vec::new(), Checked::default(), Vec::new());
         loop {
             let next = self.waiting.lock().unwrap_or_else(PoisonError::into_inner).recv();
             let Ok(batch) = next else { break };
             let mut checked = Checked::default();
-            for (number, artifact) in (batch.first..).zip(batch.artifacts) {
-                let bytes = artifact.size;
-                checked.take(self, number, artifact, &mut scratch);
-                scratch.shrink();
-                done(bytes);
+            let mut artifacts = (batch.first..).zip(batch.artifacts).peekable();
+            while let Some((number, artifact)) = artifacts.next() {
+                let beside = goes_beside(&artifact);
+                let mut open = |(number, artifact)| Opened::new(self.files, number, artifact, spare.pop().unwrap_or_default());
+                let mut one = open((number, artifact));
+                let mut other = artifacts.next_if(|(_, other)| beside && goes_beside(other)).map(open);
+                Opened::hash(&mut one, other.as_mut(), self.limits);
+                for opened in [Some(one), other].into_iter().flatten() {
+                    let bytes = opened.artifact.size;
+                    spare.push(checked.take(self, opened));
+                    done(bytes);
+                }
             }
             counts.report.valid += std::mem::take(&mut checked.report.valid);
             counts.report.bytes += std::mem::take(&mut checked.report.bytes);
@@ -203,6 +190,41 @@ impl Job<'_> {
         }
         parts.push((0, counts));
         parts
+    }
+
+    /// Takes an object that is a digest, in the same way.
+    fn take_digest(&self, origin: ObjectOrigin, (number, current): (u64, bool), scratch: &mut Scratch) {
+        let Scratch { bytes, content, .. } = scratch;
+        let location = S3Location::new(origin.bucket, origin.key);
+        if let Ok(name) = location.key.parse::<DigestName>() {
+            let limits = gzip::Limits { content: self.limits.content.min(self.limits.digest), ..*self.limits };
+            let outcome = gzip::read_member(bytes, &limits, &mut |piece| content.extend_from_slice(piece));
+            let mut content = match outcome {
+                Ok((sha256, _)) => Digest::parse(content)
+                    .map(|digest| (digest, sha256))
+                    .map_err(|problem| (MALFORMED, format!("Its content is no digest: {problem}."))),
+                Err(problem) => Err((MALFORMED_GZIP, format!("It is not one whole gzip member: {problem}."))),
+            };
+            if let Ok((digest, _)) = &mut content {
+                self.logs.add_listed(number, &digest.logs.take());
+            }
+            let mut metadata = origin.metadata;
+            let generated = metadata.get("backfill-generation-timestamp").filter(|_| name.backfill);
+            let generated = generated.and_then(|text| text.parse().ok());
+            let digest = StoredDigest {
+                location,
+                name,
+                content,
+                signature: metadata.remove("signature"),
+                signature_algorithm: metadata.remove("signature-algorithm"),
+                generated,
+                last_modified: origin.last_modified,
+                version_id: origin.version_id,
+                current,
+                number,
+            };
+            self.digests.lock().unwrap_or_else(PoisonError::into_inner).push(DigestRecord(digest));
+        }
     }
 }
 
@@ -222,32 +244,6 @@ fn is_in_its_place(artifact: &Artifact, origin: &ObjectOrigin, current: bool) ->
         (false, None) => return false,
     };
     place == artifact.path
-}
-
-/// Whether more is read in a file than its hash: CloudTrail's files, and the answers that tell about them.
-fn is_read_further(source: &Origin) -> bool {
-    match source {
-        Origin::S3Object(origin) => origin.key.contains("CloudTrail"),
-        Origin::ApiResponse(origin) => {
-            origin.service == "cloudtrail" || (origin.service == "s3" && origin.operation == "ListObjectVersions")
-        }
-    }
-}
-
-/// SHA-256 and length of what `reader` still gives, read through memory that is used again.
-fn hashed_through(mut reader: impl std::io::Read, buffer: &mut Vec<u8>) -> std::io::Result<(Sha256Hash, u64)> {
-    buffer.resize(PIECE, 0);
-    let (mut hasher, mut length) = (Sha256Hasher::default(), 0);
-    loop {
-        let count = match reader.read(buffer) {
-            Ok(0) => break,
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
-            other => other?,
-        };
-        hasher.update(buffer.get(..count).unwrap_or_default());
-        length += u64::try_from(count).unwrap_or(0);
-    }
-    Ok((hasher.finish(), length))
 }
 
 /// SHA-256 of every artifact that the ledger names, by its path, and the paths that it names twice.
@@ -332,36 +328,25 @@ impl Checked {
         self.responses.extend(other.responses);
     }
 
-    fn take(&mut self, job: &Job<'_>, number: u64, artifact: Artifact, scratch: &mut Scratch) {
+    /// Takes what an artifact came to, and gives the memory back that it took.
+    fn take(&mut self, job: &Job<'_>, opened: Opened<'_>) -> Scratch {
+        let Opened { number, artifact, mut scratch, file, content, whole, .. } = opened;
         let path = artifact.path.as_str();
-        let mut reader = match job.files.open(path) {
-            Ok(reader) => reader,
+        let hashed = match file {
+            Ok(hashed) => hashed,
             Err(CaseError::Io { source, .. }) if is_trouble(&source) => {
                 self.could_not_read(&artifact, &source);
-                return;
+                return scratch;
             }
             // One finding for the whole part, and it is not gone for all that is known.
             Err(_) if job.files.is_in_missing_part(path) => {
                 self.note_unread(&artifact);
-                return;
+                return scratch;
             }
             Err(_) => {
                 self.report.missing.push(path.to_owned());
-                return;
+                return scratch;
             }
-        };
-        let Scratch { bytes, content, piece } = scratch;
-        let gathered = artifact.size < IN_MEMORY && is_read_further(&artifact.source);
-        let limit = if gathered { artifact.size.saturating_add(1) } else { 0 };
-        let read = reader.by_ref().take(limit).read_to_end(bytes);
-        let hashed = match read {
-            Ok(_) if gathered => {
-                let longer = u64::try_from(bytes.len()).unwrap_or(u64::MAX) > artifact.size;
-                let size = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
-                if longer { Ok((Sha256Hash::ZERO, size)) } else { Ok((Sha256Hash::of(bytes), size)) }
-            }
-            Ok(_) => hashed_through(reader, piece),
-            Err(error) => Err(error),
         };
         match hashed {
             Ok((sha256, size)) => {
@@ -375,7 +360,7 @@ impl Checked {
             // The disk's trouble, which says nothing about the bytes.
             Err(error) if is_trouble(&error) => {
                 self.could_not_read(&artifact, &error);
-                return;
+                return scratch;
             }
             // There, but its bytes cannot be read back: not what was stored.
             Err(_) => self.report.modified.push(path.to_owned()),
@@ -386,8 +371,16 @@ impl Checked {
         {
             self.misplaced.push(artifact.path.to_string());
         }
+        let bytes = &mut scratch.bytes;
         match artifact.source {
-            Origin::S3Object(origin) => self.take_object(*origin, (number, current), bytes, content, job),
+            Origin::S3Object(origin) => match content {
+                Some(content) => {
+                    let location = S3Location::new(origin.bucket.clone(), origin.key.clone());
+                    self.unsearched.extend((!whole).then(|| location.clone()));
+                    self.take_log(*origin, location, (number, current), (content, &scratch.content), job);
+                }
+                None => job.take_digest(*origin, (number, current), &mut scratch),
+            },
             Origin::ApiResponse(origin) if artifact.size <= RESPONSE => {
                 match (origin.service.as_str(), origin.operation.as_str()) {
                     // Long, and many of them: only what they tell is kept. One that cannot be read is told of later.
@@ -405,6 +398,7 @@ impl Checked {
             }
             Origin::ApiResponse(_) => {}
         }
+        scratch
     }
 
     fn could_not_read(&mut self, artifact: &Artifact, why: &std::io::Error) {
@@ -418,64 +412,24 @@ impl Checked {
         }
     }
 
-    /// Takes what the key gave when it was fetched, if `current`, or an older version of the object.
-    fn take_object(
+    /// Takes the log that the key gave when it was fetched, if `current`, or an older version of it.
+    fn take_log(
         &mut self,
         origin: ObjectOrigin,
+        location: S3Location,
         (number, current): (u64, bool),
-        bytes: &[u8],
-        content: &mut Vec<u8>,
+        (sha256, content): (Result<Sha256Hash, GzipProblem>, &[u8]),
         job: &Job<'_>,
     ) {
-        let location = S3Location::new(origin.bucket, origin.key);
-        if location.key.parse::<LogName>().is_ok() {
-            let mut whole = true;
-            let outcome = gzip::read_member(bytes, job.limits, &mut |piece| {
-                whole &= content.len() + piece.len() <= job.limits.searched;
-                if whole {
-                    content.extend_from_slice(piece);
-                }
-            });
-            self.unsearched.extend((!whole).then(|| location.clone()));
-            let version = origin.version_id.as_deref().filter(|_| !current);
-            let (trails, objects) = events_in_log(content, &location, version);
-            self.events.extend(trails);
-            self.object_events.extend(objects);
-            let content = outcome.map(|(sha256, _)| sha256);
-            let log = StoredLog { content, received: origin.last_modified, version_id: origin.version_id.map(Into::into) };
-            if current {
-                job.logs.add_current(&location, number, log);
-            } else {
-                job.logs.add_older(&location, number, log);
-            }
-        } else if let Ok(name) = location.key.parse::<DigestName>() {
-            let limits = gzip::Limits { content: job.limits.content.min(job.limits.digest), ..*job.limits };
-            let outcome = gzip::read_member(bytes, &limits, &mut |piece| content.extend_from_slice(piece));
-            let mut content = match outcome {
-                Ok((sha256, _)) => Digest::parse(content)
-                    .map(|digest| (digest, sha256))
-                    .map_err(|problem| (MALFORMED, format!("Its content is no digest: {problem}."))),
-                Err(problem) => Err((MALFORMED_GZIP, format!("It is not one whole gzip member: {problem}."))),
-            };
-            if let Ok((digest, _)) = &mut content {
-                job.logs.add_listed(number, &digest.logs.take());
-            }
-            let mut metadata = origin.metadata;
-            let generated = metadata.get("backfill-generation-timestamp").filter(|_| name.backfill);
-            let generated = generated.and_then(|text| text.parse().ok());
-            let digest = StoredDigest {
-                location,
-                name,
-                content,
-                signature: metadata.remove("signature"),
-                signature_algorithm: metadata.remove("signature-algorithm"),
-                generated,
-                last_modified: origin.last_modified,
-                version_id: origin.version_id,
-                current,
-                number,
-            };
-            job.digests.lock().unwrap_or_else(PoisonError::into_inner).push(DigestRecord(digest));
+        let version = origin.version_id.as_deref().filter(|_| !current);
+        let (trails, objects) = events_in_log(content, &location, version);
+        self.events.extend(trails);
+        self.object_events.extend(objects);
+        let log = StoredLog { content: sha256, received: origin.last_modified, version_id: origin.version_id.map(Into::into) };
+        if current {
+            job.logs.add_current(&location, number, log);
+        } else {
+            job.logs.add_older(&location, number, log);
         }
     }
 
