@@ -323,7 +323,9 @@ impl CaseWriter {
     fn record(&mut self, events: Vec<Event>) -> Result<Vec<Receipt>, CaseError> {
         let at = now();
         if let Some(summing) = &mut self.summing {
-            events.iter().for_each(|event| summing.take(event, at));
+            for event in &events {
+                summing.take(event, at);
+            }
         }
         self.ledger.append(events, at)
     }
