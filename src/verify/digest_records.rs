@@ -69,7 +69,8 @@ fn digest(bytes: &mut Bytes<'_>) -> Option<Digest> {
         key_fingerprint: bytes.text()?,
         signature_algorithm: bytes.text()?,
         previous: bytes
-            .option(|bytes| Some(Previous { location: bytes.location()?, sha256: bytes.hash()?, signature: bytes.text()? }))?,
+            .option(|bytes| Some(Previous { location: bytes.location()?, sha256: bytes.hash()?, signature: bytes.text()? }))
+            .ok()?,
         logs: ListedLogs::held_elsewhere(usize::try_from(bytes.number()?).ok()?),
     })
 }
@@ -108,11 +109,11 @@ impl Record for DigestRecord {
                 1 => Err((MALFORMED, bytes.text()?)),
                 _ => Err((MALFORMED_GZIP, bytes.text()?)),
             },
-            signature: bytes.option(Bytes::text)?,
-            signature_algorithm: bytes.option(Bytes::text)?,
-            generated: bytes.option(Bytes::instant)?,
-            last_modified: bytes.option(Bytes::instant)?,
-            version_id: bytes.option(Bytes::text)?,
+            signature: bytes.option(Bytes::text).ok()?,
+            signature_algorithm: bytes.option(Bytes::text).ok()?,
+            generated: bytes.option(Bytes::instant).ok()?,
+            last_modified: bytes.option(Bytes::instant).ok()?,
+            version_id: bytes.option(Bytes::text).ok()?,
             current: bytes.byte()? == 1,
             number: bytes.number()?,
         }))

@@ -181,8 +181,8 @@ impl StoredLog {
             u8::MAX => Ok(bytes.hash()?),
             problem => Err(*PROBLEMS.get(usize::from(problem))?),
         };
-        let received = bytes.option(Bytes::instant)?;
-        let version_id = bytes.option(Bytes::text)?.map(Into::into);
+        let received = bytes.option(Bytes::instant).ok()?;
+        let version_id = bytes.option(Bytes::text).ok()?.map(Into::into);
         Some(Self { content, received, version_id })
     }
 }
@@ -227,8 +227,8 @@ impl Record for LogRecord {
             _ => Said::Listed(Listing {
                 digest: bytes.number()?,
                 sha256: bytes.hash()?,
-                oldest_event: bytes.option(Bytes::instant)?,
-                newest_event: bytes.option(Bytes::instant)?,
+                oldest_event: bytes.option(Bytes::instant).ok()?,
+                newest_event: bytes.option(Bytes::instant).ok()?,
             }),
         };
         Some(Self { spot, said })

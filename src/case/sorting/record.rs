@@ -32,6 +32,10 @@ impl Record for u64 {
 #[derive(Debug)]
 pub(crate) struct Bytes<'a>(pub(crate) &'a [u8]);
 
+/// Bytes that are not what was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Broken;
+
 impl Bytes<'_> {
     /// The next so many bytes.
     pub(crate) fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
@@ -72,10 +76,10 @@ impl Bytes<'_> {
     }
 
     /// What [`put_option`] wrote.
-    pub(crate) fn option<T>(&mut self, read: impl FnOnce(&mut Self) -> Option<T>) -> Option<Option<T>> {
-        match self.byte()? {
-            0 => Some(None),
-            _ => read(self).map(Some),
+    pub(crate) fn option<T>(&mut self, read: impl FnOnce(&mut Self) -> Option<T>) -> Result<Option<T>, Broken> {
+        match self.byte().ok_or(Broken)? {
+            0 => Ok(None),
+            _ => read(self).map(Some).ok_or(Broken),
         }
     }
 
@@ -151,8 +155,8 @@ mod tests {
         let mut read = Bytes(&bytes);
         assert_eq!(read.instant(), Some(at));
         assert_eq!(read.location(), Some(location));
-        assert_eq!(read.option(Bytes::text), Some(Some("text".to_owned())));
-        assert_eq!(read.option(Bytes::text), Some(None));
+        assert_eq!(read.option(Bytes::text), Ok(Some("text".to_owned())));
+        assert_eq!(read.option(Bytes::text), Ok(None));
         assert_eq!(u64::read(&mut read), Some(7));
         assert_eq!(numbers.map(|_| read.number()), numbers.map(Some));
         assert_eq!(read.instant(), Some("1969-12-31T23:59:59Z".parse().unwrap()));
