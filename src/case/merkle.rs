@@ -79,10 +79,7 @@ impl MerkleProver {
         let mut prover = Self::default();
         let mut line = Vec::new();
         for _ in 0..lines {
-            line.clear();
-            (&mut reader).take(LEAF_LIMIT).read_until(b'\n', &mut line)?;
-            let leaf = line.strip_suffix(b"\n").ok_or(io::ErrorKind::UnexpectedEof)?;
-            prover.push(leaf);
+            prover.push(read_leaf(&mut reader, &mut line)?);
         }
         Ok(prover)
     }
@@ -144,29 +141,10 @@ impl MerkleProver {
     /// The consistency proof between the trees of the first `from` and the first `to` leaves (section 2.1.4.1).
     #[must_use]
     pub fn consistency(&self, from: u64, to: u64) -> Option<Vec<Sha256Hash>> {
-        if from == 0 || from > to || to > self.size() {
+        if to > self.size() {
             return None;
         }
-        let from = usize::try_from(from).ok()?;
-        let (mut start, mut end) = (0, usize::try_from(to).ok()?);
-        let mut proof = Vec::new();
-        // Until the old tree ends where a subtree of the new one does.
-        while end != from {
-            let middle = start + split(end - start);
-            if from <= middle {
-                proof.push(self.subtree(middle, end)?);
-                end = middle;
-            } else {
-                proof.push(self.subtree(start, middle)?);
-                start = middle;
-            }
-        }
-        // Whoever checks knows the old root, so it is left out where it is that subtree.
-        if start > 0 {
-            proof.push(self.subtree(start, end)?);
-        }
-        proof.reverse();
-        Some(proof)
+        consistency_parts(from, to)?.into_iter().map(|(start, end)| self.subtree(start, end)).collect()
     }
 
     /// The root over the leaves from `start` to `end`, where `start` is a place at which a subtree of that size begins.
@@ -179,6 +157,56 @@ impl MerkleProver {
         let middle = start + split(size);
         Some(node_hash(&self.subtree(start, middle)?, &self.subtree(middle, end)?))
     }
+}
+
+/// The leaves of which the roots make up the consistency proof between the trees of the first `from` and the first `to` leaves, in its order.
+fn consistency_parts(from: u64, to: u64) -> Option<Vec<(usize, usize)>> {
+    if from == 0 || from > to {
+        return None;
+    }
+    let from = usize::try_from(from).ok()?;
+    let (mut start, mut end) = (0, usize::try_from(to).ok()?);
+    let mut parts = Vec::new();
+    // Until the old tree ends where a subtree of the new one does.
+    while end != from {
+        let middle = start + split(end - start);
+        if from <= middle {
+            parts.push((middle, end));
+            end = middle;
+        } else {
+            parts.push((start, middle));
+            start = middle;
+        }
+    }
+    // Whoever checks knows the old root, so it is left out where it is that subtree.
+    if start > 0 {
+        parts.push((start, end));
+    }
+    parts.reverse();
+    Some(parts)
+}
+
+/// The consistency proof between the trees of the first `from` and the first `to` lines, without holding either; none if `from` is no
+/// earlier tree. Fails if there are fewer lines.
+pub fn consistency_in(mut reader: impl BufRead, from: u64, to: u64) -> io::Result<Option<Vec<Sha256Hash>>> {
+    let Some(parts) = consistency_parts(from, to) else { return Ok(None) };
+    let mut trees: Vec<_> = parts.into_iter().map(|part| (part, MerkleTree::default())).collect();
+    let mut line = Vec::new();
+    for at in 0..usize::try_from(to).unwrap_or(usize::MAX) {
+        let leaf = read_leaf(&mut reader, &mut line)?;
+        // No two parts share a leaf.
+        if let Some((_, tree)) = trees.iter_mut().find(|((start, end), _)| (*start..*end).contains(&at)) {
+            tree.push(leaf);
+        }
+    }
+    Ok(Some(trees.into_iter().map(|(_, tree)| tree.root()).collect()))
+}
+
+/// The next line without its newline.
+fn read_leaf<'a>(reader: &mut impl BufRead, line: &'a mut Vec<u8>) -> io::Result<&'a [u8]> {
+    line.clear();
+    reader.take(LEAF_LIMIT).read_until(b'\n', line)?;
+    Ok(line.strip_suffix(b"\n").ok_or(io::ErrorKind::UnexpectedEof)?)
 }
 
 /// The largest power of two below `size`, which is at least 2.
@@ -369,6 +397,18 @@ mod tests {
         }
         assert!(!is_consistent((0, root(1)), (1, root(1)), &[]));
         assert!(!is_included(&root(1), 0, 0, &[], &root(1)));
+    }
+
+    #[test]
+    fn the_consistency_proof_of_lines_is_that_of_the_whole_tree() {
+        let text: String = (0..40).map(|number| format!("line {number}\n")).collect();
+        let whole = MerkleProver::read(text.as_bytes(), 40).unwrap();
+        for to in 0..=40 {
+            for from in 0..=to + 1 {
+                assert_eq!(consistency_in(text.as_bytes(), from, to).unwrap(), whole.consistency(from, to), "{from} {to}");
+            }
+        }
+        assert!(consistency_in(text.as_bytes(), 1, 41).is_err());
     }
 
     #[test]

@@ -18,9 +18,11 @@ use std::path::{Path, PathBuf};
 use super::CaseError;
 
 pub(crate) use index::Index;
-pub(crate) use record::{Bytes, Record, put_instant, put_location, put_option, put_text};
+pub(crate) use record::{Bytes, Record, put_instant, put_location, put_number, put_option, put_text};
 use scratch::Scratch;
 
+/// The most memory that is set aside before it is needed.
+const RESERVED: usize = 4 * 1024 * 1024;
 /// Bytes written at once.
 const PIECE: usize = 64 * 1024;
 /// What all runs together hold of themselves while they are merged, and the least and the most that one of them does.
@@ -38,9 +40,9 @@ pub struct Workspace<'a> {
 }
 
 impl Default for Workspace<'_> {
-    /// The system's temporary folder, from 2 MiB on: what ten thousand artifacts need stays in memory.
+    /// The system's temporary folder, from 1 MiB on: what some thousand artifacts need stays in memory.
     fn default() -> Self {
-        Self { folder: None, held: 2 * 1024 * 1024 }
+        Self { folder: None, held: 1024 * 1024 }
     }
 }
 
@@ -100,6 +102,10 @@ impl<T: Record> Sorting<T> {
 
     /// Adds one.
     pub(crate) fn push(&mut self, record: T) {
+        if self.waiting.capacity() == 0 {
+            // At once, as growing would take twice the room: what is not used yet takes none.
+            self.waiting.reserve_exact(self.held.min(RESERVED) / size_of::<T>() + 1);
+        }
         self.weight += size_of::<T>() + record.held();
         self.waiting.push(record);
         if self.weight > self.held {

@@ -23,7 +23,8 @@ impl Record for Place {
     }
 
     fn read(bytes: &mut Bytes<'_>) -> Option<Self> {
-        Some(Self { hash: bytes.number()?, central_offset: bytes.short()?, extra: bytes.byte()? })
+        let (hash, central_offset) = (u64::read(bytes)?, u32::from_le_bytes(bytes.array()?));
+        Some(Self { hash, central_offset, extra: bytes.byte()? })
     }
 }
 

@@ -48,7 +48,7 @@ impl Record for Entry {
     }
 
     fn read(bytes: &mut Bytes<'_>) -> Option<Self> {
-        Some(Self { key: bytes.array()?, size: bytes.number()?, sha256: bytes.hash()? })
+        Some(Self { key: bytes.array()?, size: u64::read(bytes)?, sha256: bytes.hash()? })
     }
 }
 

@@ -1,7 +1,7 @@
 use std::io::{self, BufReader, Write};
 
 use crate::case::event::{CaseSealed, Event, Tool};
-use crate::case::merkle::MerkleProver;
+use crate::case::merkle::consistency_in;
 use crate::case::{CaseError, CaseFiles as _, CaseFolder, CaseWriter, FORMAT_VERSION, Found, LEDGER, Workspace, read_bounded};
 use crate::model::{HashingReader, Sha256Hash, Sha256Hasher, Timestamp};
 
@@ -145,9 +145,10 @@ pub fn seal_case_with(
 /// The proof that the ledger as it is now extends the one that the last seal covers.
 fn extension(files: &CaseFolder, from: LedgerHead, to: LedgerHead) -> Result<Extension, SealError> {
     let place = files.describe(LEDGER);
-    let read = MerkleProver::read(BufReader::with_capacity(256 * 1024, files.open(LEDGER)?), to.lines);
-    let prover = read.map_err(|source| CaseError::Io { doing: "read", path: place.clone(), source })?;
-    let extension = prover.consistency(from.lines, to.lines).map(|proof| Extension { from, proof });
+    let ledger = BufReader::with_capacity(256 * 1024, files.open(LEDGER)?);
+    let proof = consistency_in(ledger, from.lines, to.lines);
+    let proof = proof.map_err(|source| CaseError::Io { doing: "read", path: place.clone(), source })?;
+    let extension = proof.map(|proof| Extension { from, proof });
     extension
         .filter(|extension| extension.proves(from, to))
         .ok_or_else(|| CaseError::Malformed { path: place, problem: "it changed while it was being sealed".to_owned() }.into())

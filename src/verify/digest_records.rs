@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use crate::case::sorting::{Bytes, Record, put_instant, put_location, put_option, put_text};
+use crate::case::sorting::{Bytes, Record, put_instant, put_location, put_number, put_option, put_text};
 use crate::cloudtrail::chain::StoredDigest;
 use crate::cloudtrail::{Digest, DigestName, ListedLogs, Previous};
 use crate::model::{AccountId, Region};
@@ -56,7 +56,7 @@ fn put_digest(bytes: &mut Vec<u8>, digest: &Digest) {
         bytes.extend_from_slice(sha256.as_bytes());
         put_text(bytes, signature);
     });
-    bytes.extend_from_slice(&u64::try_from(digest.logs.len()).unwrap_or(u64::MAX).to_le_bytes());
+    put_number(bytes, u64::try_from(digest.logs.len()).unwrap_or(u64::MAX));
 }
 
 fn digest(bytes: &mut Bytes<'_>) -> Option<Digest> {
@@ -69,7 +69,8 @@ fn digest(bytes: &mut Bytes<'_>) -> Option<Digest> {
         key_fingerprint: bytes.text()?,
         signature_algorithm: bytes.text()?,
         previous: bytes
-            .option(|bytes| Some(Previous { location: bytes.location()?, sha256: bytes.hash()?, signature: bytes.text()? }))?,
+            .option(|bytes| Some(Previous { location: bytes.location()?, sha256: bytes.hash()?, signature: bytes.text()? }))
+            .ok()?,
         logs: ListedLogs::held_elsewhere(usize::try_from(bytes.number()?).ok()?),
     })
 }
@@ -95,7 +96,7 @@ impl Record for DigestRecord {
         put_option(bytes, stored.last_modified, put_instant);
         put_option(bytes, stored.version_id.as_deref(), put_text);
         bytes.push(u8::from(stored.current));
-        bytes.extend_from_slice(&stored.number.to_le_bytes());
+        put_number(bytes, stored.number);
     }
 
     fn read(bytes: &mut Bytes<'_>) -> Option<Self> {
@@ -108,11 +109,11 @@ impl Record for DigestRecord {
                 1 => Err((MALFORMED, bytes.text()?)),
                 _ => Err((MALFORMED_GZIP, bytes.text()?)),
             },
-            signature: bytes.option(Bytes::text)?,
-            signature_algorithm: bytes.option(Bytes::text)?,
-            generated: bytes.option(Bytes::instant)?,
-            last_modified: bytes.option(Bytes::instant)?,
-            version_id: bytes.option(Bytes::text)?,
+            signature: bytes.option(Bytes::text).ok()?,
+            signature_algorithm: bytes.option(Bytes::text).ok()?,
+            generated: bytes.option(Bytes::instant).ok()?,
+            last_modified: bytes.option(Bytes::instant).ok()?,
+            version_id: bytes.option(Bytes::text).ok()?,
             current: bytes.byte()? == 1,
             number: bytes.number()?,
         }))

@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
-use crate::case::sorting::{Bytes, Record, Sorted, Sorting, Workspace, put_instant, put_location, put_option, put_text};
+use crate::case::sorting::{
+    Bytes, Record, Sorted, Sorting, Workspace, put_instant, put_location, put_number, put_option, put_text,
+};
 use crate::cloudtrail::gzip::GzipProblem;
 use crate::cloudtrail::{ListedLog, ListedLogs, LogPlace, LogSlot};
 use crate::model::{S3Location, Sha256Hash, Timestamp};
@@ -179,8 +181,8 @@ impl StoredLog {
             u8::MAX => Ok(bytes.hash()?),
             problem => Err(*PROBLEMS.get(usize::from(problem))?),
         };
-        let received = bytes.option(Bytes::instant)?;
-        let version_id = bytes.option(Bytes::text)?.map(Into::into);
+        let received = bytes.option(Bytes::instant).ok()?;
+        let version_id = bytes.option(Bytes::text).ok()?.map(Into::into);
         Some(Self { content, received, version_id })
     }
 }
@@ -190,7 +192,7 @@ impl Record for LogRecord {
         match &self.spot {
             Spot::Slot(place, slot) => {
                 bytes.push(0);
-                bytes.extend_from_slice(&place.to_le_bytes());
+                put_number(bytes, (*place).into());
                 bytes.extend_from_slice(&slot.to_bytes());
             }
             Spot::Other(location) => {
@@ -201,12 +203,12 @@ impl Record for LogRecord {
         match &self.said {
             Said::Current(number, log) | Said::Older(number, log) => {
                 bytes.push(u8::from(matches!(self.said, Said::Older(..))));
-                bytes.extend_from_slice(&number.to_le_bytes());
+                put_number(bytes, *number);
                 log.write(bytes);
             }
             Said::Listed(listing) => {
                 bytes.push(2);
-                bytes.extend_from_slice(&listing.digest.to_le_bytes());
+                put_number(bytes, listing.digest);
                 bytes.extend_from_slice(listing.sha256.as_bytes());
                 put_option(bytes, listing.oldest_event, put_instant);
                 put_option(bytes, listing.newest_event, put_instant);
@@ -225,8 +227,8 @@ impl Record for LogRecord {
             _ => Said::Listed(Listing {
                 digest: bytes.number()?,
                 sha256: bytes.hash()?,
-                oldest_event: bytes.option(Bytes::instant)?,
-                newest_event: bytes.option(Bytes::instant)?,
+                oldest_event: bytes.option(Bytes::instant).ok()?,
+                newest_event: bytes.option(Bytes::instant).ok()?,
             }),
         };
         Some(Self { spot, said })

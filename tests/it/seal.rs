@@ -51,7 +51,10 @@ fn what_is_refused_does_not_depend_on_what_fits_into_memory() {
         let refused = seal(&sample, &mut writer).unwrap_err();
         assert!(matches!(&refused, SealError::Unlisted { path } if path == "data/s3/extra"), "{refused}");
         fs::remove_file(sample.file("data/s3/extra")).unwrap();
-        assert_eq!(seal(&sample, &mut writer).unwrap().statement.artifacts.count, Sample::payload().len() as u64);
+        assert_eq!(
+            seal(&sample, &mut writer).unwrap().statement.artifacts.count,
+            u64::try_from(Sample::payload().len()).unwrap()
+        );
     }
 }
 

@@ -24,13 +24,17 @@ impl Record for u64 {
     }
 
     fn read(bytes: &mut Bytes<'_>) -> Option<Self> {
-        bytes.number()
+        bytes.array().map(Self::from_le_bytes)
     }
 }
 
 /// Bytes that are read from their beginning.
 #[derive(Debug)]
 pub(crate) struct Bytes<'a>(pub(crate) &'a [u8]);
+
+/// Bytes that are not what was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Broken;
 
 impl Bytes<'_> {
     /// The next so many bytes.
@@ -40,14 +44,22 @@ impl Bytes<'_> {
         Some(*taken)
     }
 
-    /// A number of eight bytes.
+    /// A number that [`put_number`] wrote.
     pub(crate) fn number(&mut self) -> Option<u64> {
-        self.array().map(u64::from_le_bytes)
+        let (mut number, mut shift) = (0, 0);
+        loop {
+            let byte = self.byte()?;
+            number |= u64::from(byte & 0x7f).checked_shl(shift)?;
+            if byte & 0x80 == 0 {
+                return Some(number);
+            }
+            shift += 7;
+        }
     }
 
-    /// A number of four bytes.
+    /// The same, of one that fits into four bytes.
     pub(crate) fn short(&mut self) -> Option<u32> {
-        self.array().map(u32::from_le_bytes)
+        self.number().and_then(|number| number.try_into().ok())
     }
 
     /// One byte.
@@ -57,17 +69,17 @@ impl Bytes<'_> {
 
     /// A text that [`put_text`] wrote.
     pub(crate) fn text(&mut self) -> Option<String> {
-        let length = usize::try_from(self.short()?).ok()?;
+        let length = usize::try_from(self.number()?).ok()?;
         let (taken, rest) = self.0.split_at_checked(length)?;
         self.0 = rest;
         String::from_utf8(taken.to_vec()).ok()
     }
 
     /// What [`put_option`] wrote.
-    pub(crate) fn option<T>(&mut self, read: impl FnOnce(&mut Self) -> Option<T>) -> Option<Option<T>> {
-        match self.byte()? {
-            0 => Some(None),
-            _ => read(self).map(Some),
+    pub(crate) fn option<T>(&mut self, read: impl FnOnce(&mut Self) -> Option<T>) -> Result<Option<T>, Broken> {
+        match self.byte().ok_or(Broken)? {
+            0 => Ok(None),
+            _ => read(self).map(Some).ok_or(Broken),
         }
     }
 
@@ -78,7 +90,7 @@ impl Bytes<'_> {
 
     /// An instant that [`put_instant`] wrote.
     pub(crate) fn instant(&mut self) -> Option<Timestamp> {
-        let seconds = self.array().map(i64::from_le_bytes)?;
+        let seconds = self.number()?.cast_signed();
         chrono::DateTime::from_timestamp(seconds, self.short()?).map(Timestamp::new)
     }
 
@@ -88,10 +100,20 @@ impl Bytes<'_> {
     }
 }
 
+/// Writes a number in as many bytes as it needs, seven bits in each.
+pub(crate) fn put_number(bytes: &mut Vec<u8>, mut number: u64) {
+    loop {
+        let [low, ..] = number.to_le_bytes();
+        number >>= 7;
+        if number == 0 {
+            return bytes.push(low & 0x7f);
+        }
+        bytes.push(low | 0x80);
+    }
+}
+
 pub(crate) fn put_text(bytes: &mut Vec<u8>, text: &str) {
-    // Nothing that is read is longer: the longest is a digest, and those are bounded.
-    let length = u32::try_from(text.len()).unwrap_or(u32::MAX);
-    bytes.extend_from_slice(&length.to_le_bytes());
+    put_number(bytes, u64::try_from(text.len()).unwrap_or(u64::MAX));
     bytes.extend_from_slice(text.as_bytes());
 }
 
@@ -103,8 +125,9 @@ pub(crate) fn put_option<T>(bytes: &mut Vec<u8>, value: Option<T>, write: impl F
 }
 
 pub(crate) fn put_instant(bytes: &mut Vec<u8>, at: Timestamp) {
-    bytes.extend_from_slice(&at.instant().timestamp().to_le_bytes());
-    bytes.extend_from_slice(&at.instant().timestamp_subsec_nanos().to_le_bytes());
+    // Those before 1970 take ten bytes, all others five.
+    put_number(bytes, at.instant().timestamp().cast_unsigned());
+    put_number(bytes, at.instant().timestamp_subsec_nanos().into());
 }
 
 pub(crate) fn put_location(bytes: &mut Vec<u8>, location: &S3Location) {
@@ -126,11 +149,18 @@ mod tests {
         put_option(&mut bytes, Some("text"), put_text);
         put_option(&mut bytes, None, put_text);
         7_u64.write(&mut bytes);
+        let numbers = [0, 1, 127, 128, 300, u64::from(u32::MAX), u64::MAX];
+        numbers.iter().for_each(|number| put_number(&mut bytes, *number));
+        put_instant(&mut bytes, "1969-12-31T23:59:59Z".parse().unwrap());
         let mut read = Bytes(&bytes);
         assert_eq!(read.instant(), Some(at));
         assert_eq!(read.location(), Some(location));
-        assert_eq!(read.option(Bytes::text), Some(Some("text".to_owned())));
-        assert_eq!(read.option(Bytes::text), Some(None));
-        assert_eq!((u64::read(&mut read), read.byte()), (Some(7), None));
+        assert_eq!(read.option(Bytes::text), Ok(Some("text".to_owned())));
+        assert_eq!(read.option(Bytes::text), Ok(None));
+        assert_eq!(u64::read(&mut read), Some(7));
+        assert_eq!(numbers.map(|_| read.number()), numbers.map(Some));
+        assert_eq!(read.instant(), Some("1969-12-31T23:59:59Z".parse().unwrap()));
+        assert_eq!(read.byte(), None);
+        assert_eq!(Bytes(&[0xff; 20]).number(), None);
     }
 }

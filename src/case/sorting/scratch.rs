@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
@@ -23,15 +24,7 @@ impl Scratch {
         let unnamed = OFlags::TMPFILE | OFlags::RDWR | OFlags::EXCL | OFlags::CLOEXEC;
         let file = match openat(CWD, folder, unnamed, mode) {
             // Overlay, network and older file systems cannot hold a file without a name: it loses its name before anything is in it.
-            Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::NOENT | Errno::INVAL) => {
-                let mut random = [0; 16];
-                getrandom::fill(&mut random).map_err(|_| io::Error::other("the system gives no random bytes"))?;
-                let path = folder.join(format!("caselock-{}", hex::encode(random)));
-                let named = OFlags::CREATE | OFlags::EXCL | OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-                let file = openat(CWD, &path, named, mode)?;
-                unlinkat(CWD, &path, AtFlags::empty())?;
-                file
-            }
+            Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::NOENT | Errno::INVAL) => named(folder, mode)?,
             opened => opened?,
         };
         Ok(Self { file: File::from(file), length: 0 })
@@ -55,6 +48,17 @@ impl Scratch {
     }
 }
 
+/// A file that has a name for as long as it takes to take it away.
+fn named(folder: &Path, mode: Mode) -> io::Result<OwnedFd> {
+    let mut random = [0; 16];
+    getrandom::fill(&mut random).map_err(|_| io::Error::other("the system gives no random bytes"))?;
+    let path = folder.join(format!("caselock-{}", hex::encode(random)));
+    let flags = OFlags::CREATE | OFlags::EXCL | OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let file = openat(CWD, &path, flags, mode)?;
+    unlinkat(CWD, &path, AtFlags::empty())?;
+    Ok(file)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -62,14 +66,17 @@ mod tests {
     #[test]
     fn what_was_appended_is_read_back_and_no_name_is_left() {
         let folder = tempfile::tempdir().unwrap();
-        let mut scratch = Scratch::create(folder.path()).unwrap();
-        scratch.append(b"one").unwrap();
-        scratch.append(b"two").unwrap();
-        let mut bytes = [0; 4];
-        scratch.read(&mut bytes, 2).unwrap();
-        assert_eq!((&bytes, scratch.length()), (b"etwo", 6));
-        assert_eq!(folder.path().read_dir().unwrap().count(), 0);
-        assert!(scratch.read(&mut bytes, 3).is_err());
+        let without_unnamed_files = named(folder.path(), Mode::RUSR | Mode::WUSR).unwrap();
+        let without_unnamed_files = Scratch { file: File::from(without_unnamed_files), length: 0 };
+        for mut scratch in [Scratch::create(folder.path()).unwrap(), without_unnamed_files] {
+            scratch.append(b"one").unwrap();
+            scratch.append(b"two").unwrap();
+            let mut bytes = [0; 4];
+            scratch.read(&mut bytes, 2).unwrap();
+            assert_eq!((&bytes, scratch.length()), (b"etwo", 6));
+            assert_eq!(folder.path().read_dir().unwrap().count(), 0);
+            assert!(scratch.read(&mut bytes, 3).is_err());
+        }
         assert!(Scratch::create(&folder.path().join("none")).is_err());
     }
 }
