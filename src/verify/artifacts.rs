@@ -1,5 +1,6 @@
 //! Reads every artifact once: its custody hash, its gzip member, its content's hash and what CloudTrail says in it, together.
 
+mod findings;
 mod opened;
 
 use std::collections::HashMap;
@@ -11,11 +12,11 @@ use std::sync::{Mutex, PoisonError};
 use crate::case::event::{Artifact, Event, ObjectOrigin, Origin, ResponseOrigin};
 use crate::case::ledger::{LedgerState, read_ledger};
 use crate::case::sorting::{Sorted, Sorting};
-use crate::case::{CaseError, CaseFiles, Found, LEDGER, is_temporary};
+use crate::case::{CaseError, CaseFiles, Found, LEDGER};
 use crate::cloudtrail::chain::StoredDigest;
 use crate::cloudtrail::gzip::{self, GzipProblem};
 use crate::cloudtrail::{Digest, DigestName, ObjectEvent, TrailEvent, events_in_history, events_in_log};
-use crate::model::{Finding, PayloadPath, S3Location, Severity, Sha256Hash};
+use crate::model::{PayloadPath, S3Location, Sha256Hash};
 
 use super::delete_markers::{DeleteMarker, delete_markers};
 use super::digest_records::{DigestRecord, MALFORMED, MALFORMED_GZIP};
@@ -431,53 +432,5 @@ impl Checked {
         } else {
             job.logs.add_older(&location, number, log);
         }
-    }
-
-    /// What is wrong with the files themselves.
-    ///
-    /// Files that no line names are what a crash leaves while a run is unfinished; the next run discards them.
-    pub(super) fn findings(&self, run_unfinished: bool, sealed: bool) -> Vec<Finding> {
-        let mut findings = Vec::new();
-        let mut fail = |kind: &str, path: &String, detail: &str| {
-            findings.push(Finding::new(Severity::Failure, kind, path, detail));
-        };
-        for path in &self.report.modified {
-            fail(
-                "artifact-modified",
-                path,
-                "Its bytes are not those that were acquired: they differ from the ledger's SHA-256.",
-            );
-        }
-        for path in &self.report.missing {
-            fail("artifact-missing", path, "The ledger says that it was stored, and it is not there.");
-        }
-        for path in &self.twice {
-            fail("artifact-twice", path, "The ledger says twice that it was stored.");
-        }
-        for path in &self.misplaced {
-            fail(
-                "artifact-misplaced",
-                path,
-                "The ledger says that it is an object of S3 whose place in a case is another: collect never stored it here.",
-            );
-        }
-        for (path, what) in &self.foreign {
-            fail("foreign-file", path, &format!("It is {what}; a case holds regular files only."));
-        }
-        for (path, why) in &self.unreadable {
-            let detail =
-                format!("It is there and could not be read: {why}. Read it from a copy, or mend the disk, and verify again.");
-            findings.push(Finding::new(Severity::Gap, "artifact-unreadable", path, &detail));
-        }
-        for path in &self.report.unlisted {
-            if (run_unfinished || is_temporary(path)) && !sealed {
-                let detail = "No line of the ledger names it; the interrupted run left it, and the next one discards it.";
-                findings.push(Finding::new(Severity::Gap, "artifact-unrecorded", path, detail));
-            } else {
-                let detail = "No line of the ledger names it: it was put there by something other than caselock.";
-                findings.push(Finding::new(Severity::Failure, "artifact-unlisted", path, detail));
-            }
-        }
-        findings
     }
 }
