@@ -8,6 +8,7 @@ mod forged;
 mod keys;
 mod opponent;
 mod scope;
+mod switches;
 mod times;
 mod versions;
 
@@ -49,6 +50,7 @@ pub(crate) static DEFECTS: LazyLock<Vec<Defect>> = LazyLock::new(|| {
     all.extend(versions::all());
     all.extend(times::all());
     all.extend(opponent::all());
+    all.extend(switches::all());
     all.extend(scope::all());
     all.extend(case_folder::all());
     all

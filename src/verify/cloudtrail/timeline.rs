@@ -262,18 +262,20 @@ impl TrailTime {
 
     /// Explains the time between two chains by what switched the trail.
     fn account_for(&mut self, from: Timestamp, to: Timestamp, before: i64, findings: &mut Vec<Finding>) {
-        let phases: Vec<(Timestamp, Timestamp, State, String)> = self
+        let phases: Vec<(Timestamp, Timestamp, State, String, &str)> = self
             .switches
             .phases(from, to, before)
             .iter()
             .map(|Phase { from, to, state, began }| {
-                (*from, *to, *state, began.map_or_else(String::new, |switch| switch.why.clone()))
+                let (why, off) = began.map_or((String::new(), ""), |switch| (switch.why.clone(), switch.off()));
+                (*from, *to, *state, why, off)
             })
             .collect();
         let last = phases.len();
-        for (number, (since, until, state, why)) in phases.iter().enumerate() {
+        for (number, (since, until, state, why, off)) in phases.iter().enumerate() {
             let seconds = (until.instant() - since.instant()).num_seconds();
-            let followed_by_unsigned = phases.get(number + 1).is_some_and(|(_, _, state, _)| *state == State::Unsigned);
+            // Nor is one where validation is switched off before it was due.
+            let followed_by_unsigned = self.switches.unsigned_between(*until, until.plus_seconds(FIRST_DIGEST));
             match state {
                 State::Off => {
                     self.timeline.add(*since, *until, HourStatus::LoggingOff);
@@ -283,7 +285,7 @@ impl TrailTime {
                     } else {
                         format!("It was on again {until}.")
                     };
-                    let detail = format!("The trail was switched off {began}: {why}. {again} Nothing was recorded between.");
+                    let detail = format!("{off} {began}: {why}. {again} Nothing was recorded between.");
                     self.find(findings, Severity::Gap, "logging-off", &detail);
                 }
                 State::Unsigned => {
@@ -309,7 +311,7 @@ impl TrailTime {
                 }
                 State::On => {
                     self.timeline.add(*since, *until, HourStatus::DigestMissing);
-                    let stop = phases.get(number + 1).map_or("", |(_, _, _, why)| why.as_str());
+                    let stop = phases.get(number + 1).map_or("", |(_, _, _, why, _)| why.as_str());
                     let detail = format!(
                         "The trail recorded until {until} ({stop}), but there is no digest from {since} on: the digests between, the \
                          final one that AWS delivers when logging stops among them, are gone."
@@ -361,12 +363,13 @@ impl TrailTime {
             }
         }
         let phases = self.switches.phases(from, needed_until, LOOK_BACK);
-        if let Some((off, why)) = phases.last().filter(|phase| phase.state == State::Off).map(|phase| (phase.from, phase.began))
+        if let Some((off, began)) =
+            phases.last().filter(|phase| phase.state == State::Off).map(|phase| (phase.from, phase.began))
         {
-            let why = why.map_or_else(String::new, |switch| switch.why.clone());
+            let (why, said) = began.map_or((String::new(), ""), |switch| (switch.why.clone(), switch.off()));
             self.timeline.add(from, off, if fresh { HourStatus::Pending } else { HourStatus::NoDigests });
             self.timeline.add(off, needed_until, HourStatus::LoggingOff);
-            let detail = format!("The trail was switched off: {why}. Nothing is recorded since.");
+            let detail = format!("{said}: {why}. Nothing is recorded since.");
             self.find(findings, Severity::Gap, "logging-off", &detail);
             if !fresh && self.recorded(from, off, FIRST_DIGEST) {
                 self.timeline.add(from, off, HourStatus::DigestMissing);
@@ -414,7 +417,7 @@ impl TrailTime {
         }
         let phases = self.switches.phases(start, needed_until, EVER);
         if let [Phase { state: State::Off, began: Some(switch), .. }] = phases.as_slice() {
-            let detail = format!("The trail was switched off throughout the window: {}. Nothing was recorded.", switch.why);
+            let detail = format!("{} throughout the window: {}. Nothing was recorded.", switch.off(), switch.why);
             self.find(findings, Severity::Gap, "logging-off", &detail);
             self.timeline.add(start.floor_hour(), needed_until, HourStatus::LoggingOff);
             return;

@@ -174,7 +174,9 @@ pub(super) fn all() -> Vec<Defect> {
                     }
                 });
                 digests[..5].iter().for_each(|digest| it.erase(digest));
-                it.history(&[("CreateTrail", &it.after(&digests[5], 0), json!({}))]);
+                let made = it.after(&digests[5], 0);
+                let settings = json!({"enableLogFileValidation": true, "isMultiRegionTrail": true});
+                it.history(&[("CreateTrail", &made, settings), ("StartLogging", &made, json!({}))]);
             }),
         },
         Defect {
