@@ -96,7 +96,7 @@ pub(super) fn check(
     let mut times = Vec::with_capacity(rows.len());
     for row in &mut rows {
         let signed_here = signed.contains(&row.trail()) && verdicts.any_in_window(row);
-        let mut time = TrailTime::new(row, window, &trails, &events, acts, signed_here);
+        let mut time = TrailTime::new(row, window, &trails, &events, acts, signed_here, &unreadable.looked);
         for missing in standard_missing(row, window) {
             let lost = !unreadable.covers(&missing.location);
             time.missing(&missing, lost, findings);
@@ -229,12 +229,7 @@ fn chains(
 /// Checks the digests of a trail in one account and region, if there are any.
 fn check_digests(digests: Vec<StoredDigest>, trails: &Trails, findings: &mut Vec<Finding>) -> Option<Row> {
     let of = ChainOf::of(&digests.first()?.name);
-    let place = |digest: &StoredDigest| Place {
-        bucket: digest.location.bucket.clone(),
-        prefix: digest.name.prefix.clone(),
-        organization: digest.name.organization.clone(),
-    };
-    let delivered = digests.iter().map(place).collect();
+    let delivered = digests.iter().map(Place::of).collect();
     let (backfill, standard) = digests.into_iter().partition(|digest| digest.name.backfill);
     let mut checked = |digests| {
         let mut chain = check_chain(digests, trails.keys());
@@ -293,6 +288,17 @@ impl Row {
     /// The trail, whichever of its regions the row is of.
     fn trail(&self) -> (String, Region) {
         (self.of.trail.clone(), self.of.home_region.clone())
+    }
+}
+
+impl Place {
+    /// Where a digest lies.
+    fn of(digest: &StoredDigest) -> Self {
+        Self {
+            bucket: digest.location.bucket.clone(),
+            prefix: digest.name.prefix.clone(),
+            organization: digest.name.organization.clone(),
+        }
     }
 }
 

@@ -55,8 +55,17 @@ pub(super) struct Phase<'a> {
 #[derive(Debug, Default)]
 pub(super) struct Switches {
     all: Vec<Switch>,
-    /// Updates that sent the trail's files elsewhere.
-    moves: Vec<(Timestamp, String)>,
+    /// Where the trail was told to deliver.
+    destinations: Vec<Destination>,
+}
+
+/// Where somebody told a trail to deliver; what is none stayed as it was.
+#[derive(Clone, Debug)]
+pub(super) struct Destination {
+    pub(super) at: Timestamp,
+    pub(super) bucket: Option<String>,
+    pub(super) prefix: Option<String>,
+    pub(super) why: String,
 }
 
 /// What is switched off at some time, each with what did it.
@@ -74,8 +83,13 @@ impl Switches {
     pub(super) fn new(events: &[&TrailEvent], status: Option<Status>, abroad: bool) -> Self {
         let mut switches = Self::default();
         for event in events {
-            if event.moves && event.telling.name == "UpdateTrail" {
-                switches.moves.push((event.telling.at, event.telling.describe()));
+            if event.bucket.is_some() || event.prefix.is_some() {
+                switches.destinations.push(Destination {
+                    at: event.telling.at,
+                    bucket: event.bucket.clone(),
+                    prefix: event.prefix.clone(),
+                    why: event.telling.describe(),
+                });
             }
             let Some(switch) = Switch::of(event, abroad) else { continue };
             // The same event, told by another log or by the history: the first in order speaks, a log before the history. Two events
@@ -146,10 +160,9 @@ impl Switches {
         self.all.iter().find(|switch| switch.first && switch.at >= from && switch.at <= to)
     }
 
-    /// The first update between two instants that sent the trail's files elsewhere.
-    pub(super) fn moved_between(&self, from: Timestamp, to: Timestamp) -> Option<(Timestamp, &str)> {
-        let moves = self.moves.iter().filter(|(at, _)| *at >= from && *at <= to);
-        moves.min_by_key(|(at, _)| *at).map(|(at, why)| (*at, why.as_str()))
+    /// Where the trail was told to deliver, oldest first.
+    pub(super) fn destinations(&self) -> &[Destination] {
+        &self.destinations
     }
 }
 
@@ -270,7 +283,8 @@ mod tests {
             trail: "trail".to_owned(),
             validation,
             multi_region: None,
-            moves: false,
+            bucket: None,
+            prefix: None,
         }
     }
 

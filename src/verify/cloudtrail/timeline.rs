@@ -1,7 +1,9 @@
 //! Which hours a chain proves, and what explains the others: restarts, trails switched off, digests not yet delivered.
 
+mod between;
 mod deliveries;
 mod elsewhere;
+mod moves;
 mod outages;
 
 use crate::cloudtrail::TrailEvent;
@@ -12,11 +14,13 @@ use crate::verify::Acts;
 
 use super::Row;
 use super::links::Link;
+use super::looked::Looked;
 use super::switches::{Phase, State, Switches};
 use super::trails::{Status, Trails};
 use super::unreadable::Unreadable;
 
 pub(super) use deliveries::Deliveries;
+use moves::Moved;
 
 /// How old the newest digest may be while the next is still due: an hour's interval and its delivery, which AWS takes up to 1.5 hours for.
 const FRESH: i64 = 150 * 60;
@@ -41,6 +45,10 @@ pub(super) struct TrailTime {
     object: String,
     status: Option<Status>,
     switches: Switches,
+    /// Where it was told to deliver instead of where it did, oldest first.
+    moves: Vec<Moved>,
+    /// Whether the chain is one that the trail always has: of its owner, at home. Others begin when a region is enabled or an account joins.
+    is_home: bool,
     /// What verified digests cover, oldest first.
     covered: Vec<(Timestamp, Timestamp)>,
     /// Whether anything shows that the trail recorded and was signed here in the window, though no digest of the chain may be there.
@@ -59,20 +67,25 @@ impl TrailTime {
         events: &[&TrailEvent],
         acts: &Acts,
         signed_here: bool,
+        looked: &Looked<'_>,
     ) -> Self {
         let owner = row.of.organization.is_none().then_some(row.of.account);
         let events: Vec<&TrailEvent> =
             events.iter().filter(|event| event.concerns(&row.of.trail, &row.of.home_region, owner)).copied().collect();
         let status = trails.status(&row.of);
+        let switches = Switches::new(&events, status, row.of.region != row.of.home_region);
+        let status_is_its_own = row.arn.parse::<TrailArn>().is_ok_and(|arn| arn.account() == row.of.account);
         Self {
             timeline: Timeline::new(window),
             window,
             object: row.of.describe(&row.arn),
             status,
-            switches: Switches::new(&events, status, row.of.region != row.of.home_region),
+            moves: moves::resolve(switches.destinations(), row, looked, trails.place_of(&row.of).as_ref()),
+            is_home: status_is_its_own && row.of.region == row.of.home_region,
+            switches,
             covered: row.standard.digests.iter().filter_map(covered).collect(),
             signed_here,
-            status_is_its_own: row.arn.parse::<TrailArn>().is_ok_and(|arn| arn.account() == row.of.account),
+            status_is_its_own,
             collecting_since: acts.collecting_since,
             collected_until: acts.collected_until,
         }
@@ -135,7 +148,7 @@ impl TrailTime {
                     if content.is_first {
                         let to = if proves { content.start } else { end };
                         let hidden = unreadable.hides_digests(&row.of, &row.places, known_until, Some(to));
-                        self.restart(known_until, to, hidden, findings);
+                        self.restart(known_until, (to, end), hidden, findings);
                     }
                     if proves {
                         self.timeline.add(content.start, end, status);
@@ -180,8 +193,15 @@ impl TrailTime {
         self.covered.iter().fold(from, |until, (start, end)| if *start <= until { until.max(*end) } else { until })
     }
 
-    /// A chain begins at `to`; the chain before it, if any, ended at `from`. `hidden` when digests between could not be read.
-    fn restart(&mut self, from: Option<Timestamp>, to: Timestamp, hidden: bool, findings: &mut Vec<Finding>) {
+    /// A chain begins at `to`, with a digest that ends at `first`; the chain before it, if any, ended at `from`. `hidden` when digests between
+    /// could not be read.
+    fn restart(
+        &mut self,
+        from: Option<Timestamp>,
+        (to, first): (Timestamp, Timestamp),
+        hidden: bool,
+        findings: &mut Vec<Finding>,
+    ) {
         let needed_until = self.window.end().plus_seconds(DELIVERY_LAG);
         if to <= self.window.start() || from.is_some_and(|from| from >= needed_until || from >= to) {
             return;
@@ -189,16 +209,16 @@ impl TrailTime {
         if hidden {
             return self.unread(from.unwrap_or_else(|| self.window.start().floor_hour()), to, findings);
         }
-        let Some(from) = from else { return self.begins(to, findings) };
+        let Some(from) = from else { return self.begins(to, first, findings) };
         if self.switches.phases(from, to, LOOK_BACK).iter().any(|phase| phase.state != State::On) {
             // The chain before may have ended after the new one began: its final digest ends when it would have ended anyway.
             let from = self.covered_until(from);
             if from < to {
-                self.account_for(from, to, LOOK_BACK, findings);
+                self.account_for(from, to, LOOK_BACK, (from, true), findings);
             }
             return;
         }
-        let Some((moved_at, why)) = self.switches.moved_between(from.plus_seconds(-LOOK_BACK), to.plus_seconds(LOOK_BACK))
+        let Some(moved) = self.moved_between(from.plus_seconds(-LOOK_BACK), to.max(first).plus_seconds(STOP_SLACK)).cloned()
         else {
             self.timeline.add(from, to, HourStatus::Restart);
             let detail = format!(
@@ -207,18 +227,31 @@ impl TrailTime {
             );
             return self.find(findings, Severity::Gap, "restart-unexplained", &detail);
         };
-        if moved_at > from.plus_seconds(FIRST_DIGEST) {
-            self.timeline.add(from, to, HourStatus::DigestMissing);
-            let detail = format!(
-                "The trail was told to deliver elsewhere {moved_at} ({why}), but there is no digest from {from} on: what it signed \
-                 before it moved is gone."
-            );
+        if let Some(stay) = self.undelivered(from, to, (from, true), FIRST_DIGEST) {
+            let (since, until, is_left) = (stay.from, stay.to, stay.left.is_some());
+            let left = stay.left.cloned().unwrap_or(moved);
+            self.timeline.add(from, to, HourStatus::Restart);
+            self.timeline.add(since, until, HourStatus::DigestMissing);
+            let detail = if is_left {
+                format!(
+                    "The trail was told to deliver elsewhere {until} ({}), but there is no digest from {since} on: what it signed before \
+                     it moved is gone.",
+                    left.why
+                )
+            } else {
+                format!(
+                    "The trail was told where to deliver ({}), and from {since} on that was where collect looked, but digests begin only \
+                     {until}: those between are gone.",
+                    left.why
+                )
+            };
             return self.find(findings, Severity::Failure, "restart-hides-digests", &detail);
         }
         self.timeline.add(from, to, HourStatus::Restart);
         let detail = format!(
-            "A new chain of digests begins {to}, the one before ended {from}, and the trail was told to deliver elsewhere: {why}. \
-             Nothing proves the time between."
+            "A new chain of digests begins {to}, the one before ended {from}, and the trail was told to deliver elsewhere: {}. \
+             Nothing proves the time between.",
+            moved.why
         );
         self.find(findings, Severity::Gap, "restart-after-move", &detail);
     }
@@ -228,104 +261,6 @@ impl TrailTime {
         self.timeline.add(from, to, HourStatus::Unreadable);
         let detail = format!("Its digests from {from} to {to} could not be read, so nothing proves that time; see the gaps.");
         self.find(findings, Severity::Gap, "digests-unreadable", &detail);
-    }
-
-    /// The first chain of all begins at `to`.
-    fn begins(&mut self, to: Timestamp, findings: &mut Vec<Finding>) {
-        let start = self.window.start().floor_hour();
-        if let Some((_, why)) = self.switches.moved_between(start, to.plus_seconds(LOOK_BACK)) {
-            let detail = format!(
-                "Its chain of digests begins {to}, and the trail was told to deliver elsewhere: {why}. What it signed before may lie \
-                 where it delivered then; the case holds nothing that proves that time."
-            );
-            return self.find(findings, Severity::Gap, "chain-begins", &detail);
-        }
-        if let Some(first) = self.switches.first_between(start.plus_seconds(-LOOK_BACK), to.plus_seconds(LOOK_BACK)) {
-            // A trail of this name may have been there before; whether that one was signed, nothing tells.
-            let before = self.switches.off_between(start, first.at).map_or_else(String::new, |off| {
-                format!(
-                    " A trail of that name was there before, until {}; whether it was signed is not known: {}.",
-                    off.at, off.why
-                )
-            });
-            let detail = format!("Its chain of digests begins {to}, when the trail began to be signed: {}.{before}", first.why);
-            return self.find(findings, Severity::Gap, "chain-begins", &detail);
-        }
-        // A trail that was stopped and started again was signed before, as far as anything says: those digests are gone.
-        let stopped = self.switches.phases(start, to, EVER).iter().any(|phase| phase.state == State::Off);
-        if stopped {
-            return self.account_for(start, to, EVER, findings);
-        }
-        let detail = format!("Its chain of digests begins {to}; the case holds nothing that proves the time before.");
-        self.find(findings, Severity::Gap, "chain-begins", &detail);
-    }
-
-    /// Explains the time between two chains by what switched the trail.
-    fn account_for(&mut self, from: Timestamp, to: Timestamp, before: i64, findings: &mut Vec<Finding>) {
-        let phases: Vec<(Timestamp, Timestamp, State, String, &str)> = self
-            .switches
-            .phases(from, to, before)
-            .iter()
-            .map(|Phase { from, to, state, began }| {
-                let (why, off) = began.map_or((String::new(), ""), |switch| (switch.why.clone(), switch.off()));
-                (*from, *to, *state, why, off)
-            })
-            .collect();
-        let last = phases.len();
-        for (number, (since, until, state, why, off)) in phases.iter().enumerate() {
-            let seconds = (until.instant() - since.instant()).num_seconds();
-            // Nor is one where validation is switched off before it was due.
-            let followed_by_unsigned = self.switches.unsigned_between(*until, until.plus_seconds(FIRST_DIGEST));
-            match state {
-                State::Off => {
-                    self.timeline.add(*since, *until, HourStatus::LoggingOff);
-                    let began = if since == &from { format!("before {since}") } else { since.to_string() };
-                    let again = if number + 1 == last || (number + 2 == last && self.is_first_hour(*until, to)) {
-                        format!("Digests begin again {until}.")
-                    } else {
-                        format!("It was on again {until}.")
-                    };
-                    let detail = format!("{off} {began}: {why}. {again} Nothing was recorded between.");
-                    self.find(findings, Severity::Gap, "logging-off", &detail);
-                }
-                State::Unsigned => {
-                    let detail =
-                        format!("Log file validation was off from {since} to {until}: {why}. Nothing was signed between.");
-                    self.find(findings, Severity::Gap, "validation-off", &detail);
-                }
-                // Behind the last switch the new chain begins, within the hour that its first digest takes.
-                State::On if number + 1 == last && self.is_first_hour(*since, *until) => {
-                    self.timeline.add(*since, *until, HourStatus::Restart);
-                }
-                State::On if number + 1 == last => {
-                    self.timeline.add(*since, *until, HourStatus::DigestMissing);
-                    let detail = format!(
-                        "The trail recorded again from {since} on ({why}), but digests begin only {until}: those between, the first of \
-                         its chain among them, are gone."
-                    );
-                    self.find(findings, Severity::Failure, "restart-hides-digests", &detail);
-                }
-                // No final digest is promised when validation is switched off, and the last one may be an hour old.
-                State::On if seconds <= if followed_by_unsigned { 3600 + STOP_SLACK } else { STOP_SLACK } => {
-                    self.timeline.add(*since, *until, HourStatus::Restart);
-                }
-                State::On => {
-                    self.timeline.add(*since, *until, HourStatus::DigestMissing);
-                    let stop = phases.get(number + 1).map_or("", |(_, _, _, why, _)| why.as_str());
-                    let detail = format!(
-                        "The trail recorded until {until} ({stop}), but there is no digest from {since} on: the digests between, the \
-                         final one that AWS delivers when logging stops among them, are gone."
-                    );
-                    self.find(findings, Severity::Failure, "restart-hides-digests", &detail);
-                }
-            }
-        }
-    }
-
-    /// Whether the first digest after a start may have taken this long, or the trail's move somewhere else explains the rest.
-    fn is_first_hour(&self, started: Timestamp, digests_from: Timestamp) -> bool {
-        let due = self.switches.moved_between(started, digests_from).map_or(digests_from, |(moved, _)| moved);
-        due <= started.plus_seconds(FIRST_DIGEST)
     }
 
     /// From the newest digest to the end of the window.
@@ -398,14 +333,18 @@ impl TrailTime {
     /// There is no digest at all.
     fn no_digests(&mut self, needed_until: Timestamp, findings: &mut Vec<Finding>) {
         let start = self.window.start();
-        let moved = self.switches.moved_between(start, needed_until.plus_seconds(LOOK_BACK)).map(|(_, why)| why.to_owned());
+        let moved = self.moved_between(start, needed_until.plus_seconds(LOOK_BACK)).map(|moved| moved.why.clone());
         let told = self.last_delivery().filter(|_| self.status_is_its_own || self.signed_here);
-        if let Some(said) = told.filter(|said| *said > start && moved.is_none()) {
+        if let Some((said, since)) = told.filter(|said| *said > start).and_then(|said| Some((said, self.here_since(said)?))) {
             // A digest delivered long after the window is none of the window's, and says only that the trail is signed by then.
             if said <= needed_until.plus_seconds(FRESH) || self.signed_here {
-                let detail = format!("The trail's status says that a digest was delivered {said}, and there is none at all.");
+                let before = moved
+                    .filter(|_| since > start)
+                    .map_or_else(String::new, |why| format!(" It was told where to deliver ({why}); collect looked there."));
+                let detail =
+                    format!("The trail's status says that a digest was delivered {said}, and there is none at all.{before}");
                 self.find(findings, Severity::Failure, "all-digests-missing", &detail);
-                self.timeline.add(start.floor_hour(), said.min(needed_until), HourStatus::DigestMissing);
+                self.timeline.add(since.floor_hour(), said.min(needed_until), HourStatus::DigestMissing);
             } else {
                 let detail = format!(
                     "There is no digest for it, so nothing proves what it recorded. Its status says that one was delivered {said}, after \
@@ -440,6 +379,14 @@ impl TrailTime {
         });
         let detail = format!("There is no digest for it, so nothing proves what it recorded.{moved}");
         self.find(findings, Severity::Gap, "no-digests", &detail);
+    }
+
+    /// From when on, in the window, a digest that was delivered at some time must lie where collect looked; none if it may lie elsewhere.
+    fn here_since(&self, said: Timestamp) -> Option<Timestamp> {
+        let (start, until) = (self.window.start(), self.window.end().plus_seconds(DELIVERY_LAG));
+        let within = |moved: &&Moved| moved.at >= start && moved.at <= until.plus_seconds(LOOK_BACK);
+        let Some(last) = self.moves.iter().rfind(within) else { return Some(start) };
+        (last.looked && last.at.plus_seconds(FIRST_DIGEST) < said.min(until)).then_some(last.at)
     }
 
     /// Whether the trail was on for more than so many seconds without a break between two instants, so that a digest came of it.

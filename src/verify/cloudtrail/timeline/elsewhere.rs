@@ -11,19 +11,24 @@ impl TrailTime {
     pub(super) fn elsewhere(&mut self, newest: Option<Timestamp>, place: &Place, findings: &mut Vec<Finding>) {
         let needed_until = self.window.end().plus_seconds(DELIVERY_LAG);
         let mut from = newest.unwrap_or_else(|| self.window.start().floor_hour());
-        let moved = newest.and_then(|from| self.switches.moved_between(from, needed_until));
-        let moved = moved.map(|(at, why)| (at, why.to_owned()));
-        // What it signed up to when it moved was delivered where collect looked.
-        if let Some((moved_at, why)) = moved.filter(|(at, _)| self.recorded(from, *at, FIRST_DIGEST)) {
-            self.timeline.add(from, moved_at, HourStatus::DigestMissing);
+        let (mut gone, mut looked_until) = (Vec::new(), from);
+        // What it signed while it delivered where collect looked, up to when it moved, was delivered there.
+        let stays = newest.map_or_else(Vec::new, |newest| self.stays(newest, needed_until, (newest, true)));
+        for stay in stays.iter().filter(|stay| stay.looked) {
+            let Some(left) = stay.left.filter(|left| self.recorded(stay.from, left.at, FIRST_DIGEST)) else { continue };
+            gone.push((stay.from, left.at, left.why.clone()));
+            looked_until = left.at;
+        }
+        self.timeline.add(from, needed_until, HourStatus::Unreadable);
+        for (since, moved_at, why) in gone {
+            self.timeline.add(since, moved_at, HourStatus::DigestMissing);
             let detail = format!(
-                "The trail was told to deliver elsewhere {moved_at} ({why}), but there is no digest from {from} on: what it signed before \
+                "The trail was told to deliver elsewhere {moved_at} ({why}), but there is no digest from {since} on: what it signed before \
                  it moved is gone."
             );
             self.find(findings, Severity::Failure, "newest-digests-missing", &detail);
-            from = moved_at;
         }
-        self.timeline.add(from, needed_until, HourStatus::Unreadable);
+        from = looked_until;
         let detail = format!(
             "The trail delivers to s3://{}/{}, and the case holds no listing of that place: nobody looked there for its digests from {from} on.",
             place.bucket, place.prefix
