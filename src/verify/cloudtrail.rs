@@ -57,6 +57,8 @@ struct Row {
     of: ChainOf,
     arn: String,
     places: BTreeSet<Place>,
+    /// Those of them that verified digests or AWS's answers tell of, if any do: under any other somebody may have planted a digest.
+    delivers: BTreeSet<Place>,
     standard: Links,
     backfill: Links,
     logs: LogCounts,
@@ -281,8 +283,13 @@ impl Row {
         let arn = trails
             .arn_of(&of)
             .unwrap_or_else(|| format!("arn:aws:cloudtrail:{}:{}:trail/{}", of.home_region, of.account, of.trail));
-        let places = delivered.into_iter().chain(trails.place_of(&of)).collect();
-        Self { of, arn, places, standard, backfill, logs: LogCounts::default() }
+        let verified = standard.places.iter().chain(&backfill.places).cloned();
+        let mut delivers: BTreeSet<Place> = verified.chain(trails.place_of(&of)).collect();
+        let places: BTreeSet<Place> = delivered.into_iter().chain(delivers.iter().cloned()).collect();
+        if delivers.is_empty() {
+            delivers.clone_from(&places);
+        }
+        Self { of, arn, places, delivers, standard, backfill, logs: LogCounts::default() }
     }
 
     /// The trail, whichever of its regions the row is of.

@@ -10,6 +10,7 @@ mod opponent;
 mod scope;
 mod switches;
 mod times;
+mod unfetched;
 mod versions;
 
 use std::sync::LazyLock;
@@ -49,6 +50,7 @@ pub(crate) static DEFECTS: LazyLock<Vec<Defect>> = LazyLock::new(|| {
     all.extend(keys::all());
     all.extend(versions::all());
     all.extend(times::all());
+    all.extend(unfetched::all());
     all.extend(opponent::all());
     all.extend(switches::all());
     all.extend(scope::all());

@@ -5,6 +5,7 @@ mod deliveries;
 mod elsewhere;
 mod moves;
 mod outages;
+mod unread;
 
 use crate::cloudtrail::TrailEvent;
 use crate::cloudtrail::chain::MissingDigest;
@@ -55,6 +56,8 @@ pub(super) struct TrailTime {
     signed_here: bool,
     /// Whether the trail's status speaks of this account: that of an organization's trail is its owner's.
     status_is_its_own: bool,
+    /// The time of digests that are there and could not be read, oldest first.
+    unread: Vec<(Timestamp, Timestamp)>,
     collecting_since: Option<Timestamp>,
     collected_until: Option<Timestamp>,
 }
@@ -86,6 +89,7 @@ impl TrailTime {
             covered: row.standard.digests.iter().filter_map(covered).collect(),
             signed_here,
             status_is_its_own,
+            unread: Vec::new(),
             collecting_since: acts.collecting_since,
             collected_until: acts.collected_until,
         }
@@ -139,16 +143,23 @@ impl TrailTime {
     /// Follows the chain from its oldest digest to its newest, and beyond to the end of the window.
     pub(super) fn follow(&mut self, row: &Row, unreadable: &Unreadable<'_>, findings: &mut Vec<Finding>) {
         let (mut known_until, mut newest) = (None, None);
+        let listed = !unreadable.hides_digests(&row.of, &row.delivers);
+        let mut unread =
+            unreadable.digests(&row.of, &row.delivers).into_iter().filter(|end| listed && !is_named(row, *end)).peekable();
         for digest in &row.standard.digests {
             let end = digest.end;
+            while let Some(end) = unread.next_if(|unread| *unread <= end) {
+                if self.pass_unread(end, known_until, findings) {
+                    (known_until, newest) = (Some(end), None);
+                }
+            }
             match digest.proven {
                 Some(content) => {
                     let status = if digest.recovered { digest.logs.max(HourStatus::Recovered) } else { digest.logs };
                     let proves = content.proves_its_time();
                     if content.is_first {
                         let to = if proves { content.start } else { end };
-                        let hidden = unreadable.hides_digests(&row.of, &row.places, known_until, Some(to));
-                        self.restart(known_until, (to, end), hidden, findings);
+                        self.restart(known_until, (to, end), !listed, findings);
                     }
                     if proves {
                         self.timeline.add(content.start, end, status);
@@ -171,11 +182,16 @@ impl TrailTime {
                 self.timeline.add(content.start, content.end, digest.logs);
             }
         }
-        let hidden = unreadable.hides_digests(&row.of, &row.places, known_until, None);
+        for end in unread {
+            if self.pass_unread(end, known_until, findings) {
+                (known_until, newest) = (Some(end), None);
+            }
+        }
+        self.say_unread(findings);
         let needs_more = known_until.is_none_or(|known| known < self.window.end().plus_seconds(DELIVERY_LAG));
-        match row.places.iter().find(|place| !unreadable.looked.at(place, row.of.account)) {
-            Some(place) if !hidden && needs_more => self.elsewhere(known_until, place, findings),
-            _ => self.tail(known_until, newest, hidden, findings),
+        match row.delivers.iter().find(|place| !unreadable.looked.at(place, row.of.account)) {
+            Some(place) if listed && needs_more => self.elsewhere(known_until, place, findings),
+            _ => self.tail(known_until, newest, !listed, findings),
         }
         self.outages(row, findings);
     }
@@ -254,13 +270,6 @@ impl TrailTime {
             moved.why
         );
         self.find(findings, Severity::Gap, "restart-after-move", &detail);
-    }
-
-    /// Digests of this time may be there, and could not be read.
-    fn unread(&mut self, from: Timestamp, to: Timestamp, findings: &mut Vec<Finding>) {
-        self.timeline.add(from, to, HourStatus::Unreadable);
-        let detail = format!("Its digests from {from} to {to} could not be read, so nothing proves that time; see the gaps.");
-        self.find(findings, Severity::Gap, "digests-unreadable", &detail);
     }
 
     /// From the newest digest to the end of the window.
@@ -400,6 +409,11 @@ impl TrailTime {
         let said = self.status.and_then(|status| status.latest_digest_delivery)?;
         self.collecting_since.is_none_or(|since| said < since).then_some(said)
     }
+}
+
+/// Whether a verified digest names those up to this end, so that what is known of them is said with it.
+fn is_named(row: &Row, end: Timestamp) -> bool {
+    row.standard.missing.iter().any(|missing| end <= missing.to && missing.from.is_none_or(|from| end > from))
 }
 
 /// The time that a verified digest proves.
