@@ -46,6 +46,8 @@ pub(super) struct TrailTime {
     object: String,
     status: Option<Status>,
     switches: Switches,
+    /// What may have switched it, of an organization's trail whose owner is not known: or a member's own of that name.
+    suspected: Option<Switches>,
     /// Where it was told to deliver instead of where it did, oldest first.
     moves: Vec<Moved>,
     /// Whether the chain is one that the trail always has: of its owner, at home. Others begin when a region is enabled or an account joins.
@@ -72,11 +74,17 @@ impl TrailTime {
         signed_here: bool,
         looked: &Looked<'_>,
     ) -> Self {
-        let owner = row.of.organization.is_none().then_some(row.of.account);
+        let owner = trails.owner_of(&row.of);
         let events: Vec<&TrailEvent> =
             events.iter().filter(|event| event.concerns(&row.of.trail, &row.of.home_region, owner)).copied().collect();
-        let status = trails.status(&row.of);
-        let switches = Switches::new(&events, status, row.of.region != row.of.home_region);
+        let (status, abroad) = (trails.status(&row.of), row.of.region != row.of.home_region);
+        // Of whose trail they are, where nothing describes it, is not known: they are told of, and neither excuse nor accuse.
+        let (certain, suspected) = match owner {
+            Some(_) => (events, Vec::new()),
+            None => (Vec::new(), events),
+        };
+        let switches = Switches::new(&certain, status, abroad);
+        let suspected = owner.is_none().then(|| Switches::new(&suspected, None, abroad));
         let status_is_its_own = row.arn.parse::<TrailArn>().is_ok_and(|arn| arn.account() == row.of.account);
         Self {
             timeline: Timeline::new(window),
@@ -86,6 +94,7 @@ impl TrailTime {
             moves: moves::resolve(switches.destinations(), row, looked, trails.place_of(&row.of).as_ref()),
             is_home: status_is_its_own && row.of.region == row.of.home_region,
             switches,
+            suspected,
             covered: row.standard.digests.iter().filter_map(covered).collect(),
             signed_here,
             status_is_its_own,

@@ -11,8 +11,14 @@ use super::{LOOK_BACK, STOP_SLACK, TrailTime};
 impl TrailTime {
     /// Tells of outages that digests before and behind them overlap, so that no hole between them shows them.
     pub(super) fn outages(&mut self, row: &Row, findings: &mut Vec<Finding>) {
+        let whose = match self.suspected {
+            Some(_) => " Nothing in the case tells whether that was this trail or one of a member, of the same name.",
+            None => "",
+        };
         let phases: Vec<(Timestamp, Timestamp, State, String, bool)> = self
-            .switches
+            .suspected
+            .as_ref()
+            .unwrap_or(&self.switches)
             .phases(self.window.start(), self.window.end(), LOOK_BACK)
             .into_iter()
             .filter_map(|phase| {
@@ -44,7 +50,7 @@ impl TrailTime {
             if unnoticed && from < to {
                 self.timeline.add(from, to, status);
                 let detail = format!(
-                    "{what} from {from} to {to}: {why}. The digests around it leave no hole; that proves nothing of that time."
+                    "{what} from {from} to {to}: {why}. The digests around it leave no hole; that proves nothing of that time.{whose}"
                 );
                 self.find(findings, Severity::Gap, kind, &detail);
             }
