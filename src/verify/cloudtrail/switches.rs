@@ -22,7 +22,6 @@ pub(super) enum State {
 }
 
 /// One change. What it does not name stays as it was: whether a trail records and whether it is signed are two things.
-#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 #[derive(Clone, Debug)]
 pub(super) struct Switch {
     pub(super) at: Timestamp,

@@ -209,6 +209,36 @@ fn places_that_were_not_listed() -> Vec<Defect> {
             }),
         },
         Defect {
+            name: "digest-of-before-a-move-delivered-behind-it",
+            about: "The same, and the trail was told to deliver elsewhere while the digest of the hour before was on its way: it lies where nobody \
+                    looked. Nothing is deleted.",
+            failures: &[],
+            others: &["log-unproven", "not-looked-for"],
+            make: Make::Quiet(|it| {
+                it.scope.bucket = Some(TRAIL_BUCKET.to_owned());
+                move_away(it);
+                for region in [HOME, ABROAD] {
+                    it.digests(region)[6..].iter().for_each(|digest| it.erase(digest));
+                }
+                let away = it.after(&it.digest(HOME, 5), 80);
+                it.history(&[("UpdateTrail", &away, json!({"s3BucketName": "example-corp-elsewhere"}))]);
+            }),
+        },
+        Defect {
+            name: "digests-deleted-and-the-trail-moved-after-the-window",
+            about: "The newest digests of the window are deleted, and after the window the trail is told to deliver where nobody can look: until then \
+                    it delivered here.",
+            failures: &["newest-digests-missing"],
+            others: &["log-unproven", "not-looked-for"],
+            make: Make::Quiet(|it| {
+                it.scope.bucket = Some(TRAIL_BUCKET.to_owned());
+                move_away(it);
+                let away = it.after(&it.digest(HOME, -1), 49);
+                it.digests(HOME)[3..].iter().for_each(|digest| it.erase(digest));
+                it.history(&[("UpdateTrail", &away, json!({"s3BucketName": "example-corp-elsewhere"}))]);
+            }),
+        },
+        Defect {
             name: "trail-of-an-account-out-of-scope",
             about: "Another account's files are asked for, and there are none. That the trail of the account that asks is signed, and that none of \
                     its digests were collected, is no deletion.",

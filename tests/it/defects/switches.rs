@@ -130,6 +130,23 @@ fn honest() -> Vec<Defect> {
             }),
         },
         Defect {
+            name: "final-digest-delivered-where-nobody-looked",
+            about: "The trail is switched off, and minutes later told to deliver to a bucket that nobody looked into, and here again before it is \
+                    switched on. Its final digest may lie there.",
+            failures: &[],
+            others: &["log-unproven", "logging-off"],
+            make: Make::Stopped(|it| {
+                let digests = it.digests(HOME);
+                let number = it.final_digest(HOME);
+                let (away, back) = (it.after(&digests[number], -12), it.after(&digests[number + 1], -5));
+                it.erase(&digests[number]);
+                it.history(&[
+                    ("UpdateTrail", &away, json!({"s3BucketName": "example-corp-elsewhere"})),
+                    ("UpdateTrail", &back, json!({"s3BucketName": TRAIL_BUCKET})),
+                ]);
+            }),
+        },
+        Defect {
             name: "validation-confirmed-while-the-trail-is-off",
             about: "The trail is switched off for two hours. A second after the stop somebody updates it and asks for log file validation, which \
                     was on: that starts nothing. The outage is told of as a whole, and nobody is accused.",

@@ -77,8 +77,8 @@ impl TrailTime {
             .collect();
         let last = phases.len();
         for (number, (since, until, state, why, off)) in phases.iter().enumerate() {
-            // Nor is one where validation is switched off before it was due.
-            let followed_by_unsigned = self.switches.unsigned_between(*until, until.plus_seconds(FIRST_DIGEST));
+            // No final digest is promised where validation is switched off before it was due, and the last one may be an hour old.
+            let unsigned_before_due = self.switches.unsigned_between(*until, until.plus_seconds(FIRST_DIGEST));
             match state {
                 State::Off => {
                     self.timeline.add(*since, *until, HourStatus::LoggingOff);
@@ -99,10 +99,9 @@ impl TrailTime {
                     self.find(findings, Severity::Gap, "validation-off", &detail);
                 }
                 State::On => {
-                    // Behind the last switch the new chain begins, within the hour that its first digest takes. No final digest is promised
-                    // when validation is switched off, and the last one may be an hour old.
+                    // Behind the last switch the new chain begins, within the hour that its first digest takes.
                     let is_last = number + 1 == last;
-                    let slack = if is_last || followed_by_unsigned { FIRST_DIGEST } else { STOP_SLACK };
+                    let slack = if is_last || unsigned_before_due { FIRST_DIGEST } else { STOP_SLACK };
                     self.timeline.add(*since, *until, HourStatus::Restart);
                     let Some(stay) = self.undelivered(*since, *until, known, slack) else { continue };
                     let (gone, left) = ((stay.from, stay.to), stay.left.map(|left| left.why.clone()));

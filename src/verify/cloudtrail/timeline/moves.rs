@@ -5,7 +5,7 @@ use crate::model::Timestamp;
 use super::super::looked::Looked;
 use super::super::switches::Destination;
 use super::super::{Place, Row};
-use super::{FIRST_DIGEST, NEXT_DUE, TrailTime};
+use super::{FIRST_DIGEST, FRESH, NEXT_DUE, TrailTime};
 
 /// The trail was told to deliver elsewhere than before, or may have been.
 #[derive(Clone, Debug)]
@@ -91,9 +91,22 @@ impl TrailTime {
     /// trail was on. Of the last `slack` seconds none is due.
     pub(super) fn undelivered(&self, from: Timestamp, to: Timestamp, known: (Timestamp, bool), slack: i64) -> Option<Stay<'_>> {
         let due = |stay: &Stay<'_>| {
-            let slack = if stay.left.is_some() { FIRST_DIGEST } else { slack };
+            let soon = self.moves.iter().find(|moved| moved.at >= stay.to && moved.at <= stay.to.plus_seconds(FRESH));
+            let slack = match (stay.left, soon) {
+                (Some(left), _) => left.slack(),
+                (None, Some(soon)) => slack.max(soon.slack()),
+                (None, None) => slack,
+            };
             stay.looked && stay.to > stay.from.plus_seconds(slack)
         };
         self.stays(from, to, known).into_iter().find(due)
+    }
+}
+
+impl Moved {
+    /// How many seconds before it signed nothing that must lie where collect looked. A digest goes where the trail delivers by then: an hour's
+    /// interval, and its delivery where nobody looked.
+    pub(super) fn slack(&self) -> i64 {
+        if self.looked { FIRST_DIGEST } else { FRESH }
     }
 }
