@@ -60,6 +60,8 @@ pub(super) struct TrailTime {
     status_is_its_own: bool,
     /// The time of digests that are there and could not be read, oldest first.
     unread: Vec<(Timestamp, Timestamp)>,
+    /// When S3 received its verified backfill digests.
+    backfilled: Vec<Timestamp>,
     collecting_since: Option<Timestamp>,
     collected_until: Option<Timestamp>,
 }
@@ -99,6 +101,13 @@ impl TrailTime {
             signed_here,
             status_is_its_own,
             unread: Vec::new(),
+            backfilled: row
+                .backfill
+                .digests
+                .iter()
+                .filter(|digest| digest.verified)
+                .filter_map(|digest| digest.received)
+                .collect(),
             collecting_since: acts.collecting_since,
             collected_until: acts.collected_until,
         }
@@ -413,10 +422,13 @@ impl TrailTime {
         self.switches.phases(from, until, LOOK_BACK).iter().any(long)
     }
 
-    /// When a digest was last delivered according to the trail's status; none if that may have been after the bucket was listed.
+    /// When a digest was last delivered according to the trail's status; none if that may have been after the bucket was listed, or a
+    /// backfill digest, which tells nothing of how far the chain reaches.
     fn last_delivery(&self) -> Option<Timestamp> {
         let said = self.status.and_then(|status| status.latest_digest_delivery)?;
-        self.collecting_since.is_none_or(|since| said < since).then_some(said)
+        let close = |at: &Timestamp| said >= at.plus_seconds(-DELIVERY_SLACK) && said <= at.plus_seconds(DELIVERY_SLACK);
+        let is_backfill = self.backfilled.iter().any(close);
+        (!is_backfill && self.collecting_since.is_none_or(|since| said < since)).then_some(said)
     }
 }
 
