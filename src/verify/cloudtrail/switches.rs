@@ -64,6 +64,8 @@ pub(super) struct Destination {
     pub(super) at: Timestamp,
     pub(super) bucket: Option<String>,
     pub(super) prefix: Option<String>,
+    /// Whether the trail was made with it.
+    pub(super) creates: bool,
     pub(super) why: String,
 }
 
@@ -87,6 +89,7 @@ impl Switches {
                     at: event.telling.at,
                     bucket: event.bucket.clone(),
                     prefix: event.prefix.clone(),
+                    creates: event.telling.name == "CreateTrail",
                     why: event.telling.describe(),
                 });
             }

@@ -413,7 +413,8 @@ impl TrailTime {
         let (start, until) = (self.window.start(), self.window.end().plus_seconds(DELIVERY_LAG));
         let within = |moved: &&Moved| moved.at >= start && moved.at <= until.plus_seconds(LOOK_BACK);
         let Some(last) = self.moves.iter().rfind(within) else { return Some(start) };
-        (last.looked && last.at.plus_seconds(FIRST_DIGEST) < said.min(until)).then_some(last.at)
+        let slack = if last.creates { 0 } else { FIRST_DIGEST };
+        (last.looked && last.at.plus_seconds(slack) < said.min(until)).then_some(last.at)
     }
 
     /// Whether the trail was on for more than so many seconds without a break between two instants, so that a digest came of it.

@@ -175,7 +175,8 @@ pub(super) fn all() -> Vec<Defect> {
                 });
                 digests[..5].iter().for_each(|digest| it.erase(digest));
                 let made = it.after(&digests[5], 0);
-                let settings = json!({"enableLogFileValidation": true, "isMultiRegionTrail": true});
+                let bucket = caselock::sim::TRAIL_BUCKET;
+                let settings = json!({"s3BucketName": bucket, "enableLogFileValidation": true, "isMultiRegionTrail": true});
                 it.history(&[("CreateTrail", &made, settings), ("StartLogging", &made, json!({}))]);
             }),
         },

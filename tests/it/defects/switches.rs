@@ -58,6 +58,26 @@ fn acts_that_change_nothing() -> Vec<Defect> {
             }),
         },
         Defect {
+            name: "trail-made-in-the-window-and-its-first-digests-deleted",
+            about: "The trail is made in the window. Hours later it is stopped and started within minutes, and every digest from before is deleted.",
+            failures: &["restart-hides-digests"],
+            others: &["chain-begins", "log-unproven", "logging-off"],
+            make: Make::Quiet(|it| {
+                let digests = it.digests(HOME);
+                let made = it.after(&digests[3], 0);
+                let (off, on) = (it.after(&digests[7], -7), it.after(&digests[7], 0));
+                begin_anew(it, 0, 7);
+                let settings =
+                    json!({"s3BucketName": TRAIL_BUCKET, "enableLogFileValidation": true, "isMultiRegionTrail": true});
+                it.history(&[
+                    ("CreateTrail", &made, settings),
+                    ("StartLogging", &made, json!({})),
+                    ("StopLogging", &off, json!({})),
+                    ("StartLogging", &on, json!({})),
+                ]);
+            }),
+        },
+        Defect {
             name: "all-digests-deleted-and-the-bucket-named-again",
             about: "The trail is told to deliver to the bucket that it delivers to anyway, and all its digests are deleted there, where collect \
                     looked.",

@@ -70,6 +70,11 @@ impl TrailTime {
             .switches
             .phases(from, to, before)
             .iter()
+            // Between making a trail and starting it a console takes a moment.
+            .filter(|phase| {
+                let made = phase.state == State::Off && phase.began.is_some_and(|switch| switch.creates);
+                !made || phase.to > phase.from.plus_seconds(STOP_SLACK)
+            })
             .map(|Phase { from, to, state, began }| {
                 let (why, off) = began.map_or((String::new(), ""), |switch| (switch.why.clone(), switch.off()));
                 (*from, *to, *state, why, off)

@@ -14,6 +14,8 @@ pub(super) struct Moved {
     pub(super) why: String,
     /// Whether collect looked where it delivered from then on.
     pub(super) looked: bool,
+    /// Whether the trail was made then: it delivered nowhere before.
+    pub(super) creates: bool,
 }
 
 /// A stretch in which it delivered to one place.
@@ -50,7 +52,7 @@ pub(super) fn resolve(destinations: &[Destination], row: &Row, looked: &Looked<'
             changed |= named(to).is_some_and(|named| was != Some(named));
             let digests = [row.standard.place_before(to.at), row.standard.place_after(to.at)];
             let shown = || digests.into_iter().flatten().find_map(shown);
-            place.push(named(to).or(before).or_else(shown).or_else(|| now.filter(|_| next.is_none()).map(of)));
+            place.push(named(to).or(was).or_else(shown).or_else(|| now.filter(|_| next.is_none()).map(of)));
         }
         if !changed {
             continue;
@@ -63,7 +65,7 @@ pub(super) fn resolve(destinations: &[Destination], row: &Row, looked: &Looked<'
             }
             _ => false,
         };
-        moves.push(Moved { at: to.at, why: to.why.clone(), looked });
+        moves.push(Moved { at: to.at, why: to.why.clone(), looked, creates: to.creates });
     }
     moves
 }
@@ -71,7 +73,7 @@ pub(super) fn resolve(destinations: &[Destination], row: &Row, looked: &Looked<'
 impl TrailTime {
     /// The first move between two instants.
     pub(super) fn moved_between(&self, from: Timestamp, to: Timestamp) -> Option<&Moved> {
-        self.moves.iter().find(|moved| moved.at >= from && moved.at <= to)
+        self.moves.iter().find(|moved| !moved.creates && moved.at >= from && moved.at <= to)
     }
 
     /// Where it delivered between two instants, given whether collect looked where it did at some time before.
@@ -91,7 +93,7 @@ impl TrailTime {
     /// trail was on. Of the last `slack` seconds none is due.
     pub(super) fn undelivered(&self, from: Timestamp, to: Timestamp, known: (Timestamp, bool), slack: i64) -> Option<Stay<'_>> {
         let due = |stay: &Stay<'_>| {
-            let soon = self.moves.iter().find(|moved| moved.at >= stay.to && moved.at <= stay.to.plus_seconds(FRESH));
+            let soon = self.moved_between(stay.to, stay.to.plus_seconds(FRESH));
             let slack = match (stay.left, soon) {
                 (Some(left), _) => left.slack(),
                 (None, Some(soon)) => slack.max(soon.slack()),
