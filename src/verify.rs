@@ -19,7 +19,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufReader, Read};
 use std::num::NonZeroUsize;
 
-use crate::case::event::{Event, Gap, KeyComparison};
+use crate::case::event::{ClockOffset, Event, Gap, KeyComparison};
 use crate::case::ledger::{LedgerState, read_ledger};
 use crate::case::{CASE_TOML, CaseError, CaseFiles, CaseIdentity, Gaps, LEDGER, Workspace, read_bounded};
 use crate::cloudtrail::KeyRing;
@@ -116,6 +116,13 @@ struct Acts {
     /// The first line that stands where caselock writes none of its kind, counted from 1.
     out_of_place: Option<u64>,
     unknown: u64,
+}
+
+/// The earliest that AWS's clocks, by which it dates what it delivers, can have shown when this machine's showed `at`.
+fn on_clock_of_aws(at: Timestamp, clock: Option<ClockOffset>) -> Timestamp {
+    let apart = clock.map_or(0, |clock| clock.offset_milliseconds.saturating_sub(clock.uncertainty_milliseconds));
+    // A clock that is further off than this was never taken by AWS.
+    at.plus_seconds(apart.div_euclid(1000).clamp(-86_400, 86_400))
 }
 
 /// Verifies the case in `files`.
@@ -338,13 +345,14 @@ impl Acts {
                 self.unfinished = true;
                 self.regions.clone_from(&started.regions);
                 self.caller = Some(started.caller.account);
+                let at = on_clock_of_aws(at, started.clock);
                 self.collecting_since = Some(at);
                 self.collected_until = Some(at);
             }
-            Event::CollectionFinished(_) => {
+            Event::CollectionFinished(finished) => {
                 self.runs_open = false;
                 self.unfinished = false;
-                self.collected_until = Some(at);
+                self.collected_until = Some(on_clock_of_aws(at, finished.clock));
             }
             Event::CollectionInterrupted(_) => self.runs_open = false,
             Event::CaseSealed(sealed) => {

@@ -6,7 +6,7 @@ use serde::de::{Deserialize, DeserializeSeed, Deserializer, IgnoredAny, MapAcces
 use serde_json::{Map, Value};
 
 /// The fields that are kept, at whatever depth.
-const KEPT: [&str; 20] = [
+const KEPT: [&str; 22] = [
     "arn",
     "awsRegion",
     "bucketName",
@@ -19,9 +19,11 @@ const KEPT: [&str; 20] = [
     "invokedBy",
     "isMultiRegionTrail",
     "key",
+    "logFileValidationEnabled",
     "name",
     "recipientAccountId",
     "requestParameters",
+    "responseElements",
     "s3BucketName",
     "s3KeyPrefix",
     "sourceIPAddress",

@@ -48,8 +48,10 @@ pub struct TrailEvent {
     pub validation: Option<bool>,
     /// Whether the request made it a trail of all regions, or of its home region alone.
     pub multi_region: Option<bool>,
-    /// Whether the request named a bucket or a prefix to deliver to.
-    pub moves: bool,
+    /// The bucket to deliver to, if the request named one, or named a prefix and AWS's answer tells the bucket.
+    pub bucket: Option<String>,
+    /// What stands before `AWSLogs/` there, with its slash, as far as request or answer tell.
+    pub prefix: Option<String>,
 }
 
 /// A write to, or a deletion of, one of CloudTrail's own files by somebody other than CloudTrail.
@@ -167,14 +169,35 @@ fn telling(record: &Value, source: &str, names: &[&str], witness: Witness) -> Op
 fn trail_event(record: &Value, witness: Witness) -> Option<TrailEvent> {
     let telling = telling(record, "cloudtrail.amazonaws.com", &TRAIL_EVENTS, witness)?;
     let request = record.get("requestParameters")?;
+    // What AWS answered tells the settings as they then were, those included that the request did not name.
+    let answer = record.get("responseElements").filter(|answer| text(answer, "s3BucketName").is_some());
+    let creates = telling.name == "CreateTrail";
+    let told = |field: &str| request.get(field).and_then(Value::as_bool);
+    let answered = |field: &str| answer.filter(|_| creates)?.get(field)?.as_bool();
+    let (bucket, prefix) = destination(request, answer, creates);
     Some(TrailEvent {
         trail: text(request, "name")?.to_owned(),
-        validation: request.get("enableLogFileValidation").and_then(Value::as_bool),
-        multi_region: request.get("isMultiRegionTrail").and_then(Value::as_bool),
-        moves: request.get("s3BucketName").is_some_and(Value::is_string)
-            || request.get("s3KeyPrefix").is_some_and(Value::is_string),
+        validation: told("enableLogFileValidation").or_else(|| answered("logFileValidationEnabled")),
+        multi_region: told("isMultiRegionTrail").or_else(|| answered("isMultiRegionTrail")),
+        bucket,
+        prefix,
         telling,
     })
+}
+
+/// Where a request told a trail to deliver; what it left as it was is none, unless AWS's answer tells.
+fn destination(request: &Value, answer: Option<&Value>, creates: bool) -> (Option<String>, Option<String>) {
+    let (bucket, prefix) = (text(request, "s3BucketName"), text(request, "s3KeyPrefix"));
+    if bucket.is_none() && prefix.is_none() {
+        return (None, None);
+    }
+    // A trail that is made has no prefix unless it is named.
+    let none = (creates || answer.is_some()).then_some("");
+    let prefix = prefix.or_else(|| text(answer?, "s3KeyPrefix")).or(none).map(|prefix| match prefix.trim_end_matches('/') {
+        "" => String::new(),
+        prefix => format!("{prefix}/"),
+    });
+    (bucket.or_else(|| text(answer?, "s3BucketName")).map(str::to_owned), prefix)
 }
 
 fn object_event(record: &Value, witness: Witness) -> Option<ObjectEvent> {
@@ -242,9 +265,30 @@ mod tests {
     fn an_update_says_what_it_switched() {
         let update = r#""eventName":"UpdateTrail","requestParameters":{"name":"t","enableLogFileValidation":false}"#;
         let found = trail_events(&log(update));
-        assert_eq!((found[0].validation, found[0].moves), (Some(false), false));
+        assert_eq!((found[0].validation, &found[0].bucket, &found[0].prefix), (Some(false), &None, &None));
+    }
+
+    /// Bucket and prefix that an event tells.
+    fn destination(fields: &str) -> (Option<String>, Option<String>) {
+        let event = trail_events(&log(fields)).remove(0);
+        (event.bucket, event.prefix)
+    }
+
+    #[test]
+    fn a_request_tells_where_to_and_aws_answers_what_it_left_out() {
+        let some = |text: &str| Some(text.to_owned());
         let update = r#""eventName":"UpdateTrail","requestParameters":{"name":"t","s3KeyPrefix":"elsewhere"}"#;
-        assert!(trail_events(&log(update))[0].moves);
+        assert_eq!(destination(update), (None, some("elsewhere/")));
+        let answered = format!(r#"{update},"responseElements":{{"s3BucketName":"b","s3KeyPrefix":"elsewhere"}}"#);
+        assert_eq!(destination(&answered), (some("b"), some("elsewhere/")));
+        let update = r#""eventName":"UpdateTrail","requestParameters":{"name":"t","s3BucketName":"b"}"#;
+        assert_eq!(destination(update), (some("b"), None));
+        let answered = format!(r#"{update},"responseElements":{{"s3BucketName":"b"}}"#);
+        assert_eq!(destination(&answered), (some("b"), some("")));
+        let create = r#""eventName":"CreateTrail","requestParameters":{"name":"t","s3BucketName":"b"}"#;
+        assert_eq!(destination(create), (some("b"), some("")));
+        let other = r#""eventName":"UpdateTrail","requestParameters":{"name":"t"},"responseElements":{"s3BucketName":"b"}"#;
+        assert_eq!(destination(other), (None, None));
     }
 
     #[test]

@@ -18,7 +18,7 @@ use crate::case::{CaseError, CaseIdentity};
 use crate::cloudtrail::chain::{MissingDigest, StoredDigest, check_chain};
 use crate::cloudtrail::coverage::{DELIVERY_LAG, count_hours, uncovered_ranges};
 use crate::cloudtrail::{DigestName, KeyRing, TrailEvent};
-use crate::model::{AccountId, Finding, Region, S3Location, Severity, Timestamp, TrailArn, Window};
+use crate::model::{AccountId, Finding, Region, S3Location, Severity, Timestamp, Window};
 
 use super::artifacts::Checked;
 use super::digest_records::DigestRecord;
@@ -57,6 +57,8 @@ struct Row {
     of: ChainOf,
     arn: String,
     places: BTreeSet<Place>,
+    /// Those of them that verified digests or AWS's answers tell of, if any do: under any other somebody may have planted a digest.
+    delivers: BTreeSet<Place>,
     standard: Links,
     backfill: Links,
     logs: LogCounts,
@@ -92,11 +94,13 @@ pub(super) fn check(
 
     rows.extend(switched_off_rows(&rows, &trails, &events, acts, identity));
     rows.sort_by(|a, b| a.of.cmp(&b.of));
-    let signed: BTreeSet<(String, Region)> = rows.iter().filter(|row| is_signed_within(row, window)).map(Row::trail).collect();
+    // The trail, whichever of its regions and accounts a row is of.
+    let trail = |row: &Row| (row.of.trail.clone(), row.of.home_region.clone(), trails.owner_of(&row.of));
+    let signed: BTreeSet<_> = rows.iter().filter(|row| is_signed_within(row, window)).map(trail).collect();
     let mut times = Vec::with_capacity(rows.len());
     for row in &mut rows {
-        let signed_here = signed.contains(&row.trail()) && verdicts.any_in_window(row);
-        let mut time = TrailTime::new(row, window, &trails, &events, acts, signed_here);
+        let signed_here = signed.contains(&trail(row)) && verdicts.any_in_window(row);
+        let mut time = TrailTime::new(row, window, &trails, &events, acts, signed_here, &unreadable.looked);
         for missing in standard_missing(row, window) {
             let lost = !unreadable.covers(&missing.location);
             time.missing(&missing, lost, findings);
@@ -229,12 +233,7 @@ fn chains(
 /// Checks the digests of a trail in one account and region, if there are any.
 fn check_digests(digests: Vec<StoredDigest>, trails: &Trails, findings: &mut Vec<Finding>) -> Option<Row> {
     let of = ChainOf::of(&digests.first()?.name);
-    let place = |digest: &StoredDigest| Place {
-        bucket: digest.location.bucket.clone(),
-        prefix: digest.name.prefix.clone(),
-        organization: digest.name.organization.clone(),
-    };
-    let delivered = digests.iter().map(place).collect();
+    let delivered = digests.iter().map(Place::of).collect();
     let (backfill, standard) = digests.into_iter().partition(|digest| digest.name.backfill);
     let mut checked = |digests| {
         let mut chain = check_chain(digests, trails.keys());
@@ -286,13 +285,24 @@ impl Row {
         let arn = trails
             .arn_of(&of)
             .unwrap_or_else(|| format!("arn:aws:cloudtrail:{}:{}:trail/{}", of.home_region, of.account, of.trail));
-        let places = delivered.into_iter().chain(trails.place_of(&of)).collect();
-        Self { of, arn, places, standard, backfill, logs: LogCounts::default() }
+        let verified = standard.places.iter().chain(&backfill.places).cloned();
+        let mut delivers: BTreeSet<Place> = verified.chain(trails.place_of(&of)).collect();
+        let places: BTreeSet<Place> = delivered.into_iter().chain(delivers.iter().cloned()).collect();
+        if delivers.is_empty() {
+            delivers.clone_from(&places);
+        }
+        Self { of, arn, places, delivers, standard, backfill, logs: LogCounts::default() }
     }
+}
 
-    /// The trail, whichever of its regions the row is of.
-    fn trail(&self) -> (String, Region) {
-        (self.of.trail.clone(), self.of.home_region.clone())
+impl Place {
+    /// Where a digest lies.
+    fn of(digest: &StoredDigest) -> Self {
+        Self {
+            bucket: digest.location.bucket.clone(),
+            prefix: digest.name.prefix.clone(),
+            organization: digest.name.organization.clone(),
+        }
     }
 }
 
@@ -319,8 +329,11 @@ impl ChainOf {
         }
     }
 
-    fn is_of(&self, arn: &TrailArn) -> bool {
-        let owned = self.organization.is_some() || arn.account() == self.account;
+    /// Whether it is of this trail. What an organization's trail delivers is of many accounts, and a member may have a trail of its own of
+    /// the same name.
+    fn is_of(&self, trail: &Trail) -> bool {
+        let arn = &trail.arn;
+        let owned = if self.organization.is_some() { trail.of_organization } else { arn.account() == self.account };
         owned && arn.name() == self.trail && *arn.home_region() == self.home_region
     }
 

@@ -8,7 +8,9 @@ mod forged;
 mod keys;
 mod opponent;
 mod scope;
+mod switches;
 mod times;
+mod unfetched;
 mod versions;
 
 use std::sync::LazyLock;
@@ -48,7 +50,9 @@ pub(crate) static DEFECTS: LazyLock<Vec<Defect>> = LazyLock::new(|| {
     all.extend(keys::all());
     all.extend(versions::all());
     all.extend(times::all());
+    all.extend(unfetched::all());
     all.extend(opponent::all());
+    all.extend(switches::all());
     all.extend(scope::all());
     all.extend(case_folder::all());
     all

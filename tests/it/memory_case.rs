@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use caselock::case::event::{
-    Agreement, Artifact, Caller, CaseOpened, CollectionFinished, CollectionStarted, Event, Exchange, Gap, GapReason,
-    ObjectOrigin, Origin, ResponseOrigin,
+    Agreement, Artifact, Caller, CaseOpened, ClockOffset, CollectionFinished, CollectionStarted, Event, Exchange, Gap,
+    GapReason, ObjectOrigin, Origin, ResponseOrigin,
 };
 use caselock::case::{CaseError, CaseFiles, CaseIdentity, FORMAT_VERSION, Found, Scope, Workspace};
 use caselock::model::{PayloadPath, S3Location, Sha256Hash, Timestamp, Window};
@@ -106,6 +106,8 @@ pub(crate) struct Collection {
     pub(crate) not_listed: BTreeSet<String>,
     /// Whether the run came to its end.
     pub(crate) finished: bool,
+    /// How the machine's clock compares with AWS's.
+    pub(crate) clock: Option<ClockOffset>,
     /// The keys of the account before anybody tampered with it.
     index: BTreeMap<String, Vec<String>>,
 }
@@ -156,6 +158,7 @@ impl Collection {
             left_out: BTreeSet::new(),
             not_listed: BTreeSet::new(),
             finished: true,
+            clock: None,
             index,
         };
         collection.ask(scenario);
@@ -324,7 +327,7 @@ impl Collection {
         }
         if self.finished {
             let gaps = self.gaps.len().try_into().unwrap();
-            let finished = CollectionFinished { run: 1, artifacts: 0, bytes: 0, already_stored: 0, gaps, clock: None };
+            let finished = CollectionFinished { run: 1, artifacts: 0, bytes: 0, already_stored: 0, gaps, clock: self.clock };
             ledger.append(&Event::CollectionFinished(finished));
         }
         case.files.insert("custody/ledger.jsonl".to_owned(), ledger.text);
@@ -357,7 +360,7 @@ impl Collection {
             window: self.window,
             scope: self.scope.clone(),
             regions: scenario.regions.iter().map(|region| region.parse().unwrap()).collect(),
-            clock: None,
+            clock: self.clock,
         }))
     }
 

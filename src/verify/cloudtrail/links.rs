@@ -5,12 +5,16 @@ use crate::cloudtrail::chain::{Chain, CheckedDigest, MissingDigest};
 use crate::cloudtrail::coverage::HourStatus;
 use crate::model::Timestamp;
 
+use super::Place;
+
 /// A chain that was checked.
 #[derive(Debug, Default)]
 pub(super) struct Links {
     /// From the oldest to the newest.
     pub(super) digests: Vec<Link>,
     pub(super) missing: Vec<MissingDigest>,
+    /// Where verified ones lie; others may lie anywhere, for all that they say.
+    pub(super) places: Vec<Place>,
 }
 
 /// One of its digests.
@@ -21,6 +25,8 @@ pub(super) struct Link {
     pub(super) number: u64,
     /// The end of its interval, by its name.
     pub(super) end: Timestamp,
+    /// The number of its place, if it is verified.
+    place: Option<u16>,
     /// When S3 received it.
     pub(super) received: Option<Timestamp>,
     /// When its interval begins, by its content, whether or not it is verified.
@@ -60,11 +66,12 @@ impl Proven {
 }
 
 impl Link {
-    fn of(digest: &CheckedDigest) -> Self {
+    fn of(digest: &CheckedDigest, place: Option<u16>) -> Self {
         let stored = &digest.stored;
         Self {
             number: stored.number,
             end: stored.name.end,
+            place,
             received: stored.last_modified,
             claimed_start: stored.content.as_ref().ok().map(|(content, _)| content.start),
             proven: digest.proven().map(Proven::of),
@@ -80,6 +87,42 @@ impl Link {
 
 impl From<Chain> for Links {
     fn from(chain: Chain) -> Self {
-        Self { digests: chain.digests.iter().map(Link::of).collect(), missing: chain.missing }
+        let mut places: Vec<Place> = Vec::new();
+        let mut digests = Vec::with_capacity(chain.digests.len());
+        for digest in &chain.digests {
+            let number = digest.verified.then(|| {
+                let there = Place::of(&digest.stored);
+                places.iter().position(|place| *place == there).unwrap_or_else(|| {
+                    places.push(there);
+                    places.len() - 1
+                })
+            });
+            digests.push(Link::of(digest, number.and_then(|number| u16::try_from(number).ok())));
+        }
+        Self { digests, missing: chain.missing, places }
+    }
+}
+
+impl Links {
+    /// Where verified digests were delivered before an instant, as far as that is known.
+    pub(super) fn place_delivered_before(&self, at: Timestamp, slack: i64) -> Option<&Place> {
+        let delivered = |digest: &&Link| {
+            digest.end <= at && (digest.received.is_some_and(|received| received < at) || digest.end.plus_seconds(slack) < at)
+        };
+        self.digests.iter().rev().filter(delivered).find_map(|digest| self.place_of(digest)).map(|(_, place)| place)
+    }
+
+    /// The newest verified digest that ends no later than an instant: its end, and where it lies.
+    pub(super) fn place_before(&self, at: Timestamp) -> Option<(Timestamp, &Place)> {
+        self.digests.iter().rev().filter(|digest| digest.end <= at).find_map(|digest| self.place_of(digest))
+    }
+
+    /// The oldest that ends later.
+    pub(super) fn place_after(&self, at: Timestamp) -> Option<(Timestamp, &Place)> {
+        self.digests.iter().filter(|digest| digest.end > at).find_map(|digest| self.place_of(digest))
+    }
+
+    fn place_of(&self, digest: &Link) -> Option<(Timestamp, &Place)> {
+        Some((digest.end, self.places.get(usize::from(digest.place?))?))
     }
 }

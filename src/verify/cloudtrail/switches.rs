@@ -21,13 +21,20 @@ pub(super) enum State {
     Unsigned,
 }
 
-/// One change.
+/// One change. What it does not name stays as it was: whether a trail records and whether it is signed are two things.
 #[derive(Clone, Debug)]
 pub(super) struct Switch {
     pub(super) at: Timestamp,
-    pub(super) to: State,
-    /// Whether the trail began to exist, or to be signed, so that there was nothing before.
+    /// Whether the trail records from then on.
+    logging: Option<bool>,
+    /// Whether log file validation is on from then on.
+    signed: Option<bool>,
+    /// Whether the trail is one of this region from then on.
+    here: Option<bool>,
+    /// Whether the trail began to exist, or may have begun to be signed, so that there was nothing before.
     pub(super) first: bool,
+    /// Whether it made the trail, which records nothing until it is started.
+    pub(super) creates: bool,
     /// Who did it, from where, and how that is known.
     pub(super) why: String,
     /// The event's name and id; none of what the trail's status remembers.
@@ -47,8 +54,28 @@ pub(super) struct Phase<'a> {
 #[derive(Debug, Default)]
 pub(super) struct Switches {
     all: Vec<Switch>,
-    /// Updates that sent the trail's files elsewhere.
-    moves: Vec<(Timestamp, String)>,
+    /// Where the trail was told to deliver.
+    destinations: Vec<Destination>,
+}
+
+/// Where somebody told a trail to deliver; what is none stayed as it was.
+#[derive(Clone, Debug)]
+pub(super) struct Destination {
+    pub(super) at: Timestamp,
+    pub(super) bucket: Option<String>,
+    pub(super) prefix: Option<String>,
+    /// Whether the trail was made with it.
+    pub(super) creates: bool,
+    pub(super) why: String,
+}
+
+/// What is switched off at some time, each with what did it.
+#[derive(Clone, Copy, Debug, Default)]
+struct Settings<'a> {
+    stopped: Option<&'a Switch>,
+    elsewhere: Option<&'a Switch>,
+    unsigned: Option<&'a Switch>,
+    last: Option<&'a Switch>,
 }
 
 impl Switches {
@@ -57,57 +84,61 @@ impl Switches {
     pub(super) fn new(events: &[&TrailEvent], status: Option<Status>, abroad: bool) -> Self {
         let mut switches = Self::default();
         for event in events {
-            let (at, why) = (event.telling.at, event.telling.describe());
-            if event.moves && event.telling.name == "UpdateTrail" {
-                switches.moves.push((at, why.clone()));
+            if event.bucket.is_some() || event.prefix.is_some() {
+                switches.destinations.push(Destination {
+                    at: event.telling.at,
+                    bucket: event.bucket.clone(),
+                    prefix: event.prefix.clone(),
+                    creates: event.telling.name == "CreateTrail",
+                    why: event.telling.describe(),
+                });
             }
-            let (to, first) = match (event.telling.name.as_str(), event.validation) {
-                ("UpdateTrail", _) if abroad && event.multi_region == Some(false) => (State::Off, false),
-                ("UpdateTrail", None) if abroad && event.multi_region == Some(true) => (State::On, true),
-                ("CreateTrail", _) if abroad && event.multi_region != Some(true) => continue,
-                ("StopLogging" | "DeleteTrail", _) => (State::Off, false),
-                ("StartLogging", _) => (State::On, false),
-                ("CreateTrail" | "UpdateTrail", Some(false)) => (State::Unsigned, false),
-                ("CreateTrail", _) | ("UpdateTrail", Some(true)) => (State::On, true),
-                _ => continue,
-            };
+            let Some(switch) = Switch::of(event, abroad) else { continue };
             // The same event, told by another log or by the history: the first in order speaks, a log before the history. Two events
             // are two acts, however close to each other.
-            let told = (event.telling.name.clone(), event.telling.event_id.clone());
-            let mut same_second = switches.all.iter_mut().rev().take_while(|known| known.at == at);
-            match same_second.find(|known| known.to == to && known.event.as_ref() == Some(&told)) {
-                Some(known) => known.first |= first,
-                None => switches.all.push(Switch { at, to, first, why, event: Some(told) }),
+            let mut same_second = switches.all.iter().rev().take_while(|known| known.at == switch.at);
+            if !same_second.any(|known| known.event == switch.event && known.does_as(&switch)) {
+                switches.all.push(switch);
             }
         }
-        let remembered = status.map(|status| [(status.stopped, State::Off), (status.started, State::On)]);
-        for (at, to) in remembered.into_iter().flatten() {
+        let remembered = status.map(|status| [(status.stopped, false), (status.started, true)]);
+        for (at, logging) in remembered.into_iter().flatten() {
             let Some(at) = at else { continue };
-            if !switches.all.iter().any(|known| known.to == to && close(known.at, at)) {
-                let name = if to == State::Off { "StopLogging" } else { "StartLogging" };
+            if !switches.all.iter().any(|known| known.logging == Some(logging) && close(known.at, at)) {
+                let name = if logging { "StartLogging" } else { "StopLogging" };
                 let why = format!("{name} at {at}, as the trail's status remembers");
-                switches.all.push(Switch { at, to, first: false, why, event: None });
+                switches.all.push(Switch { logging: Some(logging), ..Switch::nothing(at, why) });
             }
         }
         // Of a stop and a start in one second nothing tells which came last; that it records accuses, that it does not explains away.
-        switches.all.sort_by_key(|switch| (switch.at, switch.to == State::On));
+        switches.all.sort_by_key(|switch| (switch.at, switch.rank()));
         switches
     }
 
-    /// The phases between `from` and `to`, given that the trail was on at `from` unless it had been switched off in the `before` seconds
-    /// ahead of it.
+    /// The phases between `from` and `to`, given that the trail was on and signed at `from` unless that had been switched off in the
+    /// `before` seconds ahead of it.
     pub(super) fn phases(&self, from: Timestamp, to: Timestamp, before: i64) -> Vec<Phase<'_>> {
-        let earlier = self.all.iter().rfind(|switch| switch.at <= from && switch.at >= from.plus_seconds(-before));
-        let (mut state, mut began) = earlier.map_or((State::On, None), |switch| (switch.to, Some(switch)));
+        let mut settings = Settings::default();
+        for switch in self.all.iter().filter(|switch| switch.at <= from && switch.at >= from.plus_seconds(-before)) {
+            settings.take(switch);
+        }
+        let (mut state, mut began) = (settings.state(), settings.began());
         let (mut phases, mut since) = (Vec::new(), from);
         for switch in self.all.iter().filter(|switch| switch.at > from && switch.at <= to) {
-            if switch.to == state {
+            // A trail cannot be made while it is there: there was none, or nothing tells when it was deleted.
+            let unknown_before = switch.creates && settings.stopped.is_none();
+            settings.take(switch);
+            if unknown_before && state != State::Off {
+                (state, began) = (State::Off, Some(switch));
+                continue;
+            }
+            if settings.state() == state {
                 continue;
             }
             if since < switch.at {
                 phases.push(Phase { from: since, to: switch.at, state, began });
             }
-            (state, began, since) = (switch.to, Some(switch), switch.at);
+            (state, began, since) = (settings.state(), settings.began(), switch.at);
         }
         if since < to {
             phases.push(Phase { from: since, to, state, began });
@@ -117,7 +148,13 @@ impl Switches {
 
     /// Who switched the trail off, last of all, between two instants.
     pub(super) fn off_between(&self, from: Timestamp, to: Timestamp) -> Option<&Switch> {
-        self.all.iter().rfind(|switch| switch.to == State::Off && switch.at >= from && switch.at < to)
+        let off = |switch: &&Switch| !switch.creates && (switch.logging == Some(false) || switch.here == Some(false));
+        self.all.iter().rfind(|switch| off(switch) && switch.at >= from && switch.at < to)
+    }
+
+    /// Whether log file validation was switched off between two instants.
+    pub(super) fn unsigned_between(&self, from: Timestamp, to: Timestamp) -> bool {
+        self.all.iter().any(|switch| switch.signed == Some(false) && switch.at >= from && switch.at <= to)
     }
 
     /// Whether the trail came to be, or came to be signed, between two instants.
@@ -125,10 +162,91 @@ impl Switches {
         self.all.iter().find(|switch| switch.first && switch.at >= from && switch.at <= to)
     }
 
-    /// The first update between two instants that sent the trail's files elsewhere.
-    pub(super) fn moved_between(&self, from: Timestamp, to: Timestamp) -> Option<(Timestamp, &str)> {
-        let moves = self.moves.iter().filter(|(at, _)| *at >= from && *at <= to);
-        moves.min_by_key(|(at, _)| *at).map(|(at, why)| (*at, why.as_str()))
+    /// Where the trail was told to deliver, oldest first.
+    pub(super) fn destinations(&self) -> &[Destination] {
+        &self.destinations
+    }
+}
+
+impl Switch {
+    /// What an event switches; none if it switches nothing.
+    fn of(event: &TrailEvent, abroad: bool) -> Option<Self> {
+        let none = Self {
+            event: Some((event.telling.name.clone(), event.telling.event_id.clone())),
+            ..Self::nothing(event.telling.at, event.telling.describe())
+        };
+        let here = event.multi_region.filter(|_| abroad);
+        let switch = match event.telling.name.as_str() {
+            "StopLogging" | "DeleteTrail" => Self { logging: Some(false), ..none },
+            "StartLogging" => Self { logging: Some(true), ..none },
+            // By itself a trail is of one region, not signed, and not started.
+            "CreateTrail" => Self {
+                logging: Some(false),
+                signed: Some(event.validation == Some(true)),
+                here: abroad.then_some(here == Some(true)),
+                first: here == Some(true) || !abroad,
+                creates: true,
+                ..none
+            },
+            "UpdateTrail" if event.validation.is_some() || here.is_some() => {
+                let first = here != Some(false) && (event.validation == Some(true) || here == Some(true));
+                Self { signed: event.validation, here, first, ..none }
+            }
+            _ => return None,
+        };
+        Some(switch)
+    }
+
+    fn nothing(at: Timestamp, why: String) -> Self {
+        Self { at, logging: None, signed: None, here: None, first: false, creates: false, why, event: None }
+    }
+
+    fn does_as(&self, other: &Self) -> bool {
+        (self.logging, self.signed, self.here) == (other.logging, other.signed, other.here)
+    }
+
+    /// What comes first of several in one second: a trail is deleted before it is made again, and made before it is started.
+    fn rank(&self) -> u8 {
+        let off = [self.logging, self.signed, self.here].contains(&Some(false));
+        if self.creates {
+            1
+        } else if off {
+            0
+        } else {
+            2
+        }
+    }
+
+    /// How findings say that it left the trail off.
+    pub(super) fn off(&self) -> &'static str {
+        if self.creates { "The trail was created and not started" } else { "The trail was switched off" }
+    }
+}
+
+impl<'a> Settings<'a> {
+    fn take(&mut self, switch: &'a Switch) {
+        let set = |by: &mut Option<&'a Switch>, on: Option<bool>| match on {
+            Some(true) => *by = None,
+            Some(false) => *by = by.or(Some(switch)),
+            None => {}
+        };
+        set(&mut self.stopped, switch.logging);
+        set(&mut self.elsewhere, switch.here);
+        set(&mut self.unsigned, switch.signed);
+        self.last = Some(switch);
+    }
+
+    fn state(&self) -> State {
+        match (self.stopped.or(self.elsewhere), self.unsigned) {
+            (Some(_), _) => State::Off,
+            (None, Some(_)) => State::Unsigned,
+            (None, None) => State::On,
+        }
+    }
+
+    /// What brought this state about.
+    fn began(&self) -> Option<&'a Switch> {
+        self.stopped.or(self.elsewhere).or(self.unsigned).or(self.last)
     }
 }
 
@@ -167,7 +285,8 @@ mod tests {
             trail: "trail".to_owned(),
             validation,
             multi_region: None,
-            moves: false,
+            bucket: None,
+            prefix: None,
         }
     }
 
@@ -216,5 +335,75 @@ mod tests {
             assert_eq!(switches.all.len(), 1);
             assert!(switches.all[0].why.contains("s3://bucket/log"), "{}", switches.all[0].why);
         }
+    }
+
+    fn at(second: i64) -> Timestamp {
+        let nine: Timestamp = "2026-03-01T09:00:00Z".parse().unwrap();
+        nine.plus_seconds(second)
+    }
+
+    fn told(events: &[(&str, i64, Option<bool>)]) -> Switches {
+        let event = |(number, (name, second, validation)): (usize, &(&str, i64, Option<bool>))| {
+            event(name, *second, &number.to_string(), *validation)
+        };
+        switches(&events.iter().enumerate().map(event).collect::<Vec<_>>())
+    }
+
+    /// The states from `second` on, each with the second in which it begins.
+    fn phases_from(switches: &Switches, second: i64) -> Vec<(State, i64)> {
+        let phases = switches.phases(at(second), at(18_000), 7200);
+        let since = |phase: &Phase<'_>| (phase.from.instant() - at(0).instant()).num_seconds();
+        phases.iter().map(|phase| (phase.state, since(phase))).collect()
+    }
+
+    #[test]
+    fn validation_switched_on_starts_no_trail_that_is_stopped() {
+        let it = told(&[("StopLogging", 60, None), ("UpdateTrail", 61, Some(true)), ("StartLogging", 3660, None)]);
+        assert_eq!(phases_from(&it, 0), [(State::On, 0), (State::Off, 60), (State::On, 3660)]);
+    }
+
+    #[test]
+    fn a_trail_without_validation_that_is_started_is_not_signed_yet() {
+        let it = told(&[
+            ("UpdateTrail", 60, Some(false)),
+            ("StopLogging", 600, None),
+            ("StartLogging", 1200, None),
+            ("UpdateTrail", 9000, Some(true)),
+        ]);
+        let expected = [(0, State::On), (60, State::Unsigned), (600, State::Off), (1200, State::Unsigned), (9000, State::On)];
+        assert_eq!(phases_from(&it, 0), expected.map(|(second, state)| (state, second)));
+        let off = it.phases(at(0), at(18_000), 0).into_iter().find(|phase| phase.from == at(1200)).unwrap();
+        assert!(off.began.unwrap().why.starts_with("UpdateTrail"), "{off:?}");
+    }
+
+    #[test]
+    fn a_trail_that_is_made_again_is_off_until_it_is_started_and_unsigned_unless_asked() {
+        let made =
+            |validation| told(&[("DeleteTrail", 60, None), ("CreateTrail", 120, validation), ("StartLogging", 3600, None)]);
+        assert_eq!(phases_from(&made(Some(true)), 0), [(State::On, 0), (State::Off, 60), (State::On, 3600)]);
+        assert_eq!(phases_from(&made(None), 0), [(State::On, 0), (State::Off, 60), (State::Unsigned, 3600)]);
+    }
+
+    #[test]
+    fn a_trail_that_is_deleted_and_made_again_in_one_second_was_there_before() {
+        let mut events = [event("CreateTrail", 60, "a", Some(true)), event("DeleteTrail", 60, "b", None)];
+        for _ in 0..2 {
+            assert_eq!(phases_from(&switches(&events), 0), [(State::On, 0), (State::Off, 60)]);
+            events.reverse();
+        }
+    }
+
+    #[test]
+    fn of_a_trail_that_is_made_and_that_nobody_deleted_nothing_is_known_before() {
+        let it = told(&[("CreateTrail", 60, Some(true)), ("StartLogging", 62, None)]);
+        assert_eq!(phases_from(&it, 0), [(State::Off, 0), (State::On, 62)]);
+    }
+
+    #[test]
+    fn a_start_brings_no_trail_of_one_region_abroad() {
+        let narrowed = TrailEvent { multi_region: Some(false), ..event("UpdateTrail", 60, "a", None) };
+        let (stop, start) = (event("StopLogging", 120, "b", None), event("StartLogging", 180, "c", None));
+        let it = Switches::new(&[&narrowed, &stop, &start], None, true);
+        assert_eq!(phases_from(&it, 0), [(State::On, 0), (State::Off, 60)]);
     }
 }

@@ -1,8 +1,11 @@
 //! Which hours a chain proves, and what explains the others: restarts, trails switched off, digests not yet delivered.
 
+mod between;
 mod deliveries;
 mod elsewhere;
+mod moves;
 mod outages;
+mod unread;
 
 use crate::cloudtrail::TrailEvent;
 use crate::cloudtrail::chain::MissingDigest;
@@ -12,11 +15,13 @@ use crate::verify::Acts;
 
 use super::Row;
 use super::links::Link;
+use super::looked::Looked;
 use super::switches::{Phase, State, Switches};
 use super::trails::{Status, Trails};
 use super::unreadable::Unreadable;
 
 pub(super) use deliveries::Deliveries;
+use moves::Moved;
 
 /// How old the newest digest may be while the next is still due: an hour's interval and its delivery, which AWS takes up to 1.5 hours for.
 const FRESH: i64 = 150 * 60;
@@ -41,12 +46,22 @@ pub(super) struct TrailTime {
     object: String,
     status: Option<Status>,
     switches: Switches,
+    /// What may have switched it, of an organization's trail whose owner is not known: or a member's own of that name.
+    suspected: Option<Switches>,
+    /// Where it was told to deliver instead of where it did, oldest first.
+    moves: Vec<Moved>,
+    /// Whether the chain is one that the trail always has: of its owner, at home. Others begin when a region is enabled or an account joins.
+    is_home: bool,
     /// What verified digests cover, oldest first.
     covered: Vec<(Timestamp, Timestamp)>,
     /// Whether anything shows that the trail recorded and was signed here in the window, though no digest of the chain may be there.
     signed_here: bool,
     /// Whether the trail's status speaks of this account: that of an organization's trail is its owner's.
     status_is_its_own: bool,
+    /// The time of digests that are there and could not be read, oldest first.
+    unread: Vec<(Timestamp, Timestamp)>,
+    /// When S3 received its verified backfill digests.
+    backfilled: Vec<Timestamp>,
     collecting_since: Option<Timestamp>,
     collected_until: Option<Timestamp>,
 }
@@ -59,20 +74,40 @@ impl TrailTime {
         events: &[&TrailEvent],
         acts: &Acts,
         signed_here: bool,
+        looked: &Looked<'_>,
     ) -> Self {
-        let owner = row.of.organization.is_none().then_some(row.of.account);
+        let owner = trails.owner_of(&row.of);
         let events: Vec<&TrailEvent> =
             events.iter().filter(|event| event.concerns(&row.of.trail, &row.of.home_region, owner)).copied().collect();
-        let status = trails.status(&row.of);
+        let (status, abroad) = (trails.status(&row.of), row.of.region != row.of.home_region);
+        // Of whose trail they are, where nothing describes it, is not known: they are told of, and neither excuse nor accuse.
+        let (certain, suspected) = match owner {
+            Some(_) => (events, Vec::new()),
+            None => (Vec::new(), events),
+        };
+        let switches = Switches::new(&certain, status, abroad);
+        let suspected = owner.is_none().then(|| Switches::new(&suspected, None, abroad));
+        let status_is_its_own = row.arn.parse::<TrailArn>().is_ok_and(|arn| arn.account() == row.of.account);
         Self {
             timeline: Timeline::new(window),
             window,
             object: row.of.describe(&row.arn),
             status,
-            switches: Switches::new(&events, status, row.of.region != row.of.home_region),
+            moves: moves::resolve(switches.destinations(), row, looked, trails.place_of(&row.of).as_ref()),
+            is_home: status_is_its_own && row.of.region == row.of.home_region,
+            switches,
+            suspected,
             covered: row.standard.digests.iter().filter_map(covered).collect(),
             signed_here,
-            status_is_its_own: row.arn.parse::<TrailArn>().is_ok_and(|arn| arn.account() == row.of.account),
+            status_is_its_own,
+            unread: Vec::new(),
+            backfilled: row
+                .backfill
+                .digests
+                .iter()
+                .filter(|digest| digest.verified)
+                .filter_map(|digest| digest.received)
+                .collect(),
             collecting_since: acts.collecting_since,
             collected_until: acts.collected_until,
         }
@@ -126,16 +161,23 @@ impl TrailTime {
     /// Follows the chain from its oldest digest to its newest, and beyond to the end of the window.
     pub(super) fn follow(&mut self, row: &Row, unreadable: &Unreadable<'_>, findings: &mut Vec<Finding>) {
         let (mut known_until, mut newest) = (None, None);
+        let listed = !unreadable.hides_digests(&row.of, &row.delivers);
+        let mut unread =
+            unreadable.digests(&row.of, &row.delivers).into_iter().filter(|end| listed && !is_named(row, *end)).peekable();
         for digest in &row.standard.digests {
             let end = digest.end;
+            while let Some(end) = unread.next_if(|unread| *unread <= end) {
+                if self.pass_unread(end, known_until, findings) {
+                    (known_until, newest) = (Some(end), None);
+                }
+            }
             match digest.proven {
                 Some(content) => {
                     let status = if digest.recovered { digest.logs.max(HourStatus::Recovered) } else { digest.logs };
                     let proves = content.proves_its_time();
                     if content.is_first {
                         let to = if proves { content.start } else { end };
-                        let hidden = unreadable.hides_digests(&row.of, &row.places, known_until, Some(to));
-                        self.restart(known_until, to, hidden, findings);
+                        self.restart(known_until, (to, end), !listed, findings);
                     }
                     if proves {
                         self.timeline.add(content.start, end, status);
@@ -158,11 +200,16 @@ impl TrailTime {
                 self.timeline.add(content.start, content.end, digest.logs);
             }
         }
-        let hidden = unreadable.hides_digests(&row.of, &row.places, known_until, None);
+        for end in unread {
+            if self.pass_unread(end, known_until, findings) {
+                (known_until, newest) = (Some(end), None);
+            }
+        }
+        self.say_unread(findings);
         let needs_more = known_until.is_none_or(|known| known < self.window.end().plus_seconds(DELIVERY_LAG));
-        match row.places.iter().find(|place| !unreadable.looked.at(place, row.of.account)) {
-            Some(place) if !hidden && needs_more => self.elsewhere(known_until, place, findings),
-            _ => self.tail(known_until, newest, hidden, findings),
+        match row.delivers.iter().find(|place| !unreadable.looked.at(place, row.of.account)) {
+            Some(place) if listed && needs_more => self.elsewhere(known_until, place, findings),
+            _ => self.tail(known_until, newest, !listed, findings),
         }
         self.outages(row, findings);
     }
@@ -180,8 +227,15 @@ impl TrailTime {
         self.covered.iter().fold(from, |until, (start, end)| if *start <= until { until.max(*end) } else { until })
     }
 
-    /// A chain begins at `to`; the chain before it, if any, ended at `from`. `hidden` when digests between could not be read.
-    fn restart(&mut self, from: Option<Timestamp>, to: Timestamp, hidden: bool, findings: &mut Vec<Finding>) {
+    /// A chain begins at `to`, with a digest that ends at `first`; the chain before it, if any, ended at `from`. `hidden` when digests between
+    /// could not be read.
+    fn restart(
+        &mut self,
+        from: Option<Timestamp>,
+        (to, first): (Timestamp, Timestamp),
+        hidden: bool,
+        findings: &mut Vec<Finding>,
+    ) {
         let needed_until = self.window.end().plus_seconds(DELIVERY_LAG);
         if to <= self.window.start() || from.is_some_and(|from| from >= needed_until || from >= to) {
             return;
@@ -189,16 +243,16 @@ impl TrailTime {
         if hidden {
             return self.unread(from.unwrap_or_else(|| self.window.start().floor_hour()), to, findings);
         }
-        let Some(from) = from else { return self.begins(to, findings) };
+        let Some(from) = from else { return self.begins(to, first, findings) };
         if self.switches.phases(from, to, LOOK_BACK).iter().any(|phase| phase.state != State::On) {
             // The chain before may have ended after the new one began: its final digest ends when it would have ended anyway.
             let from = self.covered_until(from);
             if from < to {
-                self.account_for(from, to, LOOK_BACK, findings);
+                self.account_for(from, to, LOOK_BACK, (from, true), findings);
             }
             return;
         }
-        let Some((moved_at, why)) = self.switches.moved_between(from.plus_seconds(-LOOK_BACK), to.plus_seconds(LOOK_BACK))
+        let Some(moved) = self.moved_between(from.plus_seconds(-LOOK_BACK), to.max(first).plus_seconds(STOP_SLACK)).cloned()
         else {
             self.timeline.add(from, to, HourStatus::Restart);
             let detail = format!(
@@ -207,123 +261,33 @@ impl TrailTime {
             );
             return self.find(findings, Severity::Gap, "restart-unexplained", &detail);
         };
-        if moved_at > from.plus_seconds(FIRST_DIGEST) {
-            self.timeline.add(from, to, HourStatus::DigestMissing);
-            let detail = format!(
-                "The trail was told to deliver elsewhere {moved_at} ({why}), but there is no digest from {from} on: what it signed \
-                 before it moved is gone."
-            );
+        if let Some(stay) = self.undelivered(from, to, (from, true), FIRST_DIGEST) {
+            let (since, until, is_left) = (stay.from, stay.to, stay.left.is_some());
+            let left = stay.left.cloned().unwrap_or(moved);
+            self.timeline.add(from, to, HourStatus::Restart);
+            self.timeline.add(since, until, HourStatus::DigestMissing);
+            let detail = if is_left {
+                format!(
+                    "The trail was told to deliver elsewhere {until} ({}), but there is no digest from {since} on: what it signed before \
+                     it moved is gone.",
+                    left.why
+                )
+            } else {
+                format!(
+                    "The trail was told where to deliver ({}), and from {since} on that was where collect looked, but digests begin only \
+                     {until}: those between are gone.",
+                    left.why
+                )
+            };
             return self.find(findings, Severity::Failure, "restart-hides-digests", &detail);
         }
         self.timeline.add(from, to, HourStatus::Restart);
         let detail = format!(
-            "A new chain of digests begins {to}, the one before ended {from}, and the trail was told to deliver elsewhere: {why}. \
-             Nothing proves the time between."
+            "A new chain of digests begins {to}, the one before ended {from}, and the trail was told to deliver elsewhere: {}. \
+             Nothing proves the time between.",
+            moved.why
         );
         self.find(findings, Severity::Gap, "restart-after-move", &detail);
-    }
-
-    /// Digests of this time may be there, and could not be read.
-    fn unread(&mut self, from: Timestamp, to: Timestamp, findings: &mut Vec<Finding>) {
-        self.timeline.add(from, to, HourStatus::Unreadable);
-        let detail = format!("Its digests from {from} to {to} could not be read, so nothing proves that time; see the gaps.");
-        self.find(findings, Severity::Gap, "digests-unreadable", &detail);
-    }
-
-    /// The first chain of all begins at `to`.
-    fn begins(&mut self, to: Timestamp, findings: &mut Vec<Finding>) {
-        let start = self.window.start().floor_hour();
-        if let Some((_, why)) = self.switches.moved_between(start, to.plus_seconds(LOOK_BACK)) {
-            let detail = format!(
-                "Its chain of digests begins {to}, and the trail was told to deliver elsewhere: {why}. What it signed before may lie \
-                 where it delivered then; the case holds nothing that proves that time."
-            );
-            return self.find(findings, Severity::Gap, "chain-begins", &detail);
-        }
-        if let Some(first) = self.switches.first_between(start.plus_seconds(-LOOK_BACK), to.plus_seconds(LOOK_BACK)) {
-            // A trail of this name may have been there before; whether that one was signed, nothing tells.
-            let before = self.switches.off_between(start, first.at).map_or_else(String::new, |off| {
-                format!(
-                    " A trail of that name was there before, until {}; whether it was signed is not known: {}.",
-                    off.at, off.why
-                )
-            });
-            let detail = format!("Its chain of digests begins {to}, when the trail began to be signed: {}.{before}", first.why);
-            return self.find(findings, Severity::Gap, "chain-begins", &detail);
-        }
-        // A trail that was stopped and started again was signed before, as far as anything says: those digests are gone.
-        let stopped = self.switches.phases(start, to, EVER).iter().any(|phase| phase.state == State::Off);
-        if stopped {
-            return self.account_for(start, to, EVER, findings);
-        }
-        let detail = format!("Its chain of digests begins {to}; the case holds nothing that proves the time before.");
-        self.find(findings, Severity::Gap, "chain-begins", &detail);
-    }
-
-    /// Explains the time between two chains by what switched the trail.
-    fn account_for(&mut self, from: Timestamp, to: Timestamp, before: i64, findings: &mut Vec<Finding>) {
-        let phases: Vec<(Timestamp, Timestamp, State, String)> = self
-            .switches
-            .phases(from, to, before)
-            .iter()
-            .map(|Phase { from, to, state, began }| {
-                (*from, *to, *state, began.map_or_else(String::new, |switch| switch.why.clone()))
-            })
-            .collect();
-        let last = phases.len();
-        for (number, (since, until, state, why)) in phases.iter().enumerate() {
-            let seconds = (until.instant() - since.instant()).num_seconds();
-            let followed_by_unsigned = phases.get(number + 1).is_some_and(|(_, _, state, _)| *state == State::Unsigned);
-            match state {
-                State::Off => {
-                    self.timeline.add(*since, *until, HourStatus::LoggingOff);
-                    let began = if since == &from { format!("before {since}") } else { since.to_string() };
-                    let again = if number + 1 == last || (number + 2 == last && self.is_first_hour(*until, to)) {
-                        format!("Digests begin again {until}.")
-                    } else {
-                        format!("It was on again {until}.")
-                    };
-                    let detail = format!("The trail was switched off {began}: {why}. {again} Nothing was recorded between.");
-                    self.find(findings, Severity::Gap, "logging-off", &detail);
-                }
-                State::Unsigned => {
-                    let detail =
-                        format!("Log file validation was off from {since} to {until}: {why}. Nothing was signed between.");
-                    self.find(findings, Severity::Gap, "validation-off", &detail);
-                }
-                // Behind the last switch the new chain begins, within the hour that its first digest takes.
-                State::On if number + 1 == last && self.is_first_hour(*since, *until) => {
-                    self.timeline.add(*since, *until, HourStatus::Restart);
-                }
-                State::On if number + 1 == last => {
-                    self.timeline.add(*since, *until, HourStatus::DigestMissing);
-                    let detail = format!(
-                        "The trail recorded again from {since} on ({why}), but digests begin only {until}: those between, the first of \
-                         its chain among them, are gone."
-                    );
-                    self.find(findings, Severity::Failure, "restart-hides-digests", &detail);
-                }
-                // No final digest is promised when validation is switched off, and the last one may be an hour old.
-                State::On if seconds <= if followed_by_unsigned { 3600 + STOP_SLACK } else { STOP_SLACK } => {
-                    self.timeline.add(*since, *until, HourStatus::Restart);
-                }
-                State::On => {
-                    self.timeline.add(*since, *until, HourStatus::DigestMissing);
-                    let stop = phases.get(number + 1).map_or("", |(_, _, _, why)| why.as_str());
-                    let detail = format!(
-                        "The trail recorded until {until} ({stop}), but there is no digest from {since} on: the digests between, the \
-                         final one that AWS delivers when logging stops among them, are gone."
-                    );
-                    self.find(findings, Severity::Failure, "restart-hides-digests", &detail);
-                }
-            }
-        }
-    }
-
-    /// Whether the first digest after a start may have taken this long, or the trail's move somewhere else explains the rest.
-    fn is_first_hour(&self, started: Timestamp, digests_from: Timestamp) -> bool {
-        let due = self.switches.moved_between(started, digests_from).map_or(digests_from, |(moved, _)| moved);
-        due <= started.plus_seconds(FIRST_DIGEST)
     }
 
     /// From the newest digest to the end of the window.
@@ -361,12 +325,13 @@ impl TrailTime {
             }
         }
         let phases = self.switches.phases(from, needed_until, LOOK_BACK);
-        if let Some((off, why)) = phases.last().filter(|phase| phase.state == State::Off).map(|phase| (phase.from, phase.began))
+        if let Some((off, began)) =
+            phases.last().filter(|phase| phase.state == State::Off).map(|phase| (phase.from, phase.began))
         {
-            let why = why.map_or_else(String::new, |switch| switch.why.clone());
+            let (why, said) = began.map_or((String::new(), ""), |switch| (switch.why.clone(), switch.off()));
             self.timeline.add(from, off, if fresh { HourStatus::Pending } else { HourStatus::NoDigests });
             self.timeline.add(off, needed_until, HourStatus::LoggingOff);
-            let detail = format!("The trail was switched off: {why}. Nothing is recorded since.");
+            let detail = format!("{said}: {why}. Nothing is recorded since.");
             self.find(findings, Severity::Gap, "logging-off", &detail);
             if !fresh && self.recorded(from, off, FIRST_DIGEST) {
                 self.timeline.add(from, off, HourStatus::DigestMissing);
@@ -395,14 +360,18 @@ impl TrailTime {
     /// There is no digest at all.
     fn no_digests(&mut self, needed_until: Timestamp, findings: &mut Vec<Finding>) {
         let start = self.window.start();
-        let moved = self.switches.moved_between(start, needed_until.plus_seconds(LOOK_BACK)).map(|(_, why)| why.to_owned());
+        let moved = self.moved_between(start, needed_until.plus_seconds(LOOK_BACK)).map(|moved| moved.why.clone());
         let told = self.last_delivery().filter(|_| self.status_is_its_own || self.signed_here);
-        if let Some(said) = told.filter(|said| *said > start && moved.is_none()) {
+        if let Some((said, since)) = told.filter(|said| *said > start).and_then(|said| Some((said, self.here_since(said)?))) {
             // A digest delivered long after the window is none of the window's, and says only that the trail is signed by then.
             if said <= needed_until.plus_seconds(FRESH) || self.signed_here {
-                let detail = format!("The trail's status says that a digest was delivered {said}, and there is none at all.");
+                let before = moved
+                    .filter(|_| since > start)
+                    .map_or_else(String::new, |why| format!(" It was told where to deliver ({why}); collect looked there."));
+                let detail =
+                    format!("The trail's status says that a digest was delivered {said}, and there is none at all.{before}");
                 self.find(findings, Severity::Failure, "all-digests-missing", &detail);
-                self.timeline.add(start.floor_hour(), said.min(needed_until), HourStatus::DigestMissing);
+                self.timeline.add(since.floor_hour(), said.min(needed_until), HourStatus::DigestMissing);
             } else {
                 let detail = format!(
                     "There is no digest for it, so nothing proves what it recorded. Its status says that one was delivered {said}, after \
@@ -414,7 +383,7 @@ impl TrailTime {
         }
         let phases = self.switches.phases(start, needed_until, EVER);
         if let [Phase { state: State::Off, began: Some(switch), .. }] = phases.as_slice() {
-            let detail = format!("The trail was switched off throughout the window: {}. Nothing was recorded.", switch.why);
+            let detail = format!("{} throughout the window: {}. Nothing was recorded.", switch.off(), switch.why);
             self.find(findings, Severity::Gap, "logging-off", &detail);
             self.timeline.add(start.floor_hour(), needed_until, HourStatus::LoggingOff);
             return;
@@ -439,17 +408,34 @@ impl TrailTime {
         self.find(findings, Severity::Gap, "no-digests", &detail);
     }
 
+    /// From when on, in the window, a digest that was delivered at some time must lie where collect looked; none if it may lie elsewhere.
+    fn here_since(&self, said: Timestamp) -> Option<Timestamp> {
+        let (start, until) = (self.window.start(), self.window.end().plus_seconds(DELIVERY_LAG));
+        let within = |moved: &&Moved| moved.at >= start && moved.at <= until.plus_seconds(LOOK_BACK);
+        let Some(last) = self.moves.iter().rfind(within) else { return Some(start) };
+        let slack = if last.creates { 0 } else { FIRST_DIGEST };
+        (last.looked && last.at.plus_seconds(slack) < said.min(until)).then_some(last.at)
+    }
+
     /// Whether the trail was on for more than so many seconds without a break between two instants, so that a digest came of it.
     fn recorded(&self, from: Timestamp, until: Timestamp, seconds: i64) -> bool {
         let long = |phase: &Phase<'_>| phase.state == State::On && phase.to > phase.from.plus_seconds(seconds);
         self.switches.phases(from, until, LOOK_BACK).iter().any(long)
     }
 
-    /// When a digest was last delivered according to the trail's status; none if that may have been after the bucket was listed.
+    /// When a digest was last delivered according to the trail's status; none if that may have been after the bucket was listed, or a
+    /// backfill digest, which tells nothing of how far the chain reaches.
     fn last_delivery(&self) -> Option<Timestamp> {
         let said = self.status.and_then(|status| status.latest_digest_delivery)?;
-        self.collecting_since.is_none_or(|since| said < since).then_some(said)
+        let close = |at: &Timestamp| said >= at.plus_seconds(-DELIVERY_SLACK) && said <= at.plus_seconds(DELIVERY_SLACK);
+        let is_backfill = self.backfilled.iter().any(close);
+        (!is_backfill && self.collecting_since.is_none_or(|since| said < since)).then_some(said)
     }
+}
+
+/// Whether a verified digest names those up to this end, so that what is known of them is said with it.
+fn is_named(row: &Row, end: Timestamp) -> bool {
+    row.standard.missing.iter().any(|missing| end <= missing.to && missing.from.is_none_or(|from| end > from))
 }
 
 /// The time that a verified digest proves.

@@ -208,26 +208,39 @@ impl Trails {
 
     /// Whether AWS described the chain's trail, as one that is signed and records in every region.
     pub(super) fn is_multi_region(&self, of: &ChainOf) -> bool {
-        self.trails.values().any(|trail| trail.multi_region && trail.validated && of.is_of(&trail.arn))
+        self.trails.values().any(|trail| trail.multi_region && trail.validated && of.is_of(trail))
+    }
+
+    /// The chain's trail, as AWS described it; none if it may be one of several.
+    fn of(&self, of: &ChainOf) -> Option<&Trail> {
+        let mut trails = self.trails.values().filter(|trail| of.is_of(trail));
+        trails.next().filter(|_| trails.next().is_none())
     }
 
     pub(super) fn arn_of(&self, of: &ChainOf) -> Option<String> {
-        self.trails.keys().find(|arn| of.is_of(arn)).map(ToString::to_string)
+        self.of(of).map(|trail| trail.arn.to_string())
+    }
+
+    /// Whose trail it is; none of an organization's that nothing describes.
+    pub(super) fn owner_of(&self, of: &ChainOf) -> Option<AccountId> {
+        if of.organization.is_none() { Some(of.account) } else { self.of(of).map(|trail| trail.arn.account()) }
     }
 
     /// Where the chain's trail delivers to now, as far as AWS said.
     pub(super) fn place_of(&self, of: &ChainOf) -> Option<Place> {
-        let trail = self.trails.values().find(|trail| of.is_of(&trail.arn))?;
+        let trail = self.of(of)?;
         Some(Place { bucket: trail.bucket.clone(), prefix: trail.prefix.clone(), organization: of.organization.clone() })
     }
 
     /// The status in the chain's region.
     pub(super) fn status(&self, of: &ChainOf) -> Option<Status> {
-        let named = |region: &Region| {
-            let of_trail = |name: &str| name == of.trail || name.parse::<TrailArn>().is_ok_and(|arn| of.is_of(&arn));
-            self.statuses.iter().rfind(|(name, at, _)| at == region && of_trail(name)).map(|(_, _, status)| *status)
+        let owner = self.owner_of(of)?;
+        let of_trail = |name: &str| match name.parse::<TrailArn>() {
+            Ok(arn) => arn.account() == owner && arn.name() == of.trail && *arn.home_region() == of.home_region,
+            // By its name alone a trail is called in the account that owns it.
+            Err(_) => name == of.trail && of.organization.is_none(),
         };
-        named(&of.region)
+        self.statuses.iter().rfind(|(name, at, _)| *at == of.region && of_trail(name)).map(|(_, _, status)| *status)
     }
 }
 

@@ -50,25 +50,22 @@ impl<'a> Unreadable<'a> {
         self.objects.contains(location.as_str()) || self.prefixes.iter().any(|prefix| location.starts_with(prefix))
     }
 
-    /// Whether digests of a chain that end after `from`, and no later than `to`, may be there, in one of the `places` of its trail.
-    pub(super) fn hides_digests(
-        &self,
-        of: &ChainOf,
-        places: &BTreeSet<Place>,
-        from: Option<Timestamp>,
-        to: Option<Timestamp>,
-    ) -> bool {
-        let in_time = |end: Timestamp| from.is_none_or(|from| end > from) && to.is_none_or(|to| end <= to);
-        let is_digest = |object: &&str| {
+    /// Whether digests of a chain may be there, of any time, in one of the `places` of its trail, because it was not listed to its end.
+    pub(super) fn hides_digests(&self, of: &ChainOf, places: &BTreeSet<Place>) -> bool {
+        places.iter().any(|place| self.prefixes.iter().any(|prefix| hides(prefix, of, place)))
+    }
+
+    /// The ends of the digests of a chain that are there, in one of the `places` of its trail, and could not be read; oldest first.
+    ///
+    /// Anybody can leave an object that nobody can fetch: each speaks of its own hour, and of no other.
+    pub(super) fn digests(&self, of: &ChainOf, places: &BTreeSet<Place>) -> BTreeSet<Timestamp> {
+        let end = |object: &&str| {
             let mut parts = object.splitn(4, '/').skip(2);
-            let (Some(bucket), Some(Ok(name))) = (parts.next(), parts.next().map(str::parse::<DigestName>)) else {
-                return false;
-            };
+            let (bucket, name) = (parts.next()?, parts.next()?.parse::<DigestName>().ok()?);
             let there = places.iter().any(|place| place.bucket == bucket && place.prefix == name.prefix);
-            there && of.is_chain_of(&name) && in_time(name.end)
+            (there && of.is_chain_of(&name)).then_some(name.end)
         };
-        self.objects.iter().any(is_digest)
-            || places.iter().any(|place| self.prefixes.iter().any(|prefix| hides(prefix, of, place)))
+        self.objects.iter().filter_map(end).collect()
     }
 }
 
@@ -142,7 +139,7 @@ mod tests {
         for what in ["earlier versions of digests under", "3 deleted digests under", "flow logs of"] {
             let gaps = [gap(&format!("{what} {folder}"), GapReason::Failed, None)];
             with_all_listed(&gaps, |unreadable| {
-                assert!(!unreadable.hides_digests(&chain("us-east-1"), &places("b", ""), None, None), "{what}");
+                assert!(!unreadable.hides_digests(&chain("us-east-1"), &places("b", "")), "{what}");
                 let below = S3Location::new("b", "AWSLogs/111122223333/CloudTrail-Digest/us-east-1/x");
                 assert!(!unreadable.covers(&below), "{what}");
             });
@@ -174,10 +171,10 @@ mod tests {
         ] {
             let gaps = [gap(what, GapReason::Denied, Some("AccessDenied"))];
             with_all_listed(&gaps, |unreadable| {
-                assert_eq!(unreadable.hides_digests(&chain("us-east-1"), &places("b", ""), None, None), here, "{what}");
-                assert_eq!(unreadable.hides_digests(&chain("us-west-2"), &places("b", ""), None, None), elsewhere, "{what}");
-                assert!(!unreadable.hides_digests(&chain("us-east-1"), &places("other", ""), None, None), "{what}");
-                assert!(!unreadable.hides_digests(&chain("us-east-1"), &places("b", "other/"), None, None), "{what}");
+                assert_eq!(unreadable.hides_digests(&chain("us-east-1"), &places("b", "")), here, "{what}");
+                assert_eq!(unreadable.hides_digests(&chain("us-west-2"), &places("b", "")), elsewhere, "{what}");
+                assert!(!unreadable.hides_digests(&chain("us-east-1"), &places("other", "")), "{what}");
+                assert!(!unreadable.hides_digests(&chain("us-east-1"), &places("b", "other/")), "{what}");
             });
         }
         let gaps = [gap("CloudTrail logs under s3://b/AWSLogs/1/CloudTrail/us-east-1/", GapReason::Failed, None)];
@@ -192,14 +189,11 @@ mod tests {
                    111122223333_CloudTrail-Digest_us-east-1_trail_us-east-1_20260301T094121Z.json.gz";
         let gaps = [gap(key, GapReason::Denied, Some("AccessDenied"))];
         with_all_listed(&gaps, |unreadable| {
-            let hides = |region, from: &str, to: &str| {
-                let (from, to) = (Some(from.parse().unwrap()), Some(to.parse().unwrap()));
-                assert!(!unreadable.hides_digests(&chain(region), &places("other", ""), from, to));
-                unreadable.hides_digests(&chain(region), &places("b", ""), from, to)
-            };
-            assert!(hides("us-east-1", "2026-03-01T08:41:21Z", "2026-03-01T09:41:21Z"));
-            assert!(!hides("us-east-1", "2026-03-01T09:41:21Z", "2026-03-01T12:00:00Z"));
-            assert!(!hides("us-west-2", "2026-03-01T08:41:21Z", "2026-03-01T09:41:21Z"));
+            let end: Timestamp = "2026-03-01T09:41:21Z".parse().unwrap();
+            assert_eq!(unreadable.digests(&chain("us-east-1"), &places("b", "")), [end].into());
+            assert!(unreadable.digests(&chain("us-west-2"), &places("b", "")).is_empty());
+            assert!(unreadable.digests(&chain("us-east-1"), &places("other", "")).is_empty());
+            assert!(!unreadable.hides_digests(&chain("us-east-1"), &places("b", "")));
         });
     }
 }

@@ -174,7 +174,10 @@ pub(super) fn all() -> Vec<Defect> {
                     }
                 });
                 digests[..5].iter().for_each(|digest| it.erase(digest));
-                it.history(&[("CreateTrail", &it.after(&digests[5], 0), json!({}))]);
+                let made = it.after(&digests[5], 0);
+                let bucket = caselock::sim::TRAIL_BUCKET;
+                let settings = json!({"s3BucketName": bucket, "enableLogFileValidation": true, "isMultiRegionTrail": true});
+                it.history(&[("CreateTrail", &made, settings), ("StartLogging", &made, json!({}))]);
             }),
         },
         Defect {
@@ -183,6 +186,23 @@ pub(super) fn all() -> Vec<Defect> {
             failures: &[],
             others: &[],
             make: Make::Quiet(|it| drop(backfill(it, Some("2026-03-02T06:30:00Z")))),
+        },
+        Defect {
+            name: "backfill-digest-remembered-as-the-latest",
+            about: "The window reaches up to the moment of collection. AWS delivered a backfill digest last, and the trail's status remembers that: the next \
+                    regular one was not due, and nobody is accused of its absence.",
+            failures: &[],
+            others: &["digests-pending"],
+            make: Make::Quiet(|it| {
+                let digest = backfill(it, Some("2026-03-02T06:30:00Z"));
+                let delivered = at("2026-03-02T11:50:00Z");
+                assert!(it.account.objects().change(&digest.bucket, &digest.key, |object| object.last_modified = delivered));
+                for answer in it.answers_of("GetTrailStatus", HOME) {
+                    answer.body["LatestDigestDeliveryTime"] = json!(delivered.timestamp());
+                }
+                let now = caselock::model::Timestamp::new(it.account.scenario().end);
+                it.window = caselock::model::Window::new(it.window.start(), now).unwrap();
+            }),
         },
         Defect {
             name: "backfill-digest-edited",

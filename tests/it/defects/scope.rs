@@ -2,7 +2,7 @@
 
 use caselock::case::event::{Gap, GapReason};
 use caselock::model::S3Location;
-use caselock::sim::{Scenario, TRAIL_BUCKET};
+use caselock::sim::{Scenario, TRAIL_BUCKET, TRAIL_NAME};
 use serde_json::json;
 
 use super::{Defect, Make};
@@ -63,9 +63,69 @@ fn gap(it: &mut Collection, what: &str, reason: GapReason, code: Option<&str>) {
 
 pub(super) fn all() -> Vec<Defect> {
     let mut all = regions_and_accounts();
+    all.extend(trails_of_one_name());
     all.extend(gaps_that_hide_nothing());
     all.extend(places_that_were_not_listed());
     all
+}
+
+/// Lets AWS's event history tell what was done in an account to a trail of the name.
+fn happened(it: &mut Collection, account: &str, acts: &[(&str, &str)]) {
+    let event = |(name, time): &(&str, &str)| {
+        let record = json!({"eventName": name, "eventTime": time, "eventSource": "cloudtrail.amazonaws.com", "awsRegion": HOME,
+            "eventID": format!("event-of-{time}"), "recipientAccountId": account, "sourceIPAddress": "203.0.113.77",
+            "userIdentity": {"arn": format!("arn:aws:iam::{account}:user/contractor")}, "requestParameters": {"name": TRAIL_NAME}});
+        json!({"EventName": name, "CloudTrailEvent": record.to_string()})
+    };
+    let shown: Vec<serde_json::Value> = acts.iter().map(event).collect();
+    it.answer("LookupEvents", HOME, &[("EventName", "StopLogging")], json!({"Events": shown}));
+}
+
+/// A member of an organization may have a trail of its own, of the same name as the organization's.
+fn trails_of_one_name() -> Vec<Defect> {
+    vec![
+        Defect {
+            name: "newest-digests-of-an-organization-deleted-and-a-member-stops-its-own-trail",
+            about: "The newest digests that an organization's trail delivered of its owner are deleted. Right after the last that is left, a member \
+                    stops a trail of its own that has the same name: that is no excuse.",
+            failures: &["newest-digests-missing"],
+            others: &["log-unproven", "organization-members-unknown"],
+            make: Make::Quiet(|it| {
+                let stopped = it.after(&it.digest(HOME, -5), 3);
+                let newest = it.digests(HOME);
+                organize(it);
+                for digest in &newest[newest.len() - 4..] {
+                    let key = digest.key.replace("AWSLogs/", "AWSLogs/o-exampleorg/");
+                    it.delete(&S3Location::new(TRAIL_BUCKET, key));
+                }
+                happened(it, MEMBER, &[("StopLogging", &stopped)]);
+            }),
+        },
+        Defect {
+            name: "member-switches-its-own-trail-of-the-organizations-name",
+            about: "A member of an organization switches a trail of its own off for two hours, which has the name of the organization's. That one \
+                    recorded all the time.",
+            failures: &[],
+            others: &["organization-members-unknown"],
+            make: Make::Quiet(|it| {
+                let (off, on) = (it.after(&it.digest(HOME, 4), 3), it.after(&it.digest(HOME, 6), 3));
+                organize(it);
+                happened(it, MEMBER, &[("StopLogging", &off), ("StartLogging", &on)]);
+            }),
+        },
+        Defect {
+            name: "outage-of-an-organizations-trail-or-a-members",
+            about: "The same, and nothing in the case describes the organization's trail: whose trail was switched off is not known, and that is said.",
+            failures: &[],
+            others: &["logging-off", "organization-members-unknown"],
+            make: Make::Quiet(|it| {
+                let (off, on) = (it.after(&it.digest(HOME, 4), 3), it.after(&it.digest(HOME, 6), 3));
+                organize(it);
+                it.forget("DescribeTrails", HOME);
+                happened(it, MEMBER, &[("StopLogging", &off), ("StartLogging", &on)]);
+            }),
+        },
+    ]
 }
 
 /// Gaps that say nothing of what is there now, or of where the trail delivers.
@@ -145,6 +205,36 @@ fn places_that_were_not_listed() -> Vec<Defect> {
                 let away = it.after(&it.digest(HOME, 5), 30);
                 it.digests(HOME)[3..].iter().for_each(|digest| it.erase(digest));
                 it.digests(ABROAD)[6..].iter().for_each(|digest| it.erase(digest));
+                it.history(&[("UpdateTrail", &away, json!({"s3BucketName": "example-corp-elsewhere"}))]);
+            }),
+        },
+        Defect {
+            name: "digest-of-before-a-move-delivered-behind-it",
+            about: "The same, and the trail was told to deliver elsewhere while the digest of the hour before was on its way: it lies where nobody \
+                    looked. Nothing is deleted.",
+            failures: &[],
+            others: &["log-unproven", "not-looked-for"],
+            make: Make::Quiet(|it| {
+                it.scope.bucket = Some(TRAIL_BUCKET.to_owned());
+                move_away(it);
+                for region in [HOME, ABROAD] {
+                    it.digests(region)[6..].iter().for_each(|digest| it.erase(digest));
+                }
+                let away = it.after(&it.digest(HOME, 5), 80);
+                it.history(&[("UpdateTrail", &away, json!({"s3BucketName": "example-corp-elsewhere"}))]);
+            }),
+        },
+        Defect {
+            name: "digests-deleted-and-the-trail-moved-after-the-window",
+            about: "The newest digests of the window are deleted, and after the window the trail is told to deliver where nobody can look: until then \
+                    it delivered here.",
+            failures: &["newest-digests-missing"],
+            others: &["log-unproven", "not-looked-for"],
+            make: Make::Quiet(|it| {
+                it.scope.bucket = Some(TRAIL_BUCKET.to_owned());
+                move_away(it);
+                let away = it.after(&it.digest(HOME, -1), 49);
+                it.digests(HOME)[3..].iter().for_each(|digest| it.erase(digest));
                 it.history(&[("UpdateTrail", &away, json!({"s3BucketName": "example-corp-elsewhere"}))]);
             }),
         },

@@ -1,5 +1,6 @@
 //! Windows and trails for which there is nothing, not yet, or no more.
 
+use caselock::case::event::ClockOffset;
 use caselock::model::{Timestamp, Window};
 use caselock::sim::Scenario;
 use chrono::TimeDelta;
@@ -43,6 +44,20 @@ pub(super) fn all() -> Vec<Defect> {
                 for answer in it.answers.iter_mut().filter(|answer| answer.operation == "GetTrailStatus") {
                     answer.body["LatestDigestDeliveryTime"] = json!(during);
                 }
+            }),
+        },
+        Defect {
+            name: "trail-just-stopped-and-the-clock-of-the-machine-fast",
+            about: "The trail was stopped ten minutes ago, and its final digest is not due yet. The clock of the machine that collects is three hours \
+                    fast, which the ledger says: by AWS's clock nothing is missing.",
+            failures: &[],
+            others: &["log-unproven", "logging-off"],
+            make: Make::Quiet(|it| {
+                window_until_the_end(it);
+                let off = it.after(&it.digest(HOME, -1), 70);
+                it.history(&[("StopLogging", &off, json!({}))]);
+                it.at += TimeDelta::hours(3);
+                it.clock = Some(ClockOffset { offset_milliseconds: -10_800_000, uncertainty_milliseconds: 600, samples: 3 });
             }),
         },
         Defect {
