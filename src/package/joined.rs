@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::case::{CaseError, CaseFiles, Found, LEDGER, MissingPart, read_bounded, read_identity};
 use crate::model::{HashingReader, Sha256Hash, printable};
 use crate::seal::manifest::{Lists, ManifestError, ManifestLine, ManifestReader};
-use crate::seal::{CHECKPOINTS, MANIFEST, SEALS, SealNumbers, TAG_MANIFEST};
+use crate::seal::{CHECKPOINTS, MANIFEST, SEALS, SealNumbers, SealStatement, TAG_MANIFEST};
 
 use super::parts::{LIMIT, OWN, PART, PartStatement, WHOLE, own_bag_info, part_name};
 use super::{PackageError, PackageFiles, top_folder};
@@ -30,7 +30,9 @@ impl JoinedParts {
     /// Opens the package at `path` with the other parts that lie beside it; gives it back if it is no part.
     pub fn open(path: &Path, package: PackageFiles) -> Result<Result<Self, PackageFiles>, PackageError> {
         if package.size_of(PART)?.is_none() {
-            return Ok(Err(package));
+            // What does not read is told of when the case is verified.
+            let named = read_identity(&package).is_ok_and(|identity| top_folder(&identity.case_number) != package.top_folder());
+            return if named { Err(malformed(path, "its top folder is not named after its case")) } else { Ok(Err(package)) };
         }
         let statement = statement(path, &package)?;
         let of = statement.parts.len();
@@ -222,9 +224,17 @@ fn check_own(
         numbers.observe(tag);
     }
     let seals = numbers.read(files)?;
-    let latest = seals.last().and_then(|seal| seal.statement.as_deref()).map(Sha256Hash::of);
-    if latest != Some(statement.seal_sha256) {
+    let latest = seals.last().and_then(|seal| seal.statement.as_deref());
+    if latest.map(Sha256Hash::of) != Some(statement.seal_sha256) {
         return Err(malformed(path, "its latest seal is not the one that its custody/part.json names"));
+    }
+    let totals = statement
+        .parts
+        .iter()
+        .fold((0_u64, 0_u64), |(files, bytes), part| (files.saturating_add(part.files), bytes.saturating_add(part.bytes)));
+    let sealed = latest.and_then(|seal| SealStatement::parse(seal).ok());
+    if sealed.is_some_and(|seal| (seal.artifacts.count, seal.artifacts.bytes) != totals) {
+        return Err(malformed(path, "its custody/part.json counts otherwise than the seal"));
     }
     let (number, of) = (u32::try_from(at).unwrap_or(u32::MAX).saturating_add(1), statement.parts.len());
     let group = top_folder(&read_identity(files)?.case_number);
@@ -232,6 +242,9 @@ fn check_own(
         return Err(malformed(path, "its top folder does not have the name of such a part"));
     }
     let Some(content) = statement.parts.get(at) else { return Ok(()) };
+    if files.payload_bytes()? != content.bytes {
+        return Err(malformed(path, "its files do not have the size that its custody/part.json tells"));
+    }
     let sealed = read_bounded(files, &format!("{WHOLE}bag-info.txt"), LIMIT)?;
     let expected = own_bag_info(&String::from_utf8_lossy(&sealed), &group, number, of, content);
     if read_bounded(files, "bag-info.txt", LIMIT)? != expected.into_bytes() {

@@ -204,6 +204,21 @@ fn what_a_part_has_of_its_own_follows_from_what_was_sealed() {
             ),
             Some("part.json"),
         ),
+        (
+            format!(
+                "import re; part = top + '/custody/part.json'; \
+                 files[part] = re.sub(b'\"bytes\":[0-9]+', b'\"bytes\":7', files[part]){MEND}"
+            ),
+            Some("counts otherwise than the seal"),
+        ),
+        // A byte more here and one less there.
+        (
+            format!(
+                "import re; part = top + '/custody/part.json'; numbers = iter((1, -1)); \
+                 files[part] = re.sub(b'\"bytes\":([0-9]+)', lambda m: b'\"bytes\":%d' % (int(m[1]) + next(numbers, 0)), files[part]){MEND}"
+            ),
+            Some("do not have the size"),
+        ),
         ("tags = top + '/tagmanifest-sha256.txt'; files[tags] = b''".to_owned(), Some("tag manifest does not list")),
         ("files[top + '/INSTRUCTIONS.txt'] = b'trust me'".to_owned(), Some("tag manifest does not list INSTRUCTIONS.txt")),
         ("files = {name.replace('-part-', '-PART-', 1): files[name] for name in files}".to_owned(), Some("top folder")),
@@ -224,6 +239,19 @@ fn what_a_part_has_of_its_own_follows_from_what_was_sealed() {
             Some(named) => assert!(output.status.code() == Some(3) && said.contains(named), "{change}: {output:?}"),
         }
     }
+}
+
+#[test]
+fn a_package_under_the_name_of_another_case_is_a_failure() {
+    let sample = sealed();
+    let zip = sample.path("one.zip");
+    write_package(&CaseFolder::open(&sample.case()).unwrap(), &zip).unwrap();
+    rewrite(&zip, "pass");
+    assert_ne!(verified(&sample, "one.zip").0, 3);
+    rewrite(&zip, "files = {name.replace('IR-2026-014', 'IR-2026-015', 1): files[name] for name in files}");
+    let output = caselock(&sample, &["verify", "one.zip"]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.code() == Some(3) && said.contains("top folder"), "{said}");
 }
 
 /// Run by hand: `cargo test --test it parts:: -- --ignored`. Figures in docs/testing.md.
