@@ -57,7 +57,7 @@ pub enum Found<'a> {
         /// Its path below the case.
         path: &'a str,
     },
-    /// Something that no case has: a link, a device, a pipe, a name that is not UTF-8.
+    /// Something that no case has: a link, a device, a pipe, a name that is not UTF-8, folders in folders without end.
     Foreign {
         /// Its path below the case, as far as it can be written.
         path: &'a str,
@@ -87,6 +87,8 @@ pub struct CaseFolder {
 
 /// A folder on the way must not be a link.
 const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+/// Most folders above one that is entered: no artifact's path has as many, and each takes memory and an open file until it is left.
+const DEEPEST: usize = 128;
 /// Without `O_NONBLOCK`, a planted pipe would be waited for forever.
 const FILE: OFlags = OFlags::RDONLY.union(OFlags::NOFOLLOW).union(OFlags::NONBLOCK).union(OFlags::CLOEXEC);
 
@@ -142,6 +144,8 @@ impl CaseFolder {
             let path = if below.is_empty() { lossy.clone().into_owned() } else { format!("{below}/{lossy}") };
             if name.to_str().is_none() {
                 visit(Found::Foreign { path: &path, what: "a name that is not UTF-8" });
+            } else if kind.is_dir() && path.matches('/').count() >= DEEPEST {
+                visit(Found::Foreign { path: &path, what: "a folder inside more folders than caselock ever makes" });
             } else if kind.is_dir() {
                 let inner = openat(folder, &name, FOLDER, Mode::empty()).doing("list", &self.describe(&path))?;
                 self.walk_folder(inner.as_fd(), &path, visit)?;
@@ -298,6 +302,29 @@ mod tests {
         ] {
             assert_eq!(said(opener.open_file(path)), said(case.open_file(path)), "{path}");
         }
+    }
+
+    #[test]
+    fn folders_in_folders_are_entered_as_deep_as_any_path_goes_and_no_deeper() {
+        let place = tempfile::tempdir().unwrap();
+        fs::create_dir_all(place.path().join("custody")).unwrap();
+        fs::write(place.path().join(CASE_TOML), "").unwrap();
+        // The deepest path there can be: 200 characters.
+        let deepest = format!("data/{}file", "a/".repeat(95));
+        fs::create_dir_all(place.path().join(&deepest).parent().unwrap()).unwrap();
+        fs::write(place.path().join(&deepest), "").unwrap();
+        fs::create_dir_all(place.path().join("data").join("b/".repeat(1000))).unwrap();
+        let mut found = Vec::new();
+        CaseFolder::open(place.path())
+            .unwrap()
+            .walk(&mut |there| match there {
+                Found::File { path } => found.push((path.to_owned(), "a file")),
+                Found::Foreign { path, what } => found.push((path.to_owned(), what)),
+            })
+            .unwrap();
+        let endless = format!("data/{}", ["b"; 128].join("/"));
+        let what = "a folder inside more folders than caselock ever makes";
+        assert_eq!(found, [(CASE_TOML.to_owned(), "a file"), (deepest, "a file"), (endless, what)]);
     }
 
     #[test]

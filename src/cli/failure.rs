@@ -80,6 +80,7 @@ impl From<WindowError> for CliError {
     fn from(error: WindowError) -> Self {
         let next = match &error {
             WindowError::Reversed { .. } => "Swap --start and --end. All times are compared in UTC.",
+            WindowError::TooLong { .. } => "Start later: CloudTrail exists since November 2013.",
             WindowError::InTheFuture { .. } => {
                 "Evidence that does not exist yet cannot be collected. Leave --end out to mean now, and check this machine's clock."
             }

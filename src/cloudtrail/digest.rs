@@ -1,8 +1,10 @@
-use serde::Deserialize;
+mod fields;
 
-use crate::case::strict_json;
+use std::collections::HashSet;
+
 use crate::model::{AccountId, S3Location, Sha256Hash, Timestamp};
 
+use self::fields::{Fields, Logs, required};
 use super::listed_logs::{ListedLog, ListedLogs};
 
 /// A digest file's content, parsed strictly (user guide, "CloudTrail digest file structure").
@@ -62,47 +64,6 @@ pub enum DigestProblem {
     Reversed,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Fields {
-    aws_account_id: AccountId,
-    digest_start_time: Timestamp,
-    digest_end_time: String,
-    digest_s3_bucket: String,
-    digest_s3_object: String,
-    digest_public_key_fingerprint: String,
-    digest_signature_algorithm: String,
-    // No `default`: the fields must be there, though they may be null.
-    #[serde(deserialize_with = "present")]
-    previous_digest_s3_bucket: Option<String>,
-    #[serde(deserialize_with = "present")]
-    previous_digest_s3_object: Option<String>,
-    #[serde(deserialize_with = "present")]
-    previous_digest_hash_value: Option<String>,
-    #[serde(deserialize_with = "present")]
-    previous_digest_hash_algorithm: Option<String>,
-    #[serde(deserialize_with = "present")]
-    previous_digest_signature: Option<String>,
-    log_files: Vec<LogFields>,
-}
-
-fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
-    Option::deserialize(deserializer)
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct LogFields {
-    s3_bucket: String,
-    s3_object: String,
-    hash_value: String,
-    hash_algorithm: String,
-    #[serde(default)]
-    newest_event_time: Option<Timestamp>,
-    #[serde(default)]
-    oldest_event_time: Option<Timestamp>,
-}
-
 fn sha256(algorithm: &str, value: &str) -> Result<Sha256Hash, DigestProblem> {
     if algorithm != "SHA-256" {
         return Err(DigestProblem::HashAlgorithm(crate::model::printable(algorithm)));
@@ -113,48 +74,51 @@ fn sha256(algorithm: &str, value: &str) -> Result<Sha256Hash, DigestProblem> {
 impl Digest {
     /// Parses the uncompressed content of a digest file.
     pub fn parse(content: &[u8]) -> Result<Self, DigestProblem> {
-        let fields: Fields = serde_json::from_value(strict_json::parse(content)?)?;
-        let end: Timestamp = fields.digest_end_time.parse().map_err(<serde_json::Error as serde::de::Error>::custom)?;
-        let previous = match (
-            fields.previous_digest_s3_bucket,
-            fields.previous_digest_s3_object,
-            fields.previous_digest_hash_value,
-            fields.previous_digest_hash_algorithm,
-            fields.previous_digest_signature,
-        ) {
+        let fields: Fields = serde_json::from_slice(content)?;
+        let account = required(fields.aws_account_id, "awsAccountId")?;
+        let start = required(fields.digest_start_time, "digestStartTime")?;
+        let end_as_written = required(fields.digest_end_time, "digestEndTime")?;
+        let bucket = required(fields.digest_s3_bucket, "digestS3Bucket")?;
+        let object = required(fields.digest_s3_object, "digestS3Object")?;
+        let key_fingerprint = required(fields.digest_public_key_fingerprint, "digestPublicKeyFingerprint")?;
+        let signature_algorithm = required(fields.digest_signature_algorithm, "digestSignatureAlgorithm")?;
+        let previous = (
+            required(fields.previous_digest_s3_bucket, "previousDigestS3Bucket")?,
+            required(fields.previous_digest_s3_object, "previousDigestS3Object")?,
+            required(fields.previous_digest_hash_value, "previousDigestHashValue")?,
+            required(fields.previous_digest_hash_algorithm, "previousDigestHashAlgorithm")?,
+            required(fields.previous_digest_signature, "previousDigestSignature")?,
+        );
+        let Logs { listed, problem } = required(fields.log_files, "logFiles")?;
+        let end: Timestamp = end_as_written.parse().map_err(<serde_json::Error as serde::de::Error>::custom)?;
+        let previous = match previous {
             (None, None, None, None, None) => None,
             (Some(bucket), Some(key), Some(hash), Some(algorithm), Some(signature)) => {
                 Some(Previous { location: S3Location::new(bucket, key), sha256: sha256(&algorithm, &hash)?, signature })
             }
             _ => return Err(DigestProblem::HalfAPrevious),
         };
-        let mut logs = Vec::with_capacity(fields.log_files.len());
-        let mut seen = std::collections::HashSet::new();
-        for log in fields.log_files {
-            let location = S3Location::new(log.s3_bucket, log.s3_object);
-            if !seen.insert(location.clone()) {
-                return Err(DigestProblem::LogTwice);
-            }
-            logs.push(ListedLog {
-                location,
-                sha256: sha256(&log.hash_algorithm, &log.hash_value)?,
-                oldest_event: log.oldest_event_time,
-                newest_event: log.newest_event_time,
-            });
+        let mut seen = HashSet::with_capacity(listed.len());
+        let listed_once = listed.iter().all(|log| seen.insert(&log.location));
+        match problem {
+            _ if !listed_once => return Err(DigestProblem::LogTwice),
+            Some((location, _)) if seen.contains(&location) => return Err(DigestProblem::LogTwice),
+            Some((_, problem)) => return Err(problem),
+            None => drop(seen),
         }
-        if end < fields.digest_start_time {
+        if end < start {
             return Err(DigestProblem::Reversed);
         }
         Ok(Self {
-            account: fields.aws_account_id,
-            start: fields.digest_start_time,
+            account,
+            start,
             end,
-            end_as_written: fields.digest_end_time,
-            location: S3Location::new(fields.digest_s3_bucket, fields.digest_s3_object),
-            key_fingerprint: fields.digest_public_key_fingerprint,
-            signature_algorithm: fields.digest_signature_algorithm,
+            end_as_written,
+            location: S3Location::new(bucket, object),
+            key_fingerprint,
+            signature_algorithm,
             previous,
-            logs: logs.into_iter().collect(),
+            logs: listed.into_iter().collect(),
         })
     }
 
@@ -196,9 +160,54 @@ mod tests {
             SAMPLE.replace(r#""logFiles""#, r#""logfiles""#),
             SAMPLE.replacen('{', r#"{"awsAccountId":"444455556666","#, 1),
             SAMPLE.replacen('{', r#"{"unknown":1,"unknown":2,"#, 1),
+            SAMPLE.replacen('{', r#"{"unknown":[{"a":1,"b":{"c":1,"c":1}}],"#, 1),
+            SAMPLE.replacen('{', r#"{"unknown":1,"unkn\u006fwn":2,"#, 1),
+            SAMPLE.replacen('{', r#"{"awsAcc\u006funtId":"111122223333","#, 1),
+            SAMPLE.replace(r#""logFiles":[{"#, r#""logFiles":[{"s3Bucket":"amzn-s3-demo-bucket","#),
+            SAMPLE.replace(r#""logFiles":[{"#, r#""logFiles":[{"size":1,"size":1,"#),
+            SAMPLE.replace(r#""logFiles":[{"#, r#""logFiles":[{"s3Object":"x"},{"#),
+            SAMPLE.replace(r#""logFiles":[{"#, r#""logFiles":[{"unknown":"\ud800","#),
+            format!("{SAMPLE} {SAMPLE}"),
+            format!("[{SAMPLE}]"),
+            SAMPLE.replacen('{', &format!(r#"{{"deep":{}{},"#, "[".repeat(200), "]".repeat(200)), 1),
         ] {
             assert!(matches!(Digest::parse(text.as_bytes()), Err(DigestProblem::Json(_))), "{text}");
         }
+    }
+
+    #[test]
+    fn what_aws_may_add_is_passed_over() {
+        let more = r#"{"more":{"a":[1,-2,3.5,true,null,"x",{"b":{},"c":[]}]},"evenMore":null,"#;
+        let text = SAMPLE.replacen('{', more, 1).replace(r#""logFiles":[{"#, r#""logFiles":[{"size":{"bytes":7},"#);
+        assert_eq!(Digest::parse(text.as_bytes()).unwrap(), Digest::parse(SAMPLE.as_bytes()).unwrap());
+        let without_times = SAMPLE.replace(r#","oldestEventTime":"2015-08-17T14:42:27Z"}]"#, "}]");
+        assert_ne!(without_times, SAMPLE);
+        let null_time = SAMPLE.replace(r#""oldestEventTime":"2015-08-17T14:42:27Z"}]"#, r#""oldestEventTime":null}]"#);
+        assert_eq!(Digest::parse(without_times.as_bytes()).unwrap(), Digest::parse(null_time.as_bytes()).unwrap());
+    }
+
+    /// Thousands of keys stand in no digest of AWS's, and remembering all of them takes many times the room they have in the file.
+    #[test]
+    fn more_keys_than_any_object_has_are_refused() {
+        let keys = |count: u32| (0..count).map(|key| format!(r#""{key}":0"#)).collect::<Vec<_>>().join(",");
+        let with = |count| SAMPLE.replacen('{', &format!("{{\"unknown\":{{{}}},", keys(count)), 1);
+        assert!(Digest::parse(with(1000).as_bytes()).is_ok());
+        assert!(matches!(Digest::parse(with(2000).as_bytes()), Err(DigestProblem::Json(_))));
+    }
+
+    #[test]
+    fn of_two_defects_in_the_list_of_logs_the_first_is_told() {
+        let (head, tail) = SAMPLE.split_once(r#""logFiles":["#).unwrap();
+        let log = tail.trim_end_matches("]}");
+        let (other, later) = (log.replace("SHA-256", "MD5"), log.replace("1445Z", "1450Z"));
+        let parse = |logs: [&str; 3]| Digest::parse(format!(r#"{head}"logFiles":[{}]}}"#, logs.join(",")).as_bytes());
+        assert!(matches!(parse([log, log, &other]), Err(DigestProblem::LogTwice)));
+        assert!(matches!(parse([log, &other, log]), Err(DigestProblem::LogTwice)));
+        assert!(matches!(parse([&other, log, log]), Err(DigestProblem::HashAlgorithm(_))));
+        assert!(matches!(
+            parse([log, &later, &later.replace("SHA-256", "MD5").replace("1450Z", "1455Z")]),
+            Err(DigestProblem::HashAlgorithm(_))
+        ));
     }
 
     #[test]

@@ -60,6 +60,14 @@ pub enum WindowError {
         /// The end as understood.
         end: Timestamp,
     },
+    /// It is longer than anything that can be asked about.
+    #[error("the window is longer than {} years: it starts {start} and ends {end} (UTC)", Window::MOST_DAYS / 365)]
+    TooLong {
+        /// The start as understood.
+        start: Timestamp,
+        /// The end as understood.
+        end: Timestamp,
+    },
     /// The window reaches past the present.
     #[error("the window lies in the future: {bound} is {at}, and now is {now} (UTC)")]
     InTheFuture {
@@ -130,9 +138,18 @@ pub fn parse_bound(text: &str, bound: Bound, now: Timestamp) -> Result<Timestamp
 }
 
 impl Window {
+    /// Longest window, in days: two hundred years. Its hours are counted one by one, and a case may come from anybody.
+    const MOST_DAYS: i64 = 200 * 365;
+
     /// The window from `start` to `end`, both included.
     pub fn new(start: Timestamp, end: Timestamp) -> Result<Self, WindowError> {
-        if start < end { Ok(Self { start, end }) } else { Err(WindowError::Reversed { start, end }) }
+        if start >= end {
+            return Err(WindowError::Reversed { start, end });
+        }
+        if end.instant() - start.instant() > TimeDelta::days(Self::MOST_DAYS) {
+            return Err(WindowError::TooLong { start, end });
+        }
+        Ok(Self { start, end })
     }
 
     /// Reads both ends as people write them; no `end` means now. Nothing of the window may lie in the future.
@@ -224,6 +241,18 @@ mod tests {
         assert!(matches!(Window::parse("2026-04-01", None, now()), Err(WindowError::InTheFuture { bound: "the start", .. })));
         let future_end = Window::parse("2026-03-01", Some("2026-03-03T00:00:00Z"), now());
         assert!(matches!(future_end, Err(WindowError::InTheFuture { bound: "the end", .. })));
+    }
+
+    #[test]
+    fn all_of_the_past_that_aws_knows_can_be_asked_about_and_a_thousand_years_cannot() {
+        for start in ["1970-01-01", "1900-01-01"] {
+            assert!(Window::parse(start, None, now()).is_ok(), "{start}");
+        }
+        assert!(matches!(Window::parse("0001-01-01", None, now()), Err(WindowError::TooLong { .. })));
+        let read = |text: &str| serde_json::from_str::<Window>(text);
+        assert!(read(r#"{"start":"1970-01-01T00:00:00Z","end":"2026-03-01T00:00:00Z"}"#).is_ok());
+        let refused = read(r#"{"start":"0001-01-01T00:00:00Z","end":"9999-12-31T23:59:59Z"}"#).unwrap_err().to_string();
+        assert!(refused.contains("longer than 200 years"), "{refused}");
     }
 
     #[test]

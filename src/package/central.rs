@@ -81,11 +81,25 @@ impl<'a> Fields<'a> {
 }
 
 /// Where the central directory lies, and how many members it lists.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Directory {
     pub(super) offset: u64,
     pub(super) size: u64,
     pub(super) members: u64,
+}
+
+impl Directory {
+    /// Whether a number in it needs the longer end records.
+    fn is_zip64(self) -> bool {
+        self.members > u16::MAX.into() || self.offset.max(self.size) > u32::MAX.into()
+    }
+
+    /// What the short end record says of it.
+    fn abridged(self, is_zip64: bool) -> Self {
+        let limit = u64::from(u32::MAX);
+        let size = if is_zip64 { limit } else { self.size.min(limit) };
+        Self { offset: self.offset.min(limit), size, members: self.members.min(u16::MAX.into()) }
+    }
 }
 
 /// One member, as the central directory tells.
@@ -97,8 +111,79 @@ pub(super) struct CentralEntry {
     pub(super) header_offset: u64,
     pub(super) size: u64,
     pub(super) crc: u32,
-    /// Version, flags, method, time and date: what the local header must repeat.
-    repeated: [u8; 10],
+}
+
+/// Midnight of 1980-01-01 as zip has it: the time of every member.
+const TIME: [u8; 4] = [0, 0, 0x21, 0];
+/// The attributes of every member: a regular file that everybody may read, by a Unix system.
+const READABLE_FILE: u32 = 0o100_444 << 16;
+const UNIX: u8 = 3;
+/// The versions of the format that a member needs: by its size, in the second case.
+const VERSION: u16 = 10;
+const ZIP64_VERSION: u16 = 45;
+
+impl CentralEntry {
+    fn is_wide(&self) -> bool {
+        self.size >= u32::MAX.into()
+    }
+
+    /// Version, flags, method, time and date, CRC-32, sizes, and the length of the name: what both headers have, in this order.
+    fn shared_fields(&self) -> Vec<u8> {
+        let version = if self.is_wide() { ZIP64_VERSION } else { VERSION };
+        let size = u32::try_from(self.size).unwrap_or(u32::MAX).to_le_bytes();
+        let name_length = u16::try_from(self.name.len()).unwrap_or(u16::MAX);
+        let mut fields = version.to_le_bytes().to_vec();
+        fields.extend([0; 4]);
+        for field in [TIME, self.crc.to_le_bytes(), size, size] {
+            fields.extend(field);
+        }
+        fields.extend(name_length.to_le_bytes());
+        fields
+    }
+
+    /// The extra field with the numbers that do not fit into four bytes; empty where all of them do.
+    fn zip64_field(numbers: &[u64]) -> Vec<u8> {
+        let mut field = Vec::new();
+        if !numbers.is_empty() {
+            field.extend(1_u16.to_le_bytes());
+            field.extend(u16::try_from(numbers.len() * 8).unwrap_or(u16::MAX).to_le_bytes());
+            field.extend(numbers.iter().flat_map(|number| number.to_le_bytes()));
+        }
+        field
+    }
+
+    /// The local header, its name and extra field included, byte for byte as caselock writes it.
+    fn local_header(&self) -> Vec<u8> {
+        let extra = if self.is_wide() { Self::zip64_field(&[self.size, self.size]) } else { Vec::new() };
+        let mut header = LOCAL_HEADER.to_le_bytes().to_vec();
+        header.extend(self.shared_fields());
+        header.extend(u16::try_from(extra.len()).unwrap_or(u16::MAX).to_le_bytes());
+        header.extend(self.name.as_bytes());
+        header.extend(extra);
+        header
+    }
+
+    /// The central header, the same way.
+    fn central_header(&self) -> Vec<u8> {
+        let mut numbers = if self.is_wide() { vec![self.size, self.size] } else { Vec::new() };
+        if self.header_offset >= u32::MAX.into() {
+            numbers.push(self.header_offset);
+        }
+        let extra = Self::zip64_field(&numbers);
+        let shared = self.shared_fields();
+        let mut header = CENTRAL_HEADER.to_le_bytes().to_vec();
+        header.extend(shared.first());
+        header.push(UNIX);
+        header.extend(shared);
+        header.extend(u16::try_from(extra.len()).unwrap_or(u16::MAX).to_le_bytes());
+        // No comment, the first disk, no attributes of its own kind.
+        header.extend([0; 6]);
+        header.extend(READABLE_FILE.to_le_bytes());
+        header.extend(u32::try_from(self.header_offset).unwrap_or(u32::MAX).to_le_bytes());
+        header.extend(self.name.as_bytes());
+        header.extend(extra);
+        header
+    }
 }
 
 fn read_at(file: &File, offset: u64, length: u64) -> Result<Vec<u8>, Fault> {
@@ -121,8 +206,8 @@ pub(super) fn find_directory(file: &File, length: u64) -> Result<Directory, Faul
     if (disk, directory_disk, end.u16()?) != (0, 0, 0) || members_here != members {
         return fault(end_at, "the end record speaks of other disks or has a comment");
     }
-    let mut directory = Directory { offset: offset.into(), size: size.into(), members: members.into() };
-    let mut directory_end = end_at;
+    let short = Directory { offset: offset.into(), size: size.into(), members: members.into() };
+    let (mut directory, mut directory_end) = (short, end_at);
     if let Some(locator_at) = end_at.checked_sub(ZIP64_LOCATOR_LENGTH)
         && (members == u16::MAX || size == u32::MAX || offset == u32::MAX)
     {
@@ -134,16 +219,13 @@ pub(super) fn find_directory(file: &File, length: u64) -> Result<Directory, Faul
                 return fault(locator_at, "the zip64 locator points elsewhere");
             }
             let whole = zip64_end(file, zip64_at)?;
-            let agrees = |short: u64, placeholder: u64, long: u64| short == placeholder || short == long;
-            if !agrees(directory.members, u16::MAX.into(), whole.members)
-                || !agrees(directory.size, u32::MAX.into(), whole.size)
-                || !agrees(directory.offset, u32::MAX.into(), whole.offset)
-            {
-                return fault(end_at, "the two end records disagree");
-            }
             directory = whole;
             directory_end = zip64_at;
         }
+    }
+    let is_zip64 = directory_end != end_at;
+    if short != directory.abridged(is_zip64) || is_zip64 != directory.is_zip64() {
+        return fault(end_at, "the two end records disagree, or one of them is not needed");
     }
     if directory.offset.checked_add(directory.size) != Some(directory_end) {
         return fault(end_at, "the central directory is not where the end record says");
@@ -159,11 +241,14 @@ fn zip64_end(file: &File, at: u64) -> Result<Directory, Fault> {
     let mut end = Fields { rest: &bytes, offset: at };
     end.expect(ZIP64_END, "zip64 end record where its locator points")?;
     let record_size = end.u64()?;
-    let _versions = end.u32()?;
+    let versions = (end.u16()?, end.u16()?);
     let (disk, directory_disk) = (end.u32()?, end.u32()?);
     let (members_here, members) = (end.u64()?, end.u64()?);
     if (record_size, disk, directory_disk) != (ZIP64_END_LENGTH - 12, 0, 0) || members_here != members {
         return fault(at, "the zip64 end record speaks of other disks or has more in it than it should");
+    }
+    if versions != (ZIP64_VERSION, ZIP64_VERSION) {
+        return fault(at, "the zip64 end record has another version than that of zip64");
     }
     Ok(Directory { size: end.u64()?, offset: end.u64()?, members })
 }
@@ -195,7 +280,7 @@ impl<'a> DirectoryReader<'a> {
         fields.expect(CENTRAL_HEADER, "central header")?;
         let made_by = fields.u16()?;
         let repeated: [u8; 10] = fields.array()?;
-        let [needed, _, flags_low, flags_high, method_low, method_high, ..] = repeated;
+        let [_, _, flags_low, flags_high, method_low, method_high, ..] = repeated;
         let (crc, compressed, size) = (fields.u32()?, fields.u32()?, fields.u32()?);
         let (name_length, extra_length, comment_length) = (fields.u16()?, fields.u16()?, fields.u16()?);
         let (disk, internal, external, offset) = (fields.u16()?, fields.u16()?, fields.u32()?, fields.u32()?);
@@ -208,15 +293,15 @@ impl<'a> DirectoryReader<'a> {
         if name_length > NAME_LIMIT || extra_length > 32 || (comment_length, disk) != (0, 0) {
             return fault(at, "a member has a comment, too long a name or more than a zip64 field");
         }
-        if made_by & 0xff != u16::from(needed) || !is_plain_file(made_by, internal, external) {
+        if !is_plain_file(made_by, internal, external) {
             return fault(at, "a member is a link, a folder or a device, or has other rights than to be read");
         }
         let name = match std::str::from_utf8(self.read(name_length.into())?) {
             Ok(name) => name.to_owned(),
             Err(_) => return fault(at, "a member's name is not UTF-8"),
         };
-        let extra = self.read(extra_length.into())?;
-        let mut wide = Zip64Field::parse(extra, at)?;
+        let extra = self.read(extra_length.into())?.to_vec();
+        let mut wide = Zip64Field::parse(&extra, at)?;
         let size = wide.resolve(size)?;
         let compressed = wide.resolve(compressed)?;
         let header_offset = wide.resolve(offset)?;
@@ -224,7 +309,15 @@ impl<'a> DirectoryReader<'a> {
         if size != compressed {
             return fault(at, "a stored member has two sizes");
         }
-        Ok(Some(CentralEntry { at, name, header_offset, size, crc, repeated }))
+        let entry = CentralEntry { at, name, header_offset, size, crc };
+        // What nobody goes by, such as the time of a member, must be as caselock writes it, or it could tell anything.
+        if entry.central_header() != [fixed, entry.name.clone().into_bytes(), extra].concat() {
+            return fault(
+                at,
+                format!("the version, time or length in the header of `{}` is not that of a package", entry.name),
+            );
+        }
+        Ok(Some(entry))
     }
 
     fn read(&mut self, count: u64) -> Result<&[u8], Fault> {
@@ -242,9 +335,7 @@ impl<'a> DirectoryReader<'a> {
 ///
 /// An unpacking program goes by them: a member must not become a link, a program or a file with rights of its own.
 fn is_plain_file(made_by: u16, internal: u16, external: u32) -> bool {
-    const READABLE_FILE: u32 = 0o100_444 << 16;
-    const UNIX: u16 = 3;
-    (made_by >> 8, internal, external) == (UNIX, 0, READABLE_FILE)
+    (made_by >> 8, internal, external) == (UNIX.into(), 0, READABLE_FILE)
 }
 
 /// The zip64 field of a header: the values that do not fit into four bytes, in their order.
@@ -283,30 +374,16 @@ impl<'a> Zip64Field<'a> {
 
 /// Compares a member's local header with its central one. Gives where the member's bytes start.
 pub(super) fn check_local_header(file: &File, entry: &CentralEntry) -> Result<u64, Fault> {
-    let at = entry.header_offset;
-    let name_length = u64::try_from(entry.name.len()).unwrap_or(0);
-    let bytes = read_at(file, at, LOCAL_LENGTH + name_length)?;
-    let mut fields = Fields { rest: &bytes, offset: at };
-    fields.expect(LOCAL_HEADER, "local header where the central directory points")?;
-    let repeated: [u8; 10] = fields.array()?;
-    let (crc, compressed, size) = (fields.u32()?, fields.u32()?, fields.u32()?);
-    let (local_name_length, extra_length) = (fields.u16()?, fields.u16()?);
-    let differs = || fault(at, format!("the local header of `{}` differs from its central one", entry.name));
-    if repeated != entry.repeated || crc != entry.crc || u64::from(local_name_length) != name_length {
-        return differs();
+    let (at, expected) = (entry.header_offset, entry.local_header());
+    let length = u64::try_from(expected.len()).unwrap_or(u64::MAX);
+    let found = read_at(file, at, length)?;
+    if !found.starts_with(&LOCAL_HEADER.to_le_bytes()) {
+        return fault(at, "there is no local header where the central directory points");
     }
-    if fields.rest != entry.name.as_bytes() || extra_length > 32 {
-        return differs();
+    if found != expected {
+        return fault(at, format!("the local header of `{}` differs from its central one", entry.name));
     }
-    let extra_at = at + LOCAL_LENGTH + name_length;
-    let extra = read_at(file, extra_at, extra_length.into())?;
-    let mut wide = Zip64Field::parse(&extra, at)?;
-    let (size, compressed) = (wide.resolve(size)?, wide.resolve(compressed)?);
-    wide.finish()?;
-    if (size, compressed) != (entry.size, entry.size) {
-        return differs();
-    }
-    Ok(extra_at + u64::from(extra_length))
+    Ok(at + length)
 }
 
 /// The top folder of a member and its path below; `None` where the name has another shape than those in a package.

@@ -78,6 +78,18 @@ impl PackageFiles {
         Ok(self.find(path)?.map(|member| member.size))
     }
 
+    /// The bytes of all files below `data/`.
+    pub(super) fn payload_bytes(&self) -> Result<u64, CaseError> {
+        let mut reader = DirectoryReader::new(&self.file, self.directory, self.directory.offset, WALK_BUFFER);
+        let mut bytes = 0_u64;
+        while let Some(entry) = reader.next_entry().map_err(|fault| self.case_error(fault))? {
+            if split_name(&entry.name).is_some_and(|(_, path)| path.starts_with("data/")) {
+                bytes = bytes.saturating_add(entry.size);
+            }
+        }
+        Ok(bytes)
+    }
+
     fn find(&self, path: &str) -> Result<Option<Member>, CaseError> {
         for place in self.lookup.candidates(path)? {
             let at = self.directory.offset + u64::from(place.central_offset);

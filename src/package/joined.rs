@@ -4,21 +4,19 @@ use std::collections::BTreeMap;
 use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
 
-use crate::case::{CaseError, CaseFiles, Found, MissingPart, read_bounded};
+use crate::case::{CaseError, CaseFiles, Found, LEDGER, MissingPart, read_bounded, read_identity};
 use crate::model::{HashingReader, Sha256Hash, printable};
 use crate::seal::manifest::{Lists, ManifestError, ManifestLine, ManifestReader};
-use crate::seal::{MANIFEST, TAG_MANIFEST};
+use crate::seal::{CHECKPOINTS, MANIFEST, SEALS, SealNumbers, SealStatement, TAG_MANIFEST};
 
-use super::parts::{OWN, PART, PartStatement, WHOLE, part_name};
-use super::{PackageError, PackageFiles};
-
-/// Largest `custody/part.json` that is read.
-const LIMIT: u64 = 16 * 1024 * 1024;
+use super::parts::{LIMIT, OWN, PART, PartStatement, WHOLE, own_bag_info, part_name};
+use super::{PackageError, PackageFiles, top_folder};
 
 /// A case in several packages.
 ///
-/// Opening checks each part that is there: that it says the same of all parts as the others, that all of them have the same tag files, and
-/// that its own manifests are those parts of the whole that it has. The rest is verified as in a package in one piece.
+/// Opening checks each part that is there: that it says the same of all parts as the others, that all of them have the same tag files, that
+/// its own manifests are those parts of the whole that it has, and that the rest of what it has of its own, which nobody signed, follows from
+/// what was sealed. The rest is verified as in a package in one piece.
 #[derive(Debug)]
 pub struct JoinedParts {
     statement: PartStatement,
@@ -32,7 +30,9 @@ impl JoinedParts {
     /// Opens the package at `path` with the other parts that lie beside it; gives it back if it is no part.
     pub fn open(path: &Path, package: PackageFiles) -> Result<Result<Self, PackageFiles>, PackageError> {
         if package.size_of(PART)?.is_none() {
-            return Ok(Err(package));
+            // What does not read is told of when the case is verified.
+            let named = read_identity(&package).is_ok_and(|identity| top_folder(&identity.case_number) != package.top_folder());
+            return if named { Err(malformed(path, "its top folder is not named after its case")) } else { Ok(Err(package)) };
         }
         let statement = statement(path, &package)?;
         let of = statement.parts.len();
@@ -129,18 +129,24 @@ fn check_part(
     let mut own = lines(MANIFEST.to_owned(), Lists::Payload)?;
     let mut whole = lines(format!("{WHOLE}{MANIFEST}"), Lists::Payload)?;
     // Both are in the same order, and may be long.
-    loop {
-        let mut other = whole.next()?;
-        while other.as_ref().is_some_and(|line| statement.place_of(&line.path) != at) {
-            other = whole.next()?;
+    let mut files_of = vec![0_u64; statement.parts.len()];
+    while let Some(other) = whole.next()? {
+        let place = statement.place_of(&other.path);
+        if let (Some(files), Some(part)) = (files_of.get_mut(place), statement.parts.get(place)) {
+            if *files == 0 && part.first != other.path {
+                return Err(malformed(path, "its custody/part.json does not fit the manifest of the whole"));
+            }
+            *files += 1;
         }
-        let line = own.next()?;
-        if line != other {
+        if place == at && own.next()?.as_ref() != Some(&other) {
             return Err(malformed(path, "its manifest is not the part of the whole that it has"));
         }
-        if line.is_none() {
-            break;
-        }
+    }
+    if own.next()?.is_some() {
+        return Err(malformed(path, "its manifest is not the part of the whole that it has"));
+    }
+    if !statement.parts.iter().map(|part| part.files).eq(files_of) {
+        return Err(malformed(path, "its custody/part.json does not fit the manifest of the whole"));
     }
     let mut listed: BTreeMap<String, Sha256Hash> = BTreeMap::new();
     let mut tags = lines(TAG_MANIFEST.to_owned(), Lists::Tags)?;
@@ -177,17 +183,74 @@ fn check_part(
     let mut shared = BTreeMap::new();
     for tag in &found {
         let (sha256, _) = HashingReader::new(files.open(tag)?).finish().map_err(|problem| unhashed(path, problem))?;
-        if listed.get(tag).is_some_and(|listed| *listed != sha256) {
-            return Err(malformed(path, &format!("its {tag} is not the one that its tag manifest lists")));
+        match listed.get(tag) {
+            Some(listed) if *listed != sha256 => {
+                return Err(malformed(path, &format!("its {tag} is not the one that its tag manifest lists")));
+            }
+            listed if listed.is_some() != is_listed(tag) => {
+                let problem = if listed.is_some() { "lists" } else { "does not list" };
+                return Err(malformed(path, &format!("its tag manifest {problem} {}", printable(tag))));
+            }
+            _ => {}
         }
         if tag != PART && !OWN.contains(&tag.as_str()) {
             shared.insert(tag.clone(), sha256);
         }
     }
-    match listed.keys().find(|tag| !found.contains(*tag)) {
-        Some(tag) => Err(malformed(path, &format!("its tag manifest lists {tag}, which is not there"))),
-        None => Ok(shared),
+    if let Some(tag) = listed.keys().find(|tag| !found.contains(*tag)) {
+        return Err(malformed(path, &format!("its tag manifest lists {tag}, which is not there")));
     }
+    check_own(path, files, statement, at, &found)?;
+    Ok(shared)
+}
+
+/// Whether a part's tag manifest lists the tag file at `path`: all but itself, the ledger, and what is signed.
+fn is_listed(path: &str) -> bool {
+    let is_below = |folder: &str| path.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'));
+    let is_signature = is_below(CHECKPOINTS) && path.ends_with(".sig");
+    !(path == TAG_MANIFEST || path == LEDGER || is_below(SEALS) || is_signature)
+}
+
+/// Checks what a part has of its own and no seal covers: it follows from what was sealed.
+fn check_own(
+    path: &Path,
+    files: &PackageFiles,
+    statement: &PartStatement,
+    at: usize,
+    found: &[String],
+) -> Result<(), PackageError> {
+    let mut numbers = SealNumbers::default();
+    for tag in found {
+        numbers.observe(tag);
+    }
+    let seals = numbers.read(files)?;
+    let latest = seals.last().and_then(|seal| seal.statement.as_deref());
+    if latest.map(Sha256Hash::of) != Some(statement.seal_sha256) {
+        return Err(malformed(path, "its latest seal is not the one that its custody/part.json names"));
+    }
+    let totals = statement
+        .parts
+        .iter()
+        .fold((0_u64, 0_u64), |(files, bytes), part| (files.saturating_add(part.files), bytes.saturating_add(part.bytes)));
+    let sealed = latest.and_then(|seal| SealStatement::parse(seal).ok());
+    if sealed.is_some_and(|seal| (seal.artifacts.count, seal.artifacts.bytes) != totals) {
+        return Err(malformed(path, "its custody/part.json counts otherwise than the seal"));
+    }
+    let (number, of) = (u32::try_from(at).unwrap_or(u32::MAX).saturating_add(1), statement.parts.len());
+    let group = top_folder(&read_identity(files)?.case_number);
+    if files.top_folder() != format!("{group}-part-{number}-of-{of}") {
+        return Err(malformed(path, "its top folder does not have the name of such a part"));
+    }
+    let Some(content) = statement.parts.get(at) else { return Ok(()) };
+    if files.payload_bytes()? != content.bytes {
+        return Err(malformed(path, "its files do not have the size that its custody/part.json tells"));
+    }
+    let sealed = read_bounded(files, &format!("{WHOLE}bag-info.txt"), LIMIT)?;
+    let expected = own_bag_info(&String::from_utf8_lossy(&sealed), &group, number, of, content);
+    if read_bounded(files, "bag-info.txt", LIMIT)? != expected.into_bytes() {
+        return Err(malformed(path, "its bag-info.txt does not follow from the one that was sealed"));
+    }
+    Ok(())
 }
 
 impl CaseFiles for JoinedParts {

@@ -27,7 +27,7 @@ pub(super) const WHOLE: &str = "whole/";
 /// The files of the bag that each part has of its own.
 pub(super) const OWN: [&str; 3] = ["bag-info.txt", MANIFEST, TAG_MANIFEST];
 /// Largest `custody/part.json` or `bag-info.txt` that is read.
-const LIMIT: u64 = 16 * 1024 * 1024;
+pub(super) const LIMIT: u64 = 16 * 1024 * 1024;
 /// Most parts that there can be.
 const MOST: usize = 9999;
 
@@ -205,6 +205,12 @@ fn divide(case: &CaseFolder, limit: u64) -> Result<Vec<PartContent>, PackageErro
 fn bag_info(case: &CaseFolder, number: u32, of: usize, content: &PartContent) -> Result<String, PackageError> {
     let sealed = read_bounded(case, "bag-info.txt", LIMIT)?;
     let sealed = String::from_utf8(sealed).map_err(|error| not_as_sealed(case, &error.to_string()))?;
+    let group = super::top_folder(&crate::case::read_identity(case)?.case_number);
+    Ok(own_bag_info(&sealed, &group, number, of, content))
+}
+
+/// The `bag-info.txt` of a part, from the one that was sealed.
+pub(super) fn own_bag_info(sealed: &str, group: &str, number: u32, of: usize, content: &PartContent) -> String {
     let mut text = String::new();
     let mut kept = true;
     for line in sealed.split_inclusive('\n') {
@@ -216,15 +222,14 @@ fn bag_info(case: &CaseFolder, number: u32, of: usize, content: &PartContent) ->
             text.push_str(line);
         }
     }
-    let group = super::top_folder(&crate::case::read_identity(case)?.case_number);
     for (label, value) in [
-        ("Bag-Group-Identifier", group),
+        ("Bag-Group-Identifier", group.to_owned()),
         ("Bag-Count", format!("{number} of {of}")),
         ("Payload-Oxum", format!("{}.{}", content.bytes, content.files)),
     ] {
         text.push_str(&crate::seal::bag::field(label, &value));
     }
-    Ok(text)
+    text
 }
 
 fn not_as_sealed(case: &CaseFolder, problem: &str) -> PackageError {

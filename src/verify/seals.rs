@@ -1,18 +1,22 @@
 //! The seals: each signature, and everything a seal says against the ledger, the manifests and the files they list.
 
+use std::collections::BTreeSet;
 use std::io::BufReader;
 
 use crate::case::{CaseError, CaseFiles, LEDGER, read_bounded};
 use crate::model::{Finding, HashingReader, Severity, Sha256Hash};
 use crate::seal::manifest::{Lists, ManifestError, ManifestReader};
 use crate::seal::{
-    AllowedSigners, CHECKPOINTS, Checkpoint, LedgerHead, MANIFEST, SealFile, SealNumbers, SealStatement, SignatureProblem,
-    Signer, TAG_FILES, TAG_MANIFEST, checkpoint_path, verify_signature,
+    AllowedSigners, CHECKPOINTS, Checkpoint, LedgerHead, MANIFEST, SEALS, SealFile, SealNumbers, SealStatement,
+    SignatureProblem, Signer, TAG_FILES, TAG_MANIFEST, checkpoint_path, verify_signature,
 };
 
 use super::artifacts::{Checked, is_trouble};
 use super::report::{SealReport, SignatureState};
 use super::{Acts, Options, stamps};
+
+/// What caselock writes into `reports/`, where nothing is ever evidence.
+const REPORTS: [&str; 5] = ["snapshots.json", "report.html", "artifacts.csv", "artifacts.jsonl", "case-uco.jsonld"];
 
 /// Checks every seal of the case, and the bag that they cover.
 pub(super) fn check(
@@ -24,15 +28,11 @@ pub(super) fn check(
 ) -> Result<Vec<SealReport>, CaseError> {
     let allowed = options.allowed_signers;
     let mut numbers = SealNumbers::default();
-    for path in checked.tags.iter().map(String::as_str) {
+    for path in &checked.tags {
         numbers.observe(path);
-        let known = is_checkpoint(path) || TAG_FILES.contains(&path) || path == TAG_MANIFEST || path == LEDGER;
-        if !known && !["reports/", "custody/seals/"].iter().any(|folder| path.starts_with(folder)) {
-            let detail = "It is no part of a case: no ledger, manifest or seal covers it.";
-            findings.push(Finding::new(Severity::Notice, "file-not-covered", &path, detail));
-        }
     }
     let seals = numbers.read(files)?;
+    not_covered(checked, &seals, acts, findings);
     let mut reports = Vec::with_capacity(seals.len());
     let (mut previous, mut bag) = (None, None);
     let mut covered: Option<LedgerHead> = None;
@@ -63,7 +63,7 @@ pub(super) fn check(
             check_extension(seal, &statement, covered, findings);
             // What was signed for is compared; that a seal was edited is said already.
             if report.signature != SignatureState::Invalid {
-                check_checkpoint(files, seal, &statement, findings);
+                check_checkpoint(files, seal, &statement, &report, findings);
             }
             covered = Some(statement.ledger);
         }
@@ -126,11 +126,34 @@ pub(super) fn not_checked(what: &str) -> Finding {
     Finding::new(Severity::Gap, "signature-not-checked", &what, detail)
 }
 
-/// Whether `path` has the shape of a checkpoint or its signature.
-fn is_checkpoint(path: &str) -> bool {
-    let name = path.strip_prefix(CHECKPOINTS).and_then(|rest| rest.strip_prefix('/'));
-    let number = name.and_then(|name| name.strip_suffix(".json").or_else(|| name.strip_suffix(".json.sig")));
-    number.is_some_and(|number| number.len() == 4 && number.bytes().all(|byte| byte.is_ascii_digit()))
+/// Names the files outside `data/` that neither ledger nor seal covers: anybody can have put them there.
+fn not_covered(checked: &Checked, seals: &[SealFile], acts: &Acts, findings: &mut Vec<Finding>) {
+    // What an attempt that was cut off left is no seal yet, and still of its making.
+    let attempted = acts.sealing.iter().filter_map(|path| path.strip_prefix(SEALS)).map(|name| format!("{CHECKPOINTS}{name}"));
+    let signed = |path: String| [format!("{path}.sig"), path];
+    let mut known: BTreeSet<String> = attempted.flat_map(signed).collect();
+    for seal in seals {
+        known.insert(format!("{}.tsr", seal.path));
+        known.extend((0..seal.renewals.len()).map(|renewal| seal.renewal_path(renewal)));
+        known.extend(signed(seal.path.clone()));
+        let said = seal.statement.as_deref().and_then(|statement| SealStatement::parse(statement).ok());
+        if said.is_some_and(|statement| statement.checkpoint_sha256.is_some()) {
+            known.extend(signed(checkpoint_path(seal.number)));
+        }
+    }
+    for path in &checked.tags {
+        let of_the_case = TAG_FILES.contains(&path.as_str()) || path == TAG_MANIFEST || path == LEDGER || known.contains(path);
+        let detail = match path.strip_prefix("reports/") {
+            _ if of_the_case => continue,
+            // Without a seal, whoever could exchange it could exchange everything; with one, it lies among what cannot be exchanged.
+            Some(name) if REPORTS.contains(&name) && seals.is_empty() => continue,
+            Some(name) if REPORTS.contains(&name) => {
+                "It was derived from the case, and no seal covers it: anybody can have changed it. Rather make it again than believe it."
+            }
+            _ => "It is no part of a case: no ledger, manifest or seal covers it.",
+        };
+        findings.push(Finding::new(Severity::Notice, "file-not-covered", path, detail));
+    }
 }
 
 /// The proof that a seal carries of the ledger having only grown since the seal before.
@@ -143,7 +166,13 @@ fn check_extension(seal: &SealFile, statement: &SealStatement, before: Option<Le
 }
 
 /// The checkpoint of a seal: it must say what the seal says, signed with the same key.
-fn check_checkpoint(files: &dyn CaseFiles, seal: &SealFile, statement: &SealStatement, findings: &mut Vec<Finding>) {
+fn check_checkpoint(
+    files: &dyn CaseFiles,
+    seal: &SealFile,
+    statement: &SealStatement,
+    report: &SealReport,
+    findings: &mut Vec<Finding>,
+) {
     const LIMIT: u64 = 1024 * 1024;
     // Only disclosures need it, and earlier versions made none.
     let Some(sealed) = statement.checkpoint_sha256 else { return };
@@ -158,7 +187,15 @@ fn check_checkpoint(files: &dyn CaseFiles, seal: &SealFile, statement: &SealStat
     let (severity, kind, detail) = match read_bounded(files, &signature_path, LIMIT) {
         Ok(signature) => match verify_signature(&expected, &signature) {
             Ok(signer) if signer.public_key == statement.signer.public_key => return,
-            Err(SignatureProblem::NotChecked { .. }) => return,
+            // A kind of key that is not checked here: told of, unless it is not the seal's key to begin with.
+            Err(SignatureProblem::NotChecked { signer, .. })
+                if signer
+                    .as_ref()
+                    .map_or(report.signer.is_none(), |signer| signer.public_key == statement.signer.public_key) =>
+            {
+                findings.push(not_checked(&signature_path));
+                return;
+            }
             _ => (Severity::Failure, "checkpoint-mismatch", "It is not the signature of the seal's key over the checkpoint."),
         },
         Err(CaseError::Io { source, .. }) if is_trouble(&source) => {

@@ -124,7 +124,21 @@ fn of_two_collectors_at_once_one_collects_and_the_other_changes_nothing() {
 fn a_hostile_case_file_is_a_failure_and_nothing_worse() {
     let deep = format!("notes = {}{}\n", "[".repeat(50_000), "]".repeat(50_000));
     let dotted = format!("{}x = 1\n", "a.".repeat(50_000));
+    let (sample, writer) = Sample::new();
+    drop(writer);
+    let genuine = fs::read_to_string(sample.file(CASE_TOML)).unwrap();
+    let ages: Vec<&str> = genuine
+        .lines()
+        .map(|line| match line.split_once(" = ") {
+            Some(("start", _)) => "start = \"0001-01-01T00:00:00Z\"",
+            Some(("end", _)) => "end = \"9999-12-31T23:59:59Z\"",
+            _ => line,
+        })
+        .collect();
+    let ages = ages.join("\n") + "\n";
+    assert!(ages.contains("0001-01-01") && ages.contains("9999-12-31"), "{ages}");
     for content in [
+        ages,
         "x".repeat(2 * 1024 * 1024),
         deep,
         dotted,
@@ -142,6 +156,22 @@ fn a_hostile_case_file_is_a_failure_and_nothing_worse() {
         assert_eq!(ran.status.code(), Some(3), "{start}: {ran:?}");
         assert!(CaseWriter::open(&sample.case()).is_err(), "{start}");
     }
+}
+
+#[test]
+fn folders_in_folders_without_end_are_a_failure_and_nothing_worse() {
+    let (sample, writer) = Sample::new();
+    drop(writer);
+    fs::create_dir_all(sample.file("data").join("x/".repeat(1500))).unwrap();
+    // So that a descriptor for each of them would be too many.
+    let script = format!("ulimit -n 400 && exec {} verify --json {}", env!("CARGO_BIN_EXE_caselock"), text(&sample.case()));
+    let ran = Command::new("sh").args(["-c", &script]).output().unwrap();
+    assert_eq!(ran.status.code(), Some(3), "{ran:?}");
+    let report: serde_json::Value = serde_json::from_slice(&ran.stdout).unwrap();
+    let findings = report["findings"].as_array().unwrap();
+    let failures: Vec<_> = findings.iter().filter(|finding| finding["severity"] == "failure").collect();
+    assert_eq!(failures.len(), 1, "{report:#}");
+    assert_eq!(failures[0]["kind"], "foreign-file", "{report:#}");
 }
 
 #[test]

@@ -6,12 +6,12 @@ use std::path::PathBuf;
 
 use caselock::case::{CASE_TOML, CaseError, CaseFiles, CaseFolder, Found, LEDGER};
 use caselock::model::Severity;
-use caselock::seal::AllowedSigners;
+use caselock::seal::{AllowedSigners, SigningKey, seal_case};
 use caselock::verify::{Options, Report, verify};
 use serde_json::json;
 
 use crate::memory_case::{Collection, MemoryCase, quiet};
-use crate::sample::{Sample, shell_ok};
+use crate::sample::{Sample, at, shell_ok, tool};
 
 const SEAL: &str = "custody/seals/0001.json";
 
@@ -58,6 +58,74 @@ fn a_seal_signed_by_another_key_than_it_names_is_a_failure() {
 }
 
 #[test]
+fn a_checkpoint_that_another_key_signed_is_a_failure_whatever_kind_of_key_that_is() {
+    const CHECKPOINT: &str = "custody/checkpoints/0001.json.sig";
+    let about = |sample: &Sample| -> Vec<(Severity, String)> {
+        let findings = report(sample).findings.into_iter().filter(|finding| finding.object == CHECKPOINT);
+        findings.map(|finding| (finding.severity, finding.kind)).collect()
+    };
+    // Of the last two kinds, whether a signature holds is for ssh-keygen to say.
+    let make = "ssh-keygen -q -t ed25519 -N '' -C a -f plain && ssh-keygen -q -t ecdsa -b 384 -N '' -C a -f p384 && \
+                ssh-keygen -q -t ed25519 -N '' -C a -f certified && ssh-keygen -q -s plain -I a -n a certified.pub && echo anything > said && \
+                for key in plain p384 certified; do ssh-keygen -q -Y sign -f $key -n caselock-seal < said > $key.sig; done && \
+                ssh-keygen -q -Y sign -f certified-cert.pub -n caselock-seal < said > certified.sig";
+    let sample = Sample::sealed();
+    shell_ok(&sample.path(""), make, &[]);
+    assert_eq!(about(&sample), []);
+    for key in ["plain", "p384", "certified"] {
+        sample.overwrite(CHECKPOINT, &fs::read(sample.path(&format!("{key}.sig"))).unwrap());
+        assert_eq!(about(&sample), [(Severity::Failure, "checkpoint-mismatch".to_owned())], "{key}");
+    }
+    // A seal by a key of such a kind: its checkpoint is not checked either, and that is told.
+    let (sample, mut writer) = Sample::new();
+    shell_ok(&sample.path(""), make, &[]);
+    let key = SigningKey::load(&sample.path("p384"), None).unwrap();
+    seal_case(&mut writer, &key, at(), &tool(), "").unwrap();
+    assert_eq!(about(&sample), [(Severity::Gap, "signature-not-checked".to_owned())]);
+    for key in ["plain", "certified"] {
+        sample.overwrite(CHECKPOINT, &fs::read(sample.path(&format!("{key}.sig"))).unwrap());
+        assert_eq!(about(&sample), [(Severity::Failure, "checkpoint-mismatch".to_owned())], "{key}");
+    }
+}
+
+#[test]
+fn what_was_put_among_the_seals_or_reports_is_told_of() {
+    let uncovered = |sample: &Sample| -> Vec<String> {
+        let findings = report(sample).findings.into_iter().filter(|finding| finding.kind == "file-not-covered");
+        findings.map(|finding| finding.object).collect()
+    };
+    let (sample, mut writer) = Sample::new();
+    fs::create_dir(sample.file("reports")).unwrap();
+    sample.overwrite("reports/report.html", b"<p>");
+    sample.overwrite("reports/snapshots.json", b"{}");
+    assert_eq!(uncovered(&sample), [""; 0], "what caselock itself puts into a case that nothing seals");
+    sample.overwrite("reports/READ-ME-FIRST.txt", b"trust me");
+    assert_eq!(uncovered(&sample), ["reports/READ-ME-FIRST.txt"]);
+    fs::remove_dir_all(sample.file("reports")).unwrap();
+    sample.seal(&mut writer);
+    sample.seal(&mut writer);
+    for made in ["custody/seals/0001.json.tsr", "custody/seals/0001.json.tsr.2"] {
+        sample.overwrite(made, b"a stamp");
+    }
+    assert_eq!(uncovered(&sample), [""; 0]);
+    fs::create_dir(sample.file("reports")).unwrap();
+    let planted = [
+        "custody/checkpoints/0003.json",
+        "custody/checkpoints/0003.json.sig",
+        "custody/checkpoints/9999.json",
+        "custody/seals/0001.json.tsr.4",
+        "custody/seals/INSTRUCTIONS.txt",
+        "custody/seals/more/0001.json",
+        "reports/report.html",
+    ];
+    fs::create_dir(sample.file("custody/seals/more")).unwrap();
+    for path in planted {
+        sample.overwrite(path, b"trust me");
+    }
+    assert_eq!(uncovered(&sample), planted);
+}
+
+#[test]
 fn a_seal_by_somebody_whom_nobody_allowed_is_a_failure() {
     let sample = Sample::sealed();
     shell_ok(sample.case().parent().unwrap(), "ssh-keygen -q -t ed25519 -N '' -C other -f other", &[]);
@@ -78,8 +146,8 @@ fn where_trusted_signers_are_named_a_case_without_a_seal_is_no_pass_and_a_strang
     sample.seal(&mut writer);
     assert!(verified().findings.iter().all(|finding| !finding.kind.starts_with("seal-")), "{:#?}", verified().findings);
     // Whoever has the folder can seal it once more.
-    let stranger = caselock::seal::SigningKey::generate_ed25519(&sample.path("stranger"), "stranger@example.com").unwrap();
-    caselock::seal::seal_case(&mut writer, &stranger, crate::sample::at(), &crate::sample::tool(), "").unwrap();
+    let stranger = SigningKey::generate_ed25519(&sample.path("stranger"), "stranger@example.com").unwrap();
+    seal_case(&mut writer, &stranger, at(), &tool(), "").unwrap();
     let report = verified();
     expect(&report, Severity::Notice, "seal-signer-unknown");
     expect(&report, Severity::Notice, "ledger-after-seal");

@@ -188,10 +188,11 @@ fn zip_by_python(path: &Path, body: &str) {
     let program = format!(
         "import struct, sys, warnings, zipfile\n\
          warnings.simplefilter('ignore')\n\
-         def add(name, content=b'x', kind=0o100444, method=zipfile.ZIP_STORED, made_by=3, extra=b'', comment=b''):\n\
-         \x20   info = zipfile.ZipInfo('placeholder')\n\
+         def add(name, content=b'x', kind=0o100444, method=zipfile.ZIP_STORED, made_by=3, extra=b'', comment=b'', time=(1980, 1, 1, 0, 0, 0)):\n\
+         \x20   info = zipfile.ZipInfo('placeholder', time)\n\
          \x20   info.filename = name\n\
          \x20   info.external_attr, info.compress_type, info.create_system = kind << 16, method, made_by\n\
+         \x20   info.create_version = info.extract_version = 10\n\
          \x20   info.extra, info.comment = extra, comment\n\
          \x20   z.writestr(info, content)\n\
          with zipfile.ZipFile(sys.argv[1], 'w') as z:\n{}",
@@ -268,6 +269,8 @@ fn members_that_no_package_has_are_refused_by_what_they_are() {
         ("add('case/a', b'x' * 1000, method=zipfile.ZIP_DEFLATED)", "compressed"),
         ("add('case/a', extra=struct.pack('<HHI', 0x7075, 4, 0))", "extra field"),
         ("add('case/a', comment=b'hello')", "comment"),
+        ("add('case/a', time=(2024, 10, 13, 1, 2, 4))", "time"),
+        ("add('case/a', time=(1980, 1, 1, 0, 0, 2))", "time"),
         ("add('case/a'); z.comment = b'hello'", "end record"),
         ("pass", "0 members"),
     ];
@@ -449,26 +452,19 @@ fn no_change_of_a_byte_goes_unnoticed_or_does_harm() {
         Some((files.top_folder().to_owned(), read?))
     };
     fs::write(&path, &forge.bytes).unwrap();
-    let original = contents(&path).unwrap();
+    contents(&path).unwrap();
     let mut accepted = Vec::new();
     for at in 0..forge.bytes.len() {
         for flip in [0x01, 0x80, 0xff] {
             let mut bytes = forge.bytes.clone();
             bytes[at] ^= flip;
             fs::write(&path, bytes).unwrap();
-            if let Some(found) = contents(&path) {
-                assert_eq!(found, original, "byte {at}");
+            if contents(&path).is_some() {
                 accepted.push(at);
             }
         }
     }
-    // The version of the format that the packing program knew: nothing that a reader goes by.
-    let header = forge.bytes[forge.central..].windows(4).position(|bytes| bytes == b"PK\x01\x02").unwrap();
-    assert_eq!(header, 0);
-    for at in accepted {
-        let before = &forge.bytes[..at];
-        assert!(before.ends_with(b"PK\x01\x02"), "byte {at}");
-    }
+    assert!(accepted.is_empty(), "{accepted:?}");
 }
 
 #[test]
@@ -513,6 +509,13 @@ fn more_members_than_a_short_end_record_can_count_are_read() {
     for count in [65_534, 65_535, 65_536, 70_000] {
         let path: PathBuf = folder.path().join(format!("{count}.zip"));
         zip_by_python(&path, &format!("for n in range({count}): add('case/%05d' % n, b'%d' % n)"));
+        if count > 65_535 {
+            // Python gives the directory's size in the short record too, where caselock refers to the long one.
+            let mut bytes = fs::read(&path).unwrap();
+            let end = bytes.len() - 22;
+            bytes[end + 12..end + 16].fill(0xff);
+            fs::write(&path, bytes).unwrap();
+        }
         let files = PackageFiles::open(&path).unwrap();
         assert_eq!(files.len(), count);
         assert_eq!(bytes_of(&files, "65533").unwrap(), b"65533");
@@ -534,14 +537,17 @@ fn members_beyond_four_gigabytes_are_read_where_they_lie() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("x.zip");
     // The first member is a hole of five gigabytes, which costs no room.
-    let build = |claimed: u64| {
+    let build = |claimed: u64, end_version: u64| {
         let mut file = fs::File::create(&path).unwrap();
         let extra = fields(&[(2, 1), (2, 16), (8, claimed), (8, claimed)]);
+        let version = |size: u64| if size == PLACEHOLDER { 45 } else { 10 };
         let local = |crc: u64, size: u64, extra: u64| {
-            fields(&[(4, 0x0403_4b50), (2, 45), (8, 0), (4, crc), (4, size), (4, size), (2, 6), (2, extra)])
+            let head = fields(&[(4, 0x0403_4b50), (2, version(size)), (6, 0), (2, 0x21)]);
+            [head, fields(&[(4, crc), (4, size), (4, size), (2, 6), (2, extra)])].concat()
         };
         let central = |crc: u64, size: u64, extra: u64, offset: u64| {
-            let head = fields(&[(4, 0x0201_4b50), (2, 0x032d), (2, 45), (8, 0), (4, crc), (4, size), (4, size)]);
+            let head = fields(&[(4, 0x0201_4b50), (1, version(size)), (1, 3), (2, version(size)), (6, 0), (2, 0x21)]);
+            let head = [head, fields(&[(4, crc), (4, size), (4, size)])].concat();
             [head, fields(&[(2, 6), (2, extra), (2, 0), (2, 0), (2, 0), (4, 0o100_444 << 16), (4, offset)])].concat()
         };
         file.write_all(&[local(0, PLACEHOLDER, 20), b"case/a".to_vec(), extra.clone()].concat()).unwrap();
@@ -567,19 +573,21 @@ fn members_beyond_four_gigabytes_are_read_where_they_lie() {
             local(crc, 5, 0),
             b"case/bafter".to_vec(),
             directory,
-            fields(&[(4, 0x0606_4b50), (8, 44), (2, 45), (2, 45), (8, 0), (8, 2), (8, 2), (8, size), (8, start)]),
+            fields(&[(4, 0x0606_4b50), (8, 44), (2, end_version), (2, 45), (8, 0), (8, 2), (8, 2), (8, size), (8, start)]),
             fields(&[(4, 0x0706_4b50), (4, 0), (8, start + size), (4, 1)]),
-            fields(&[(4, 0x0605_4b50), (4, 0), (2, 2), (2, 2), (4, size), (4, PLACEHOLDER), (2, 0)]),
+            fields(&[(4, 0x0605_4b50), (4, 0), (2, 2), (2, 2), (4, PLACEHOLDER), (4, PLACEHOLDER), (2, 0)]),
         ]
         .concat();
         file.write_all_at(&tail, second).unwrap();
     };
-    build(BIG);
+    build(BIG, 45);
     let files = PackageFiles::open(&path).unwrap();
     assert_eq!(files.size_of("a").unwrap(), Some(BIG));
     assert_eq!(bytes_of(&files, "b").unwrap(), b"after");
     for lie in [BIG - 1, BIG + 1, 5, u64::MAX, u64::MAX - 40] {
-        build(lie);
+        build(lie, 45);
         assert!(PackageFiles::open(&path).unwrap_err().is_integrity_failure(), "{lie}");
     }
+    build(BIG, 46);
+    assert!(PackageFiles::open(&path).unwrap_err().to_string().contains("another version"));
 }

@@ -129,6 +129,7 @@ fn rewrite(zip: &Path, change: &str) {
          \x20   for name in sorted(files):\n\
          \x20       info = zipfile.ZipInfo(name)\n\
          \x20       info.external_attr, info.create_system = 0o100444 << 16, 3\n\
+         \x20       info.create_version = info.extract_version = 10\n\
          \x20       new.writestr(info, files[name])\n"
     );
     let changed = zip.with_extension("changed");
@@ -160,6 +161,8 @@ fn a_part_that_was_changed_or_exchanged_is_a_failure() {
     let sample = sealed();
     let parts = in_parts(&sample);
     let good = fs::read(&parts[1]).unwrap();
+    rewrite(&parts[1], "pass");
+    assert_eq!(fs::read(&parts[1]).unwrap(), good, "what is changed below is all that is changed");
     for change in changes {
         rewrite(&parts[1], change);
         for opened in [&parts[0], &parts[1]] {
@@ -173,6 +176,82 @@ fn a_part_that_was_changed_or_exchanged_is_a_failure() {
     fs::remove_file(&parts[2]).unwrap();
     fs::copy(&parts[1], &parts[2]).unwrap();
     assert_eq!(verified(&sample, parts[0].to_str().unwrap()).0, 3, "one part in the place of another");
+}
+
+/// A part has a tag manifest of its own, which nobody signed: whoever changes a file that it lists makes it fit.
+#[test]
+fn what_a_part_has_of_its_own_follows_from_what_was_sealed() {
+    const MEND: &str = "; import hashlib; tags = top + '/tagmanifest-sha256.txt'; \
+         files[tags] = b''.join(hashlib.sha256(files[top + '/' + p]).hexdigest().encode() + b'  ' + p.encode() + b'\\n' for p in \
+         sorted(line.split('  ')[1] for line in files[tags].decode().splitlines()))";
+    let info = "info = top + '/bag-info.txt'; files[info] = ";
+    let changes = [
+        ("pass".to_owned(), None),
+        (format!("{info}b'Contact-Name: Mallory\\n' + files[info]{MEND}"), Some("bag-info.txt")),
+        (format!("{info}files[info] + b'External-Description: nothing was found\\n'{MEND}"), Some("bag-info.txt")),
+        (format!("{info}files[info].replace(b'Bag-Count: 2', b'Bag-Count: 1'){MEND}"), Some("bag-info.txt")),
+        (
+            format!(
+                "import re; part = top + '/custody/part.json'; \
+                 files[part] = re.sub(b'\"seal_sha256\":\"[0-9a-f]*\"', b'\"seal_sha256\":\"' + b'0' * 64 + b'\"', files[part]){MEND}"
+            ),
+            Some("latest seal"),
+        ),
+        (
+            format!(
+                "import re; part = top + '/custody/part.json'; \
+                 files[part] = re.sub(b'\"files\":[0-9]+', b'\"files\":7', files[part]){MEND}"
+            ),
+            Some("part.json"),
+        ),
+        (
+            format!(
+                "import re; part = top + '/custody/part.json'; \
+                 files[part] = re.sub(b'\"bytes\":[0-9]+', b'\"bytes\":7', files[part]){MEND}"
+            ),
+            Some("counts otherwise than the seal"),
+        ),
+        // A byte more here and one less there.
+        (
+            format!(
+                "import re; part = top + '/custody/part.json'; numbers = iter((1, -1)); \
+                 files[part] = re.sub(b'\"bytes\":([0-9]+)', lambda m: b'\"bytes\":%d' % (int(m[1]) + next(numbers, 0)), files[part]){MEND}"
+            ),
+            Some("do not have the size"),
+        ),
+        ("tags = top + '/tagmanifest-sha256.txt'; files[tags] = b''".to_owned(), Some("tag manifest does not list")),
+        ("files[top + '/INSTRUCTIONS.txt'] = b'trust me'".to_owned(), Some("tag manifest does not list INSTRUCTIONS.txt")),
+        ("files = {name.replace('-part-', '-PART-', 1): files[name] for name in files}".to_owned(), Some("top folder")),
+    ];
+    let sample = sealed();
+    let parts = in_parts(&sample);
+    let good = fs::read(&parts[1]).unwrap();
+    // Alone, where no other part can contradict it.
+    fs::create_dir(sample.path("alone")).unwrap();
+    let alone = sample.path("alone").join(parts[1].file_name().unwrap());
+    for (change, named) in changes {
+        fs::write(&alone, &good).unwrap();
+        rewrite(&alone, &change);
+        let output = caselock(&sample, &["verify", alone.to_str().unwrap()]);
+        let said = String::from_utf8_lossy(&output.stderr);
+        match named {
+            None => assert_eq!(output.status.code(), Some(4), "{said}"),
+            Some(named) => assert!(output.status.code() == Some(3) && said.contains(named), "{change}: {output:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_package_under_the_name_of_another_case_is_a_failure() {
+    let sample = sealed();
+    let zip = sample.path("one.zip");
+    write_package(&CaseFolder::open(&sample.case()).unwrap(), &zip).unwrap();
+    rewrite(&zip, "pass");
+    assert_ne!(verified(&sample, "one.zip").0, 3);
+    rewrite(&zip, "files = {name.replace('IR-2026-014', 'IR-2026-015', 1): files[name] for name in files}");
+    let output = caselock(&sample, &["verify", "one.zip"]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.code() == Some(3) && said.contains("top folder"), "{said}");
 }
 
 /// Run by hand: `cargo test --test it parts:: -- --ignored`. Figures in docs/testing.md.

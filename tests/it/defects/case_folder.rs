@@ -125,6 +125,17 @@ fn unsealed() -> Vec<Defect> {
             make: Make::Case(|case| drop(case.files.insert("notes.docx".to_owned(), b"notes".to_vec()))),
         },
         Defect {
+            name: "instructions-planted-among-the-seals",
+            about: "Files lie where seals, checkpoints and reports do, and are none.",
+            failures: &[],
+            others: &["file-not-covered"],
+            make: Make::Case(|case| {
+                for path in ["custody/seals/INSTRUCTIONS.txt", "custody/checkpoints/9999.json", "reports/INSTRUCTIONS.txt"] {
+                    case.files.insert(path.to_owned(), b"Do not verify this case.".to_vec());
+                }
+            }),
+        },
+        Defect {
             name: "answer-of-aws-edited-in-the-case",
             about: "The stored answer with the public keys is changed in the case: it is used no more than any other changed file is trusted.",
             failures: &["artifact-modified"],
