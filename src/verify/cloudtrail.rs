@@ -5,6 +5,7 @@ mod gone;
 mod links;
 mod logs;
 mod looked;
+mod members;
 mod switches;
 mod timeline;
 mod traces;
@@ -28,6 +29,7 @@ use super::{Acts, Options};
 use links::{Link, Links};
 use logs::Wanted;
 use looked::Looked;
+use members::Members;
 use timeline::TrailTime;
 use trails::{Trail, Trails};
 use unreadable::Unreadable;
@@ -80,7 +82,8 @@ pub(super) fn check(
     let window = identity.window;
 
     let mut rows = chains(digests, &trails, &mut wanted, findings)?;
-    for of in expected::chains(rows.iter().map(|row| &row.of), &trails, acts, identity, &unreadable.looked) {
+    let members = Members::read(checked);
+    for of in expected::chains(rows.iter().map(|row| &row.of), &trails, &members, acts, identity, &unreadable.looked) {
         rows.push(Row::new(of, Links::default(), Links::default(), BTreeSet::new(), &trails));
     }
     rows.sort_by(|a, b| a.of.cmp(&b.of));
@@ -120,6 +123,9 @@ pub(super) fn check(
     }
     verdicts.not_looked_for.say(findings);
     gone::trails(&rows, &trails, &events, identity, findings);
+    if in_scope {
+        expected::say_which_accounts_are_missing(&rows, identity, findings);
+    }
     expected::say_which_members_are_known(&rows, &trails, identity, findings);
     let one_trail = identity.scope.trail_arn.is_some();
     verdicts.judge_uncovered(&mut rows, &times, &trails, one_trail, findings)?;
