@@ -6,7 +6,9 @@ use serde::de::{Deserialize, DeserializeSeed, Deserializer, IgnoredAny, MapAcces
 use serde_json::{Map, Value};
 
 /// The fields that are kept, at whatever depth.
-const KEPT: [&str; 20] = [
+const KEPT: [&str; 24] = [
+    "accountId",
+    "AccountId",
     "arn",
     "awsRegion",
     "bucketName",
@@ -21,6 +23,8 @@ const KEPT: [&str; 20] = [
     "key",
     "name",
     "recipientAccountId",
+    "regionName",
+    "RegionName",
     "requestParameters",
     "s3BucketName",
     "s3KeyPrefix",

@@ -1,5 +1,6 @@
 //! Every defect that verification must find, and some things that look like one and are none.
 
+mod afterwards;
 mod case_folder;
 mod chains;
 mod changes;
@@ -50,6 +51,7 @@ pub(crate) static DEFECTS: LazyLock<Vec<Defect>> = LazyLock::new(|| {
     all.extend(times::all());
     all.extend(opponent::all());
     all.extend(scope::all());
+    all.extend(afterwards::all());
     all.extend(case_folder::all());
     all
 });

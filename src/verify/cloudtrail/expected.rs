@@ -8,6 +8,7 @@ use crate::verify::Acts;
 
 use super::looked::Looked;
 use super::members::Members;
+use super::regions::Regions;
 use super::trails::{Trail, Trails};
 use super::{ChainOf, Row};
 
@@ -23,6 +24,7 @@ pub(super) fn chains<'a>(
     stored: impl Iterator<Item = &'a ChainOf>,
     trails: &Trails,
     members: &Members,
+    regions: &Regions<'_>,
     acts: &Acts,
     identity: &CaseIdentity,
     looked: &Looked<'_>,
@@ -39,13 +41,9 @@ pub(super) fn chains<'a>(
         if identity.scope.bucket.as_ref().is_some_and(|bucket| !trail.delivers_to(bucket, identity.scope.prefix.as_deref())) {
             continue;
         }
-        let (accounts, organization) = if trail.of_organization {
-            (members.of(trail, &stored, &acts.callers, identity), organization_of(trail, &stored))
-        } else {
-            ([trail.arn.account()].into(), None)
-        };
+        let (accounts, organization) = accounts_of(trail, &stored, members, acts, identity);
         for account in accounts {
-            for region in trail.source_regions(&acts.regions) {
+            for region in trail.source_regions(&regions.of_account(account)) {
                 let of = ChainOf { organization: organization.clone(), ..trail.chain_in(account, region) };
                 if !stored.iter().any(|there| **there == of || (trail.of_organization && there.is_in_organization(&of))) {
                     expected.insert(of);
@@ -56,8 +54,8 @@ pub(super) fn chains<'a>(
     for chains in of_trails.into_values() {
         let abroad = chains.iter().any(|of| of.region != of.home_region);
         let Some(of) = chains.first().filter(|of| abroad || trails.is_multi_region(of)) else { continue };
-        for region in &acts.regions {
-            let of = ChainOf { region: region.clone(), ..(*of).clone() };
+        for region in regions.of_account(of.account) {
+            let of = ChainOf { region, ..(*of).clone() };
             if !stored.contains(&of) {
                 expected.remove(&ChainOf { organization: None, ..of.clone() });
                 expected.insert(of);
@@ -68,11 +66,21 @@ pub(super) fn chains<'a>(
     expected
 }
 
-/// The organization whose trail it is, where the chains that are there agree on one.
-fn organization_of(trail: &Trail, stored: &BTreeSet<&ChainOf>) -> Option<String> {
+/// The accounts that must have chains of a trail, and the organization whose trail it is, where the chains that are there agree on one.
+pub(super) fn accounts_of(
+    trail: &Trail,
+    stored: &BTreeSet<&ChainOf>,
+    members: &Members,
+    acts: &Acts,
+    identity: &CaseIdentity,
+) -> (BTreeSet<AccountId>, Option<String>) {
+    if !trail.of_organization {
+        return ([trail.arn.account()].into(), None);
+    }
     let of_trail = stored.iter().filter(|of| of.is_of(&trail.arn));
     let organizations: BTreeSet<&String> = of_trail.filter_map(|of| of.organization.as_ref()).collect();
-    organizations.first().filter(|_| organizations.len() == 1).map(|organization| (*organization).clone())
+    let organization = organizations.first().filter(|_| organizations.len() == 1).map(|organization| (*organization).clone());
+    (members.of(trail, stored, &acts.callers, identity), organization)
 }
 
 /// Says which accounts that the scope names have no chain, neither one that is there nor one that a known trail should have.

@@ -254,6 +254,23 @@ fn accounts_that_were_asked_for() -> Vec<Defect> {
             }),
         },
         Defect {
+            name: "trail-of-an-organization-narrowed-after-the-window-and-everything-abroad-deleted",
+            about: "After the window an organization's trail is made one of its home region alone, and everything of the other region is deleted, \
+                    of all accounts.",
+            failures: &[],
+            others: &["no-digests", "organization-members-unknown"],
+            make: Make::Quiet(|it| {
+                organize(it);
+                erase(it, OWN, ABROAD);
+                erase(it, MEMBER, ABROAD);
+                it.forget("GetTrailStatus", ABROAD);
+                it.answers_of("DescribeTrails", HOME).for_each(|answer| {
+                    answer.body["trailList"][0]["IsMultiRegionTrail"] = json!(false);
+                });
+                it.history(&[("UpdateTrail", "2026-03-02T11:30:00Z", json!({"isMultiRegionTrail": false}))]);
+            }),
+        },
+        Defect {
             name: "account-of-no-organization-that-collects-too",
             about: "AWS was asked as the owner of an organization's trail and as an account outside of it, whose own trail lies here too. That \
                     the organization's trail delivered nothing of that one is as it should be.",
