@@ -59,6 +59,11 @@ pub trait Source: Send + Sync + fmt::Debug {
     ///
     /// What is denied, absent or broken is recorded as a gap, and the rest goes on; an error ends the whole run.
     fn gather(&self, errand: Arc<Errand>) -> Pin<Box<dyn Future<Output = Result<(), Halt>> + Send>>;
+
+    /// Says what none of the identities found, once the last of them has been through it.
+    fn conclude(&self, _errand: Arc<Errand>) -> Pin<Box<dyn Future<Output = Result<(), Halt>> + Send>> {
+        Box::pin(std::future::ready(Ok(())))
+    }
 }
 
 /// All sources.

@@ -32,7 +32,7 @@ pub use identities::{Identities, RefusedRole, account_of_role};
 pub use listing_replay::read_listing;
 pub(crate) use objects::timestamp;
 pub use objects::{BucketRegion, ListPage, ListQuery, ListedObject, list_page, region_of_bucket};
-pub use record::{Answers, Call, KeepPage, Page, Recorder};
+pub use record::{Answers, Call, EVENTS_UNTIL_NOW, KeepPage, Page, Recorder};
 pub use session::Session;
 pub(crate) use trial::try_reading;
 pub use versions::{ListedVersion, VersionPage, list_versions_page};

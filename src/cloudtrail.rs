@@ -11,10 +11,12 @@ mod keys;
 mod listed_logs;
 mod names;
 mod records;
+mod region_events;
 mod trail_events;
 
 pub use digest::{Digest, DigestProblem, Previous};
 pub use keys::{KeyProblem, KeyRing, KeyStanding, PublicKey, SignatureProblem};
 pub use listed_logs::{ListedLog, ListedLogs, LogPlace, LogSlot};
 pub use names::{DigestName, LogFolder, LogName};
+pub use region_events::{RegionDisabled, regions_disabled_in_history};
 pub use trail_events::{ObjectEvent, Telling, TrailEvent, Witness, events_in_history, events_in_log};

@@ -101,8 +101,8 @@ struct Acts {
     regions: Vec<crate::model::Region>,
     /// The buckets that were listed for CloudTrail's files, each with what stood before `AWSLogs/`.
     listed: BTreeSet<(String, String)>,
-    /// The account whose credentials collected.
-    caller: Option<crate::model::AccountId>,
+    /// The accounts as which AWS was asked, in whichever run.
+    callers: BTreeSet<crate::model::AccountId>,
     /// When the last run began.
     collecting_since: Option<Timestamp>,
     collected_until: Option<Timestamp>,
@@ -344,7 +344,8 @@ impl Acts {
                 self.runs_open = true;
                 self.unfinished = true;
                 self.regions.clone_from(&started.regions);
-                self.caller = Some(started.caller.account);
+                let callers = [&started.caller].into_iter().chain(&started.also_as);
+                self.callers.extend(callers.map(|caller| caller.account));
                 let at = on_clock_of_aws(at, started.clock);
                 self.collecting_since = Some(at);
                 self.collected_until = Some(at);

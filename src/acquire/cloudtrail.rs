@@ -45,6 +45,21 @@ impl Source for CloudTrail {
     fn gather(&self, errand: Arc<Errand>) -> Pin<Box<dyn Future<Output = Result<(), Halt>> + Send>> {
         Box::pin(gather(errand))
     }
+
+    fn conclude(&self, errand: Arc<Errand>) -> Pin<Box<dyn Future<Output = Result<(), Halt>> + Send>> {
+        Box::pin(async move { say_which_accounts_are_missing(&errand).await })
+    }
+}
+
+/// Gaps for the accounts that were asked for by their numbers, and of which no bucket has a folder.
+async fn say_which_accounts_are_missing(errand: &Errand) -> Result<(), Halt> {
+    for account in errand.request.scope.accounts.iter().filter(|account| !errand.notes.has_met(**account)) {
+        let row = RowKey { source: NAME, account: Some(*account), region: None };
+        let detail = "no bucket that could be looked into has a folder of this account: either nothing was ever delivered there, or it \
+                      was removed";
+        errand.gap(&row, "logs and digests of the account", GapReason::Empty, Some(detail)).await?;
+    }
+    Ok(())
 }
 
 /// Stores that are gone through at once.

@@ -5,7 +5,7 @@ use std::hash::{BuildHasher as _, RandomState};
 use std::sync::{Mutex, PoisonError};
 
 use crate::case::event::{Event, Origin};
-use crate::model::{PayloadPath, Timestamp};
+use crate::model::{AccountId, PayloadPath, Timestamp};
 
 use super::ebs::Lineage;
 
@@ -14,6 +14,7 @@ use super::ebs::Lineage;
 pub(crate) struct Notes {
     stored: StoredObjects,
     claims: Mutex<BTreeSet<String>>,
+    accounts_met: Mutex<BTreeSet<AccountId>>,
     /// What was learned of snapshots, for the report on them.
     pub(crate) lineage: Lineage,
 }
@@ -32,6 +33,16 @@ impl Notes {
     /// Leaves it to the next one after all.
     pub(crate) fn release(&self, what: &str) {
         self.claims.lock().unwrap_or_else(PoisonError::into_inner).remove(what);
+    }
+
+    /// Notes that some bucket has a folder of these accounts.
+    pub(crate) fn meet(&self, accounts: impl Iterator<Item = AccountId>) {
+        self.accounts_met.lock().unwrap_or_else(PoisonError::into_inner).extend(accounts);
+    }
+
+    /// Whether one has.
+    pub(crate) fn has_met(&self, account: AccountId) -> bool {
+        self.accounts_met.lock().unwrap_or_else(PoisonError::into_inner).contains(&account)
     }
 
     /// The objects that the case holds.

@@ -165,6 +165,11 @@ pub(crate) async fn gather_all(
     for errand in errands {
         gather(sources, errand).await?;
     }
+    if let Some(last) = errands.last() {
+        for source in sources {
+            source.conclude(Arc::clone(last)).await?;
+        }
+    }
     Ok(())
 }
 

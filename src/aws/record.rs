@@ -42,8 +42,6 @@ pub struct Call {
     pub operation: &'static str,
     /// What is asked, without tokens and secrets.
     pub parameters: BTreeMap<String, String>,
-    /// Parameters that only say "until now", so that a later run's question is the same one.
-    pub moving: &'static [&'static str],
     /// Whether the operation is one of those that AWS grants twice a second, by account and region.
     pub paced: bool,
 }
@@ -58,8 +56,7 @@ impl Call {
         account: AccountId,
         region: &Region,
     ) -> Self {
-        let (parameters, moving): (_, &'static [&'static str]) = (BTreeMap::new(), &[]);
-        Self { source, service, account, region: region.clone(), operation, parameters, moving, paced: false }
+        Self { source, service, account, region: region.clone(), operation, parameters: BTreeMap::new(), paced: false }
     }
 
     /// The same with one more parameter.
@@ -67,13 +64,6 @@ impl Call {
     pub fn with(mut self, name: &str, value: impl Into<String>) -> Self {
         self.parameters.insert(name.to_owned(), value.into());
         self
-    }
-
-    /// The same with a parameter that only says "until now".
-    #[must_use]
-    pub fn with_moving(mut self, name: &'static str, names: &'static [&'static str], value: impl Into<String>) -> Self {
-        self.moving = names;
-        self.with(name, value)
     }
 
     /// The same, at the pace that AWS grants for it.
@@ -84,7 +74,8 @@ impl Call {
     }
 
     fn identity(&self) -> Sha256Hash {
-        identity(self.service, self.account, &self.region, self.operation, &self.parameters, self.moving)
+        let moving = moving(self.operation, &self.parameters);
+        identity(self.service, self.account, &self.region, self.operation, &self.parameters, moving)
     }
 }
 
@@ -140,8 +131,23 @@ struct StoredPage {
     leads_on: bool,
 }
 
-/// Parameters that only say "until now", by operation.
-const MOVING: [(&str, &[&str]); 1] = [("ListPublicKeys", &["EndTime"])];
+/// Events of the history that are asked for until now, whatever the window: what was done to trails, and to regions, after it decides what
+/// must be there of it.
+pub const EVENTS_UNTIL_NOW: [&str; 6] =
+    ["CreateTrail", "DeleteTrail", "UpdateTrail", "StartLogging", "StopLogging", "DisableRegion"];
+
+/// The parameters of a question that only say "until now".
+fn moving(operation: &str, parameters: &BTreeMap<String, String>) -> &'static [&'static str] {
+    let until_now = match operation {
+        "ListPublicKeys" => true,
+        "LookupEvents" => {
+            let name = parameters.get("LookupAttributes").and_then(|attribute| attribute.strip_prefix("EventName="));
+            name.is_some_and(|name| EVENTS_UNTIL_NOW.contains(&name))
+        }
+        _ => false,
+    };
+    if until_now { &["EndTime"] } else { &[] }
+}
 
 impl Answers {
     /// Reads from the ledger which answers the case holds, and how far their numbers have come.
@@ -160,14 +166,13 @@ impl Answers {
                     let Origin::ApiResponse(origin) = &artifact.source else { return };
                     let number = answers.numbers.entry(folder_of(artifact.path.as_str()).to_owned()).or_default();
                     *number = (*number).max(number_of(artifact.path.as_str()));
-                    let moving = MOVING.iter().find(|(name, _)| *name == origin.operation).map_or(&[][..], |(_, names)| names);
                     let key = identity(
                         &origin.service,
                         origin.account,
                         &origin.region,
                         &origin.operation,
                         &origin.parameters,
-                        moving,
+                        moving(&origin.operation, &origin.parameters),
                     );
                     let pages = answers.pages.entry(key).or_default();
                     let place = usize::try_from(origin.page).unwrap_or(usize::MAX).saturating_sub(1);
@@ -418,18 +423,20 @@ mod tests {
 
     #[test]
     fn questions_differ_by_every_parameter_but_those_that_move() {
-        let call = || {
-            Call::new(
-                "cloudtrail",
-                "cloudtrail",
-                "ListPublicKeys",
-                "111122223333".parse().unwrap(),
-                &"us-east-1".parse().unwrap(),
-            )
+        let of = |operation| {
+            let (account, region) = ("111122223333".parse().unwrap(), "us-east-1".parse().unwrap());
+            Call::new("cloudtrail", "cloudtrail", operation, account, &region)
         };
-        let at = |start: &str, end: &str| call().with("StartTime", start).with_moving("EndTime", &["EndTime"], end).identity();
+        let call = || of("ListPublicKeys");
+        let at = |start: &str, end: &str| call().with("StartTime", start).with("EndTime", end).identity();
         assert_eq!(at("1", "2"), at("1", "3"));
         assert_ne!(at("1", "2"), at("2", "2"));
+        let events = |name: &str, end: &str| {
+            of("LookupEvents").with("LookupAttributes", format!("EventName={name}")).with("EndTime", end).identity()
+        };
+        assert_eq!(events("StopLogging", "2"), events("StopLogging", "3"));
+        assert_ne!(events("PutBucketPolicy", "2"), events("PutBucketPolicy", "3"));
+        assert_ne!(of("LookupEvents").with("EndTime", "2").identity(), of("LookupEvents").with("EndTime", "3").identity());
         assert_ne!(call().with("a", "b=c").identity(), call().with("a=b", "c").identity());
     }
 }

@@ -6,7 +6,9 @@ use serde::de::{Deserialize, DeserializeSeed, Deserializer, IgnoredAny, MapAcces
 use serde_json::{Map, Value};
 
 /// The fields that are kept, at whatever depth.
-const KEPT: [&str; 22] = [
+const KEPT: [&str; 26] = [
+    "accountId",
+    "AccountId",
     "arn",
     "awsRegion",
     "bucketName",
@@ -22,6 +24,8 @@ const KEPT: [&str; 22] = [
     "logFileValidationEnabled",
     "name",
     "recipientAccountId",
+    "regionName",
+    "RegionName",
     "requestParameters",
     "responseElements",
     "s3BucketName",

@@ -144,12 +144,12 @@ pub fn events_in_history(body: &[u8]) -> Result<Vec<TrailEvent>, serde_json::Err
     Ok(records.filter_map(|record| trail_event(&record, Witness::History)).collect())
 }
 
-fn text<'a>(value: &'a Value, field: &str) -> Option<&'a str> {
+pub(super) fn text<'a>(value: &'a Value, field: &str) -> Option<&'a str> {
     value.get(field).and_then(Value::as_str)
 }
 
 /// What every event says of itself, if it is of `source`, has one of these names and was not refused.
-fn telling(record: &Value, source: &str, names: &[&str], witness: Witness) -> Option<Telling> {
+pub(super) fn telling(record: &Value, source: &str, names: &[&str], witness: Witness) -> Option<Telling> {
     let name = text(record, "eventName").filter(|name| names.contains(name))?;
     if text(record, "eventSource") != Some(source) || text(record, "errorCode").is_some() {
         return None;

@@ -15,7 +15,9 @@ use crate::case::sorting::{Sorted, Sorting};
 use crate::case::{CaseError, CaseFiles, Found, LEDGER};
 use crate::cloudtrail::chain::StoredDigest;
 use crate::cloudtrail::gzip::{self, GzipProblem};
-use crate::cloudtrail::{Digest, DigestName, ObjectEvent, TrailEvent, events_in_history, events_in_log};
+use crate::cloudtrail::{
+    Digest, DigestName, ObjectEvent, RegionDisabled, TrailEvent, events_in_history, events_in_log, regions_disabled_in_history,
+};
 use crate::model::{PayloadPath, S3Location, Sha256Hash};
 
 use super::delete_markers::{DeleteMarker, delete_markers};
@@ -56,6 +58,8 @@ pub(super) struct Checked {
     pub(super) events: Vec<TrailEvent>,
     /// The same in AWS's own event history.
     pub(super) history: Vec<TrailEvent>,
+    /// Regions that it says were switched off.
+    pub(super) regions_disabled: Vec<RegionDisabled>,
     /// Events in logs that touch CloudTrail's own files.
     pub(super) object_events: Vec<ObjectEvent>,
     /// Delete markers on CloudTrail's own files, as listings show them.
@@ -305,12 +309,12 @@ impl Checked {
     /// Whether it holds more than counts.
     fn has_anything(&self) -> bool {
         let Self { report, events, history, object_events, delete_markers, responses, .. } = self;
-        let Self { unreadable, unreadable_objects, unsearched, misplaced, .. } = self;
+        let Self { unreadable, unreadable_objects, unsearched, misplaced, regions_disabled, .. } = self;
         let paths = [&report.modified, &report.missing, unreadable_objects, misplaced];
         let told = [events.len(), history.len(), object_events.len(), delete_markers.len(), responses.len()];
         paths.iter().any(|paths| !paths.is_empty())
             || told.iter().any(|count| *count > 0)
-            || !(unreadable.is_empty() && unsearched.is_empty())
+            || !(unreadable.is_empty() && unsearched.is_empty() && regions_disabled.is_empty())
     }
 
     fn merge(&mut self, other: Self) {
@@ -324,6 +328,7 @@ impl Checked {
         self.unsearched.extend(other.unsearched);
         self.events.extend(other.events);
         self.history.extend(other.history);
+        self.regions_disabled.extend(other.regions_disabled);
         self.object_events.extend(other.object_events);
         self.delete_markers.extend(other.delete_markers);
         self.responses.extend(other.responses);
@@ -386,7 +391,10 @@ impl Checked {
                 match (origin.service.as_str(), origin.operation.as_str()) {
                     // Long, and many of them: only what they tell is kept. One that cannot be read is told of later.
                     ("cloudtrail", "LookupEvents") if origin.status == 200 => match events_in_history(bytes) {
-                        Ok(events) => self.history.extend(events),
+                        Ok(events) => {
+                            self.history.extend(events);
+                            self.regions_disabled.extend(regions_disabled_in_history(bytes, origin.account));
+                        }
                         Err(_) => self.responses.push(StoredResponse { origin: *origin, body: std::mem::take(bytes) }),
                     },
                     ("cloudtrail", _) => self.responses.push(StoredResponse { origin: *origin, body: std::mem::take(bytes) }),

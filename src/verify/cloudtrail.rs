@@ -5,6 +5,8 @@ mod gone;
 mod links;
 mod logs;
 mod looked;
+mod members;
+mod regions;
 mod switches;
 mod timeline;
 mod traces;
@@ -28,6 +30,8 @@ use super::{Acts, Options};
 use links::{Link, Links};
 use logs::Wanted;
 use looked::Looked;
+use members::Members;
+use regions::Regions;
 use timeline::TrailTime;
 use trails::{Trail, Trails};
 use unreadable::Unreadable;
@@ -82,7 +86,9 @@ pub(super) fn check(
     let window = identity.window;
 
     let mut rows = chains(digests, &trails, &mut wanted, findings)?;
-    for of in expected::chains(rows.iter().map(|row| &row.of), &trails, acts, identity, &unreadable.looked) {
+    let (members, regions) = (Members::read(checked), Regions::of(checked, acts, identity));
+    for of in expected::chains(rows.iter().map(|row| &row.of), &trails, &members, &regions, acts, identity, &unreadable.looked)
+    {
         rows.push(Row::new(of, Links::default(), Links::default(), BTreeSet::new(), &trails));
     }
     rows.sort_by(|a, b| a.of.cmp(&b.of));
@@ -92,7 +98,9 @@ pub(super) fn check(
     // The threads that read logs find them in any order.
     events.sort_by(|a, b| switches::total_order(a, b));
 
-    rows.extend(switched_off_rows(&rows, &trails, &events, acts, identity));
+    let wants = |of: &ChainOf| unreadable.looked.wants(of.account);
+    let off = switched_off_rows(&rows, &trails, &events, (&members, &regions), acts, identity);
+    rows.extend(off.into_iter().filter(|row| wants(&row.of)));
     rows.sort_by(|a, b| a.of.cmp(&b.of));
     // The trail, whichever of its regions and accounts a row is of.
     let trail = |row: &Row| (row.of.trail.clone(), row.of.home_region.clone(), trails.owner_of(&row.of));
@@ -123,7 +131,11 @@ pub(super) fn check(
         verdicts.not_looked_for.add(location);
     }
     verdicts.not_looked_for.say(findings);
-    gone::trails(&rows, &trails, &events, identity, findings);
+    gone::trails(&rows, &trails, &events, acts, identity, findings);
+    if in_scope {
+        regions.say_which_are_off(&rows, acts, identity, findings);
+        expected::say_which_accounts_are_missing(&rows, identity, findings);
+    }
     expected::say_which_members_are_known(&rows, &trails, identity, findings);
     let one_trail = identity.scope.trail_arn.is_some();
     verdicts.judge_uncovered(&mut rows, &times, &trails, one_trail, findings)?;
@@ -168,23 +180,42 @@ fn is_signed_within(row: &Row, window: Window) -> bool {
 /// Chains of which nothing is there, and that events say were written until somebody switched them off in or after the window.
 ///
 /// A trail that is not signed any more, or not in all regions, is not expected to have digests by what AWS says of it today.
-fn switched_off_rows(rows: &[Row], trails: &Trails, events: &[&TrailEvent], acts: &Acts, identity: &CaseIdentity) -> Vec<Row> {
+fn switched_off_rows(
+    rows: &[Row],
+    trails: &Trails,
+    events: &[&TrailEvent],
+    (members, recorded): (&Members, &Regions<'_>),
+    acts: &Acts,
+    identity: &CaseIdentity,
+) -> Vec<Row> {
     let window = identity.window;
+    let stored: BTreeSet<&ChainOf> = rows.iter().filter(|row| !row.standard.digests.is_empty()).map(|row| &row.of).collect();
     let mut more = Vec::new();
-    for trail in trails.described(identity.scope.trail_arn.as_ref()).filter(|trail| !trail.of_organization) {
-        let (account, home) = (trail.arn.account(), trail.arn.home_region());
+    for trail in trails.described(identity.scope.trail_arn.as_ref()) {
+        let (owner, home) = (trail.arn.account(), trail.arn.home_region());
+        if gone::came_after_the_window(events, (trail.arn.name(), home, owner), acts, window) {
+            continue;
+        }
         let updates: Vec<&&TrailEvent> = events
             .iter()
-            .filter(|event| event.telling.at > window.start() && event.concerns(trail.arn.name(), home, Some(account)))
+            .filter(|event| event.telling.at > window.start() && event.concerns(trail.arn.name(), home, Some(owner)))
             .collect();
         let unsigned = updates.iter().any(|event| event.validation == Some(false) && event.telling.name == "UpdateTrail");
         let narrowed = updates.iter().any(|event| event.multi_region == Some(false) && event.telling.name == "UpdateTrail");
-        let regions = acts.regions.iter().filter(|region| narrowed || (unsigned && trail.records(region)));
-        for region in regions {
-            let of = trail.chain_in(account, region.clone());
-            if (narrowed || unsigned) && !rows.iter().any(|row| row.of == of) {
-                let row = Row::new(of, Links::default(), Links::default(), BTreeSet::new(), trails);
-                more.push(Row { arn: trail.arn.to_string(), ..row });
+        if !narrowed && !unsigned {
+            continue;
+        }
+        let (mut accounts, organization) = expected::accounts_of(trail, &stored, members, acts, identity);
+        // Of an organization's trail, the accounts that have digests of another region tell of themselves as well.
+        accounts.extend(stored.iter().filter(|of| trail.of_organization && of.is_of(trail)).map(|of| of.account));
+        for account in accounts {
+            let regions = recorded.of_account(account);
+            for region in regions.into_iter().filter(|region| narrowed || trail.records(region)) {
+                let of = ChainOf { organization: organization.clone(), ..trail.chain_in(account, region) };
+                if !rows.iter().any(|row| row.of == of || (trail.of_organization && row.of.is_in_organization(&of))) {
+                    let row = Row::new(of, Links::default(), Links::default(), BTreeSet::new(), trails);
+                    more.push(Row { arn: trail.arn.to_string(), ..row });
+                }
             }
         }
     }

@@ -1,5 +1,6 @@
 //! Every defect that verification must find, and some things that look like one and are none.
 
+mod afterwards;
 mod case_folder;
 mod chains;
 mod changes;
@@ -54,6 +55,7 @@ pub(crate) static DEFECTS: LazyLock<Vec<Defect>> = LazyLock::new(|| {
     all.extend(opponent::all());
     all.extend(switches::all());
     all.extend(scope::all());
+    all.extend(afterwards::all());
     all.extend(case_folder::all());
     all
 });

@@ -104,6 +104,8 @@ pub(crate) struct Collection {
     pub(crate) left_out: BTreeSet<S3Location>,
     /// Buckets that were not listed.
     pub(crate) not_listed: BTreeSet<String>,
+    /// Further accounts as which AWS was asked.
+    pub(crate) also_as: Vec<&'static str>,
     /// Whether the run came to its end.
     pub(crate) finished: bool,
     /// How the machine's clock compares with AWS's.
@@ -114,6 +116,8 @@ pub(crate) struct Collection {
 
 #[derive(Clone, Debug)]
 pub(crate) struct Answer {
+    /// The account that asked.
+    pub(crate) account: &'static str,
     pub(crate) operation: &'static str,
     pub(crate) region: String,
     pub(crate) parameters: BTreeMap<String, String>,
@@ -157,6 +161,7 @@ impl Collection {
             gaps: Vec::new(),
             left_out: BTreeSet::new(),
             not_listed: BTreeSet::new(),
+            also_as: Vec::new(),
             finished: true,
             clock: None,
             index,
@@ -203,7 +208,15 @@ impl Collection {
 
     pub(crate) fn answer(&mut self, operation: &'static str, region: &str, parameters: &[(&str, &str)], body: Value) {
         let parameters = parameters.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        self.answers.push(Answer { operation, region: region.to_owned(), parameters, body, last: true, date: None });
+        self.answers.push(Answer {
+            account: ACCOUNT_ID,
+            operation,
+            region: region.to_owned(),
+            parameters,
+            body,
+            last: true,
+            date: None,
+        });
     }
 
     /// The answers of one operation in one region, to change.
@@ -348,13 +361,8 @@ impl Collection {
             os_user: "examiner".to_owned(),
             command_line: vec!["caselock".to_owned(), "collect".to_owned()],
             configuration: None,
-            caller: Caller {
-                account: ACCOUNT_ID.parse().unwrap(),
-                arn: format!("arn:aws:iam::{ACCOUNT_ID}:user/examiner"),
-                user_id: "AIDAEXAMPLE".to_owned(),
-                access_key_id: None,
-            },
-            also_as: Vec::new(),
+            caller: caller(ACCOUNT_ID),
+            also_as: self.also_as.iter().map(|account| caller(account)).collect(),
             endpoint_url: None,
             service_endpoints: std::collections::BTreeMap::new(),
             window: self.window,
@@ -397,6 +405,7 @@ impl Collection {
         if self.versions {
             let listing = self.version_listing();
             let asked = Answer {
+                account: ACCOUNT_ID,
                 operation: "ListObjectVersions",
                 region: HOME.to_owned(),
                 parameters: [("Bucket".to_owned(), TRAIL_BUCKET.to_owned())].into(),
@@ -422,6 +431,15 @@ impl Collection {
             detail: None,
             request_id: None,
         });
+    }
+}
+
+fn caller(account: &str) -> Caller {
+    Caller {
+        account: account.parse().unwrap(),
+        arn: format!("arn:aws:iam::{account}:user/examiner"),
+        user_id: "AIDAEXAMPLE".to_owned(),
+        access_key_id: None,
     }
 }
 
@@ -455,7 +473,7 @@ fn response(
     body: Vec<u8>,
     extension: &'static str,
 ) -> (PayloadPath, Vec<u8>, Origin) {
-    let (account, region) = (ACCOUNT_ID.parse().unwrap(), answer.region.parse().unwrap());
+    let (account, region) = (answer.account.parse().unwrap(), answer.region.parse().unwrap());
     let path = PayloadPath::for_api_page(service, account, &region, answer.operation, number, extension);
     let origin = ResponseOrigin {
         source: "cloudtrail".to_owned(),

@@ -150,6 +150,7 @@ pub(super) async fn discover(
             }
         }
     }
+    errand.notes.meet(accounts.keys().copied());
     if accounts.is_empty() {
         let detail = "the bucket has no folder of any account there: either nothing was ever delivered, or it was removed";
         errand.gap(&row, &format!("logs under s3://{}/{root}", store.bucket), GapReason::Empty, Some(detail)).await?;

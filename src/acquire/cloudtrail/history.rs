@@ -7,7 +7,7 @@ use aws_sdk_cloudtrail::types::{LookupAttribute, LookupAttributeKey};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::aws::{Call, Failure, FailureKind, Halt};
+use crate::aws::{Call, EVENTS_UNTIL_NOW, Failure, FailureKind, Halt};
 use crate::case::event::GapReason;
 use crate::model::{Region, Timestamp, printable};
 
@@ -20,7 +20,7 @@ use super::trails::{Standing, Trail};
 
 /// Events that decide what a trail, a log bucket, a flow log or a snapshot gives away. They are asked for in every region, always:
 /// the answer survives whatever was done to the files in S3.
-pub(crate) const DEFINING_EVENTS: [&str; 32] = [
+pub(crate) const DEFINING_EVENTS: [&str; 33] = [
     // Trails.
     "CreateTrail",
     "DeleteTrail",
@@ -29,6 +29,8 @@ pub(crate) const DEFINING_EVENTS: [&str; 32] = [
     "StopLogging",
     "PutEventSelectors",
     "PutInsightSelectors",
+    // The regions that it is of.
+    "DisableRegion",
     // The buckets that hold the logs.
     "DeleteBucket",
     "DeleteBucketLifecycle",
@@ -62,6 +64,10 @@ pub(crate) const DEFINING_EVENTS: [&str; 32] = [
 
 /// Most events of one answer.
 const PAGE: i32 = 50;
+/// Where AWS records that an account's regions are switched on and off.
+const OF_THE_ACCOUNT: &str = "us-east-1";
+/// How the names of regions begin of which none can be switched off.
+const ALWAYS_ON: [&str; 3] = ["cn-", "us-gov-", "us-iso"];
 /// How far back CloudTrail remembers.
 const REMEMBERED: i64 = 90 * 86_400;
 /// What lies around a switched-off trail is asked for too: the last deliveries before may have been lost with it.
@@ -94,16 +100,38 @@ pub(super) async fn look_up(errand: &Arc<Errand>, trails: Standings) -> Result<(
         // No permit: a region's questions are paced, so most of the time they only wait.
         tasks.spawn(async move { look_up_region(&errand, &region, trails).await });
     }
+    if let Some(region) = region_of_the_account(errand) {
+        let errand = Arc::clone(errand);
+        tasks.spawn(async move {
+            let row = RowKey { source: NAME, account: Some(account), region: Some(region) };
+            let disabled = series_of(&errand, ("EventName".to_owned(), "DisableRegion".to_owned()));
+            look_up_one(&errand, &row, &disabled, &mut 0).await.map(drop)
+        });
+    }
     join_all(&mut tasks).await
+}
+
+/// The region that tells who switched off another one, where that one was asked for and this one was not.
+fn region_of_the_account(errand: &Errand) -> Option<Region> {
+    let missed = errand.request.scope.regions.iter().filter(|region| !errand.regions.contains(region));
+    let mut missed = missed.filter(|region| !ALWAYS_ON.iter().any(|on| region.as_str().starts_with(on)));
+    let region = OF_THE_ACCOUNT.parse().ok().filter(|region| !errand.regions.contains(region))?;
+    missed.next().map(|_| region)
 }
 
 /// The questions for any region, whatever its trails do: the defining events, and the attributes asked for.
 fn series_of_attributes(errand: &Errand) -> Vec<Series> {
-    let (start, end) = (errand.window().start(), errand.window().end());
     let named = DEFINING_EVENTS.iter().map(|name| ("EventName".to_owned(), (*name).to_owned()));
     let asked = errand.request.scope.lookup_attributes.iter().filter_map(|text| text.split_once('='));
     let asked = asked.map(|(key, value)| (key.to_owned(), value.to_owned()));
-    named.chain(asked).map(|attribute| Series { attribute: Some(attribute), start, end }).collect()
+    named.chain(asked).map(|attribute| series_of(errand, attribute)).collect()
+}
+
+/// The question for the events with an attribute: of the window, or until now where what came after it decides what must be there of it.
+fn series_of(errand: &Errand, attribute: (String, String)) -> Series {
+    let (start, end) = (errand.window().start(), errand.window().end());
+    let until_now = attribute.0 == "EventName" && EVENTS_UNTIL_NOW.contains(&attribute.1.as_str());
+    Series { attribute: Some(attribute), start, end: if until_now { end.max(errand.now) } else { end } }
 }
 
 /// The questions for one region where S3 has nothing: all events.

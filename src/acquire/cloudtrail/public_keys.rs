@@ -20,7 +20,7 @@ pub(super) async fn collect(errand: &Errand, region: &Region) -> Result<(), Halt
     let (start, end) = (errand.window().start().plus_seconds(-BEFORE), errand.now);
     let call = Call::new(NAME, "cloudtrail", "ListPublicKeys", account, region)
         .with("StartTime", start.to_string())
-        .with_moving("EndTime", &["EndTime"], end.to_string());
+        .with("EndTime", end.to_string());
     let time = |at: crate::model::Timestamp| aws_smithy_types::DateTime::from_secs(at.instant().timestamp());
     every_page_or_gap(
         errand,

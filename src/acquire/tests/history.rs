@@ -43,6 +43,48 @@ async fn trail_defining_events_are_asked_for_in_every_region_and_nothing_else_wh
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_done_to_trails_and_regions_is_asked_for_until_now_and_all_else_up_to_the_windows_end() {
+    let stage = Stage::of(&Scenario::incident("2026-03-02T06:00:00Z".parse().unwrap()));
+    let mut request = only_cloudtrail(&stage);
+    // The trail is stopped at 23:23:48, hours after this window.
+    let end: Timestamp = "2026-03-01T20:00:00Z".parse().unwrap();
+    request.window = Window::new(request.window.start(), end).unwrap();
+    stage.collect(&request).await;
+    for (_, attribute, start, until, _) in looked_up(&stage) {
+        let until_now = attribute.as_deref().and_then(|attribute| attribute.strip_prefix("EventName=")).is_some_and(|name| {
+            ["CreateTrail", "DeleteTrail", "UpdateTrail", "StartLogging", "StopLogging", "DisableRegion"].contains(&name)
+        });
+        let until: Timestamp = until.parse().unwrap();
+        assert_eq!(start, request.window.start().to_string());
+        assert_eq!(until.instant() > stage.account.scenario().end, until_now, "{attribute:?} {until}");
+        assert!(until_now || until <= end, "{attribute:?} {until}");
+    }
+    let stops = stage.artifacts().into_iter().filter(|artifact| match &artifact.source {
+        Origin::ApiResponse(origin) => {
+            origin.parameters.get("LookupAttributes").is_some_and(|asked| asked == "EventName=StopLogging")
+        }
+        Origin::S3Object(_) => false,
+    });
+    let told = stops.map(|artifact| String::from_utf8(stored_bytes(&stage.case(), artifact.path.as_str())).unwrap());
+    assert!(told.into_iter().any(|answer| answer.contains("CloudTrailEvent")), "the stop after the window is told of");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_switched_a_region_off_is_asked_where_aws_records_it() {
+    let stage = Stage::new();
+    let mut request = only_cloudtrail(&stage);
+    request.scope.regions = vec!["eu-central-1".parse().unwrap()];
+    let asked_at_home = |stage: &Stage| looked_up(stage).into_iter().filter(|(region, ..)| region == "us-east-1").count();
+    stage.collect(&request).await;
+    assert_eq!(asked_at_home(&stage), 0, "it was left out of scope, and every region asked for is there");
+    let stage = Stage { folder: tempfile::tempdir().unwrap(), ..stage };
+    request.scope.regions.push("af-south-1".parse().unwrap());
+    stage.collect(&request).await;
+    let asked: Vec<_> = looked_up(&stage).into_iter().filter(|(region, ..)| region == "us-east-1").collect();
+    assert!(matches!(&asked[..], [(_, Some(attribute), ..)] if attribute == "EventName=DisableRegion"), "{asked:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn without_a_trail_all_events_are_asked_for_hour_by_hour_and_page_by_page() {
     let stage = Stage::of(&Scenario { events_per_hour: 120, ..Scenario::quiet("2026-03-02T06:00:00Z".parse().unwrap()) });
     stage.account.delete_trail();

@@ -138,6 +138,20 @@ async fn member_accounts_of_an_organization_and_every_kind_of_log_are_found_by_t
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_account_that_was_asked_for_and_has_no_folder_is_a_gap_of_its_own() {
+    let stage = Stage::new();
+    let (own, other): (crate::model::AccountId, _) =
+        (ACCOUNT_ID.parse().unwrap(), crate::sim::FOREIGN_ACCOUNT_ID.parse().unwrap());
+    let mut request = stage.request();
+    request.scope.sources = vec!["cloudtrail".to_owned()];
+    request.scope.accounts = vec![own, other];
+    let outcome = stage.collect(&request).await;
+    let whose = |what: &str| outcome.gaps.iter().filter(|gap| gap.what == what).map(|gap| gap.account).collect::<Vec<_>>();
+    assert_eq!(whose("logs and digests of the account"), [Some(other)], "{:#?}", outcome.gaps);
+    assert!(stage.events().iter().any(|event| matches!(event, Event::GapRecorded(gap) if gap.account == Some(other))));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn archived_objects_and_strangers_are_named() {
     let stage = Stage::new();
     let folder = format!("AWSLogs/{ACCOUNT_ID}/CloudTrail/us-east-1/");

@@ -7,7 +7,9 @@ use crate::model::{AccountId, Finding, Region, Severity};
 use crate::verify::Acts;
 
 use super::looked::Looked;
-use super::trails::Trails;
+use super::members::Members;
+use super::regions::Regions;
+use super::trails::{Trail, Trails};
 use super::{ChainOf, Row};
 
 /// A trail in one account, whichever of its regions a chain is of.
@@ -15,11 +17,14 @@ type TrailIn = (String, Region, AccountId, Option<String>);
 
 /// Chains of which nothing is stored, though the trail that they are of is signed, and records in their region.
 ///
-/// What AWS says of trails today tells of those of the account that was asked. Of deleted trails, and of the other accounts of an
-/// organization, the chains that are left tell: one abroad shows that the trail is of all regions.
+/// What AWS says of trails today tells of those of the accounts that were asked. Of deleted trails, and of the other accounts of an
+/// organization, the chains that are left tell: one abroad shows that the trail is of all regions. Of an organization's trail, every
+/// account that the scope names, or else every account as which AWS was asked, must have its own.
 pub(super) fn chains<'a>(
     stored: impl Iterator<Item = &'a ChainOf>,
     trails: &Trails,
+    members: &Members,
+    regions: &Regions<'_>,
     acts: &Acts,
     identity: &CaseIdentity,
     looked: &Looked<'_>,
@@ -36,21 +41,21 @@ pub(super) fn chains<'a>(
         if identity.scope.bucket.as_ref().is_some_and(|bucket| !trail.delivers_to(bucket, identity.scope.prefix.as_deref())) {
             continue;
         }
-        let owner = trail.arn.account();
-        // Who collects as a member of an organization may be kept from the folders of others, but hardly from its own.
-        let account = if trail.of_organization { acts.caller.unwrap_or(owner) } else { owner };
-        for region in trail.source_regions(&acts.regions) {
-            let of = trail.chain_in(account, region);
-            if !stored.iter().any(|there| **there == of || (trail.of_organization && there.is_in_organization(&of))) {
-                expected.insert(of);
+        let (accounts, organization) = accounts_of(trail, &stored, members, acts, identity);
+        for account in accounts {
+            for region in trail.source_regions(&regions.of_account(account)) {
+                let of = ChainOf { organization: organization.clone(), ..trail.chain_in(account, region) };
+                if !stored.iter().any(|there| **there == of || (trail.of_organization && there.is_in_organization(&of))) {
+                    expected.insert(of);
+                }
             }
         }
     }
     for chains in of_trails.into_values() {
         let abroad = chains.iter().any(|of| of.region != of.home_region);
         let Some(of) = chains.first().filter(|of| abroad || trails.is_multi_region(of)) else { continue };
-        for region in &acts.regions {
-            let of = ChainOf { region: region.clone(), ..(*of).clone() };
+        for region in regions.of_account(of.account) {
+            let of = ChainOf { region, ..(*of).clone() };
             if !stored.contains(&of) {
                 expected.remove(&ChainOf { organization: None, ..of.clone() });
                 expected.insert(of);
@@ -59,6 +64,32 @@ pub(super) fn chains<'a>(
     }
     expected.retain(|of| looked.wants(of.account));
     expected
+}
+
+/// The accounts that must have chains of a trail, and the organization whose trail it is, where the chains that are there agree on one.
+pub(super) fn accounts_of(
+    trail: &Trail,
+    stored: &BTreeSet<&ChainOf>,
+    members: &Members,
+    acts: &Acts,
+    identity: &CaseIdentity,
+) -> (BTreeSet<AccountId>, Option<String>) {
+    if !trail.of_organization {
+        return ([trail.arn.account()].into(), None);
+    }
+    let of_trail = stored.iter().filter(|of| of.is_of(trail));
+    let organizations: BTreeSet<&String> = of_trail.filter_map(|of| of.organization.as_ref()).collect();
+    let organization = organizations.first().filter(|_| organizations.len() == 1).map(|organization| (*organization).clone());
+    (members.of(trail, stored, &acts.callers, identity), organization)
+}
+
+/// Says which accounts that the scope names have no chain, neither one that is there nor one that a known trail should have.
+pub(super) fn say_which_accounts_are_missing(rows: &[Row], identity: &CaseIdentity, findings: &mut Vec<Finding>) {
+    for account in identity.scope.accounts.iter().filter(|account| !rows.iter().any(|row| row.of.account == **account)) {
+        let detail = "It was asked for by its number, and the case holds no digest of it, nor names a trail that should have some: nothing \
+                      proves what happened there. Either nothing was delivered where collect looked, or it was removed.";
+        findings.push(Finding::new(Severity::Gap, "no-digests", &format!("account {account}"), detail));
+    }
 }
 
 /// Says of each trail of an organization whose digests are there, and that whoever is left out cannot be named.

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use crate::case::CaseIdentity;
 use crate::cloudtrail::{DigestName, LogName, TrailEvent};
-use crate::model::{Finding, S3Location, Severity, TrailArn};
+use crate::model::{AccountId, Finding, Region, S3Location, Severity, TrailArn, Window};
+use crate::verify::Acts;
 use crate::verify::artifacts::Checked;
 
 use super::logs::LogVerdicts;
@@ -12,11 +13,42 @@ use super::trails::Trails;
 use super::unreadable::Unreadable;
 use super::{ChainOf, DELIVERY_LAG, Row};
 
-/// Trails that were deleted within the window, and of which the case holds nothing.
+/// How far back CloudTrail's event history remembers, in seconds.
+const REMEMBERED: i64 = 90 * 86_400;
+
+/// Whether a trail, by its name, home region and account, came to be only after the window: the first that is known of its coming and
+/// going since the window began is that it was created, and AWS's event history reached back to then.
+///
+/// AWS creates no trail of a name that is taken, so one that was there before must have been deleted first, which that history would tell.
+pub(super) fn came_after_the_window(
+    events: &[&TrailEvent],
+    (name, home, account): (&str, &Region, AccountId),
+    acts: &Acts,
+    window: Window,
+) -> bool {
+    let remembered = acts.collecting_since.is_some_and(|since| since.plus_seconds(-REMEMBERED) <= window.start());
+    let first = events.iter().find(|event| {
+        matches!(event.telling.name.as_str(), "CreateTrail" | "DeleteTrail")
+            && event.telling.at >= window.start()
+            && event.concerns(name, home, Some(account))
+    });
+    remembered && first.is_some_and(|event| event.telling.name == "CreateTrail" && event.telling.at > window.end())
+}
+
+/// The name, home region and account of the trail that an event is about.
+fn trail_of(event: &TrailEvent) -> Option<(String, Region, AccountId)> {
+    match event.trail.parse::<TrailArn>() {
+        Ok(arn) => Some((arn.name().to_owned(), arn.home_region().clone(), arn.account())),
+        Err(_) => Some((event.trail.clone(), event.telling.region.as_deref()?.parse().ok()?, event.telling.account?)),
+    }
+}
+
+/// Trails that were deleted within the window or after it, and of which the case holds nothing.
 pub(super) fn trails(
     rows: &[Row],
     trails: &Trails,
     events: &[&TrailEvent],
+    acts: &Acts,
     identity: &CaseIdentity,
     findings: &mut Vec<Finding>,
 ) {
@@ -36,7 +68,9 @@ pub(super) fn trails(
                 .any(|trail| event.concerns(trail.arn.name(), trail.arn.home_region(), Some(trail.arn.account())));
         // One trail was asked for, and by its name this is another.
         let left_out = only.is_some_and(|only| only.name() != name);
-        if known || left_out || !told.insert((event.trail.clone(), event.telling.account)) {
+        let came_after = trail_of(event)
+            .is_some_and(|(name, home, account)| came_after_the_window(events, (&name, &home, account), acts, identity.window));
+        if known || left_out || came_after || !told.insert((event.trail.clone(), event.telling.account)) {
             continue;
         }
         let detail = format!(

@@ -3,7 +3,7 @@
 use caselock::case::event::{Gap, GapReason};
 use caselock::model::S3Location;
 use caselock::sim::{Scenario, TRAIL_BUCKET, TRAIL_NAME};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Defect, Make};
 use crate::memory_case::{ABROAD, Collection, HOME, quiet};
@@ -23,9 +23,14 @@ fn erase(it: &Collection, account: &str, region: &str) {
 
 /// Makes the trail one of an organization with two accounts, each with digests and logs in both regions.
 fn organize(it: &mut Collection) {
+    organize_in(it, [(OWN, "o-exampleorg/"), (MEMBER, "o-exampleorg/")]);
+}
+
+/// The same, with the folder in which the files of each account lie: without one, they are of a trail of its own.
+fn organize_in(it: &mut Collection, accounts: [(&str, &str); 2]) {
     let originals = it.account.objects().keys(TRAIL_BUCKET, "AWSLogs/");
-    for account in [OWN, MEMBER] {
-        let there = |key: &str| key.replace("AWSLogs/", "AWSLogs/o-exampleorg/").replace(OWN, account);
+    for (account, folder) in accounts {
+        let there = |key: &str| key.replace("AWSLogs/", &format!("AWSLogs/{folder}")).replace(OWN, account);
         for region in [HOME, ABROAD] {
             it.rechain(region, 0, |_, document| {
                 document["awsAccountId"] = json!(account);
@@ -61,9 +66,19 @@ fn gap(it: &mut Collection, what: &str, reason: GapReason, code: Option<&str>) {
     });
 }
 
+/// Says that AWS was asked as the member as well, and of which trails it told that one.
+fn ask_as_member(it: &mut Collection, trails: impl FnOnce(&mut Value)) {
+    it.also_as.push(MEMBER);
+    let mut answer = it.answers_of("DescribeTrails", HOME).next().unwrap().clone();
+    answer.account = MEMBER;
+    trails(&mut answer.body["trailList"]);
+    it.answers.push(answer);
+}
+
 pub(super) fn all() -> Vec<Defect> {
     let mut all = regions_and_accounts();
     all.extend(trails_of_one_name());
+    all.extend(accounts_that_were_asked_for());
     all.extend(gaps_that_hide_nothing());
     all.extend(places_that_were_not_listed());
     all
@@ -243,7 +258,7 @@ fn places_that_were_not_listed() -> Vec<Defect> {
             about: "Another account's files are asked for, and there are none. That the trail of the account that asks is signed, and that none of \
                     its digests were collected, is no deletion.",
             failures: &[],
-            others: &["nothing-to-verify"],
+            others: &["no-digests", "nothing-to-verify"],
             make: Make::Quiet(|it| {
                 it.scope.accounts = vec![MEMBER.parse().unwrap()];
                 erase(it, OWN, HOME);
@@ -259,6 +274,104 @@ fn places_that_were_not_listed() -> Vec<Defect> {
                 it.not_listed.insert(TRAIL_BUCKET.to_owned());
                 erase(it, OWN, HOME);
                 erase(it, OWN, ABROAD);
+            }),
+        },
+    ]
+}
+
+/// Whoever is named, or was asked, is not missing without a word.
+fn accounts_that_were_asked_for() -> Vec<Defect> {
+    vec![
+        Defect {
+            name: "account-that-was-asked-for-erased",
+            about: "Two accounts are asked for by their numbers. Of one there is nothing: neither a file nor a trail that AWS names.",
+            failures: &[],
+            others: &["no-digests"],
+            make: Make::Quiet(|it| it.scope.accounts = vec![OWN.parse().unwrap(), MEMBER.parse().unwrap()]),
+        },
+        Defect {
+            name: "account-that-was-asked-for",
+            about: "The account whose files are there is asked for by its number. Nothing is wrong.",
+            failures: &[],
+            others: &[],
+            make: Make::Quiet(|it| it.scope.accounts = vec![OWN.parse().unwrap()]),
+        },
+        Defect {
+            name: "member-of-an-organization-that-was-asked-for-erased",
+            about: "Two accounts of an organization are asked for by their numbers; everything that its trail delivered of one is erased.",
+            failures: &[],
+            others: &["no-digests", "organization-members-unknown"],
+            make: Make::Quiet(|it| {
+                organize(it);
+                it.scope.accounts = vec![OWN.parse().unwrap(), MEMBER.parse().unwrap()];
+                erase(it, MEMBER, HOME);
+                erase(it, MEMBER, ABROAD);
+            }),
+        },
+        Defect {
+            name: "members-of-an-organization-that-were-asked-for",
+            about: "Two accounts of an organization are asked for by their numbers, and AWS was asked as both. Nothing is wrong.",
+            failures: &[],
+            others: &["organization-members-unknown"],
+            make: Make::Quiet(|it| {
+                organize(it);
+                ask_as_member(it, |_| {});
+                it.scope.accounts = vec![OWN.parse().unwrap(), MEMBER.parse().unwrap()];
+            }),
+        },
+        Defect {
+            name: "member-of-an-organization-that-collects-erased",
+            about: "AWS was asked as two accounts of an organization; everything that its trail delivered of one is erased.",
+            failures: &[],
+            others: &["no-digests", "organization-members-unknown"],
+            make: Make::Quiet(|it| {
+                organize(it);
+                ask_as_member(it, |_| {});
+                erase(it, MEMBER, HOME);
+                erase(it, MEMBER, ABROAD);
+            }),
+        },
+        Defect {
+            name: "member-of-an-organization-erased-and-taken-out-of-it",
+            about: "The same, and the account was taken out of the organization, so that AWS does not name the trail to it any more.",
+            failures: &[],
+            others: &["no-digests", "organization-members-unknown"],
+            make: Make::Quiet(|it| {
+                organize(it);
+                ask_as_member(it, |trails| *trails = json!([]));
+                erase(it, MEMBER, HOME);
+                erase(it, MEMBER, ABROAD);
+            }),
+        },
+        Defect {
+            name: "trail-of-an-organization-narrowed-after-the-window-and-everything-abroad-deleted",
+            about: "After the window an organization's trail is made one of its home region alone, and everything of the other region is deleted, \
+                    of all accounts.",
+            failures: &[],
+            others: &["no-digests", "organization-members-unknown"],
+            make: Make::Quiet(|it| {
+                organize(it);
+                erase(it, OWN, ABROAD);
+                erase(it, MEMBER, ABROAD);
+                it.forget("GetTrailStatus", ABROAD);
+                it.answers_of("DescribeTrails", HOME).for_each(|answer| {
+                    answer.body["trailList"][0]["IsMultiRegionTrail"] = json!(false);
+                });
+                it.history(&[("UpdateTrail", "2026-03-02T11:30:00Z", json!({"isMultiRegionTrail": false}))]);
+            }),
+        },
+        Defect {
+            name: "account-of-no-organization-that-collects-too",
+            about: "AWS was asked as the owner of an organization's trail and as an account outside of it, whose own trail lies here too. That \
+                    the organization's trail delivered nothing of that one is as it should be.",
+            failures: &[],
+            others: &["organization-members-unknown"],
+            make: Make::Quiet(|it| {
+                organize_in(it, [(OWN, "o-exampleorg/"), (MEMBER, "")]);
+                ask_as_member(it, |trails| {
+                    trails[0]["TrailARN"] = json!(trails[0]["TrailARN"].as_str().unwrap().replace(OWN, MEMBER));
+                    trails[0]["IsOrganizationTrail"] = json!(false);
+                });
             }),
         },
     ]
