@@ -39,7 +39,7 @@ fn artifacts(case: &Path) -> BTreeMap<String, String> {
             let question = ["service", "operation", "account", "region", "page"].map(|field| source[field].to_string());
             let mut parameters = source["parameters"].clone();
             // It says no more than "until now".
-            if source["operation"] == "ListPublicKeys" {
+            if asks_until_now(source) {
                 parameters.as_object_mut().unwrap().remove("EndTime");
             }
             (format!("{} {parameters}", question.join(" ")), without_request_id(&String::from_utf8(bytes).unwrap()))
@@ -48,6 +48,13 @@ fn artifacts(case: &Path) -> BTreeMap<String, String> {
         assert_eq!(twice, None, "{name} was stored twice");
     }
     artifacts
+}
+
+/// Whether the end of a question's time says no more than "until now".
+pub(crate) fn asks_until_now(source: &Value) -> bool {
+    let of_trails_and_regions = ["CreateTrail", "DeleteTrail", "UpdateTrail", "StartLogging", "StopLogging", "DisableRegion"];
+    let asked = source["parameters"]["LookupAttributes"].as_str().and_then(|asked| asked.strip_prefix("EventName="));
+    source["operation"] == "ListPublicKeys" || asked.is_some_and(|name| of_trails_and_regions.contains(&name))
 }
 
 /// EC2 and STS write the id of the request into each answer, S3 into each refusal. Nothing else differs between two runs but the

@@ -4,11 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::case::CaseIdentity;
 use crate::cloudtrail::RegionDisabled;
-use crate::model::{AccountId, Finding, Region, Severity};
+use crate::model::{AccountId, Finding, Region, Severity, printable};
 use crate::verify::Acts;
 use crate::verify::artifacts::Checked;
 
 use super::Row;
+
+/// Most regions that are believed to have been switched off: AWS has a few dozen, and whoever can write an answer can name any.
+const MOST: usize = 1000;
 
 /// The regions of every account.
 #[derive(Debug)]
@@ -35,7 +38,8 @@ impl<'a> Regions<'a> {
                 *known = event;
             }
         }
-        Self { enabled: &acts.regions, disabled }
+        // Each that is kept is told of, so that no number of them hides one.
+        Self { enabled: &acts.regions, disabled: disabled.into_iter().take(MOST).collect() }
     }
 
     /// Where an account may have recorded in the window.
@@ -48,14 +52,16 @@ impl<'a> Regions<'a> {
     /// Says who switched a region off, where digests of it are missing, and of those with none at all that nothing is known.
     pub(super) fn say_which_are_off(&self, rows: &[Row], acts: &Acts, identity: &CaseIdentity, findings: &mut Vec<Finding>) {
         for ((account, region), event) in &self.disabled {
-            let switched = event.telling.describe();
+            let switched = printable(&event.telling.describe());
             let here: Vec<&Row> = rows.iter().filter(|row| row.of.account == *account && row.of.region == *region).collect();
             for row in &here {
-                let object = row.of.describe(&row.arn);
+                let object = printable(&row.of.describe(&row.arn));
                 let kinds = ["no-digests", "digests-end"];
                 let ends = |finding: &&mut Finding| finding.object == object && kinds.contains(&finding.kind.as_str());
                 for finding in findings.iter_mut().filter(ends) {
-                    finding.detail.push_str(&format!(" The region was switched off: {switched}."));
+                    finding.detail.push_str(" The region was switched off: ");
+                    finding.detail.push_str(&switched);
+                    finding.detail.push('.');
                 }
             }
             // Whether a trail of that region alone was there, nobody can ask AWS any more.
@@ -72,5 +78,61 @@ impl<'a> Regions<'a> {
                 findings.push(Finding::new(Severity::Gap, "no-digests", &format!("{account} in {region}"), &detail));
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cloudtrail::{Telling, Witness};
+    use crate::model::Window;
+
+    const ACCOUNT: &str = "111122223333";
+
+    fn disabled(region: &str, at: &str) -> RegionDisabled {
+        let telling = Telling {
+            name: "DisableRegion".to_owned(),
+            at: at.parse().unwrap(),
+            principal: Some("\u{1b}[2Jcontractor".to_owned()),
+            source_address: None,
+            event_id: None,
+            region: None,
+            account: None,
+            witness: Witness::History,
+        };
+        RegionDisabled { telling, account: ACCOUNT.parse().unwrap(), region: region.parse().unwrap() }
+    }
+
+    fn with(events: Vec<RegionDisabled>, check: impl FnOnce(&Regions<'_>, &Acts, &CaseIdentity)) {
+        let acts =
+            Acts { regions: vec!["us-east-1".parse().unwrap()], callers: [ACCOUNT.parse().unwrap()].into(), ..Acts::default() };
+        let window = Window::new("2026-03-01T00:00:00Z".parse().unwrap(), "2026-03-02T00:00:00Z".parse().unwrap()).unwrap();
+        let mut checked = Checked::default();
+        checked.regions_disabled = events;
+        let identity = CaseIdentity::unnamed(window);
+        check(&Regions::of(&checked, &acts, &identity), &acts, &identity);
+    }
+
+    #[test]
+    fn a_region_counts_if_it_was_switched_off_no_earlier_than_the_window() {
+        let events = vec![disabled("eu-south-1", "2026-03-01T00:00:00Z"), disabled("af-south-1", "2026-02-28T23:59:59Z")];
+        with(events, |regions, _, _| {
+            let names: Vec<String> = regions.of_account(ACCOUNT.parse().unwrap()).iter().map(ToString::to_string).collect();
+            assert_eq!(names, ["eu-south-1", "us-east-1"]);
+            assert_eq!(regions.of_account("444455556666".parse().unwrap()).len(), 1);
+        });
+    }
+
+    #[test]
+    fn who_switched_it_off_cannot_control_a_terminal_and_many_regions_are_not_all_taken() {
+        let letter = |number: usize| char::from(b'a' + u8::try_from(number % 26).unwrap());
+        let name = |number: usize| format!("{}{}{}-x-1", letter(number / 676), letter(number / 26), letter(number));
+        let events = (0..2000).map(|number| disabled(&name(number), "2026-03-03T00:00:00Z")).collect();
+        with(events, |regions, acts, identity| {
+            let mut findings = Vec::new();
+            regions.say_which_are_off(&[], acts, identity, &mut findings);
+            assert_eq!(findings.len(), MOST);
+            assert!(findings.iter().all(|finding| !finding.detail.contains('\u{1b}')));
+        });
     }
 }
