@@ -175,7 +175,7 @@ mod tests {
 
     #[test]
     fn of_a_record_only_what_is_looked_at_is_kept() {
-        let record = json!({"eventName": "StopLogging", "eventVersion": "1.08", "responseElements": {"name": "x"},
+        let record = json!({"eventName": "StopLogging", "eventVersion": "1.08", "additionalEventData": {"name": "x"},
             "userIdentity": {"arn": "a", "sessionContext": {"arn": "b"}}, "requestParameters": {"name": "trail", "list": ["name"]}});
         let log = json!({"other": [1, {"Records": []}], "Records": [record, 7, null, {"eventName": 3}]}).to_string();
         let kept = json!({"eventName": "StopLogging", "userIdentity": {"arn": "a"}, "requestParameters": {"name": "trail"}});

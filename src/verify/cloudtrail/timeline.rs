@@ -325,22 +325,32 @@ impl TrailTime {
             }
         }
         let phases = self.switches.phases(from, needed_until, LOOK_BACK);
-        if let Some((off, began)) =
-            phases.last().filter(|phase| phase.state == State::Off).map(|phase| (phase.from, phase.began))
-        {
-            let (why, said) = began.map_or((String::new(), ""), |switch| (switch.why.clone(), switch.off()));
+        let ended = phases.last().filter(|phase| phase.state != State::On);
+        if let Some((off, state, began)) = ended.map(|phase| (phase.from, phase.state, phase.began)) {
+            let (why, left_off) = began.map_or((String::new(), ""), |switch| (switch.why.clone(), switch.off()));
+            let (status, kind, what) = match state {
+                State::Unsigned => (
+                    HourStatus::NoDigests,
+                    "validation-off",
+                    format!("Log file validation was switched off: {why}. Nothing is signed since."),
+                ),
+                _ => (HourStatus::LoggingOff, "logging-off", format!("{left_off}: {why}. Nothing is recorded since.")),
+            };
             self.timeline.add(from, off, if fresh { HourStatus::Pending } else { HourStatus::NoDigests });
-            self.timeline.add(off, needed_until, HourStatus::LoggingOff);
-            let detail = format!("{said}: {why}. Nothing is recorded since.");
-            self.find(findings, Severity::Gap, "logging-off", &detail);
+            self.timeline.add(off, needed_until, status);
+            self.find(findings, Severity::Gap, kind, &what);
             if !fresh && self.recorded(from, off, FIRST_DIGEST) {
                 self.timeline.add(from, off, HourStatus::DigestMissing);
+                let (switched, last) = match state {
+                    State::Unsigned => ("validation was switched", ""),
+                    _ => ("it was switched", ", the final one that AWS delivers when logging stops among them,"),
+                };
                 let detail = format!(
-                    "The trail recorded until {off}, when it was switched off, but there is no digest from {from} on: those between, \
-                     the final one that AWS delivers when logging stops among them, are gone."
+                    "The trail recorded until {off}, when {switched} off, but there is no digest from {from} on: those between{last} \
+                     are gone."
                 );
                 self.find(findings, Severity::Failure, "newest-digests-missing", &detail);
-            } else if !fresh && off > from.plus_seconds(STOP_SLACK) {
+            } else if !fresh && state == State::Off && off > from.plus_seconds(STOP_SLACK) {
                 let detail = format!("The newest digest ends {from}, and the final one, due after the stop, is not there.");
                 self.find(findings, Severity::Gap, "digests-end", &detail);
             }
@@ -419,7 +429,12 @@ impl TrailTime {
 
     /// Whether the trail was on for more than so many seconds without a break between two instants, so that a digest came of it.
     fn recorded(&self, from: Timestamp, until: Timestamp, seconds: i64) -> bool {
-        let long = |phase: &Phase<'_>| phase.state == State::On && phase.to > phase.from.plus_seconds(seconds);
+        let long = |phase: &Phase<'_>| {
+            // No final digest is promised where validation is switched off before it was due.
+            let unsigned = self.switches.unsigned_between(phase.to, phase.to.plus_seconds(FIRST_DIGEST));
+            let seconds = if unsigned { seconds.max(FIRST_DIGEST) } else { seconds };
+            phase.state == State::On && phase.to > phase.from.plus_seconds(seconds)
+        };
         self.switches.phases(from, until, LOOK_BACK).iter().any(long)
     }
 

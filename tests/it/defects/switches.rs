@@ -78,6 +78,19 @@ fn acts_that_change_nothing() -> Vec<Defect> {
             }),
         },
         Defect {
+            name: "validation-switched-off-and-the-digests-before-deleted",
+            about: "Log file validation is switched off, and the digests of the three hours before are deleted. The trail's status was not collected.",
+            failures: &["newest-digests-missing"],
+            others: &["log-unproven", "validation-off"],
+            make: Make::Quiet(|it| {
+                let off = it.after(&it.digest(HOME, 5), 19);
+                it.digests(HOME)[3..].iter().for_each(|digest| it.delete(digest));
+                it.forget("GetTrailStatus", HOME);
+                it.at += chrono::TimeDelta::hours(6);
+                it.history(&[("UpdateTrail", &off, json!({"enableLogFileValidation": false}))]);
+            }),
+        },
+        Defect {
             name: "all-digests-deleted-and-the-bucket-named-again",
             about: "The trail is told to deliver to the bucket that it delivers to anyway, and all its digests are deleted there, where collect \
                     looked.",
@@ -147,6 +160,18 @@ fn honest() -> Vec<Defect> {
                     ("UpdateTrail", &away, json!({"s3BucketName": "example-corp-elsewhere"})),
                     ("UpdateTrail", &back, json!({"s3BucketName": TRAIL_BUCKET})),
                 ]);
+            }),
+        },
+        Defect {
+            name: "validation-switched-off-until-after-the-window",
+            about: "Log file validation is switched off in the window, minutes after a digest, and on again behind it: the status remembers digests of \
+                    then. No final digest is promised, and nobody is accused.",
+            failures: &[],
+            others: &["log-unproven", "validation-off"],
+            make: Make::Quiet(|it| {
+                let off = it.after(&it.digest(HOME, 5), 19);
+                it.digests(HOME)[6..].iter().for_each(|digest| it.erase(digest));
+                it.history(&[("UpdateTrail", &off, json!({"enableLogFileValidation": false}))]);
             }),
         },
         Defect {
