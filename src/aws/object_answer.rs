@@ -74,7 +74,7 @@ impl ObjectAnswer {
     pub(super) fn read(mut response: HttpResponse) -> Option<Self> {
         let mut answer = Self::default();
         let mut previous = "";
-        for (name, value) in response.headers().iter() {
+        for (name, value) in response.headers() {
             if name == std::mem::replace(&mut previous, name) {
                 return None;
             }

@@ -343,7 +343,9 @@ mod tests {
 
     fn sorted(words: &[String], folder: Option<&Path>, held: usize) -> Sorted<Word> {
         let mut sorting = Sorting::new(&Workspace { folder, held });
-        words.iter().for_each(|word| sorting.push(Word(word.clone())));
+        for word in words {
+            sorting.push(Word(word.clone()));
+        }
         sorting.finish()
     }
 

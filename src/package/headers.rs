@@ -169,7 +169,8 @@ mod tests {
 
     #[test]
     fn headers_are_those_of_a_zip_written_in_one_go_wherever_it_lies() {
-        let members = [("case/a", &b"some content"[..]), ("case/empty", b""), ("case/b", &[7; 100_000])];
+        let large = vec![7; 100_000];
+        let members = [("case/a", &b"some content"[..]), ("case/empty", b""), ("case/b", &large)];
         let mut whole = ZipWriter::new(io::Cursor::new(Vec::new()));
         let options = SimpleFileOptions::default()
             .compression_method(CompressionMethod::Stored)

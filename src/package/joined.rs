@@ -207,7 +207,7 @@ fn check_part(
 /// Whether a part's tag manifest lists the tag file at `path`: all but itself, the ledger, and what is signed.
 fn is_listed(path: &str) -> bool {
     let is_below = |folder: &str| path.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'));
-    let is_signature = is_below(CHECKPOINTS) && path.ends_with(".sig");
+    let is_signature = is_below(CHECKPOINTS) && path.strip_suffix(".sig").is_some();
     !(path == TAG_MANIFEST || path == LEDGER || is_below(SEALS) || is_signature)
 }
 

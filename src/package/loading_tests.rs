@@ -116,7 +116,7 @@ fn what_is_wrong_first_is_told_whoever_finds_it() {
 #[test]
 fn a_full_disk_is_told_of() {
     let place = tempfile::tempdir().unwrap();
-    let (loading, _) = begun(&[("data/a", &[7; 3_000_000])], place.path());
+    let (loading, _) = begun(&[("data/a", &vec![7; 3_000_000])], place.path());
     drop(loading);
     for sizes in [[10, 20], [1_000_000, 3_000_000], [3_000_000, 17_000_000]] {
         let full = File::options().write(true).open("/dev/full").unwrap();

@@ -383,7 +383,7 @@ impl Checked {
                 Some(content) => {
                     let location = S3Location::new(origin.bucket.clone(), origin.key.clone());
                     self.unsearched.extend((!whole).then(|| location.clone()));
-                    self.take_log(*origin, location, (number, current), (content, &scratch.content), job);
+                    self.take_log(*origin, &location, (number, current), (content, &scratch.content), job);
                 }
                 None => job.take_digest(*origin, (number, current), &mut scratch),
             },
@@ -425,20 +425,20 @@ impl Checked {
     fn take_log(
         &mut self,
         origin: ObjectOrigin,
-        location: S3Location,
+        location: &S3Location,
         (number, current): (u64, bool),
         (sha256, content): (Result<Sha256Hash, GzipProblem>, &[u8]),
         job: &Job<'_>,
     ) {
         let version = origin.version_id.as_deref().filter(|_| !current);
-        let (trails, objects) = events_in_log(content, &location, version);
+        let (trails, objects) = events_in_log(content, location, version);
         self.events.extend(trails);
         self.object_events.extend(objects);
         let log = StoredLog { content: sha256, received: origin.last_modified, version_id: origin.version_id.map(Into::into) };
         if current {
-            job.logs.add_current(&location, number, log);
+            job.logs.add_current(location, number, log);
         } else {
-            job.logs.add_older(&location, number, log);
+            job.logs.add_older(location, number, log);
         }
     }
 }

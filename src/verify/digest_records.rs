@@ -154,7 +154,7 @@ mod tests {
             generated: None,
             last_modified: Some("2015-08-17T15:05:00.5Z".parse().unwrap()),
             version_id: Some("v".to_owned()),
-            current: number % 2 == 0,
+            current: number.is_multiple_of(2),
             number,
         }
     }

@@ -204,7 +204,7 @@ mod tests {
     }
 
     fn text(lines: usize) -> String {
-        (0..lines).map(|number| format!("{number} {}\n", "x".repeat(number % 3000))).collect()
+        (0..lines).map(|number| format!("{number} {}\n", "x".repeat(number % 3000))).collect::<Vec<_>>().concat()
     }
 
     #[test]
@@ -214,9 +214,9 @@ mod tests {
                 let text = text(count) + end;
                 let (lines, read) = shown(text.as_bytes(), usize::MAX);
                 read.unwrap();
-                let joined: String =
-                    lines.iter().map(|(line, is_whole)| format!("{line}{}", if *is_whole { "\n" } else { "" })).collect();
-                assert!(joined == text, "{count}");
+                let joined: Vec<&str> =
+                    lines.iter().flat_map(|(line, is_whole)| [line.as_str(), if *is_whole { "\n" } else { "" }]).collect();
+                assert!(joined.concat() == text, "{count}");
                 assert_eq!(lines.len(), count + usize::from(!end.is_empty()));
             }
         }

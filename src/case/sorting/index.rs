@@ -51,7 +51,9 @@ impl<T: Record> Index<T> {
             held.push(record?);
             if let Some(written) = written.as_mut().filter(|_| !fails && held.len() == BLOCK) {
                 bytes.clear();
-                held.iter().for_each(|record| record.write(&mut bytes));
+                for record in &held {
+                    record.write(&mut bytes);
+                }
                 // What could not be written is held from here on.
                 match written.scratch.append(&bytes) {
                     Ok(()) => {

@@ -150,7 +150,9 @@ mod tests {
         put_option(&mut bytes, None, put_text);
         7_u64.write(&mut bytes);
         let numbers = [0, 1, 127, 128, 300, u64::from(u32::MAX), u64::MAX];
-        numbers.iter().for_each(|number| put_number(&mut bytes, *number));
+        for number in &numbers {
+            put_number(&mut bytes, *number);
+        }
         put_instant(&mut bytes, "1969-12-31T23:59:59Z".parse().unwrap());
         let mut read = Bytes(&bytes);
         assert_eq!(read.instant(), Some(at));

@@ -30,6 +30,7 @@ enum Key {
 
 /// What a digest's JSON has, as far as it is there.
 #[derive(Default)]
+#[expect(clippy::option_option, reason = "some fields must be there, though they may be null")]
 pub(super) struct Fields {
     pub(super) aws_account_id: Option<AccountId>,
     pub(super) digest_start_time: Option<Timestamp>,

@@ -31,10 +31,11 @@ pub(super) struct Stay<'a> {
 
 /// One part of a place: the bucket, or the prefix.
 type Part = fn(&Destination) -> Option<&str>;
+type PartOfPlace = fn(&Place) -> &str;
 
 /// The moves of a chain's trail, oldest first. Whoever names the place again that it delivers to anyway moves nothing.
 pub(super) fn resolve(destinations: &[Destination], row: &Row, looked: &Looked<'_>, now: Option<&Place>) -> Vec<Moved> {
-    let parts: [(Part, fn(&Place) -> &str); 2] =
+    let parts: [(Part, PartOfPlace); 2] =
         [(|to| to.bucket.as_deref(), |place| &place.bucket), (|to| to.prefix.as_deref(), |place| &place.prefix)];
     let mut moves = Vec::new();
     for (number, to) in destinations.iter().enumerate() {
