@@ -44,8 +44,26 @@ pub(super) fn for_each_record(content: &[u8], show: &mut dyn FnMut(&Value)) {
 }
 
 /// What is kept of one record.
-pub(super) fn of_record(text: &str) -> Option<Value> {
+fn of_record(text: &str) -> Option<Value> {
     serde_json::from_str::<Kept>(text).ok().map(|kept| kept.0)
+}
+
+#[derive(serde::Deserialize)]
+struct History {
+    #[serde(rename = "Events", default)]
+    events: Vec<Shown>,
+}
+
+#[derive(serde::Deserialize)]
+struct Shown {
+    #[serde(rename = "CloudTrailEvent")]
+    event: Option<String>,
+}
+
+/// The records of an answer of `LookupEvents`; one that cannot be read is left out.
+pub(super) fn records_in_history(body: &[u8]) -> Result<Vec<Value>, serde_json::Error> {
+    let history: History = serde_json::from_slice(body)?;
+    Ok(history.events.iter().filter_map(|shown| of_record(shown.event.as_deref()?)).collect())
 }
 
 struct Log<'a>(&'a mut dyn FnMut(&Value));

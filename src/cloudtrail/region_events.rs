@@ -1,11 +1,10 @@
 //! Events that switch a region off: what AWS says of an account's regions and trails today does not speak of such a one any more.
 
 use memchr::memmem;
-use serde::Deserialize;
 
 use crate::model::{AccountId, Region};
 
-use super::records::of_record;
+use super::records::records_in_history;
 use super::trail_events::{Telling, Witness, telling, text};
 
 /// An account's region was switched off.
@@ -21,18 +20,6 @@ pub struct RegionDisabled {
 
 const EVENT: &str = "DisableRegion";
 
-#[derive(Deserialize)]
-struct History {
-    #[serde(rename = "Events", default)]
-    events: Vec<Shown>,
-}
-
-#[derive(Deserialize)]
-struct Shown {
-    #[serde(rename = "CloudTrailEvent")]
-    event: Option<String>,
-}
-
 /// The regions that an answer of `LookupEvents`, given to the account `asked`, says were switched off. Attempts that were refused are left
 /// out.
 #[must_use]
@@ -41,10 +28,9 @@ pub fn regions_disabled_in_history(body: &[u8], asked: AccountId) -> Vec<RegionD
         return Vec::new();
     }
     // One that does not parse is told of where its other events are read.
-    let Ok(history) = serde_json::from_slice::<History>(body) else { return Vec::new() };
-    let records = history.events.iter().filter_map(|shown| of_record(shown.event.as_deref()?));
-    let disabled = records.filter_map(|record| {
-        let telling = telling(&record, "account.amazonaws.com", &[EVENT], Witness::History)?;
+    let Ok(records) = records_in_history(body) else { return Vec::new() };
+    let disabled = records.iter().filter_map(|record| {
+        let telling = telling(record, "account.amazonaws.com", &[EVENT], Witness::History)?;
         let request = record.get("requestParameters")?;
         // CloudTrail writes most names of parameters with a small letter, and some as the service has them.
         let parameter = |names: [&str; 2]| names.into_iter().find_map(|name| text(request, name));

@@ -1,10 +1,9 @@
 use memchr::memmem;
-use serde::Deserialize;
 use serde_json::Value;
 
 use crate::model::{AccountId, Region, S3Location, Timestamp, TrailArn};
 
-use super::records::{for_each_record, of_record};
+use super::records::{for_each_record, records_in_history};
 use super::{DigestName, LogName};
 
 /// Where an event is known from.
@@ -125,23 +124,10 @@ pub fn events_in_log(content: &[u8], location: &S3Location, version: Option<&str
     (trails, objects)
 }
 
-#[derive(Deserialize)]
-struct History {
-    #[serde(rename = "Events", default)]
-    events: Vec<Shown>,
-}
-
-#[derive(Deserialize)]
-struct Shown {
-    #[serde(rename = "CloudTrailEvent")]
-    event: Option<String>,
-}
-
 /// The same, in an answer of `LookupEvents`.
 pub fn events_in_history(body: &[u8]) -> Result<Vec<TrailEvent>, serde_json::Error> {
-    let history: History = serde_json::from_slice(body)?;
-    let records = history.events.iter().filter_map(|shown| of_record(shown.event.as_deref()?));
-    Ok(records.filter_map(|record| trail_event(&record, Witness::History)).collect())
+    let records = records_in_history(body)?;
+    Ok(records.iter().filter_map(|record| trail_event(record, Witness::History)).collect())
 }
 
 pub(super) fn text<'a>(value: &'a Value, field: &str) -> Option<&'a str> {
