@@ -46,20 +46,24 @@ impl Stage {
         Request { window, scope: Scope::default(), concurrency: 0 }
     }
 
-    async fn session(&self) -> Session {
+    /// How the account's own user reaches it.
+    fn connection(&self) -> Connection {
         let credentials = self.server.credentials();
         let key = AccessKey {
             id: credentials.access_key_id.clone(),
             secret: credentials.secret_access_key.clone(),
             session_token: None,
         };
-        let connection = Connection {
+        Connection {
             endpoint_url: Some(self.server.endpoint()),
             region: Some("us-east-1".parse().unwrap()),
             access_key: Some(key),
             ..Connection::default()
-        };
-        Session::connect(&connection).await.unwrap()
+        }
+    }
+
+    async fn session(&self) -> Session {
+        Session::connect(&self.connection()).await.unwrap()
     }
 
     fn case(&self) -> std::path::PathBuf {

@@ -120,12 +120,7 @@ async fn the_stop_signal_leaves_a_case_that_can_be_resumed() {
 async fn wrong_credentials_and_no_network_are_told_apart() {
     let stage = Stage::new();
     let key = AccessKey { id: "AKIAIOSFODNN7OTHER00".to_owned(), secret: "wrong".to_owned(), session_token: None };
-    let mut connection = Connection {
-        endpoint_url: Some(stage.server.endpoint()),
-        region: Some("us-east-1".parse().unwrap()),
-        access_key: Some(key),
-        ..Connection::default()
-    };
+    let mut connection = Connection { access_key: Some(key), ..stage.connection() };
     let refused = Session::connect(&connection).await.unwrap_err();
     assert!(matches!(refused, AwsError::WrongCredentials(_)), "{refused:?}");
     connection.endpoint_url = Some("http://127.0.0.1:9".to_owned());

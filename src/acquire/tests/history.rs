@@ -150,16 +150,7 @@ async fn refused_event_history_is_one_gap_a_region() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_history_is_asked_at_the_pace_that_aws_grants_and_other_questions_are_not_held_up() {
     let stage = Stage::new();
-    let credentials = stage.server.credentials();
-    let key =
-        AccessKey { id: credentials.access_key_id.clone(), secret: credentials.secret_access_key.clone(), session_token: None };
-    let connection = Connection {
-        endpoint_url: Some(stage.server.endpoint()),
-        region: Some("us-east-1".parse().unwrap()),
-        access_key: Some(key),
-        pace: Some(Duration::from_millis(40)),
-        ..Connection::default()
-    };
+    let connection = Connection { pace: Some(Duration::from_millis(40)), ..stage.connection() };
     let (session, request) = (Session::connect(&connection).await.unwrap(), only_cloudtrail(&stage));
     let case = stage.open(&request);
     let (_switch, stop) = Stop::pair();

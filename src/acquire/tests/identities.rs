@@ -17,16 +17,10 @@ fn organization() -> Stage {
 }
 
 fn connection(stage: &Stage, accounts: &[&str]) -> Connection {
-    let credentials = stage.server.credentials();
-    let key =
-        AccessKey { id: credentials.access_key_id.clone(), secret: credentials.secret_access_key.clone(), session_token: None };
     Connection {
-        endpoint_url: Some(stage.server.endpoint()),
-        region: Some("us-east-1".parse().unwrap()),
-        access_key: Some(key),
         role_arns: accounts.iter().map(|account| role(account)).collect(),
         case_number: Some("IR-1".to_owned()),
-        ..Connection::default()
+        ..stage.connection()
     }
 }
 

@@ -2,21 +2,9 @@
 
 use super::*;
 
-fn connection(stage: &Stage) -> Connection {
-    let credentials = stage.server.credentials();
-    let key =
-        AccessKey { id: credentials.access_key_id.clone(), secret: credentials.secret_access_key.clone(), session_token: None };
-    Connection {
-        endpoint_url: Some(stage.server.endpoint()),
-        region: Some("us-east-1".parse().unwrap()),
-        access_key: Some(key),
-        asks_regions: true,
-        ..Connection::default()
-    }
-}
-
 async fn collect_ahead(stage: &Stage) -> CollectOutcome {
-    let (session, request) = (Session::connect(&connection(stage)).await.unwrap(), stage.request());
+    let connection = Connection { asks_regions: true, ..stage.connection() };
+    let (session, request) = (Session::connect(&connection).await.unwrap(), stage.request());
     let (_switch, stop) = Stop::pair();
     collect(&session, stage.open(&request), &request, &context(), Arc::new(Silent), stop).await.unwrap()
 }

@@ -49,6 +49,7 @@ pub(super) struct Opened<'a> {
     pub(super) scratch: Scratch,
     /// The hash of the file, or why it was not opened.
     pub(super) file: Result<Hashed, CaseError>,
+    is_log: bool,
     /// The hash of what a log unpacks to.
     pub(super) content: Option<Result<Sha256Hash, GzipProblem>>,
     /// Whether all of that is searched.
@@ -70,6 +71,7 @@ impl<'a> Opened<'a> {
     pub(super) fn new(files: &'a dyn CaseFiles, number: u64, artifact: Artifact, scratch: Scratch) -> Self {
         let mut opened = Self {
             number,
+            is_log: matches!(&artifact.source, Origin::S3Object(origin) if origin.key.parse::<LogName>().is_ok()),
             artifact,
             scratch: scratch.emptied(),
             file: Ok(Ok((Sha256Hash::ZERO, 0))),
@@ -149,14 +151,10 @@ impl<'a> Opened<'a> {
         }
     }
 
-    fn is_log(&self) -> bool {
-        matches!(&self.artifact.source, Origin::S3Object(origin) if origin.key.parse::<LogName>().is_ok())
-    }
-
     /// Unpacks a log, whole or not.
     fn unpack(&mut self, limits: &Limits) {
         // Of what was not opened nothing is said.
-        if self.file.is_err() || !self.is_log() {
+        if self.file.is_err() || !self.is_log {
             return;
         }
         let Scratch { bytes, content, .. } = &mut self.scratch;
@@ -177,7 +175,7 @@ impl<'a> Opened<'a> {
     }
 
     fn content_is_pending(&self) -> bool {
-        self.content.is_none() && self.file.is_ok() && self.is_log()
+        self.content.is_none() && self.file.is_ok() && self.is_log
     }
 
     fn hash_content(&mut self) {
