@@ -5,6 +5,7 @@
 mod canonical;
 mod configuration;
 pub mod custody;
+mod direct;
 mod error;
 pub mod event;
 mod files;
@@ -26,6 +27,7 @@ mod writer;
 mod writer_tests;
 
 pub use configuration::{Configuration, Setting};
+pub(crate) use direct::{BLOCK, BlockBuffer, DirectFile};
 pub use error::CaseError;
 pub use files::{CaseFiles, CaseFolder, FileOpener, Found, MissingPart, read_bounded};
 pub use gaps::Gaps;

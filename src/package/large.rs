@@ -8,8 +8,9 @@ use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
 
 use crate::model::{Sha256Hash, Sha256Hasher};
 
-use super::archive::Output;
+use super::archive::{Blocks, Output};
 use super::error::IoContext as _;
+use super::headers::{HeaderWriter, Headers};
 use super::{PackageError, Progress};
 
 /// Read and written at once.
@@ -29,19 +30,22 @@ pub(super) struct Large {
 }
 
 impl Large {
-    /// Shows the content piece by piece. Says whether there is as much of it as there should be.
-    pub(super) fn read(&self, show: &mut dyn FnMut(&[u8]) -> Result<(), PackageError>) -> Result<bool, PackageError> {
+    /// Makes its headers, for which it is read once, as its checksum stands before it; it lies in the zip from `at` on. None where it is
+    /// shorter than it should be.
+    pub(super) fn make_headers(&self, at: u64, output: &Output) -> Result<Option<Headers>, PackageError> {
+        let mut headers = HeaderWriter::new(at);
+        headers.begin(&self.name, self.size).map_err(|source| output.zip_error(source))?;
         let mut piece = vec![0; PIECE];
-        let mut at = 0;
-        while at < self.size {
-            let count = self.fill(&mut piece, at)?;
+        let mut read = 0;
+        while read < self.size {
+            let count = self.fill(&mut piece, read)?;
             if count == 0 {
-                return Ok(false);
+                return Ok(None);
             }
-            show(piece.get(..count).unwrap_or_default())?;
-            at = at.saturating_add(u64::try_from(count).unwrap_or(u64::MAX));
+            headers.content(piece.get(..count).unwrap_or_default()).doing("read", &self.place)?;
+            read = read.saturating_add(u64::try_from(count).unwrap_or(u64::MAX));
         }
-        Ok(true)
+        headers.finish().map(Some).map_err(|source| output.zip_error(source))
     }
 
     /// Reads what lies at `at`; less than a piece only at the end.
@@ -59,11 +63,10 @@ impl Large {
         Ok(filled)
     }
 
-    /// Writes the content to `output` from `start` on, and hashes it. Says whether it is what it should be, and what it was before.
+    /// Writes the content to `blocks`, and hashes it. Says whether it is what it should be, and what it was before.
     pub(super) fn copy(
         &self,
-        output: &Output,
-        start: u64,
+        blocks: &mut Blocks<'_>,
         zip: &mut Sha256Hasher,
         crc: u32,
         progress: &Progress,
@@ -74,7 +77,7 @@ impl Large {
             let (loads, loaded) = sync_channel::<(Vec<u8>, usize)>(PIECES);
             let (spent, again) = channel();
             // One thread hashes, the other does all the rest.
-            let carrier = scope.spawn(move || self.carry(output, start, &loads, &again));
+            let carrier = scope.spawn(move || self.carry(blocks, &loads, &again));
             for (piece, count) in loaded {
                 let bytes = piece.get(..count).unwrap_or_default();
                 checksum.update(bytes);
@@ -96,8 +99,7 @@ impl Large {
     /// Reads pieces, and writes those that were hashed, in order.
     fn carry(
         &self,
-        output: &Output,
-        start: u64,
+        blocks: &mut Blocks<'_>,
         loads: &SyncSender<(Vec<u8>, usize)>,
         hashed: &Receiver<(Vec<u8>, usize)>,
     ) -> Result<bool, PackageError> {
@@ -118,7 +120,7 @@ impl Large {
             }
             let next = if free.is_empty() || read >= self.size { hashed.recv().ok() } else { hashed.try_recv().ok() };
             if let Some((piece, count)) = next {
-                output.write(piece.get(..count).unwrap_or_default(), start.saturating_add(written))?;
+                blocks.write(piece.get(..count).unwrap_or_default())?;
                 written = written.saturating_add(u64::try_from(count).unwrap_or(u64::MAX));
                 free.push(piece);
             } else if free.is_empty() || read >= self.size {
