@@ -14,6 +14,7 @@ mod identities;
 mod listing_replay;
 mod object_answer;
 mod objects;
+mod pairs;
 mod reach;
 mod record;
 mod session;

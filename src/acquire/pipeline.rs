@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
 
 use crate::aws::{Body, Fetched, Halt, KeepPage, Page};
-use crate::case::event::{Artifact, Event, Gap, GapReason, Listing, Origin};
+use crate::case::event::{Agreement, Artifact, Event, Gap, GapReason, Listing, Origin};
 use crate::case::{CaseError, CaseWriter, Committed, Pending, Staging};
 use crate::model::Sha256Hash;
 
@@ -104,6 +104,11 @@ impl Intake {
     /// Hands in a fetched object.
     pub(crate) async fn object(&self, row: &RowKey, fetched: Fetched) -> Result<(), Halt> {
         let Fetched { body, content_sha256, origin, .. } = fetched;
+        if origin.aws_digest == Agreement::Mismatch {
+            let text =
+                format!("the bytes of {} came twice the same, and are not those whose MD5 its entity tag is", body.path());
+            self.notice(row, text).await?;
+        }
         let event = acquired(&body, content_sha256, Origin::S3Object(Box::new(origin)))?;
         self.send(Order::Artifact(Box::new(Acquired { row: row.clone(), body, event, object: true }))).await
     }

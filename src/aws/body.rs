@@ -23,9 +23,9 @@ pub struct Held {
 }
 
 impl Held {
-    /// Hashes `bytes`, which belong at `path` and take up `room` until they are written.
-    pub(super) fn new(path: PayloadPath, bytes: Vec<u8>, room: OwnedSemaphorePermit) -> Self {
-        Self { path, bytes: HashedBytes::new(bytes), _room: room }
+    /// Bytes that belong at `path` and take up `room` until they are written.
+    pub(super) fn new(path: PayloadPath, bytes: HashedBytes, room: OwnedSemaphorePermit) -> Self {
+        Self { path, bytes, _room: room }
     }
 }
 

@@ -1,8 +1,10 @@
+use std::cell::Cell;
 use std::io::{self, Write};
 
 use flate2::write::GzDecoder;
 
-use crate::cloudtrail::gzip::inflate_member;
+use crate::case::HashedBytes;
+use crate::cloudtrail::gzip::{GzipProblem, inflate_member};
 use crate::model::{Sha256Hash, Sha256Hasher};
 
 /// Most that an object is inflated to.
@@ -16,6 +18,64 @@ pub(crate) fn content_hash(bytes: &[u8]) -> Option<Sha256Hash> {
     let mut hasher = Sha256Hasher::default();
     let allowed = allowed(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
     inflate_member(bytes, allowed, &mut |content| hasher.update(content)).ok().map(|_| hasher.finish())
+}
+
+/// What two bodies that are all there unpack to is held up to this size, to be hashed side by side.
+const BESIDE: usize = 512 * 1024;
+
+thread_local! {
+    /// Memory for that, kept by each thread.
+    static CONTENTS: Cell<[Vec<u8>; 2]> = const { Cell::new([Vec::new(), Vec::new()]) };
+}
+
+/// A body with its hash, and the hash of what it unpacks to where it is one whole gzip member.
+pub(crate) type Hashed = (HashedBytes, Option<Sha256Hash>);
+
+/// Hashes a body.
+pub(crate) fn hash(body: Vec<u8>) -> Hashed {
+    let content_sha256 = content_hash(&body);
+    (HashedBytes::new(body), content_sha256)
+}
+
+/// Hashes two bodies side by side, and what they unpack to.
+pub(crate) fn hash_both(one: Vec<u8>, other: Vec<u8>) -> (Hashed, Hashed) {
+    let [mut mine, mut others] = CONTENTS.take();
+    let unpacked = (unpack(&one, &mut mine), unpack(&other, &mut others));
+    let (first, second) = if unpacked == (Unpacked::Whole, Unpacked::Whole) {
+        let (first, second) = Sha256Hash::of_both(&mine, &others);
+        (Some(first), Some(second))
+    } else {
+        let hash_of = |unpacked, content: &[u8], body: &[u8]| match unpacked {
+            Unpacked::Whole => Some(Sha256Hash::of(content)),
+            Unpacked::TooLarge => content_hash(body),
+            Unpacked::Not => None,
+        };
+        (hash_of(unpacked.0, &mine, &one), hash_of(unpacked.1, &others, &other))
+    };
+    CONTENTS.set([mine, others]);
+    let (one, other) = HashedBytes::both(one, other);
+    ((one, first), (other, second))
+}
+
+/// What came of unpacking a body.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Unpacked {
+    Whole,
+    /// It is larger than is held.
+    TooLarge,
+    /// It is not one whole gzip member.
+    Not,
+}
+
+/// Unpacks a body into `content`.
+fn unpack(body: &[u8], content: &mut Vec<u8>) -> Unpacked {
+    content.clear();
+    let unpacked = inflate_member(body, BESIDE as u64, &mut |piece| content.extend_from_slice(piece));
+    match unpacked {
+        Ok(_) => Unpacked::Whole,
+        Err(GzipProblem::TooLarge) => Unpacked::TooLarge,
+        Err(_) => Unpacked::Not,
+    }
 }
 
 /// What so many bytes may unpack to.

@@ -1,4 +1,4 @@
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use aws_sdk_s3::primitives::ByteStream;
@@ -6,17 +6,19 @@ use aws_sdk_s3::types::ChecksumMode;
 use md5::{Digest as _, Md5};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
-use crate::case::event::{Exchange, ObjectOrigin};
-use crate::case::{CaseError, StagedFile, Staging};
+use crate::case::event::{Agreement, Exchange, ObjectOrigin};
+use crate::case::{BLOCK, BlockBuffer, CaseError, StagedFile, Staging};
 use crate::model::{AccountId, PayloadPath, Region, S3Location, Sha256Hash, Timestamp, printable};
 
 use super::Halt;
 use super::body::{Body, Held};
-use super::content::{ContentHasher, content_hash};
+use super::content::{ContentHasher, Hashed, hash};
 use super::exchange::ExchangeTap;
 use super::failure::{Failure, FailureKind, one_line};
 use super::object_answer::ObjectAnswer;
+use super::pairs::Pairs;
 use super::session::Session;
 use super::short_way::{ExampleTap, ShortWays};
 
@@ -26,16 +28,20 @@ const ATTEMPTS: u32 = 6;
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 /// Longest wait for the next piece of a body.
 const STALLED: Duration = Duration::from_secs(15);
+/// Longest wait for a small body, or for a piece of a large one, as long as anything comes at all.
+const SLOWEST: Duration = Duration::from_mins(5);
 /// Objects up to this size are gathered in memory, and written together with others.
 const SMALL: u64 = 512 * 1024;
 /// Objects up to this size are unpacked and hashed where they came in: to hand them to another thread would take as long.
 const TINY: usize = 64 * 1024;
 /// A large object is written and hashed in pieces of this size, while the next one comes in.
-const PIECE: usize = 256 * 1024;
+const PIECE: usize = 512 * 1024;
 /// What all bodies that are held in memory at once may come to.
 const HELD: usize = 64 * 1024 * 1024;
 /// The unit in which that is counted out.
 const UNIT: usize = 4 * 1024;
+const TOO_MUCH: &str = "more bytes came than the answer said";
+const TOO_SLOW: &str = "the body came too slowly";
 /// Most that one read from the wire brings, by which a piece may be larger.
 const READ: usize = 512 * 1024;
 
@@ -103,6 +109,9 @@ pub struct ObjectFetcher {
     short_ways: ShortWays,
     /// Room for bodies in memory, by [`UNIT`].
     room: Arc<Semaphore>,
+    pairs: Pairs,
+    /// Memory for the pieces of large objects, while none of them needs it.
+    pieces: Arc<Mutex<Vec<BlockBuffer>>>,
 }
 
 /// What came of one attempt.
@@ -122,6 +131,10 @@ struct Asking {
     throttled: bool,
     /// The version that is asked for, once it is known.
     version: Option<String>,
+    /// Whether it must not be named, which takes a permission of its own.
+    unnamed: bool,
+    /// The hash of bytes that contradicted what S3 says of them.
+    contradicting: Option<Sha256Hash>,
 }
 
 impl Asking {
@@ -140,7 +153,14 @@ impl ObjectFetcher {
     #[must_use]
     pub fn new(session: &Session, staging: Staging) -> Self {
         let room = Arc::new(Semaphore::new(HELD / UNIT));
-        Self { session: session.clone(), staging, short_ways: ShortWays::default(), room }
+        Self {
+            session: session.clone(),
+            staging,
+            short_ways: ShortWays::default(),
+            room,
+            pairs: Pairs::default(),
+            pieces: Arc::default(),
+        }
     }
 
     /// Fetches one object whole, asking again as long as its body breaks off. It belongs at `path`.
@@ -151,7 +171,14 @@ impl ObjectFetcher {
         path: &PayloadPath,
     ) -> Result<Result<Fetched, Failure>, Halt> {
         let client = self.session.s3(bucket_region);
-        let mut asking = Asking { attempt: 1, requests: 0, throttled: false, version: wanted.version.clone() };
+        let mut asking = Asking {
+            attempt: 1,
+            requests: 0,
+            throttled: false,
+            version: wanted.version.clone(),
+            unnamed: false,
+            contradicting: None,
+        };
         let mut wait = FIRST_WAIT;
         loop {
             match self.attempt(&client, wanted, path, &mut asking).await? {
@@ -183,6 +210,12 @@ impl ObjectFetcher {
             Some((answer, exchange)) => (answer, exchange, false),
             None => match self.ask_sdk(client, wanted, asking).await {
                 Ok((answer, exchange)) => (answer, exchange, true),
+                // The object may be had, and not by its version. It is the same one while its entity tag is.
+                Err(failure) if failure.kind == FailureKind::Denied && asking.version != wanted.version => {
+                    asking.version.clone_from(&wanted.version);
+                    asking.unnamed = true;
+                    return Ok(Attempt::Broken(failure));
+                }
                 Err(failure) => return Ok(Attempt::Refused(failure)),
             },
         };
@@ -192,7 +225,7 @@ impl ObjectFetcher {
             failure.request_id.clone_from(&request_id);
             Ok(Attempt::Broken(failure))
         };
-        if asking.version.is_none() {
+        if asking.version.is_none() && !asking.unnamed {
             asking.version = answer.version_id.clone().filter(|id| *id != "null");
         }
         let Some(length) = answer.length else { return broken("the answer does not say how long the object is") };
@@ -205,7 +238,7 @@ impl ObjectFetcher {
         let received = if length <= SMALL {
             self.receive_small(body, length, path, with_md5).await?
         } else {
-            self.receive_large(body, path, with_md5).await?
+            self.receive_large(body, length, path, with_md5).await?
         };
         let received = match received {
             Ok(received) if received.body.size() == length => received,
@@ -215,7 +248,12 @@ impl ObjectFetcher {
         if !checked && !received.body.held().is_some_and(|bytes| answer.has_checksums_of(bytes)) {
             return broken("the bytes do not have the checksum that the answer names");
         }
-        origin.aws_digest = answer.agreement(received.body.sha256(), received.md5);
+        let sha256 = received.body.sha256();
+        origin.aws_digest = answer.agreement(sha256, received.md5);
+        // Not every store's entity tag is an MD5: bytes that come twice are what it holds.
+        if origin.aws_digest == Agreement::Mismatch && asking.contradicting.replace(sha256) != Some(sha256) {
+            return broken("the bytes are not those whose MD5 the entity tag is");
+        }
         let Received { body, content_sha256, .. } = received;
         Ok(Attempt::Whole(Box::new(Fetched { body, content_sha256, origin, throttled: asking.throttled })))
     }
@@ -285,68 +323,83 @@ impl ObjectFetcher {
     ) -> Result<Result<Received, String>, Halt> {
         let size = usize::try_from(length).unwrap_or(usize::MAX);
         let room = self.room(size).await?;
-        let mut bytes = Vec::with_capacity(size);
-        loop {
-            match next_piece(&mut body).await {
-                Ok(Some(piece)) => bytes.extend_from_slice(piece.as_ref()),
-                Ok(None) => break,
-                Err(what) => return Ok(Err(what)),
-            }
-            // A body that runs on past its length is not gathered.
-            if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > length {
-                return Ok(Err("more bytes came than the answer said".to_owned()));
-            }
-        }
+        let gathered = tokio::time::timeout(SLOWEST, gather(&mut body, length, size)).await;
+        let bytes = match gathered.unwrap_or_else(|_| Err(TOO_SLOW.to_owned())) {
+            Ok(bytes) => bytes,
+            Err(what) => return Ok(Err(what)),
+        };
         let path = path.clone();
-        let hash = move || {
-            let (content_sha256, md5) = (content_hash(&bytes), with_md5.then(|| Md5::digest(&bytes).into()));
-            let held = Held::new(path, bytes, room);
-            Received { body: Body::Held(held), content_sha256, md5 }
+        let received = move |(bytes, content_sha256): Hashed| {
+            let md5 = with_md5.then(|| Md5::digest(bytes.bytes()).into());
+            Received { body: Body::Held(Held::new(path, bytes, room)), content_sha256, md5 }
         };
         if size <= TINY {
-            return Ok(Ok(hash()));
+            return self.pairs.hash(bytes).await.map(|hashed| Ok(received(hashed))).ok_or(Halt::TaskLost);
         }
-        tokio::task::spawn_blocking(hash).await.map(Ok).map_err(|_| Halt::TaskLost)
+        tokio::task::spawn_blocking(move || received(hash(bytes))).await.map(Ok).map_err(|_| Halt::TaskLost)
     }
 
-    /// Writes and hashes the body piece by piece, while the next piece comes in. What comes in is not copied together.
+    /// Writes and hashes the body piece by piece, while the next piece comes in.
     async fn receive_large(
         &self,
         mut body: ByteStream,
+        length: u64,
         path: &PayloadPath,
         with_md5: bool,
     ) -> Result<Result<Received, String>, Halt> {
-        let _room = self.room(2 * (PIECE + READ)).await?;
-        let (staging, path) = (self.staging.clone(), path.clone());
-        let mut writing: JoinHandle<Result<Receiver, CaseError>> =
-            tokio::task::spawn_blocking(move || Ok(Receiver::new(staging.stage(&path)?, with_md5)));
+        let _room = self.room(2 * PIECE + READ).await?;
+        let (mut piece, mut rest, mut came) = (self.piece(), None, 0);
+        let (staging, path, spare) = (self.staging.clone(), path.clone(), self.piece());
+        let mut writing: JoinHandle<Result<(Receiver, BlockBuffer), CaseError>> =
+            tokio::task::spawn_blocking(move || Ok((Receiver::new(staging.stage(&path)?, with_md5), spare)));
         loop {
-            let (mut piece, mut length, mut ended) = (Vec::new(), 0, false);
-            while length < PIECE && !ended {
-                match next_piece(&mut body).await {
-                    Ok(Some(more)) => {
-                        length += more.as_ref().len();
-                        piece.push(more);
+            let (mut ended, deadline) = (false, Instant::now() + SLOWEST);
+            while !piece.is_full() && !ended {
+                let next = match rest.take() {
+                    Some(rest) => Ok(Some(rest)),
+                    None if Instant::now() > deadline => Err(TOO_SLOW.to_owned()),
+                    None => next_piece(&mut body).await.map(|next| next.map(|next| (next, 0))),
+                };
+                let problem = match next {
+                    Ok(Some((next, from))) => {
+                        let bytes = next.as_ref();
+                        let taken = piece.fill(bytes.get(from..).unwrap_or_default());
+                        came += u64::try_from(taken).unwrap_or(u64::MAX);
+                        rest = (from + taken < bytes.len()).then_some((next, from + taken));
+                        // A body that runs on past its length is not written.
+                        (came > length).then(|| TOO_MUCH.to_owned())
                     }
-                    Ok(None) => ended = true,
-                    Err(what) => {
-                        // Whatever was going wrong with the disk says more.
-                        writing.await.map_err(|_| Halt::TaskLost)??;
-                        return Ok(Err(what));
+                    Ok(None) => {
+                        ended = true;
+                        None
                     }
+                    Err(what) => Some(what),
+                };
+                if let Some(what) = problem {
+                    // Whatever was going wrong with the disk says more.
+                    writing.await.map_err(|_| Halt::TaskLost)??;
+                    return Ok(Err(what));
                 }
             }
-            let mut receiver = writing.await.map_err(|_| Halt::TaskLost)??;
+            let (mut receiver, spare) = writing.await.map_err(|_| Halt::TaskLost)??;
+            let mut full = std::mem::replace(&mut piece, spare);
             writing = tokio::task::spawn_blocking(move || {
-                for part in &piece {
-                    receiver.take(part.as_ref())?;
-                }
-                Ok(receiver)
+                receiver.take(full.bytes())?;
+                full.clear();
+                Ok((receiver, full))
             });
             if ended {
-                return Ok(Ok(writing.await.map_err(|_| Halt::TaskLost)??.finish()));
+                let (receiver, spare) = writing.await.map_err(|_| Halt::TaskLost)??;
+                self.pieces.lock().unwrap_or_else(PoisonError::into_inner).extend([piece, spare]);
+                return Ok(Ok(receiver.finish()));
             }
         }
+    }
+
+    /// Memory for a piece of a large object.
+    fn piece(&self) -> BlockBuffer {
+        let kept = self.pieces.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        kept.unwrap_or_else(|| BlockBuffer::new(PIECE / BLOCK))
     }
 
     /// Waits until so many bytes may be held.
@@ -354,6 +407,19 @@ impl ObjectFetcher {
         let units = u32::try_from(bytes / UNIT + 1).unwrap_or(u32::MAX);
         Arc::clone(&self.room).acquire_many_owned(units).await.map_err(|_| Halt::Closed)
     }
+}
+
+/// Gathers a body that is `length` bytes long.
+async fn gather(body: &mut ByteStream, length: u64, capacity: usize) -> Result<Vec<u8>, String> {
+    let mut bytes = Vec::with_capacity(capacity);
+    while let Some(piece) = next_piece(body).await? {
+        bytes.extend_from_slice(piece.as_ref());
+        // A body that runs on past its length is not gathered.
+        if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > length {
+            return Err(TOO_MUCH.to_owned());
+        }
+    }
+    Ok(bytes)
 }
 
 async fn next_piece(body: &mut ByteStream) -> Result<Option<impl AsRef<[u8]> + use<>>, String> {

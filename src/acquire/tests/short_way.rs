@@ -2,7 +2,7 @@
 //! anything is out of the ordinary.
 
 use crate::aws::{Fetched, ObjectFetcher, Wanted};
-use crate::case::event::{Exchange, ObjectOrigin};
+use crate::case::event::{Agreement, Exchange, ObjectOrigin};
 use crate::sim::{self, Upload};
 
 use super::*;
@@ -162,4 +162,38 @@ async fn an_object_that_is_another_one_since_it_was_listed_is_never_taken() {
     let refused = fetching.fetcher.fetch(&"us-east-1".parse().unwrap(), &wanted, &wanted.path()).await.unwrap().unwrap_err();
     assert_eq!(refused.kind, crate::aws::FailureKind::Changed, "{refused:?}");
     assert_eq!(fetching.asked(), [(true, 200), (false, 412), (true, 412)]);
+}
+
+/// An object for which S3 names no checksum, so that only its entity tag says what it is.
+const PLAIN: &str = "AWSLogs/plain";
+
+async fn fetching_plain() -> Fetching {
+    let stage = Stage::new();
+    stage.account.objects().put_new_version(TRAIL_BUCKET, PLAIN, Upload::new(&b"some bytes"[..])).unwrap();
+    Fetching::of(stage).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bytes_that_contradict_the_entity_tag_are_asked_for_again() {
+    let fetching = fetching_plain().await;
+    let garbled = Fault::replace("s3:GetObject", "s0me bytes");
+    fetching.stage.server.faults().add(garbled.clone().times(1));
+    let fetched = fetching.fetch(PLAIN).await.unwrap();
+    assert_eq!((fetched.body.held(), fetched.origin.aws_digest), (Some(&b"some bytes"[..]), Agreement::Match));
+    // A store whose tags are no MD5 says the same every time.
+    fetching.stage.server.faults().add(garbled);
+    let fetched = fetching.fetch(PLAIN).await.unwrap();
+    assert_eq!((fetched.body.held(), fetched.origin.aws_digest), (Some(&b"s0me bytes"[..]), Agreement::Mismatch));
+    assert_eq!(fetched.origin.exchange.attempts, 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_torn_body_comes_without_the_permission_to_name_its_version() {
+    let fetching = fetching_plain().await;
+    fetching.stage.server.faults().add(Fault::deny("s3:GetObjectVersion"));
+    fetching.stage.server.faults().add(Fault::cut("s3:GetObject", 4).times(1));
+    let fetched = fetching.fetch(PLAIN).await.unwrap();
+    assert_eq!(fetched.body.held(), Some(&b"some bytes"[..]));
+    let expected = [200, 403, 200];
+    assert_eq!(fetching.asked().into_iter().map(|(_, status)| status).collect::<Vec<_>>(), expected);
 }

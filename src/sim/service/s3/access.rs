@@ -78,6 +78,11 @@ impl Gate {
         let trace = context.extensions_mut().get::<Trace>().cloned().unwrap_or_default();
         let mut found = trace.found.lock().unwrap_or_else(PoisonError::into_inner);
         found.effect = self.faults.strike("s3", &operation, &target, &found.region);
+        // To name a version takes a permission of its own (IAM, "Actions defined by Amazon S3").
+        let names_version = || context.uri().query().is_some_and(|query| query.contains("versionId="));
+        if found.effect.is_none() && operation == "GetObject" && names_version() {
+            found.effect = self.faults.strike("s3", "GetObjectVersion", &target, &found.region);
+        }
         found.operation.clone_from(&operation);
         found.target.clone_from(&target);
         if !signed {
