@@ -107,7 +107,7 @@ pub(super) fn run(mut arguments: ReportArguments, file: &ConfigurationFile, outp
     let wanted = Options {
         allowed_signers: allowed.as_ref(),
         authority_roots: roots.as_ref(),
-        receipts: receipts.as_ref().map(|(package, receipts)| (package, receipts.as_slice())),
+        receipts: receipts.as_ref().map(|(packages, receipts)| (packages.as_slice(), receipts.as_slice())),
         ..Options::default()
     };
     let sealed = !read_seals(&*files)?.is_empty();
