@@ -361,7 +361,7 @@ pub(super) fn sentence(report: &Report) -> String {
             "INCOMPLETE: what is there is as acquired, but AWS's signatures prove none of it.".to_owned()
         }
         Verdict::Incomplete => format!(
-            "INCOMPLETE: what is there is genuine and unchanged; AWS's signatures prove {} of {} (hours × regions).",
+            "INCOMPLETE: nothing that could be checked was changed; AWS's signatures prove {} of {} (hours × regions).",
             thousands(proven),
             counted(proven + open, "hour")
         ),
