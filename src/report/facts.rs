@@ -91,9 +91,18 @@ impl RunFacts {
     /// What was asked instead of AWS's own endpoints, if anything was.
     pub(super) fn endpoints(&self) -> Option<String> {
         let started = &self.started;
-        let services = started.service_endpoints.iter().map(|(service, url)| format!("{url} for {service}"));
-        let asked: Vec<String> = started.endpoint_url.iter().cloned().chain(services).collect();
-        (!asked.is_empty()).then(|| asked.join(", "))
+        let mut services: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for (service, url) in &started.service_endpoints {
+            services.entry(url).or_default().push(service);
+        }
+        let of_services = services.iter().map(|(url, services)| format!("{url} for {}", services.join(", ")));
+        let rest = match (&started.endpoint_url, services.is_empty()) {
+            (Some(url), true) => url.clone(),
+            (Some(url), false) => format!("{url} for all others"),
+            (None, false) => "AWS's own for all others".to_owned(),
+            (None, true) => return None,
+        };
+        Some(of_services.chain([rest]).collect::<Vec<_>>().join("; "))
     }
 
     /// Where the public keys of CloudTrail came from, where that was not AWS's own endpoint.

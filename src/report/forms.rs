@@ -275,7 +275,7 @@ fn transfer_row(link: &CustodyReport) -> Vec<String> {
 fn run_in_words(facts: &Facts, run: &RunFacts) -> String {
     let until = run.finished.as_ref().map_or_else(|| "an unrecorded time".to_owned(), |(at, _)| at.to_string());
     let asked = match run.endpoints() {
-        Some(endpoints) => format!("records were requested from {endpoints}, in the place of AWS's own endpoints,"),
+        Some(endpoints) => format!("records were requested, in the place of AWS's own endpoints, from {endpoints},"),
         None => "records were requested from Amazon Web Services".to_owned(),
     };
     format!(

@@ -115,9 +115,16 @@ pub(super) fn summary(page: &mut Markup, facts: &Facts, report: &Report) {
             "{said} Compare the keys with those that AWS publishes: “caselock verify --online”, or --keys with a saved answer."
         )
     }));
+    if !facts.summary.is_finished() {
+        lines.push(
+            "The collection did not come to its end: what it had not asked for yet is neither in the case nor in part 9."
+                .to_owned(),
+        );
+    }
     lines.extend([
         match holes {
-            0 => "Everything that was asked for was had, or AWS answered that there is nothing (part 9).".to_owned(),
+            0 => "Nothing that was asked for is recorded as missing; where AWS answered that there is nothing, part 9 says so."
+                .to_owned(),
             1 => "1 thing that was asked for could not be had; it is named in part 9.".to_owned(),
             holes => {
                 format!("{} things that were asked for could not be had; each is named in part 9.", thousands(number(holes)))

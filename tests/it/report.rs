@@ -123,7 +123,9 @@ fn started_elsewhere(run: u32) -> Event {
     run.command_line = ["caselock", "collect", "--examiner", "B. Second"].map(str::to_owned).to_vec();
     run.also_as =
         vec![Caller { arn: "arn:aws:sts::444455556666:assumed-role/incident-response/x".to_owned(), ..run.caller.clone() }];
-    for (service, url) in [("S3", "http://192.0.2.7:9000"), ("CLOUDTRAIL", "http://192.0.2.8")] {
+    for (service, url) in
+        [("S3", "http://192.0.2.7:9000"), ("STS", "http://192.0.2.7:9000"), ("CLOUDTRAIL", "http://192.0.2.8")]
+    {
         run.service_endpoints.insert(service.to_owned(), url.to_owned());
     }
     Event::CollectionStarted(run)
@@ -154,7 +156,7 @@ fn every_run_with_its_machine_its_principals_and_what_it_asked_stands_in_report_
     sample.seal(&mut writer);
     let page = page(&sample);
     let said = [
-        "run 1: AWS&#39;s own<br>run 2: http://192.0.2.8 for CLOUDTRAIL, http://192.0.2.7:9000 for S3",
+        "run 1: AWS&#39;s own<br>run 2: http://192.0.2.7:9000 for S3, STS; http://192.0.2.8 for CLOUDTRAIL; AWS&#39;s own for all others",
         "run 1: host (Linux)<br>run 2: second-host (Linux)",
         "run 1: user<br>run 2: second-user",
         "run 2: caselock collect --examiner &#39;B. Second&#39;",
@@ -169,7 +171,7 @@ fn every_run_with_its_machine_its_principals_and_what_it_asked_stands_in_report_
         let draft = form(&page, draft);
         for words in [
             "on the computer host,",
-            "on the computer second-host, records were requested from http://192.0.2.8 for CLOUDTRAIL",
+            "on the computer second-host, records were requested, in the place of AWS&#39;s own endpoints, from http://192.0.2.7:9000",
         ] {
             assert!(draft.contains(words), "{words}\n{draft}");
         }
@@ -184,7 +186,9 @@ fn a_run_that_says_why_it_stopped_is_told_with_the_reason() {
     let interrupted = CollectionInterrupted { run: 1, discarded: vec![], cause: Some("Ctrl-C".to_owned()) };
     let (sample, writer) = with_runs([started(1), Event::CollectionInterrupted(interrupted)]);
     drop(writer);
-    assert!(page(&sample).contains("Collection run 1 was interrupted (Ctrl-C); 0 files that no ledger line names discarded"));
+    let page = page(&sample);
+    assert!(page.contains("Collection run 1 was interrupted (Ctrl-C); 0 files that no ledger line names discarded"), "{page}");
+    assert!(page.contains("The collection did not come to its end"), "{page}");
 }
 
 #[test]
@@ -197,6 +201,7 @@ fn an_unsealed_case_is_not_said_to_be_signed_nor_checked_by_signatures_that_it_h
     for untrue in ["signatures were checked", "manifest-sha256.txt", "named below"] {
         assert!(!certificate.contains(untrue), "{untrue}\n{certificate}");
     }
+    assert!(!page.contains("The collection did not come to its end"), "it did");
     assert!(!page.contains("VERIFY.txt in it gives") && !page.contains("PRINCIPAL"), "nothing that is not there");
     assert!(!form(&page, "custody").contains("0444"), "{}", form(&page, "custody"));
 }
