@@ -22,8 +22,6 @@ pub struct JoinedParts {
     statement: PartStatement,
     /// In order; none where a part is missing.
     parts: Vec<Option<PackageFiles>>,
-    /// Where those that are there lie.
-    places: Vec<PathBuf>,
     /// The part that tag files are read from.
     first: usize,
 }
@@ -44,7 +42,6 @@ impl JoinedParts {
         // Under another name it is still a part, but its siblings cannot be told.
         let base = stem.strip_suffix(&own_suffix).map(|base| path.with_file_name(format!("{base}.zip")));
         let mut parts: Vec<Option<PackageFiles>> = Vec::new();
-        let mut places = Vec::new();
         let mut package = Some(package);
         let mut expected = None;
         for at in 0..of {
@@ -66,17 +63,10 @@ impl JoinedParts {
                 if *expected.get_or_insert_with(|| tags.clone()) != tags {
                     return Err(malformed(&place, "its ledger, seals or tag files are not those of the other parts"));
                 }
-                places.push(place);
             }
             parts.push(files);
         }
-        Ok(Ok(Self { statement, parts, places, first }))
-    }
-
-    /// Where the parts that are there lie, in order.
-    #[must_use]
-    pub fn places(&self) -> &[PathBuf] {
-        &self.places
+        Ok(Ok(Self { statement, parts, first }))
     }
 
     fn part(&self, path: &str) -> Option<(&PackageFiles, String)> {

@@ -87,7 +87,8 @@ pub fn part_of(file_name: &str) -> Option<(String, u32, u32)> {
     let (whole, numbers) = stem.rsplit_once(".part-")?;
     let (number, of) = numbers.split_once("-of-")?;
     let (number, of) = (number.parse().ok()?, of.parse().ok()?);
-    (1..=of).contains(&number).then(|| (format!("{whole}.{extension}"), number, of))
+    let can_be = (1..=of).contains(&number) && usize::try_from(of).is_ok_and(|of| of <= MOST);
+    can_be.then(|| (format!("{whole}.{extension}"), number, of))
 }
 
 /// Writes the package of a sealed case in parts, each with at most about `limit` bytes of payload; a file larger than that has a part of its own.
@@ -250,7 +251,9 @@ mod tests {
         let name = part_name(Path::new("IR-1.part-2.zip"), 2, 13);
         let told = part_of(name.to_str().unwrap());
         assert_eq!(told, Some(("IR-1.part-2.zip".to_owned(), 2, 13)));
-        for other in ["p.zip", "p.part-1.zip", "p.part-4-of-3.zip", "p.part-0-of-3.zip", "p.part-x-of-y.zip"] {
+        let others =
+            ["p.zip", "p.part-1.zip", "p.part-4-of-3.zip", "p.part-0-of-3.zip", "p.part-x-of-y.zip", "p.part-1-of-10000.zip"];
+        for other in others {
             assert_eq!(part_of(other), None, "{other}");
         }
     }

@@ -13,18 +13,24 @@ use crate::model::HashingReader;
 use crate::seal::{PackageHead, ReceiptFile};
 
 use super::error::IoContext as _;
+use super::parts::{PART, part_name, part_of};
 use super::publish::with_suffix;
-use super::{JoinedParts, PackageError, PackageFiles, part_of};
+use super::{PackageError, PackageFiles};
 
 /// Largest file of a receipt that is read.
 const LIMIT: u64 = 1024 * 1024;
 
-/// Where a package lies: in its file, or in those of its parts that are there, in order.
+/// Where a package lies: in its file, or in those of its parts that lie beside one another, in order.
 pub fn package_places(package: &Path) -> Result<Vec<PathBuf>, PackageError> {
-    Ok(match JoinedParts::open(package, PackageFiles::open(package)?)? {
-        Ok(joined) => joined.places().to_vec(),
-        Err(_) => vec![package.to_owned()],
-    })
+    let name = package.file_name().unwrap_or_default().to_string_lossy();
+    let Some((whole, _, of)) = part_of(&name) else { return Ok(vec![package.to_owned()]) };
+    // A name makes no part.
+    if PackageFiles::open(package)?.size_of(PART)?.is_none() {
+        return Ok(vec![package.to_owned()]);
+    }
+    let count = usize::try_from(of).unwrap_or(usize::MAX);
+    let place = |number| part_name(&package.with_file_name(&whole), number, count);
+    Ok((1..=of).map(place).filter(|place| place.is_file()).collect())
 }
 
 /// The name that receipts begin with: that of the package, whichever of its parts is named.

@@ -207,8 +207,8 @@ fn hashes_and_storage(page: &mut Markup, facts: &Facts, report: &Report) {
     }
     let signer = seal.map(|seal| &seal.statement.signer.fingerprint).zip(checked).map(|(key, checked)| {
         let trust = match checked.trusted {
-            Some(true) => "; among the allowed signers that were given",
-            Some(false) => "; NOT among the allowed signers that were given",
+            Some(true) => "; vouched for by the allowed signers that were given",
+            Some(false) => "; NOT vouched for by the allowed signers that were given",
             None => "",
         };
         format!("{key}, signature {}{trust}", words::signature(checked.signature))
@@ -236,8 +236,8 @@ fn transfer_row(link: &CustodyReport) -> Vec<String> {
     let times = [("released ", link.released_at), ("received ", link.received_at)];
     let times: Vec<String> = times.iter().filter_map(|(what, at)| at.map(|at| format!("{what}{at}"))).collect();
     let trust = match link.trusted {
-        Some(true) => ", among the allowed signers that were given",
-        Some(false) => ", NOT among the allowed signers that were given",
+        Some(true) => ", vouched for by the allowed signers that were given",
+        Some(false) => ", NOT vouched for by the allowed signers that were given",
         None => "",
     };
     let signed = match (link.received_at, &link.signer, link.signature) {

@@ -452,8 +452,8 @@ pub(super) fn seals(page: &mut Markup, facts: &Facts, report: &Report) {
             (
                 "Key vouched for",
                 match checked.and_then(|seal| seal.trusted) {
-                    Some(true) => "yes: it is among the allowed signers that were given",
-                    Some(false) => "NO: it is not among the allowed signers that were given",
+                    Some(true) => "yes: by the allowed signers that were given",
+                    Some(false) => "NO: not by the allowed signers that were given",
                     None => "by nobody; compare the fingerprint with what the signer tells you",
                 }
                 .to_owned(),

@@ -231,8 +231,8 @@ fn receipts_beside_a_package_are_checked_with_it_and_form_a_chain() {
     let _exit = caselock(&["report", "p.zip", "-o", "page.html", "--allowed-signers", "signers"], &sample.path(""));
     let page = fs::read_to_string(sample.path("page.html")).unwrap();
     assert!(page.contains("SFTP") && page.contains("re-verified: "), "the custody form");
-    assert!(page.contains(", among the allowed signers that were given)"), "the first");
-    assert!(page.contains(", NOT among the allowed signers that were given)"), "the second");
+    assert!(page.contains(", vouched for by the allowed signers that were given)"), "the first");
+    assert!(page.contains(", NOT vouched for by the allowed signers that were given)"), "the second");
 }
 
 #[test]
