@@ -1,6 +1,7 @@
 //! The words of the domain: values parsed once, and valid ever after.
 
 mod account;
+mod amount;
 mod arn;
 mod finding;
 mod hash;
@@ -11,6 +12,7 @@ mod timestamp;
 mod window;
 
 pub use account::{AccountId, ParseAccountIdError};
+pub use amount::{counted, thousands};
 pub use arn::{ParseTrailArnError, TrailArn};
 pub use finding::{Finding, Severity};
 pub use hash::{HashingReader, ParseSha256HashError, Sha256Hash, Sha256Hasher};

@@ -28,12 +28,13 @@ mod writing;
 
 pub use disclosure::{write_disclosure, write_disclosure_with};
 #[cfg(feature = "encrypt")]
-pub use encryption::{Recipient, encrypt_package, read_recipients, remove_package};
+pub use encryption::{Recipient, read_recipients};
 pub use error::PackageError;
 pub use files::PackageFiles;
 pub use glob::Glob;
 pub use joined::JoinedParts;
-pub use parts::{write_parts, write_parts_with};
+pub use parts::{part_of, write_parts, write_parts_with};
 pub use progress::Progress;
-pub use receipts::{package_head, read_receipts, write_receipt};
+pub use publish::{Delivery, EncryptedPackage};
+pub use receipts::{package_head, package_places, read_receipts, write_receipt};
 pub use writing::{PackageSummary, top_folder, write_package, write_package_with};

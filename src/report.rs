@@ -14,6 +14,6 @@ mod sections;
 mod words;
 
 pub use case_uco::write_case_uco;
-pub use facts::{Facts, PackageFacts, read_facts};
+pub use facts::{Facts, read_facts};
 pub use page::{Made, report_page};
 pub use records::{ExportError, RecordFormat, write_records};

@@ -46,8 +46,8 @@ pub struct Options<'a> {
     pub authority_roots: Option<&'a AuthorityRoots>,
     /// A root that the ledger must have had after one of its lines: the one that `collect` printed, as somebody kept it.
     pub expected_root: Option<&'a ExpectedRoot>,
-    /// The receipts that lie beside a package, in the order of their numbers, and what the package is as a whole.
-    pub receipts: Option<(&'a PackageHead, &'a [ReceiptFile])>,
+    /// The receipts that lie beside a package, in the order of their numbers, and what the package is as a whole, or each of its parts.
+    pub receipts: Option<(&'a [PackageHead], &'a [ReceiptFile])>,
     /// Public keys to verify CloudTrail's signatures with, instead of those that the case holds.
     pub keys: Option<&'a KeyRing>,
     /// How much a log or digest may unpack to.

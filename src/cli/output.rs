@@ -7,6 +7,7 @@ use std::io::{IsTerminal as _, Write as _};
 use serde::Serialize;
 
 use crate::model::printable;
+pub(super) use crate::model::{counted, thousands};
 
 use super::failure::CliError;
 use super::{Exit, OutputArguments};
@@ -231,24 +232,6 @@ pub(super) fn bytes(count: u64) -> String {
     format!("{}.{tenths} {name}", count / divisor)
 }
 
-/// A count with its noun: `1 log`, `2 logs`.
-pub(super) fn counted(count: u64, noun: &str) -> String {
-    if count == 1 { format!("1 {noun}") } else { format!("{} {noun}s", thousands(count)) }
-}
-
-/// A number with its thousands apart.
-pub(super) fn thousands(count: u64) -> String {
-    let digits = count.to_string();
-    let mut text = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -269,11 +252,10 @@ mod tests {
     }
 
     #[test]
-    fn sizes_and_counts_read_well() {
+    fn sizes_read_well() {
         assert_eq!(
             ["0 B", "1023 B", "1.0 KiB", "1.5 MiB"],
             [bytes(0), bytes(1023), bytes(1024), bytes(1_600_000)].each_ref().map(String::as_str)
         );
-        assert_eq!((counted(1, "log"), counted(1_234_567, "log")), ("1 log".to_owned(), "1,234,567 logs".to_owned()));
     }
 }

@@ -4,16 +4,14 @@ use serde::Serialize;
 
 use crate::case::event::{Encrypted, Event, PackageCreated};
 use crate::case::{CaseFolder, CaseWriter};
-use crate::package::{
-    Glob, PackageError, PackageSummary, Progress, write_disclosure_with, write_package_with, write_parts_with,
-};
 #[cfg(feature = "encrypt")]
-use crate::package::{Recipient, encrypt_package, read_recipients, remove_package};
+use crate::package::read_recipients;
+use crate::package::{
+    Delivery, Glob, PackageError, PackageSummary, Progress, write_disclosure_with, write_package_with, write_parts_with,
+};
 
 use super::output::{Output, bytes, thousands};
 use super::progress::following;
-#[cfg(feature = "encrypt")]
-use super::progress::growing;
 use super::tool::{look_at_this_tool, this_tool};
 use super::{CliError, Exit};
 
@@ -40,7 +38,7 @@ pub(super) struct PackageArguments {
     /// Write several packages, each with at most this much evidence, such as 4GiB or 700MB; a larger file has one of its own.
     #[arg(long, value_name = "SIZE", value_parser = parse_size, conflicts_with = "include")]
     split_size: Option<u64>,
-    /// Also encrypt the package for this recipient, and keep only FILE.age: an age recipient, an SSH key (ed25519 or RSA), or a file of
+    /// Encrypt the package for this recipient, and write only FILE.age: an age recipient, an SSH key (ed25519 or RSA), or a file of
     /// them. May be given several times.
     #[cfg(feature = "encrypt")]
     #[arg(long, value_name = "RECIPIENT")]
@@ -96,26 +94,38 @@ pub(super) fn run(arguments: &PackageArguments, output: &Output) -> Result<Exit,
             before.push(created.clone());
         }
     })?;
-    // What lay there before is not taken away for having been encrypted.
-    #[cfg(feature = "encrypt")]
-    let was_there = arguments.out.symlink_metadata().is_ok();
     let progress = Progress::default();
+    let delivery = Delivery::plain(&progress);
+    #[cfg(feature = "encrypt")]
+    let delivery = delivery.encrypted_for(&recipients);
     let lines = following(output, "packaging", progress.clone());
     let packages = if let Some(limit) = arguments.split_size {
-        write_parts_with(&folder, &arguments.out, limit, &progress)
+        write_parts_with(&folder, &arguments.out, limit, &delivery)
     } else if arguments.include.is_empty() {
-        write_package_with(&folder, &arguments.out, &progress).map(|package| vec![package])
+        write_package_with(&folder, &arguments.out, &delivery).map(|package| vec![package])
     } else {
         let include: Vec<Glob> = arguments.include.iter().map(|pattern| Glob::new(pattern)).collect();
-        write_disclosure_with(&folder, &include, &arguments.out, &progress).map(|package| vec![package])
+        write_disclosure_with(&folder, &include, &arguments.out, &delivery).map(|package| vec![package])
     };
     lines.finish();
     let mut written = Vec::new();
     for package in packages.map_err(|error| explain(&error))? {
-        #[cfg(feature = "encrypt")]
-        let encrypted = encrypt(&package, &recipients, was_there, output)?;
-        #[cfg(not(feature = "encrypt"))]
-        let encrypted = None;
+        let encrypted = package.encrypted.as_ref().map(|encrypted| Encrypted {
+            file: encrypted.path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+            size: encrypted.size,
+            sha256: encrypted.sha256,
+            #[cfg(feature = "encrypt")]
+            recipients: recipients.iter().map(|recipient| recipient.as_str().to_owned()).collect(),
+            #[cfg(not(feature = "encrypt"))]
+            recipients: Vec::new(),
+        });
+        if encrypted.is_some() && package.path.symlink_metadata().is_ok() {
+            // It was packaged on its own account, and is not taken away for having been encrypted.
+            output.note(&format!(
+                "{} lies there too, and is NOT encrypted: it was there before, and was left as it is.",
+                package.path.display()
+            ));
+        }
         record(&mut writer, &mut before, &package, &arguments.include, encrypted.as_ref())?;
         let path = match &encrypted {
             Some(encrypted) => package.path.with_file_name(&encrypted.file),
@@ -135,37 +145,6 @@ pub(super) fn run(arguments: &PackageArguments, output: &Output) -> Result<Exit,
     };
     output.result(&outcome, || text(&outcome))?;
     Ok(Exit::Done)
-}
-
-/// Encrypts a package for its recipients, if there are any, and keeps the encrypted one alone.
-#[cfg(feature = "encrypt")]
-fn encrypt(
-    package: &PackageSummary,
-    recipients: &[Recipient],
-    keep: bool,
-    output: &Output,
-) -> Result<Option<Encrypted>, CliError> {
-    if recipients.is_empty() {
-        return Ok(None);
-    }
-    let mut unfinished = package.path.clone().into_os_string();
-    unfinished.push(".age.part");
-    let lines = growing(output, "encrypting", unfinished.into(), package.size);
-    let encrypted = encrypt_package(package, recipients);
-    lines.finish();
-    let encrypted = encrypted.map_err(|error| {
-        explain(&error)
-            .next(format!("The package itself is {}, not encrypted; remove it, or encrypt it again.", package.path.display()))
-    })?;
-    if !keep {
-        remove_package(&package.path).map_err(|error| explain(&error))?;
-    }
-    Ok(Some(Encrypted {
-        file: encrypted.path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
-        size: encrypted.size,
-        sha256: encrypted.sha256,
-        recipients: recipients.iter().map(|recipient| recipient.as_str().to_owned()).collect(),
-    }))
 }
 
 /// Writing the same package again, as after an attempt that was cut off, is no other act; encrypting it again is.

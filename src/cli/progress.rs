@@ -3,7 +3,6 @@
 //! Whoever works only adds to counters; a thread of its own looks at them and draws, so no line ever slows the work.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -31,8 +30,6 @@ pub(super) struct Meter {
     all: AtomicU64,
     all_bytes: AtomicU64,
     finished: AtomicBool,
-    /// A file whose growing length is the bytes that are done.
-    grows: Option<PathBuf>,
     /// Counters of somebody else, which are the ones that count.
     follows: Option<Progress>,
 }
@@ -56,10 +53,9 @@ impl Meter {
             return Counts { done, done_bytes, all, all_bytes };
         }
         let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        let grown = self.grows.as_ref().and_then(|path| path.metadata().ok()).map(|file| file.len());
         Counts {
             done: load(&self.done),
-            done_bytes: grown.unwrap_or_else(|| load(&self.done_bytes)),
+            done_bytes: load(&self.done_bytes),
             all: load(&self.all),
             all_bytes: load(&self.all_bytes),
         }
@@ -134,12 +130,6 @@ fn alone(output: &Output, what: &str, meter: Meter) -> Lines {
     let lines = lines(output);
     lines.meters.lock().unwrap_or_else(PoisonError::into_inner).insert(what.to_owned(), Arc::new(meter));
     lines
-}
-
-/// Begins a phase that writes one file of about so many bytes.
-#[cfg(feature = "encrypt")]
-pub(super) fn growing(output: &Output, what: &str, file: PathBuf, size: u64) -> Lines {
-    alone(output, what, Meter { grows: Some(file), all_bytes: AtomicU64::new(size), ..Meter::default() })
 }
 
 impl Lines {

@@ -6,8 +6,8 @@ use serde::Serialize;
 
 use crate::case::CaseFiles;
 use crate::case::read_identity;
-use crate::model::{HashingReader, Sha256Hash, Sha256Hasher, Timestamp, printable};
-use crate::report::{ExportError, Made, PackageFacts, RecordFormat, read_facts, report_page, write_case_uco, write_records};
+use crate::model::{Sha256Hash, Sha256Hasher, Timestamp, printable};
+use crate::report::{ExportError, Made, RecordFormat, read_facts, report_page, write_case_uco, write_records};
 use crate::seal::read_seals;
 use crate::verify::{Options, Report};
 
@@ -15,7 +15,7 @@ use super::configuration::ConfigurationFile;
 use super::output::Output;
 use super::progress::line;
 use super::tool::{look_at_this_tool, this_tool};
-use super::transfer::receipts_of;
+use super::transfer::{hashed, receipts_of};
 use super::verify::{exit_of, open, read_allowed_signers, read_roots, verify_showing_progress};
 use super::{CliError, Exit};
 
@@ -107,7 +107,7 @@ pub(super) fn run(mut arguments: ReportArguments, file: &ConfigurationFile, outp
     let wanted = Options {
         allowed_signers: allowed.as_ref(),
         authority_roots: roots.as_ref(),
-        receipts: receipts.as_ref().map(|(package, receipts)| (package, receipts.as_slice())),
+        receipts: receipts.as_ref().map(|(packages, receipts)| (packages.as_slice(), receipts.as_slice())),
         ..Options::default()
     };
     let sealed = !read_seals(&*files)?.is_empty();
@@ -126,7 +126,7 @@ pub(super) fn run(mut arguments: ReportArguments, file: &ConfigurationFile, outp
     let (lines, _) = line(output, "writing");
     let sha256 = match arguments.format {
         Format::Html => {
-            let page = page(&arguments.case, &*files, &report)?;
+            let page = page(&arguments.case, &*files, &report, output)?;
             write(&place, &|out| Ok(out.write_all(page.as_bytes())?))
         }
         Format::Csv => write(&place, &|out| write_records(&*files, RecordFormat::Csv, out).map(drop)),
@@ -148,10 +148,10 @@ pub(super) fn run(mut arguments: ReportArguments, file: &ConfigurationFile, outp
 }
 
 /// The page for people.
-fn page(case: &Path, files: &dyn CaseFiles, report: &Report) -> Result<String, CliError> {
+fn page(case: &Path, files: &dyn CaseFiles, report: &Report, output: &Output) -> Result<String, CliError> {
     let mut facts = read_facts(files)?;
     if case.is_file() {
-        facts.package = Some(package_facts(case)?);
+        facts.packages_read = hashed(case, output)?;
     }
     Ok(report_page(&facts, report, &Made { at: Timestamp::new(chrono::Utc::now()), tool: this_tool() }))
 }
@@ -249,11 +249,4 @@ fn write(place: &Place, content: &dyn Fn(&mut dyn Write) -> Result<(), ExportErr
         Ok(sha256)
     };
     write().map_err(failed)
-}
-
-fn package_facts(path: &Path) -> Result<PackageFacts, CliError> {
-    let read = std::fs::File::open(path).and_then(|file| HashingReader::new(file).finish());
-    let (sha256, size) = read.map_err(|error| CliError::new(Exit::Failed, &error))?;
-    let file = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    Ok(PackageFacts { file, size, sha256 })
 }

@@ -6,7 +6,7 @@ use crate::case::custody::{CustodyReceived, CustodyTransferred, Handover, Reveri
 use crate::case::event::Event;
 use crate::case::{CaseFolder, CaseWriter};
 use crate::model::{Finding, Severity, Sha256Hash, Timestamp};
-use crate::package::{PackageError, PackageFiles, package_head, read_receipts, write_receipt};
+use crate::package::{PackageError, PackageFiles, package_head, package_places, read_receipts, write_receipt};
 use crate::seal::{
     PackageHead, Receipt, ReceiptFile, SealHead, SealOptions, SealStatement, SigningKey, read_seals, seal_case_with,
 };
@@ -258,9 +258,17 @@ fn receive_package(
     let package = &arguments.case;
     let files = open(package)?;
     let top = PackageFiles::open(package).map_err(|error| explain(&error))?.top_folder().to_owned();
-    let head = hashed(package, output)?;
+    if let Some(missing) = files.missing_parts().first() {
+        return Err(CliError::usage(format!(
+            "part {} of {} does not lie beside it, and a receipt is for all parts",
+            missing.number, missing.of
+        ))
+        .meaning("Nothing was recorded, and nothing was signed.")
+        .next("Put all parts into one folder, under the names they were given, then run the same command again."));
+    }
+    let heads = hashed(package, output)?;
     let earlier = read_receipts(package, &[]).map_err(|error| explain(&error))?;
-    let wanted = Options { receipts: Some((&head, &earlier)), ..Options::default() };
+    let wanted = Options { receipts: Some((&heads, &earlier)), ..Options::default() };
     let report = verify_showing_progress(&*files, &wanted, output)?;
     let damaged = report.case_failures > 0;
     if damaged && !arguments.despite_damage {
@@ -269,7 +277,13 @@ fn receive_package(
     let verification = reverified(&report);
     let now = Timestamp::new(chrono::Utc::now());
     let case_number = report.case_number.clone().unwrap_or(top);
+    let Some(head) = heads.first().cloned() else {
+        return Err(CliError::failed("the package is gone"));
+    };
     let mut receipt = Receipt::new(case_number, now, head, handover.clone(), verification.clone(), key, this_tool());
+    if heads.len() > 1 {
+        receipt.parts = heads;
+    }
     receipt.number = u32::try_from(earlier.len()).unwrap_or(u32::MAX).saturating_add(1);
     receipt.previous_receipt_sha256 = earlier.last().map(|last| Sha256Hash::of(&last.statement));
     receipt.seal = read_seals(&*files)?
@@ -356,7 +370,7 @@ pub(super) fn receipts_of(
     path: &Path,
     named: &[PathBuf],
     output: &Output,
-) -> Result<Option<(PackageHead, Vec<ReceiptFile>)>, CliError> {
+) -> Result<Option<(Vec<PackageHead>, Vec<ReceiptFile>)>, CliError> {
     if !path.is_file() {
         return Ok(None);
     }
@@ -367,10 +381,10 @@ pub(super) fn receipts_of(
     Ok(Some((hashed(path, output)?, receipts)))
 }
 
-/// What a package is as a whole: it is read through once for that.
-fn hashed(package: &Path, output: &Output) -> Result<PackageHead, CliError> {
+/// What a package is as a whole, or each of its parts that are there: they are read through once for that.
+pub(super) fn hashed(package: &Path, output: &Output) -> Result<Vec<PackageHead>, CliError> {
     let (lines, _) = super::progress::line(output, "hashing");
-    let head = package_head(package);
+    let heads = package_places(package).and_then(|places| places.iter().map(|place| package_head(place)).collect());
     lines.finish();
-    head.map_err(|error| explain(&error))
+    heads.map_err(|error: PackageError| explain(&error))
 }

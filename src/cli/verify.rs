@@ -109,7 +109,7 @@ pub(super) fn run(mut arguments: VerifyArguments, file: &ConfigurationFile, outp
         keys: keys.as_ref(),
         strict: arguments.strict,
         expected_root: arguments.expect_root.as_ref(),
-        receipts: receipts.as_ref().map(|(package, receipts)| (package, receipts.as_slice())),
+        receipts: receipts.as_ref().map(|(packages, receipts)| (packages.as_slice(), receipts.as_slice())),
         limits: arguments.limits.limits(),
         ..Options::default()
     };
@@ -361,7 +361,7 @@ pub(super) fn sentence(report: &Report) -> String {
             "INCOMPLETE: what is there is as acquired, but AWS's signatures prove none of it.".to_owned()
         }
         Verdict::Incomplete => format!(
-            "INCOMPLETE: what is there is genuine and unchanged; AWS's signatures prove {} of {} (hours × regions).",
+            "INCOMPLETE: nothing that could be checked was changed; AWS's signatures prove {} of {} (hours × regions).",
             thousands(proven),
             counted(proven + open, "hour")
         ),
@@ -437,6 +437,9 @@ fn custody_lines(custody: &[CustodyReport]) -> Vec<String> {
         lines.push(wrapped(&about, HOLDER));
         let signed = match (&link.signed_in, link.signature) {
             (None, _) => "covered by no seal yet".to_owned(),
+            (Some(place), _) if link.received_at.is_none() => {
+                format!("recorded under {place}; nobody has signed for having received it")
+            }
             (Some(place), SignatureState::Valid) => format!("signed for in {place}"),
             (Some(place), SignatureState::Invalid) => format!("signature INVALID in {place}"),
             (Some(place), SignatureState::Absent) => format!("NOT SIGNED FOR in {place}"),

@@ -18,9 +18,8 @@ use crate::seal::{
     TAG_MANIFEST, VERIFY_TXT, checkpoint_path, manifest, verify_signature,
 };
 
-use super::archive::Written;
 use super::error::IoContext as _;
-use super::publish::publish;
+use super::publish::{Delivery, publish};
 use super::writing::{BUFFER, Members, covering_seals};
 use super::{Glob, PackageError, PackageSummary, Progress, top_folder};
 
@@ -35,25 +34,25 @@ const CHECKPOINT_LIMIT: u64 = 1024 * 1024;
 ///
 /// Every pattern must stand for something. The same choice from the same sealed case gives the same bytes.
 pub fn write_disclosure(case: &CaseFolder, include: &[Glob], out: &Path) -> Result<PackageSummary, PackageError> {
-    write_disclosure_with(case, include, out, &Progress::default())
+    write_disclosure_with(case, include, out, &Delivery::plain(&Progress::default()))
 }
 
-/// Writes a disclosure as [`write_disclosure`] does, and tells how far it has come.
+/// Writes a disclosure as [`write_disclosure`] does, plain or encrypted, and tells how far it has come.
 pub fn write_disclosure_with(
     case: &CaseFolder,
     include: &[Glob],
     out: &Path,
-    progress: &Progress,
+    delivery: &Delivery<'_>,
 ) -> Result<PackageSummary, PackageError> {
+    let progress = delivery.progress();
     let (_, statement, seal) = covering_seals(case)?;
     let disclosure = Disclosure::of(case, &statement, include)?;
-    let written = publish(out, |part| {
+    let published = publish(out, delivery, |part| {
         let mut members = Members::begin(case, part, &disclosure.top, progress)?;
         disclosure.write(&mut members, include, progress)?;
         members.finish()
     })?;
-    let Written { members: files, size, sha256 } = written;
-    Ok(PackageSummary { path: out.to_owned(), size, sha256, files, seal })
+    Ok(published.summary(out.to_owned(), seal))
 }
 
 /// A file under `data/` that is disclosed.

@@ -1,18 +1,18 @@
 //! Encryption for handover: an age file (age-encryption.org/v1) around a package, for age recipients and SSH keys.
 //!
 //! It is outside everything that is hashed and signed: whoever decrypts it has the package, byte for byte.
-#![expect(clippy::disallowed_methods, reason = "reads packages and files of recipients; writes only through `publish`")]
+#![expect(clippy::disallowed_methods, reason = "reads files of recipients; writes only through `publish`")]
 
 use std::fs::File;
-use std::io::{self, Read as _, Write};
-use std::path::{Path, PathBuf};
+use std::io::{self, Read as _, Seek as _, Write};
+use std::path::Path;
 
 use crate::model::{Sha256Hasher, printable};
 
 use super::archive::Written;
 use super::error::IoContext as _;
-use super::publish::{publish, with_suffix};
-use super::{PackageError, PackageSummary};
+use super::publish::Part;
+use super::{PackageError, Progress};
 
 /// Copied at once.
 const BUFFER: usize = 256 * 1024;
@@ -76,43 +76,33 @@ pub fn read_recipients(given: &[String]) -> Result<Vec<Recipient>, PackageError>
     Ok(recipients)
 }
 
-/// Encrypts a package for `recipients`, to the package's name with `.age` added. Nothing is replaced.
-pub fn encrypt_package(package: &PackageSummary, recipients: &[Recipient]) -> Result<PackageSummary, PackageError> {
-    let out = with_suffix(&package.path, ".age");
+/// Encrypts a package, as it was just written, into `target`.
+pub(super) fn encrypt(
+    package: &Part,
+    written: Written,
+    target: &Part,
+    recipients: &[Recipient],
+    progress: &Progress,
+) -> Result<Written, PackageError> {
+    progress.expect(0, written.size);
     let keys = recipients.iter().map(|recipient| &*recipient.key);
-    let encryptor = age::Encryptor::with_recipients(keys).map_err(io::Error::other).doing("encrypt", &package.path)?;
-    let written = publish(&out, |part| {
-        let target = HashingWriter { file: part.file(), hasher: Sha256Hasher::default(), size: 0 };
-        let mut target = encryptor.wrap_output(target).doing("write", part.path())?;
-        let mut source = File::open(&package.path).doing("open", &package.path)?;
-        let mut buffer = vec![0; BUFFER];
-        loop {
-            let count = match source.read(&mut buffer) {
-                Ok(0) => break,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                other => other.doing("read", &package.path)?,
-            };
-            target.write_all(buffer.get(..count).unwrap_or_default()).doing("write", part.path())?;
-        }
-        let target = target.finish().doing("write", part.path())?;
-        Ok(Written { members: package.files, size: target.size, sha256: target.hasher.finish() })
-    })?;
-    Ok(PackageSummary {
-        path: out,
-        size: written.size,
-        sha256: written.sha256,
-        files: package.files,
-        seal: package.seal.clone(),
-    })
-}
-
-/// Takes away a package, and the list beside it, that was only written to be encrypted.
-pub fn remove_package(package: &Path) -> Result<(), PackageError> {
-    let list: PathBuf = with_suffix(package, ".sha256");
-    for path in [&list, package] {
-        std::fs::remove_file(path).doing("remove", path)?;
+    let encryptor = age::Encryptor::with_recipients(keys).map_err(io::Error::other).doing("encrypt", package.path())?;
+    let out = HashingWriter { file: target.file(), hasher: Sha256Hasher::default(), size: 0 };
+    let mut out = encryptor.wrap_output(out).doing("write", target.path())?;
+    let mut source = package.file();
+    source.rewind().doing("read", package.path())?;
+    let mut buffer = vec![0; BUFFER];
+    loop {
+        let count = match source.read(&mut buffer) {
+            Ok(0) => break,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            other => other.doing("read", package.path())?,
+        };
+        out.write_all(buffer.get(..count).unwrap_or_default()).doing("write", target.path())?;
+        progress.add(0, u64::try_from(count).unwrap_or(0));
     }
-    Ok(())
+    let out = out.finish().doing("write", target.path())?;
+    Ok(Written { members: written.members, size: out.size, sha256: out.hasher.finish() })
 }
 
 struct HashingWriter<'a> {

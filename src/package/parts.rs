@@ -16,7 +16,7 @@ use crate::seal::manifest::{self, Lists, ManifestReader};
 use crate::seal::{MANIFEST, TAG_MANIFEST};
 
 use super::error::IoContext as _;
-use super::publish::publish;
+use super::publish::{Delivery, publish};
 use super::writing::{BUFFER, Contents, Members, Tag};
 use super::{PackageError, PackageSummary, Progress};
 
@@ -80,20 +80,32 @@ pub(super) fn part_name(out: &Path, number: u32, of: usize) -> PathBuf {
     out.with_file_name(format!("{stem}.part-{number}-of-{of}.{extension}"))
 }
 
+/// What the name of a part says: the name of the whole, which part of it, and of how many.
+#[must_use]
+pub fn part_of(file_name: &str) -> Option<(String, u32, u32)> {
+    let (stem, extension) = file_name.rsplit_once('.')?;
+    let (whole, numbers) = stem.rsplit_once(".part-")?;
+    let (number, of) = numbers.split_once("-of-")?;
+    let (number, of) = (number.parse().ok()?, of.parse().ok()?);
+    let can_be = (1..=of).contains(&number) && usize::try_from(of).is_ok_and(|of| of <= MOST);
+    can_be.then(|| (format!("{whole}.{extension}"), number, of))
+}
+
 /// Writes the package of a sealed case in parts, each with at most about `limit` bytes of payload; a file larger than that has a part of its own.
 ///
 /// The same sealed case and the same limit give the same bytes.
 pub fn write_parts(case: &CaseFolder, out: &Path, limit: u64) -> Result<Vec<PackageSummary>, PackageError> {
-    write_parts_with(case, out, limit, &Progress::default())
+    write_parts_with(case, out, limit, &Delivery::plain(&Progress::default()))
 }
 
-/// Writes parts as [`write_parts`] does, and tells how far it has come.
+/// Writes parts as [`write_parts`] does, plain or encrypted, and tells how far it has come.
 pub fn write_parts_with(
     case: &CaseFolder,
     out: &Path,
     limit: u64,
-    progress: &Progress,
+    delivery: &Delivery<'_>,
 ) -> Result<Vec<PackageSummary>, PackageError> {
+    let progress = delivery.progress();
     let sealed = Contents::of(case)?;
     let seal_sha256 = Sha256Hash::of(&read_bounded(case, &sealed.seal_path, LIMIT)?);
     let parts = divide(case, limit)?;
@@ -142,7 +154,7 @@ pub fn write_parts_with(
         let top = format!("{}-part-{number}-of-{of}", sealed.top);
         progress.expect_texts(texts.iter().map(|(_, bytes)| bytes.as_slice()));
         let path = part_name(out, number, of);
-        let written = publish(&path, |part| {
+        let published = publish(&path, delivery, |part| {
             let mut members = Members::begin(case, part, &top, progress)?;
             let mut order: Vec<(&str, Source<'_>)> = Vec::new();
             order.extend(texts.iter().map(|(path, bytes)| (path.as_str(), Source::Text(bytes))));
@@ -160,13 +172,7 @@ pub fn write_parts_with(
             }
             members.finish()
         })?;
-        summaries.push(PackageSummary {
-            path,
-            size: written.size,
-            sha256: written.sha256,
-            files: written.members,
-            seal: sealed.seal_path.clone(),
-        });
+        summaries.push(published.summary(path, sealed.seal_path.clone()));
     }
     Ok(summaries)
 }
@@ -234,4 +240,21 @@ pub(super) fn own_bag_info(sealed: &str, group: &str, number: u32, of: usize, co
 
 fn not_as_sealed(case: &CaseFolder, problem: &str) -> PackageError {
     PackageError::NotAsSealed { path: case.describe(MANIFEST), problem: problem.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_name_of_a_part_tells_whose_it_is() {
+        let name = part_name(Path::new("IR-1.part-2.zip"), 2, 13);
+        let told = part_of(name.to_str().unwrap());
+        assert_eq!(told, Some(("IR-1.part-2.zip".to_owned(), 2, 13)));
+        let others =
+            ["p.zip", "p.part-1.zip", "p.part-4-of-3.zip", "p.part-0-of-3.zip", "p.part-x-of-y.zip", "p.part-1-of-10000.zip"];
+        for other in others {
+            assert_eq!(part_of(other), None, "{other}");
+        }
+    }
 }

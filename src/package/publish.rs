@@ -12,14 +12,113 @@ use rustix::io::Errno;
 use crate::case::name_without_replacing;
 use crate::model::{HashingReader, Sha256Hash};
 
-use super::PackageError;
 use super::archive::Written;
+#[cfg(feature = "encrypt")]
+use super::archive::unnamed;
+#[cfg(feature = "encrypt")]
+use super::encryption::{Recipient, encrypt};
 use super::error::IoContext as _;
+use super::{PackageError, PackageSummary, Progress};
+
+/// How a package comes to lie where it was asked for: as it is, or encrypted and in no other form.
+#[derive(Clone, Copy, Debug)]
+pub struct Delivery<'a> {
+    progress: &'a Progress,
+    #[cfg(feature = "encrypt")]
+    recipients: &'a [Recipient],
+}
+
+impl<'a> Delivery<'a> {
+    /// As it is; `progress` tells how far its writing has come.
+    #[must_use]
+    pub fn plain(progress: &'a Progress) -> Self {
+        Self {
+            progress,
+            #[cfg(feature = "encrypt")]
+            recipients: &[],
+        }
+    }
+
+    /// Encrypted for these recipients, under the package's name with `.age` added; as it is where there are none.
+    ///
+    /// The package itself then never has a name: its bytes are on the disk only as long as this process runs.
+    #[cfg(feature = "encrypt")]
+    #[must_use]
+    pub fn encrypted_for(self, recipients: &'a [Recipient]) -> Self {
+        Self { recipients, ..self }
+    }
+
+    pub(super) fn progress(&self) -> &'a Progress {
+        self.progress
+    }
+}
+
+/// The encrypted file that was made of a package.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EncryptedPackage {
+    /// The file.
+    pub path: PathBuf,
+    /// Its bytes.
+    pub size: u64,
+    /// Its SHA-256, which also stands in the `.sha256` file beside it.
+    pub sha256: Sha256Hash,
+}
+
+/// What came out of publishing.
+#[derive(Debug)]
+pub(super) struct Published {
+    written: Written,
+    encrypted: Option<EncryptedPackage>,
+}
+
+impl Published {
+    /// A summary of the package of that name, which carries `seal`.
+    pub(super) fn summary(self, path: PathBuf, seal: String) -> PackageSummary {
+        let Written { members: files, size, sha256 } = self.written;
+        PackageSummary { path, size, sha256, files, seal, encrypted: self.encrypted }
+    }
+}
+
+/// Writes a package with `write`, and publishes it as `out` or, encrypted, as `out` with `.age` added.
+pub(super) fn publish(
+    out: &Path,
+    delivery: &Delivery<'_>,
+    write: impl FnOnce(&Part) -> Result<Written, PackageError>,
+) -> Result<Published, PackageError> {
+    #[cfg(feature = "encrypt")]
+    if !delivery.recipients.is_empty() {
+        return publish_encrypted(out, delivery, write);
+    }
+    Ok(Published { written: publish_file(out, write)?, encrypted: None })
+}
+
+#[cfg(feature = "encrypt")]
+fn publish_encrypted(
+    out: &Path,
+    delivery: &Delivery<'_>,
+    write: impl FnOnce(&Part) -> Result<Written, PackageError>,
+) -> Result<Published, PackageError> {
+    let path = with_suffix(out, ".age");
+    // Encrypting the same twice gives two files, so what lies there is another. Better said before the work than after it.
+    if path.symlink_metadata().is_ok() {
+        return Err(PackageError::Exists { path });
+    }
+    let mut package = None;
+    let encrypted = publish_file(&path, |target| {
+        let plain = Part::without_name(target)?;
+        let written = write(&plain)?;
+        package = Some(written);
+        encrypt(&plain, written, target, delivery.recipients, delivery.progress)
+    })?;
+    let written = package.ok_or(PackageError::Unfinished)?;
+    let encrypted = EncryptedPackage { path, size: encrypted.size, sha256: encrypted.sha256 };
+    Ok(Published { written, encrypted: Some(encrypted) })
+}
 
 /// Writes a file with `write` and gives it the name `out`, and beside it a list with its SHA-256.
 ///
 /// A file that lies there already is fine if it is the same, so that an attempt that was cut off is simply made again.
-pub(super) fn publish(out: &Path, write: impl FnOnce(&Part) -> Result<Written, PackageError>) -> Result<Written, PackageError> {
+fn publish_file(out: &Path, write: impl FnOnce(&Part) -> Result<Written, PackageError>) -> Result<Written, PackageError> {
     let name = file_name(out)?;
     let list = with_suffix(out, ".sha256");
     // The list is written last, so that it is never there alone.
@@ -69,6 +168,7 @@ fn write_list(path: &Path, line: &str) -> Result<(), PackageError> {
 pub(super) struct Part {
     file: File,
     path: PathBuf,
+    /// It has its own name, or needs none.
     named: bool,
 }
 
@@ -81,6 +181,13 @@ impl Part {
     /// Where it lies until it has its name.
     pub(super) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// A file that never has a name for others: it is gone with this process, however that ends.
+    #[cfg(feature = "encrypt")]
+    fn without_name(beside: &Self) -> Result<Self, PackageError> {
+        let file = unnamed(&beside.path, ".plain")?;
+        Ok(Self { file, path: with_suffix(&beside.path, ".plain"), named: true })
     }
 
     fn create(out: &Path) -> Result<Self, PackageError> {
@@ -138,4 +245,58 @@ pub(super) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     PathBuf::from(name)
+}
+
+#[cfg(all(test, feature = "encrypt"))]
+mod tests {
+    use super::*;
+
+    fn written(content: &[u8]) -> Written {
+        Written { members: 1, size: u64::try_from(content.len()).unwrap(), sha256: Sha256Hash::of(content) }
+    }
+
+    fn names(folder: &Path) -> Vec<String> {
+        let mut names: Vec<String> =
+            fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn a_package_to_be_encrypted_has_no_name_at_any_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let out = folder.path().join("p.zip");
+        let identity = age::x25519::Identity::generate();
+        let recipients = [Recipient::parse(&identity.to_public().to_string()).unwrap()];
+        let progress = Progress::default();
+        let delivery = Delivery::plain(&progress).encrypted_for(&recipients);
+        let published = publish(&out, &delivery, |part| {
+            part.file().write_all(b"plaintext").unwrap();
+            // Whoever cuts it off here finds nothing but an empty file to be encrypted into.
+            assert_eq!(names(folder.path()), ["p.zip.age.part"]);
+            let unfinished = fs::metadata(folder.path().join("p.zip.age.part")).unwrap();
+            assert_eq!((unfinished.len(), unfinished.permissions().mode() & 0o777), (0, 0o600));
+            Ok(written(b"plaintext"))
+        })
+        .unwrap();
+        assert_eq!(names(folder.path()), ["p.zip.age", "p.zip.age.sha256"]);
+        let encrypted = fs::read(folder.path().join("p.zip.age")).unwrap();
+        assert_eq!(published.encrypted.unwrap().sha256, Sha256Hash::of(&encrypted));
+        let plain = age::decrypt(&identity, &encrypted).unwrap();
+        assert_eq!(plain, b"plaintext");
+        assert_eq!(progress.done(), progress.expected());
+    }
+
+    #[test]
+    fn nothing_is_written_where_an_encrypted_package_lies_already() {
+        let folder = tempfile::tempdir().unwrap();
+        let out = folder.path().join("p.zip");
+        fs::write(folder.path().join("p.zip.age"), "another").unwrap();
+        let recipients = [Recipient::parse(&age::x25519::Identity::generate().to_public().to_string()).unwrap()];
+        let progress = Progress::default();
+        let delivery = Delivery::plain(&progress).encrypted_for(&recipients);
+        let refused = publish(&out, &delivery, |_| panic!("the package is not even written")).unwrap_err();
+        assert!(matches!(refused, PackageError::Exists { .. }), "{refused}");
+        assert_eq!(names(folder.path()), ["p.zip.age"]);
+    }
 }

@@ -12,11 +12,32 @@ use crate::case::name_without_replacing;
 use crate::model::HashingReader;
 use crate::seal::{PackageHead, ReceiptFile};
 
-use super::PackageError;
 use super::error::IoContext as _;
+use super::parts::{PART, part_name, part_of};
+use super::publish::with_suffix;
+use super::{PackageError, PackageFiles};
 
 /// Largest file of a receipt that is read.
 const LIMIT: u64 = 1024 * 1024;
+
+/// Where a package lies: in its file, or in those of its parts that lie beside one another, in order.
+pub fn package_places(package: &Path) -> Result<Vec<PathBuf>, PackageError> {
+    let name = package.file_name().unwrap_or_default().to_string_lossy();
+    let Some((whole, _, of)) = part_of(&name) else { return Ok(vec![package.to_owned()]) };
+    // A name makes no part.
+    if PackageFiles::open(package)?.size_of(PART)?.is_none() {
+        return Ok(vec![package.to_owned()]);
+    }
+    let count = usize::try_from(of).unwrap_or(usize::MAX);
+    let place = |number| part_name(&package.with_file_name(&whole), number, count);
+    Ok((1..=of).map(place).filter(|place| place.is_file()).collect())
+}
+
+/// The name that receipts begin with: that of the package, whichever of its parts is named.
+fn receipts_of(package: &Path) -> PathBuf {
+    let part = package.file_name().and_then(|name| part_of(&name.to_string_lossy()));
+    part.map_or_else(|| package.to_owned(), |(whole, _, _)| package.with_file_name(whole))
+}
 
 /// Size and SHA-256 of a package.
 pub fn package_head(package: &Path) -> Result<PackageHead, PackageError> {
@@ -26,7 +47,10 @@ pub fn package_head(package: &Path) -> Result<PackageHead, PackageError> {
 }
 
 /// Reads the receipts that lie beside a package, `PACKAGE.receipt-0001.json` and so on, and those in `others`, by their names' order.
+///
+/// All parts of a package have the same receipts, which are named after the whole.
 pub fn read_receipts(package: &Path, others: &[PathBuf]) -> Result<Vec<ReceiptFile>, PackageError> {
+    let package = &*receipts_of(package);
     let mut paths = Vec::new();
     let folder = package.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let prefix = format!("{}.receipt-", package.file_name().unwrap_or_default().to_string_lossy());
@@ -46,7 +70,7 @@ pub fn read_receipts(package: &Path, others: &[PathBuf]) -> Result<Vec<ReceiptFi
 }
 
 fn read_receipt(path: &Path) -> Result<ReceiptFile, PackageError> {
-    let part = |extension: &str| match read(&with_extension(path, extension)) {
+    let part = |extension: &str| match read(&with_suffix(path, extension)) {
         Err(PackageError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => Ok(None),
         other => other.map(Some),
     };
@@ -70,22 +94,22 @@ fn read(path: &Path) -> Result<Vec<u8>, PackageError> {
 
 /// Writes a receipt beside its package, the signature first, so that no statement is ever there without one. Gives its path.
 pub fn write_receipt(package: &Path, number: u32, receipt: &ReceiptFile) -> Result<PathBuf, PackageError> {
-    let path = with_extension(package, &format!(".receipt-{number:04}.json"));
+    let path = with_suffix(&receipts_of(package), &format!(".receipt-{number:04}.json"));
     if path.symlink_metadata().is_ok() {
         return Err(PackageError::Exists { path });
     }
     if let Some(signature) = &receipt.signature {
-        write(&with_extension(&path, ".sig"), signature)?;
+        write(&with_suffix(&path, ".sig"), signature)?;
     }
     if let Some(timestamp) = &receipt.timestamp {
-        write(&with_extension(&path, ".tsr"), timestamp)?;
+        write(&with_suffix(&path, ".tsr"), timestamp)?;
     }
     write(&path, &receipt.statement)?;
     Ok(path)
 }
 
 fn write(path: &Path, bytes: &[u8]) -> Result<(), PackageError> {
-    let part = with_extension(path, ".part");
+    let part = with_suffix(path, ".part");
     match fs::remove_file(&part) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error).doing("discard the unfinished", &part),
         _ => {}
@@ -101,10 +125,4 @@ fn write(path: &Path, bytes: &[u8]) -> Result<(), PackageError> {
     }
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     File::open(folder).and_then(|folder| folder.sync_all()).doing("flush", folder)
-}
-
-fn with_extension(path: &Path, extension: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(extension);
-    PathBuf::from(name)
 }

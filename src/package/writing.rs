@@ -14,7 +14,7 @@ use crate::seal::{
 use super::archive::{Archive, Written};
 use super::error::IoContext as _;
 use super::loading::Loading;
-use super::publish::{Part, publish};
+use super::publish::{Delivery, EncryptedPackage, Part, publish};
 use super::{PackageError, Progress};
 
 /// Largest tag manifest that is read.
@@ -27,7 +27,7 @@ pub(super) const BUFFER: usize = 256 * 1024;
 /// A package that was just written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PackageSummary {
-    /// The file.
+    /// The file; where it was encrypted, the name that it does not have.
     pub path: PathBuf,
     /// Its bytes.
     pub size: u64,
@@ -37,6 +37,8 @@ pub struct PackageSummary {
     pub files: u64,
     /// The seal it carries: the statement's file, from the case folder.
     pub seal: String,
+    /// What lies there in its place, where it was encrypted.
+    pub encrypted: Option<EncryptedPackage>,
 }
 
 /// Writes the package of a sealed case to `out`: exactly what the latest complete seal covers, and the seals up to it.
@@ -45,17 +47,18 @@ pub struct PackageSummary {
 /// the way; one that is not what the seal covers stops the writing, and nothing is left at `out`. A package that lies at `out` already is
 /// left as it is: fine if it is this one, so that an attempt that was cut off is simply made again, and an error if it is not.
 pub fn write_package(case: &CaseFolder, out: &Path) -> Result<PackageSummary, PackageError> {
-    write_package_with(case, out, &Progress::default())
+    write_package_with(case, out, &Delivery::plain(&Progress::default()))
 }
 
-/// Writes a package as [`write_package`] does, and tells how far it has come.
-pub fn write_package_with(case: &CaseFolder, out: &Path, progress: &Progress) -> Result<PackageSummary, PackageError> {
+/// Writes a package as [`write_package`] does, plain or encrypted, and tells how far it has come.
+pub fn write_package_with(case: &CaseFolder, out: &Path, delivery: &Delivery<'_>) -> Result<PackageSummary, PackageError> {
+    let progress = delivery.progress();
     let sealed = Contents::of(case)?;
     for (files, bytes) in [sealed.totals_of_payload(), sealed.totals_of_tags(case)] {
         progress.expect(files, bytes);
     }
-    let Written { members: files, size, sha256 } = publish(out, |part| write_members(case, &sealed, part, progress))?;
-    Ok(PackageSummary { path: out.to_owned(), size, sha256, files, seal: sealed.seal_path })
+    let published = publish(out, delivery, |part| write_members(case, &sealed, part, progress))?;
+    Ok(published.summary(out.to_owned(), sealed.seal_path))
 }
 
 /// The name of a package's top folder: the case number with everything but letters, digits, `.`, `_` and `-` as `-`.

@@ -19,30 +19,36 @@ const ROW: u64 = 22;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Shade {
     Proven,
-    Off,
+    Recovered,
     Pending,
+    Off,
     Unproven,
     Unreadable,
     Broken,
 }
 
 impl Shade {
-    const ALL: [Self; 6] = [Self::Proven, Self::Off, Self::Pending, Self::Unproven, Self::Unreadable, Self::Broken];
+    const ALL: [Self; 7] =
+        [Self::Proven, Self::Recovered, Self::Pending, Self::Off, Self::Unproven, Self::Unreadable, Self::Broken];
 
     fn of(status: HourStatus) -> Self {
         match status {
             HourStatus::Verified => Self::Proven,
+            HourStatus::Recovered => Self::Recovered,
             HourStatus::LoggingOff => Self::Off,
             HourStatus::Pending => Self::Pending,
             HourStatus::Restart | HourStatus::NoDigests => Self::Unproven,
             HourStatus::Unreadable => Self::Unreadable,
-            _ => Self::Broken,
+            HourStatus::LogMissing | HourStatus::DigestMissing | HourStatus::DigestInvalid | HourStatus::LogModified => {
+                Self::Broken
+            }
         }
     }
 
     fn class(self) -> &'static str {
         match self {
             Self::Proven => "proven",
+            Self::Recovered => "recovered",
             Self::Off => "off",
             Self::Pending => "pending",
             Self::Unproven => "unproven",
@@ -54,6 +60,7 @@ impl Shade {
     fn sign(self) -> &'static str {
         match self {
             Self::Proven => "",
+            Self::Recovered => "r",
             Self::Off => "o",
             Self::Pending => "·",
             Self::Unproven => "?",
@@ -65,6 +72,7 @@ impl Shade {
     fn meaning(self) -> &'static str {
         match self {
             Self::Proven => "proven",
+            Self::Recovered => "recovered: proven from an older version",
             Self::Off => "logging off",
             Self::Pending => "too fresh",
             Self::Unproven => "no proof possible",
@@ -202,7 +210,26 @@ mod tests {
     #[test]
     fn every_shade_has_its_own_sign_and_class() {
         let mut signs: Vec<_> = Shade::ALL.iter().map(|shade| (shade.sign(), shade.class())).collect();
-        signs.dedup();
-        assert_eq!(signs.len(), 6);
+        signs.sort_unstable();
+        signs.dedup_by_key(|(sign, _)| *sign);
+        assert_eq!(signs.len(), Shade::ALL.len());
+    }
+
+    #[test]
+    fn the_worse_an_hour_is_the_later_it_comes() {
+        let statuses = [
+            HourStatus::Verified,
+            HourStatus::Recovered,
+            HourStatus::Pending,
+            HourStatus::LoggingOff,
+            HourStatus::Restart,
+            HourStatus::NoDigests,
+            HourStatus::Unreadable,
+            HourStatus::LogMissing,
+            HourStatus::DigestMissing,
+            HourStatus::DigestInvalid,
+            HourStatus::LogModified,
+        ];
+        assert!(statuses.map(Shade::of).is_sorted(), "as verification orders them");
     }
 }

@@ -4,31 +4,23 @@ use std::io::BufReader;
 use crate::case::event::{Agreement, CollectionFinished, CollectionStarted, Event, Origin, PackageCreated, Tool};
 use crate::case::ledger::read_ledger;
 use crate::case::summary::{Summary, summarize};
-use crate::case::{CASE_TOML, CaseError, CaseFiles, CaseIdentity, LEDGER, read_identity};
-use crate::model::{HashingReader, Sha256Hash, Timestamp};
-use crate::seal::{SealStatement, read_seals};
-
-/// The package that a report is about, where it is about one.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PackageFacts {
-    /// Its file name.
-    pub file: String,
-    /// Its bytes.
-    pub size: u64,
-    /// Its SHA-256.
-    pub sha256: Sha256Hash,
-}
+use crate::case::{CASE_TOML, CaseError, CaseFiles, CaseIdentity, LEDGER, MissingPart, Protection, read_identity};
+use crate::model::{HashingReader, Sha256Hash, Timestamp, counted, thousands};
+use crate::package::part_of;
+use crate::seal::{PackageHead, SealStatement, read_seals};
 
 /// What a report says of a case, as its own files tell it.
 #[derive(Clone, Debug)]
 pub struct Facts {
-    /// The package that was read, if it was one.
-    pub package: Option<PackageFacts>,
+    /// The package that was read, or those of its parts that were there; none where a case folder was read.
+    pub packages_read: Vec<PackageHead>,
+    /// Its parts that were not there.
+    pub(super) missing: Vec<MissingPart>,
     pub(super) identity: CaseIdentity,
     pub(super) case_toml_sha256: Option<Sha256Hash>,
     pub(super) summary: Summary,
     pub(super) runs: Vec<RunFacts>,
-    pub(super) timeline: Vec<(Timestamp, String)>,
+    pub(super) timeline: Vec<Act>,
     /// Lines of the timeline that were left out, for there are too many.
     pub(super) timeline_left_out: u64,
     pub(super) acquired: Option<(Timestamp, Timestamp)>,
@@ -37,7 +29,37 @@ pub struct Facts {
     pub(super) operations: BTreeMap<String, u64>,
     pub(super) opened_by: Option<Tool>,
     pub(super) packages: Vec<PackageCreated>,
-    pub(super) seals: Vec<(Sha256Hash, SealStatement)>,
+    pub(super) seals: Vec<SealFacts>,
+    /// How far the system kept the case from being changed when it was sealed last.
+    pub(super) protection: Option<Protection>,
+}
+
+/// One seal.
+#[derive(Clone, Debug)]
+pub(super) struct SealFacts {
+    pub(super) path: String,
+    pub(super) sha256: Sha256Hash,
+    pub(super) statement: SealStatement,
+}
+
+/// One line of the ledger that the timeline shows.
+#[derive(Clone, Debug)]
+pub(super) struct Act {
+    /// Counted from 1, so that a seal over so many lines or more covers it.
+    pub(super) line: u64,
+    pub(super) at: Timestamp,
+    pub(super) said: Said,
+}
+
+/// What a line says. What a signature has to bear out is only said once that is looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Said {
+    /// An act in a sentence.
+    Done(String),
+    /// That the case is sealed, in which file and with which key.
+    Sealed { seal: String, signer: String },
+    /// That the case was received, and with which key that will be signed for.
+    Received { what: String, signer: String },
 }
 
 /// One run of `collect`.
@@ -48,13 +70,57 @@ pub(super) struct RunFacts {
     pub(super) finished: Option<(Timestamp, CollectionFinished)>,
 }
 
+impl RunFacts {
+    /// Who AWS said was asking, one for each role that was assumed.
+    pub(super) fn principals(&self) -> String {
+        let more = self.started.also_as.iter().map(|caller| caller.arn.as_str());
+        std::iter::once(self.started.caller.arn.as_str()).chain(more).collect::<Vec<_>>().join(", ")
+    }
+
+    /// The ids of their access keys, as far as they are known.
+    pub(super) fn access_keys(&self) -> Vec<&str> {
+        let callers = std::iter::once(&self.started.caller).chain(&self.started.also_as);
+        callers.filter_map(|caller| caller.access_key_id.as_deref()).collect()
+    }
+
+    /// When it came to its end, if it did.
+    pub(super) fn ended(&self) -> String {
+        self.finished.as_ref().map_or_else(|| "did not come to its end".to_owned(), |(at, _)| at.to_string())
+    }
+
+    /// What was asked instead of AWS's own endpoints, if anything was.
+    pub(super) fn endpoints(&self) -> Option<String> {
+        let started = &self.started;
+        let mut services: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for (service, url) in &started.service_endpoints {
+            services.entry(url).or_default().push(service);
+        }
+        let of_services = services.iter().map(|(url, services)| format!("{url} for {}", services.join(", ")));
+        let rest = match (&started.endpoint_url, services.is_empty()) {
+            (Some(url), true) => url.clone(),
+            (Some(url), false) => format!("{url} for all others"),
+            (None, false) => "AWS's own for all others".to_owned(),
+            (None, true) => return None,
+        };
+        Some(of_services.chain([rest]).collect::<Vec<_>>().join("; "))
+    }
+
+    /// Where the public keys of CloudTrail came from, where that was not AWS's own endpoint.
+    fn keys_from(&self) -> Option<&str> {
+        let started = &self.started;
+        let own = started.service_endpoints.iter().find(|(service, _)| service.eq_ignore_ascii_case("cloudtrail"));
+        own.map(|(_, url)| url.as_str()).or(started.endpoint_url.as_deref())
+    }
+}
+
 /// Most lines of the timeline that are shown.
 const TIMELINE: usize = 400;
 
 /// Reads what a report says of a case; no artifact is read for it.
 pub fn read_facts(files: &dyn CaseFiles) -> Result<Facts, CaseError> {
     let mut facts = Facts {
-        package: None,
+        packages_read: Vec::new(),
+        missing: files.missing_parts(),
         identity: read_identity(files)?,
         case_toml_sha256: files
             .open(CASE_TOML)
@@ -72,13 +138,16 @@ pub fn read_facts(files: &dyn CaseFiles) -> Result<Facts, CaseError> {
         opened_by: None,
         packages: Vec::new(),
         seals: Vec::new(),
+        protection: None,
     };
     let reader = BufReader::with_capacity(256 * 1024, files.open(LEDGER)?);
-    read_ledger(reader, &files.describe(LEDGER), &mut |line| facts.take(&line.entry.event, line.entry.at))?;
+    read_ledger(reader, &files.describe(LEDGER), &mut |line| {
+        facts.take(&line.entry.event, line.entry.at, line.tree.size());
+    })?;
     for seal in read_seals(files)? {
         let Some(bytes) = seal.statement else { continue };
         if let Ok(statement) = SealStatement::parse(&bytes) {
-            facts.seals.push((Sha256Hash::of(&bytes), statement));
+            facts.seals.push(SealFacts { path: seal.path, sha256: Sha256Hash::of(&bytes), statement });
         }
     }
     Ok(facts)
@@ -91,7 +160,28 @@ impl Facts {
         &self.identity.case_number
     }
 
-    fn take(&mut self, event: &Event, at: Timestamp) {
+    /// Where the public keys of CloudTrail came from, as far as they did not come from AWS's own endpoint.
+    pub(super) fn keys_from(&self) -> BTreeSet<&str> {
+        self.runs.iter().filter_map(RunFacts::keys_from).collect()
+    }
+
+    /// The package that the case was handed over in: what was read, or what the ledger says was written of the latest seal. Nothing
+    /// where that is not known; a disclosure is no package of the case.
+    pub(super) fn packages_of_the_case(&self) -> Vec<PackageHead> {
+        if !self.packages_read.is_empty() {
+            return self.packages_read.clone();
+        }
+        let Some(latest) = self.seals.last() else { return Vec::new() };
+        let of_it = || self.packages.iter().filter(|package| package.include.is_empty() && package.seal == latest.path);
+        let head =
+            |package: &PackageCreated| PackageHead { file: package.file.clone(), size: package.size, sha256: package.sha256 };
+        let Some(last) = of_it().next_back() else { return Vec::new() };
+        let Some((whole, _, of)) = part_of(&last.file) else { return vec![head(last)] };
+        let is_part = |package: &&PackageCreated, number| part_of(&package.file) == Some((whole.clone(), number, of));
+        (1..=of).filter_map(|number| of_it().rfind(|package| is_part(package, number)).map(head)).collect()
+    }
+
+    fn take(&mut self, event: &Event, at: Timestamp, line: u64) {
         match event {
             Event::ArtifactAcquired(artifact) => {
                 self.acquired = Some(self.acquired.map_or((at, at), |(first, _)| (first, at)));
@@ -117,11 +207,12 @@ impl Facts {
                 }
             }
             Event::PackageCreated(created) => self.packages.push(created.clone()),
+            Event::CaseSealed(sealed) => self.protection = sealed.protection,
             _ => {}
         }
         if let Some(said) = in_words(event) {
             if self.timeline.len() < TIMELINE {
-                self.timeline.push((at, said));
+                self.timeline.push(Act { line, at, said });
             } else {
                 self.timeline_left_out += 1;
             }
@@ -139,8 +230,18 @@ pub(super) fn agreement(agreement: Agreement) -> &'static str {
 }
 
 /// An act in a sentence; single artifacts and gaps have tables of their own.
-fn in_words(event: &Event) -> Option<String> {
-    Some(match event {
+fn in_words(event: &Event) -> Option<Said> {
+    Some(Said::Done(match event {
+        Event::CaseSealed(sealed) => {
+            return Some(Said::Sealed { seal: sealed.seal.clone(), signer: sealed.signer.clone() });
+        }
+        Event::CustodyReceived(act) => {
+            let what = format!(
+                "{} received the case from {}: {}. Verified at receipt: {}",
+                act.handover.received_by, act.handover.released_by, act.handover.purpose, act.verification.verdict
+            );
+            return Some(Said::Received { what, signer: act.signer.clone() });
+        }
         Event::CaseOpened(opened) => {
             format!("Case {} was opened with {} {}.", opened.case_number, opened.tool.name, opened.tool.version)
         }
@@ -148,38 +249,66 @@ fn in_words(event: &Event) -> Option<String> {
             format!("Collection run {} began on {} as {}.", started.run, started.host, started.caller.arn)
         }
         Event::ListingRecorded(listing) => format!(
-            "Listed s3://{}/{}: {} objects, {} of them in scope.",
-            listing.bucket, listing.prefix, listing.listed, listing.in_scope
+            "Listed s3://{}/{}: {}, {} of them in scope.",
+            listing.bucket,
+            listing.prefix,
+            counted(listing.listed, "object"),
+            thousands(listing.in_scope)
         ),
         Event::CollectionFinished(finished) => format!(
-            "Collection run {} ended: {} artifacts stored, {} were there already, {} gaps.",
-            finished.run, finished.artifacts, finished.already_stored, finished.gaps
+            "Collection run {} ended: {} stored, {} were there already; {}.",
+            finished.run,
+            counted(finished.artifacts, "artifact"),
+            thousands(finished.already_stored),
+            match finished.gaps {
+                0 => "it missed nothing that was in scope".to_owned(),
+                gaps => format!("{} in scope could not be had", counted(gaps, "thing")),
+            }
         ),
-        Event::CollectionInterrupted(interrupted) => format!(
-            "Collection run {} was found interrupted; {} files that no ledger line names were discarded, to be fetched again.",
-            interrupted.run,
-            interrupted.discarded.len()
-        ),
+        Event::CollectionInterrupted(interrupted) => {
+            let discarded = counted(u64::try_from(interrupted.discarded.len()).unwrap_or(u64::MAX), "file");
+            let how = match &interrupted.cause {
+                Some(cause) => format!("was interrupted ({cause})"),
+                None => "was found interrupted".to_owned(),
+            };
+            format!(
+                "Collection run {} {how}; {discarded} that no ledger line names discarded, to be fetched again.",
+                interrupted.run
+            )
+        }
         Event::LedgerRecovered(recovered) => format!(
-            "A ledger line that a crash had cut short ({} bytes) was kept, closed and accounted for.",
-            recovered.torn_bytes
+            "A ledger line that a crash had cut short ({}) was kept, closed and accounted for.",
+            counted(recovered.torn_bytes, "byte")
         ),
         Event::VerificationRecorded(verification) => format!(
-            "The case was verified: {}; {} artifacts unchanged, {} failures.",
-            verification.verdict, verification.artifacts_valid, verification.failures
+            "The case was verified: {}; {} unchanged, {}.",
+            verification.verdict,
+            counted(verification.artifacts_valid, "artifact"),
+            counted(verification.failures, "failure")
         ),
-        Event::CaseSealed(sealed) => format!("The case was sealed ({}) with the key {}.", sealed.seal, sealed.signer),
-        Event::PackageCreated(created) => {
-            format!("The package {} was written ({} bytes, SHA-256 {}).", created.file, created.size, created.sha256)
-        }
+        Event::PackageCreated(created) => package_in_words(created),
         Event::CustodyTransferred(act) => format!(
             "{} released the case to {}: {}. Verified at release: {}.",
             act.handover.released_by, act.handover.received_by, act.handover.purpose, act.verification.verdict
         ),
-        Event::CustodyReceived(act) => format!(
-            "{} received the case from {}: {}. Verified at receipt: {}; signed for with the key {}.",
-            act.handover.received_by, act.handover.released_by, act.handover.purpose, act.verification.verdict, act.signer
-        ),
         _ => return None,
-    })
+    }))
+}
+
+fn package_in_words(created: &PackageCreated) -> String {
+    let (what, of) = if created.include.is_empty() {
+        ("package", String::new())
+    } else {
+        ("disclosure", format!(" of {}", created.include.join(", ")))
+    };
+    let encrypted = created
+        .encrypted
+        .as_ref()
+        .map_or_else(String::new, |encrypted| format!(", and encrypted as {} (SHA-256 {})", encrypted.file, encrypted.sha256));
+    format!(
+        "The {what} {}{of} was written ({}, SHA-256 {}){encrypted}.",
+        created.file,
+        counted(created.size, "byte"),
+        created.sha256
+    )
 }

@@ -1,112 +1,93 @@
 //! The forms: filled from the case, blank where a person must write, and never signed by a program.
 
-use crate::verify::{CustodyReport, Report, SignatureState};
+use crate::model::{counted, thousands};
+use crate::seal::PackageHead;
+use crate::verify::{CustodyReport, Report, SignatureState, Verdict};
 
-use super::facts::Facts;
+use super::facts::{Facts, RunFacts};
 use super::markup::Markup;
-use super::sections::{clock_text, or_all, stamp_text, tool_text};
+use super::sections::{clock_text, hours, number, or_all, other_keys, stamp_text, tool_text};
 use super::words;
-
-const SIGNATURE: &str = "<div class=\"signature\"><span>Signature</span><span>Name in print, title</span>\
-<span>Place</span><span>Date, time and time zone</span></div>\n";
 
 const DRAFT: &str = "<strong class=\"draft\">DRAFT – not signed, not reviewed. To be checked, completed and adapted by counsel and by \
 the person who will sign; not legal advice.</strong>\n";
 
+const FAILED: &str = "<strong class=\"draft\">Verification found signs of change, removal or forgery (part 8). Nobody should sign before \
+each is explained.</strong>\n";
+
+/// Where a person signs, with what it is about, so that the page can be told from that of another case.
+fn signature(page: &mut Markup, form: &'static str, facts: &Facts) {
+    page.raw("<div class=\"signature\"><p class=\"small\">").text(form).raw(", ");
+    for line in about(facts) {
+        page.text(line).raw("<br>");
+    }
+    page.raw(
+        "</p><span>Signature</span><span>Name in print, title</span><span>Place</span><span>Date, time and time zone</span></div>\n",
+    );
+}
+
+/// What a form is about: the case, and the hashes that no other item has.
+fn about(facts: &Facts) -> Vec<String> {
+    let packages = facts.packages_of_the_case();
+    let mut lines = vec![format!("case {}", facts.case_number())];
+    lines.extend(packages.iter().map(|package| format!("{}, SHA-256 {}", package.file, package.sha256)));
+    if packages.is_empty() {
+        lines.push(match facts.seals.last() {
+            Some(seal) => format!("{}, SHA-256 {}", seal.path, seal.sha256),
+            None => format!("not sealed; root of the ledger {}", facts.summary.ledger_root),
+        });
+    }
+    lines
+}
+
+/// What is said of each run: once where all say the same, else by the run.
+fn of_runs(facts: &Facts, say: impl Fn(&RunFacts) -> String) -> Vec<String> {
+    let said: Vec<(u32, String)> = facts.runs.iter().map(|run| (run.started.run, say(run))).collect();
+    match said.first() {
+        Some((_, first)) if said.iter().all(|(_, other)| other == first) => vec![first.clone()],
+        _ => said.into_iter().map(|(run, text)| format!("run {run}: {text}")).collect(),
+    }
+}
+
+/// The package, or its parts; a part that was not there is named as such.
+fn items(facts: &Facts, packages: &[PackageHead]) -> Vec<String> {
+    let of = packages.len() + facts.missing.len();
+    let mut items = Vec::new();
+    if of > 1 {
+        items.push(format!("in {of} parts, each with its own hash"));
+    }
+    items.extend(
+        packages
+            .iter()
+            .map(|package| format!("{} ({}), SHA-256 {}", package.file, counted(package.size, "byte"), package.sha256)),
+    );
+    items.extend(facts.missing.iter().map(|part| format!("part {} of {} was not there", part.number, part.of)));
+    items
+}
+
+/// Requests whose answers are in the case, and those among them that do more than read.
+fn requests(facts: &Facts) -> (Vec<String>, Vec<String>) {
+    let objects = (!facts.buckets.is_empty()).then(|| "s3:GetObject".to_owned());
+    let all: Vec<String> = facts.operations.keys().cloned().chain(objects).collect();
+    let reads = |request: &&String| {
+        let operation = request.split_once(':').map_or("", |(_, operation)| operation);
+        ["Get", "List", "Describe", "Lookup", "Head"].iter().any(|verb| operation.starts_with(verb))
+    };
+    let others = all.iter().filter(|request| !reads(request)).cloned().collect();
+    (all, others)
+}
+
 /// The chain-of-custody form.
 pub(super) fn chain_of_custody(page: &mut Markup, facts: &Facts, report: &Report) {
-    let identity = &facts.identity;
-    let (first, last) = (facts.runs.first(), facts.runs.last());
-    let started = first.map(|run| &run.started);
-    let seal = facts.seals.last();
-    let package = facts.packages.last();
-    let blank = String::new;
     page.raw("<section class=\"form\" id=\"form-custody\">\n<h2>Chain of custody</h2>\n");
-    page.raw("<h3>1 &nbsp;Matter</h3>\n").fields(&[
-        ("Case number", identity.case_number.clone()),
-        ("Matter or incident", identity.description.clone()),
-        ("Client or organization", identity.organization.clone()),
-        ("Legal authority or consent", identity.authority.clone()),
-        ("Authorised by, date, document", blank()),
-    ]);
-    page.raw("<h3>2 &nbsp;Item</h3>\n").fields(&[
-        ("Evidence or exhibit number", identity.evidence_number.clone()),
-        ("Item", "1 of 1".to_owned()),
-        ("Description", format!("AWS evidence, {} files, {} bytes", facts.summary.artifacts, facts.summary.bytes)),
-        ("Period covered (UTC)", identity.window.to_string()),
-    ]);
-    let mut accounts: Vec<String> =
-        facts.summary.rows.iter().filter_map(|row| row.account.map(|account| account.to_string())).collect();
-    accounts.sort();
-    accounts.dedup();
-    let mut trails: Vec<&str> = report.cloudtrail.iter().map(|trail| trail.trail_arn.as_str()).collect();
-    trails.dedup();
-    page.raw("<h3>3 &nbsp;Source</h3>\n").fields(&[
-        ("Provider", "Amazon Web Services".to_owned()),
-        ("Accounts", accounts.join(", ")),
-        ("Regions", started.map(|started| or_all(&started.regions, "")).unwrap_or_default()),
-        ("Buckets", facts.buckets.iter().cloned().collect::<Vec<_>>().join(", ")),
-        ("Trails", trails.join(", ")),
-        ("Owner or custodian of the source", blank()),
-    ]);
-    page.raw("<h3>4 &nbsp;Acquired by</h3>\n").fields(&[
-        ("Name", identity.examiner.clone()),
-        ("Title", blank()),
-        ("Organization", identity.organization.clone()),
-        ("Contact", blank()),
-        ("AWS principal", started.map(|started| started.caller.arn.clone()).unwrap_or_default()),
-        (
-            "Access key, last four characters",
-            started
-                .and_then(|started| started.caller.access_key_id.as_deref())
-                .map(|id| id.chars().skip(id.chars().count().saturating_sub(4)).collect())
-                .unwrap_or_default(),
-        ),
-        ("Signed in with MFA (yes / no)", blank()),
-        ("Roles assumed on the way", blank()),
-    ]);
-    page.raw("<h3>5 &nbsp;When and where</h3>\n").fields(&[
-        ("Start (UTC)", first.map(|run| run.at.to_string()).unwrap_or_default()),
-        ("End (UTC)", last.and_then(|run| run.finished.as_ref()).map(|(at, _)| at.to_string()).unwrap_or_default()),
-        ("Local time zone", blank()),
-        ("Workstation", started.map(|started| format!("{} ({})", started.host, started.system)).unwrap_or_default()),
-        ("User", started.map(|started| started.os_user.clone()).unwrap_or_default()),
-        ("Location", blank()),
-        ("Clock", started.map(|started| clock_text(started.clock)).unwrap_or_default()),
-    ]);
-    page.raw("<h3>6 &nbsp;Tool</h3>\n").fields(&[
-        ("Program", facts.opened_by.as_ref().map(tool_text).unwrap_or_default()),
-        ("Command line", started.map(|started| started.command_line.join(" ")).unwrap_or_default()),
-        ("Requests that change anything at the source", "none".to_owned()),
-        (
-            "Requests that read",
-            facts
-                .operations
-                .keys()
-                .cloned()
-                .chain((!facts.buckets.is_empty()).then(|| "s3:GetObject".to_owned()))
-                .collect::<Vec<_>>()
-                .join(", "),
-        ),
-    ]);
-    let this = facts.package.as_ref().map(|package| (package.file.clone(), package.sha256));
-    let named = this.or_else(|| package.map(|package| (package.file.clone(), package.sha256)));
-    page.raw("<h3>7 &nbsp;Hashes and signature</h3>\n").fields(&[
-        ("Hash algorithm", "SHA-256".to_owned()),
-        ("Package", named.as_ref().map(|(file, _)| file.clone()).unwrap_or_default()),
-        ("SHA-256 of the package", named.map(|(_, sha256)| sha256.to_string()).unwrap_or_default()),
-        ("SHA-256 of the seal", seal.map(|(sha256, _)| sha256.to_string()).unwrap_or_default()),
-        ("Merkle root that the seal covers", seal.map(|(_, seal)| seal.ledger.root.to_string()).unwrap_or_default()),
-        ("Signer's key", seal.map(|(_, seal)| seal.signer.fingerprint.clone()).unwrap_or_default()),
-        ("Time-stamp", report.seals.last().map(stamp_text).unwrap_or_default()),
-        ("Time-stamping authority and serial", blank()),
-    ]);
-    page.raw("<h3>8 &nbsp;Storage</h3>\n").fields(&[
-        ("Storage location, media id", blank()),
-        ("Write protection", "files 0444, folders 0555 once sealed".to_owned()),
-        ("Object lock mode, retained until", blank()),
-    ]);
-    page.raw("<h3>9 &nbsp;Transfers</h3>\n");
+    matter_item_and_source(page, facts, report);
+    acquisition(page, facts);
+    hashes_and_storage(page, facts, report);
+    page.raw("<h3>9 &nbsp;Transfers – case ").text(facts.case_number()).raw("</h3>\n<p class=\"small\">");
+    for line in about(facts).iter().skip(1) {
+        page.text(line).raw("<br>");
+    }
+    page.raw("</p>\n");
     let recorded = report.custody.iter().map(transfer_row);
     // Room for those that nobody has recorded.
     let blank_rows = std::iter::repeat_with(|| vec![String::new(); 7]).take(if report.custody.is_empty() { 5 } else { 3 });
@@ -129,12 +110,124 @@ pub(super) fn chain_of_custody(page: &mut Markup, facts: &Facts, report: &Report
         &rows,
     );
     page.raw("<h3>10 &nbsp;Disposition</h3>\n").fields(&[
-        ("Return, destroy, or retain until", blank()),
-        ("By whose authority", blank()),
-        ("Date", blank()),
-        ("Witness", blank()),
+        ("Return, destroy, or retain until", String::new()),
+        ("By whose authority", String::new()),
+        ("Date", String::new()),
+        ("Witness", String::new()),
     ]);
-    page.raw(SIGNATURE).raw("</section>\n");
+    signature(page, "Chain of custody", facts);
+    page.raw("</section>\n");
+}
+
+fn matter_item_and_source(page: &mut Markup, facts: &Facts, report: &Report) {
+    let identity = &facts.identity;
+    page.raw("<h3>1 &nbsp;Matter</h3>\n").fields(&[
+        ("Case number", identity.case_number.clone()),
+        ("Matter or incident", identity.description.clone()),
+        ("Client or organization", identity.organization.clone()),
+        ("Legal authority or consent", identity.authority.clone()),
+        ("Authorised by, date, document", String::new()),
+    ]);
+    let mut description =
+        format!("AWS evidence, {}, {}", counted(facts.summary.artifacts, "file"), counted(facts.summary.bytes, "byte"));
+    if report.artifacts.valid != facts.summary.artifacts {
+        description.push_str(&format!("; of these {} here and unchanged", counted(report.artifacts.valid, "file")));
+    }
+    page.raw("<h3>2 &nbsp;Item</h3>\n").fields(&[
+        ("Evidence or exhibit number", identity.evidence_number.clone()),
+        ("Item … of …", String::new()),
+        ("Description", description),
+        ("Period covered (UTC)", identity.window.to_string()),
+    ]);
+    let mut accounts: Vec<String> =
+        facts.summary.rows.iter().filter_map(|row| row.account.map(|account| account.to_string())).collect();
+    accounts.sort();
+    accounts.dedup();
+    let mut trails: Vec<&str> = report.cloudtrail.iter().map(|trail| trail.trail_arn.as_str()).collect();
+    trails.dedup();
+    let endpoints = |run: &RunFacts| run.endpoints().unwrap_or_else(|| "AWS's own".to_owned());
+    let buckets = facts.buckets.iter().cloned().collect::<Vec<_>>().join(", ");
+    page.raw("<h3>3 &nbsp;Source</h3>\n").fields_in_lines(&[
+        ("Provider", vec!["Amazon Web Services".to_owned()]),
+        ("Endpoints asked", of_runs(facts, endpoints)),
+        ("Accounts", vec![accounts.join(", ")]),
+        ("Regions", of_runs(facts, |run| or_all(&run.started.regions, "none"))),
+        ("Buckets", vec![buckets]),
+        ("Trails", vec![trails.join(", ")]),
+        ("Owner or custodian of the source", Vec::new()),
+    ]);
+}
+
+fn acquisition(page: &mut Markup, facts: &Facts) {
+    let identity = &facts.identity;
+    let ends = |run: &RunFacts| {
+        let end = |id: &&str| id.chars().skip(id.chars().count().saturating_sub(4)).collect::<String>();
+        or_all(&run.access_keys().iter().map(end).collect::<Vec<_>>(), "not known")
+    };
+    page.raw("<h3>4 &nbsp;Acquired by</h3>\n").fields_in_lines(&[
+        ("Name", vec![identity.examiner.clone()]),
+        ("Title", Vec::new()),
+        ("Organization", vec![identity.organization.clone()]),
+        ("Contact", Vec::new()),
+        ("AWS principal", of_runs(facts, RunFacts::principals)),
+        ("Access key, last four characters", of_runs(facts, ends)),
+        ("Signed in with MFA (yes / no)", Vec::new()),
+        ("Roles assumed on the way", Vec::new()),
+    ]);
+    let clocks = |run: &RunFacts| match run.finished.as_ref().and_then(|(_, finished)| finished.clock) {
+        Some(end) => format!("at the start: {}; at the end: {}", clock_text(run.started.clock), clock_text(Some(end))),
+        None => clock_text(run.started.clock),
+    };
+    page.raw("<h3>5 &nbsp;When and where</h3>\n").fields_in_lines(&[
+        ("Start (UTC)", of_runs(facts, |run| run.at.to_string())),
+        ("End (UTC)", of_runs(facts, RunFacts::ended)),
+        ("Local time zone", Vec::new()),
+        ("Workstation", of_runs(facts, |run| format!("{} ({})", run.started.host, run.started.system))),
+        ("User", of_runs(facts, |run| run.started.os_user.clone())),
+        ("Location", Vec::new()),
+        ("Clock", of_runs(facts, clocks)),
+    ]);
+    let (requests, others) = requests(facts);
+    let changing = if others.is_empty() { "none among those below".to_owned() } else { others.join(", ") };
+    page.raw("<h3>6 &nbsp;Tool</h3>\n").fields_in_lines(&[
+        ("Program", of_runs(facts, |run| tool_text(&run.started.tool))),
+        ("Command line", of_runs(facts, |run| words::command_line(&run.started.command_line))),
+        ("Requests that may change something at the source", vec![changing]),
+        ("Requests whose answers are stored", vec![requests.join(", ")]),
+    ]);
+}
+
+fn hashes_and_storage(page: &mut Markup, facts: &Facts, report: &Report) {
+    let packages = facts.packages_of_the_case();
+    let seal = facts.seals.last();
+    let checked = seal.and_then(|seal| report.seals.iter().find(|checked| checked.file == seal.path));
+    let mut items = items(facts, &packages);
+    if facts.packages_read.is_empty() && !packages.is_empty() {
+        items.push("as the ledger says, in lines after the seal that nobody signed for: compare with the files".to_owned());
+    }
+    let signer = seal.map(|seal| &seal.statement.signer.fingerprint).zip(checked).map(|(key, checked)| {
+        let trust = match checked.trusted {
+            Some(true) => "; vouched for by the allowed signers that were given",
+            Some(false) => "; NOT vouched for by the allowed signers that were given",
+            None => "",
+        };
+        format!("{key}, signature {}{trust}", words::signature(checked.signature))
+    });
+    let line = |text: Option<String>| text.into_iter().collect::<Vec<String>>();
+    page.raw("<h3>7 &nbsp;Hashes and signature</h3>\n").fields_in_lines(&[
+        ("Hash algorithm", vec!["SHA-256".to_owned()]),
+        ("Package and its SHA-256", items),
+        ("SHA-256 of the seal", line(seal.map(|seal| format!("{} ({})", seal.sha256, seal.path)))),
+        ("Merkle root that the seal covers", line(seal.map(|seal| seal.statement.ledger.root.to_string()))),
+        ("Signer's key", line(signer)),
+        ("Time-stamp", line(checked.map(stamp_text))),
+        ("Time-stamping authority and serial", Vec::new()),
+    ]);
+    page.raw("<h3>8 &nbsp;Storage</h3>\n").fields(&[
+        ("Storage location, media id", String::new()),
+        ("Write protection", facts.protection.map(words::protection).unwrap_or_default()),
+        ("Object lock mode, retained until", String::new()),
+    ]);
 }
 
 /// A transfer that was recorded; its signature is a digital one, so the form says with which key.
@@ -142,94 +235,150 @@ fn transfer_row(link: &CustodyReport) -> Vec<String> {
     let handover = &link.handover;
     let times = [("released ", link.released_at), ("received ", link.received_at)];
     let times: Vec<String> = times.iter().filter_map(|(what, at)| at.map(|at| format!("{what}{at}"))).collect();
-    let signed = match (&link.signer, link.signature) {
-        (Some(signer), SignatureState::Valid) => format!(" (signed with {signer})"),
-        (Some(signer), _) => format!(" ({}: {signer})", words::signature(link.signature)),
-        (None, _) => " (not signed for)".to_owned(),
+    let trust = match link.trusted {
+        Some(true) => ", vouched for by the allowed signers that were given",
+        Some(false) => ", NOT vouched for by the allowed signers that were given",
+        None => "",
+    };
+    let signed = match (link.received_at, &link.signer, link.signature) {
+        (None, _, _) => "not received, not signed for".to_owned(),
+        (Some(_), Some(signer), SignatureState::Valid) => format!("signed with {signer}{trust}"),
+        (Some(_), Some(signer), state) => format!("signature {}: {signer}{trust}", words::signature(state)),
+        (Some(_), None, _) => "NOT SIGNED FOR".to_owned(),
+    };
+    let recorded = match &link.signed_in {
+        Some(place) if link.signature == SignatureState::Absent => format!("recorded under {place}"),
+        Some(place) => format!("signed in {place}"),
+        None => "recorded after the last seal: nobody signed for this line".to_owned(),
     };
     let verification = &link.verification;
     let condition = handover.condition.as_deref().map(|condition| format!("{condition}; ")).unwrap_or_default();
+    let location = handover.location.as_deref().map(|location| format!("{location}; ")).unwrap_or_default();
     vec![
         times.join(", "),
         handover.released_by.clone(),
-        format!("{}{signed}", handover.received_by),
+        format!("{} ({signed})", handover.received_by),
         handover.purpose.clone(),
         handover.method.clone().unwrap_or_default(),
         format!(
-            "{condition}re-verified: {}, {} of {} files unchanged, ledger root {}, caselock",
-            verification.verdict, verification.artifacts_valid, verification.artifacts, verification.ledger_root
+            "{condition}re-verified: {}, {} of {} unchanged, ledger root {}, caselock",
+            verification.verdict,
+            thousands(verification.artifacts_valid),
+            counted(verification.artifacts, "file"),
+            verification.ledger_root
         ),
-        handover.location.clone().unwrap_or_default(),
+        format!("{location}{recorded}"),
     ]
+}
+
+/// What one run was, in a sentence of a statement.
+fn run_in_words(facts: &Facts, run: &RunFacts) -> String {
+    let until = run.finished.as_ref().map_or_else(|| "an unrecorded time".to_owned(), |(at, _)| at.to_string());
+    let asked = match run.endpoints() {
+        Some(endpoints) => format!("records were requested, in the place of AWS's own endpoints, from {endpoints},"),
+        None => "records were requested from Amazon Web Services".to_owned(),
+    };
+    format!(
+        "Between {} and {until} (UTC), on the computer {}, {asked} for the case {} with {}. The requester was identified as {}.",
+        run.at,
+        run.started.host,
+        facts.case_number(),
+        tool_text(&run.started.tool),
+        run.principals()
+    )
 }
 
 /// A draft certificate under the Federal Rules of Evidence 902(13) and (14).
 pub(super) fn certificate(page: &mut Markup, facts: &Facts, report: &Report) {
-    let run = facts.runs.first();
     page.raw(
         "<section class=\"form\" id=\"form-certificate\">\n<h2>Certificate under Fed. R. Evid. 902(13) and 902(14)</h2>\n",
     )
-    .raw(DRAFT);
+    .raw(DRAFT)
+    .raw(if report.verdict == Verdict::Fail { FAILED } else { "" });
     page.raw("<p>I, <span class=\"line\"></span>, declare:</p>\n<ol>\n");
     page.raw(
         "<li>I am employed by <span class=\"line\"></span> as <span class=\"line\"></span>. My training and experience in the \
               acquisition of electronic evidence are: <span class=\"line\"></span>.</li>\n",
     );
-    page.raw("<li>On ").text(run.map(|run| run.at.to_string()).unwrap_or_default());
-    page.raw(" (UTC) records of Amazon Web Services were acquired in case ").text(facts.case_number());
-    page.raw(" with ").text(run.map(|run| tool_text(&run.started.tool)).unwrap_or_default());
-    page.raw(", as the AWS principal ").text(run.map(|run| run.started.caller.arn.clone()).unwrap_or_default()).raw(".</li>\n");
-    page.raw("<li>The process (902(13)): the program requests records from AWS with requests that only read, stores each exactly as \
-              AWS served it, computes its SHA-256 hash while receiving it, and records source, time and hash in a ledger in which each \
-              line holds the hash of the line before. AWS itself signs an hourly list of its CloudTrail logs with their hashes; \
-              these signatures were checked. The process produces an accurate result because every stored byte is covered by a \
-              hash computed at receipt, and, where AWS supplies a hash or a signature of its own, was compared with it.</li>\n");
-    page.raw("<li>Hashes (902(14)): on re-computation ").text(report.artifacts.valid).raw(" of ").text(report.artifacts.total);
-    page.raw(" files have the SHA-256 hash that was recorded at acquisition. For ");
-    page.text(facts.agreement.get("match").copied().unwrap_or(0));
-    page.raw(" objects the hash that AWS holds for the original equals that of the copy; for ");
-    page.text(facts.agreement.get("mismatch").copied().unwrap_or(0));
-    page.raw(
-        " it differs; for the others AWS supplies none that can be compared. Each file's hash is in manifest-sha256.txt, whose \
-              own hash is in the seal",
-    );
-    if let Some((sha256, seal)) = facts.seals.last() {
-        page.raw(" (").text(seal.manifest_sha256).raw("); the seal has the SHA-256 ").text(sha256);
+    for run in &facts.runs {
+        page.within("<li>", run_in_words(facts, run), "</li>\n");
     }
-    page.raw(".</li>\n<li>The records that this certificate is about: <span class=\"line\"></span> (exhibits).</li>\n");
-    let (verdict, meaning) = words::verdict(report);
-    page.raw("<li>Limits: verification ended with the verdict ").text(verdict).raw(". ").text(meaning);
-    page.raw(" What could not be had or cannot be proven is listed in parts 7, 8 and 9 of the report.</li>\n</ol>\n");
+    page.raw("<li>The process (902(13)): the program makes requests that only read, stores each answer and each object exactly as it \
+              was received, computes its SHA-256 hash while receiving it, and records source, time and hash in a ledger in which each \
+              line holds the hash of the line before.");
+    if !report.cloudtrail.is_empty() {
+        let (proven, recovered, all) = hours(report);
+        page.raw(" AWS signs an hourly list of its CloudTrail logs with their hashes. These signatures were checked: of the ");
+        page.text(counted(all, "hour"))
+            .raw(" of the period, counted for each trail, account and region, ")
+            .text(thousands(proven));
+        page.raw(" were proven by them");
+        if recovered > 0 {
+            page.raw(", and ").text(thousands(recovered)).raw(" from older versions of what was changed or deleted");
+        }
+        page.raw(" (part 7 of the report).");
+        if let Some(keys) = other_keys(facts, report) {
+            page.raw(" ").text(keys);
+        }
+    }
+    page.raw(" Every stored byte is covered by a hash computed at receipt.</li>\n");
+    page.raw("<li>Hashes (902(14)): on re-computation ").text(thousands(report.artifacts.valid)).raw(" of ");
+    page.text(counted(report.artifacts.total, "file")).raw(" had the SHA-256 hash that was recorded at acquisition.");
+    let agreement = |word: &str| facts.agreement.get(word).copied().unwrap_or(0);
+    if !facts.agreement.is_empty() {
+        page.raw(" For ").text(counted(agreement("match"), "object"));
+        page.raw(" the hash that AWS holds for the original equals that of the copy; for ");
+        page.text(counted(agreement("mismatch"), "object"));
+        page.raw(" it differs; for ").text(counted(agreement("not-comparable") + agreement("absent"), "object"));
+        page.raw(" AWS supplied none that can be compared.");
+    }
+    if let Some(seal) = facts.seals.last() {
+        let checked = report.seals.iter().find(|checked| checked.file == seal.path);
+        page.raw(" Each file's hash is in manifest-sha256.txt, whose own hash (").text(seal.statement.manifest_sha256);
+        page.raw(") is in the seal ").text(&seal.path).raw(", which has the SHA-256 ").text(seal.sha256);
+        page.raw(" and is signed with the key ").text(&seal.statement.signer.fingerprint).raw(" (signature ");
+        page.text(checked.map_or("not checked", |checked| words::signature(checked.signature))).raw(").");
+    } else {
+        page.raw(" Each file's hash is in the ledger, which is not sealed: nobody has signed for it yet.");
+    }
+    page.raw("</li>\n<li>The records that this certificate is about: <span class=\"line\"></span> (exhibits).</li>\n");
+    let (verdict, meaning) = words::verdict(report, "parts 7, 8 and 9 of the report");
+    page.raw("<li>Limits: verification ended with the verdict ").text(verdict).raw(". ").text(meaning).raw("</li>\n</ol>\n");
     page.raw(
         "<p>I declare under penalty of perjury under the laws of the United States of America that the foregoing is true and \
               correct (28 U.S.C. § 1746).</p>\n",
     );
-    page.raw(SIGNATURE).raw("</section>\n");
+    signature(page, "Certificate", facts);
+    page.raw("</section>\n");
 }
 
 /// A draft statement that takes no side and names no jurisdiction.
 pub(super) fn statement(page: &mut Markup, facts: &Facts, report: &Report) {
     let identity = &facts.identity;
     page.raw("<section class=\"form\" id=\"form-statement\">\n<h2>Witness statement</h2>\n").raw(DRAFT);
+    page.raw(if report.verdict == Verdict::Fail { FAILED } else { "" });
     page.raw("<p>Statement of <span class=\"line\"></span> (name), <span class=\"line\"></span> (occupation), in the matter of case ");
     page.text(facts.case_number()).raw(".</p>\n<ol>\n");
     page.raw("<li>I make this statement from my own knowledge, except where I say otherwise.</li>\n");
     page.raw("<li>I was instructed by <span class=\"line\"></span> on <span class=\"line\"></span> to preserve records for the period ");
     page.text(identity.window).raw(" (UTC).</li>\n");
     for run in &facts.runs {
-        page.raw("<li>Between ").text(run.at).raw(" and ");
-        page.text(run.finished.as_ref().map_or_else(|| "an unrecorded time".to_owned(), |(at, _)| at.to_string()));
-        page.raw(" (UTC), on the computer ").text(&run.started.host).raw(", the program ").text(tool_text(&run.started.tool));
-        page.raw(" was run. AWS identified the requester as ").text(&run.started.caller.arn).raw(".</li>\n");
+        page.within("<li>", run_in_words(facts, run), "</li>\n");
     }
-    page.raw("<li>The result is ").text(facts.summary.artifacts).raw(" files of ").text(facts.summary.bytes);
-    page.raw(" bytes in all. What was asked for and could not be had is listed in part 9 of the report.</li>\n");
-    page.raw("<li>I re-computed the hash of every file on <span class=\"line\"></span>. ").text(report.artifacts.valid);
-    page.raw(" files had the hash that was recorded when they were acquired; ");
-    page.text(report.artifacts.modified.len() + report.artifacts.missing.len()).raw(" did not or were missing.</li>\n");
-    if let Some((sha256, seal)) = facts.seals.last() {
-        page.raw("<li>The case was sealed at ").text(seal.sealed_at).raw(" with the key ").text(&seal.signer.fingerprint);
-        page.raw(". The SHA-256 of the seal is ").text(sha256).raw(".</li>\n");
+    page.raw("<li>The result is ").text(counted(facts.summary.artifacts, "file")).raw(" of ");
+    page.text(counted(facts.summary.bytes, "byte"))
+        .raw(" in all. What was asked for and could not be had is listed in part 9 of the report.</li>\n");
+    page.raw("<li>I re-computed the hash of every file on <span class=\"line\"></span>. ");
+    page.text(thousands(report.artifacts.valid)).raw(" of ").text(counted(report.artifacts.total, "file"));
+    page.raw(" had the hash that was recorded when they were acquired; ");
+    page.text(thousands(number(report.artifacts.modified.len()))).raw(" had another, and ");
+    page.text(thousands(number(report.artifacts.missing.len()))).raw(" were missing.</li>\n");
+    if let Some(seal) = facts.seals.last() {
+        let checked = report.seals.iter().find(|checked| checked.file == seal.path);
+        page.raw("<li>The case was sealed at ").text(seal.statement.sealed_at).raw(" with the key ");
+        page.text(&seal.statement.signer.fingerprint).raw(" (signature ");
+        page.text(checked.map_or("not checked", |checked| words::signature(checked.signature)));
+        page.raw("). The SHA-256 of the seal is ").text(seal.sha256).raw(".</li>\n");
     }
     page.raw(
         "<li>I handed the item over to <span class=\"line\"></span> on <span class=\"line\"></span>. Until then it was kept at \
@@ -237,5 +386,6 @@ pub(super) fn statement(page: &mut Markup, facts: &Facts, report: &Report) {
     );
     page.raw("<li>I describe what was done and found. I draw no conclusion as to who acted or why.</li>\n</ol>\n");
     page.raw("<p>I believe that the facts stated here are true.</p>\n");
-    page.raw(SIGNATURE).raw("</section>\n");
+    signature(page, "Witness statement", facts);
+    page.raw("</section>\n");
 }

@@ -28,6 +28,14 @@ impl Markup {
         self
     }
 
+    /// Adds text of the program's own, escaped, in the lines that it has.
+    pub(super) fn text_in_lines(&mut self, text: &'static str) -> &mut Self {
+        for (at, line) in text.lines().enumerate() {
+            self.raw(if at == 0 { "" } else { "\n" }).text(line);
+        }
+        self
+    }
+
     /// Adds text between an opening and a closing tag.
     pub(super) fn within(&mut self, open: &'static str, text: impl Display, close: &'static str) -> &mut Self {
         self.raw(open).text(text).raw(close)
@@ -40,14 +48,22 @@ impl Markup {
 
     /// Adds a table of names and values; an empty value is left blank, for a person to fill in.
     pub(super) fn fields(&mut self, fields: &[(&'static str, String)]) -> &mut Self {
+        let fields: Vec<(&'static str, Vec<String>)> =
+            fields.iter().map(|(name, value)| (*name, vec![value.clone()])).collect();
+        self.fields_in_lines(&fields)
+    }
+
+    /// The same, each value in lines of its own.
+    pub(super) fn fields_in_lines(&mut self, fields: &[(&'static str, Vec<String>)]) -> &mut Self {
         self.raw("<table class=\"fields\">\n");
-        for (name, value) in fields {
+        for (name, lines) in fields {
             self.within("<tr><th scope=\"row\">", name, "</th>");
-            if value.is_empty() {
-                self.raw("<td class=\"blank\"></td></tr>\n");
-            } else {
-                self.within("<td>", value, "</td></tr>\n");
+            let mut lines = lines.iter().filter(|line| !line.is_empty()).peekable();
+            self.raw(if lines.peek().is_none() { "<td class=\"blank\">" } else { "<td>" });
+            while let Some(line) = lines.next() {
+                self.text(line).raw(if lines.peek().is_some() { "<br>" } else { "" });
             }
+            self.raw("</td></tr>\n");
         }
         self.raw("</table>\n")
     }

@@ -46,7 +46,7 @@ pub fn report_page(facts: &Facts, report: &Report, made: &Made) -> String {
     page.within("<h1>Acquisition report: case ", facts.case_number(), "</h1>\n");
     page.raw("<p class=\"subtitle\">Made ").text(made.at).raw(" (UTC) with ").text(&made.tool.name).raw(" ");
     page.text(&made.tool.version).raw(". Derived from the case; not itself evidence.</p>\n");
-    let (verdict, meaning) = words::verdict(report);
+    let (verdict, meaning) = words::verdict(report, "parts 7, 8 and 9 of this report");
     page.raw(match report.verdict {
         Verdict::Pass => "<div class=\"verdict pass\"><strong>",
         Verdict::Fail => "<div class=\"verdict fail\"><strong>",

@@ -2,11 +2,11 @@
 
 use crate::case::event::{ClockOffset, Tool};
 use crate::cloudtrail::coverage::HourStatus;
-use crate::model::{Finding, Severity};
-use crate::verify::{Report, SealReport};
+use crate::model::{Finding, Severity, counted, thousands};
+use crate::verify::{Report, SealReport, SignatureState};
 
 use super::coverage;
-use super::facts::Facts;
+use super::facts::{Act, Facts, Said, SealFacts};
 use super::markup::Markup;
 use super::words;
 
@@ -44,44 +44,104 @@ pub(super) fn stamp_text(seal: &SealReport) -> String {
     }
 }
 
-fn count(findings: &[Finding], severity: Severity) -> usize {
-    findings.iter().filter(|finding| finding.severity == severity).count()
+/// A length as a number like all others.
+pub(super) fn number(length: usize) -> u64 {
+    u64::try_from(length).unwrap_or(u64::MAX)
 }
 
-pub(super) fn summary(page: &mut Markup, facts: &Facts, report: &Report) {
+fn count(findings: &[Finding], severity: Severity) -> u64 {
+    number(findings.iter().filter(|finding| finding.severity == severity).count())
+}
+
+/// How many hours are proven, counted for each trail, account and region, how many from older versions, and how many there are.
+pub(super) fn hours(report: &Report) -> (u64, u64, u64) {
     let hours = |wanted: fn(HourStatus) -> bool| -> u64 {
         let rows = report.cloudtrail.iter().flat_map(|trail| &trail.hours);
         rows.filter(|(status, _)| wanted(**status)).map(|(_, count)| count).sum()
     };
+    (hours(|status| status == HourStatus::Verified), hours(|status| status == HourStatus::Recovered), hours(|_| true))
+}
+
+/// What AWS's signatures rest on where the public keys did not come from AWS's own endpoint.
+pub(super) fn other_keys(facts: &Facts, report: &Report) -> Option<String> {
+    let from: Vec<&str> = facts.keys_from().into_iter().collect();
+    (!from.is_empty() && !report.cloudtrail.is_empty()).then(|| {
+        format!(
+            "The public keys came from {}, which was asked in the place of AWS's own endpoint: unless that server is AWS's, the \
+             signatures prove no more than its word.",
+            from.join(", ")
+        )
+    })
+}
+
+pub(super) fn summary(page: &mut Markup, facts: &Facts, report: &Report) {
     let artifacts = &report.artifacts;
     let holes = facts.summary.gaps.iter().filter(|gap| gap.reason.is_incompleteness()).count();
-    page.list(&[
+    let (proven, recovered, all) = hours(report);
+    let cloudtrail = if report.cloudtrail.is_empty() {
+        "CloudTrail: no digests, so nothing is proven by signatures that AWS made.".to_owned()
+    } else {
+        let recovered = match recovered {
+            0 => String::new(),
+            recovered => format!("; {} more from older versions of what was changed or deleted", thousands(recovered)),
+        };
+        let signatures = if facts.keys_from().is_empty() { "signatures that AWS made" } else { "signatures on the digests" };
         format!(
-            "{} of {} stored files ({} bytes) are byte for byte as they were acquired.",
-            artifacts.valid, artifacts.total, artifacts.bytes
+            "CloudTrail: {} of {} (counted for each trail, account and region) are proven by {signatures}{recovered}.",
+            thousands(proven),
+            counted(all, "hour")
+        )
+    };
+    let mut lines = vec![
+        format!(
+            "{} of {} ({}) are byte for byte as they were acquired.",
+            thousands(artifacts.valid),
+            counted(artifacts.total, "stored file"),
+            counted(artifacts.bytes, "byte")
         ),
         format!(
-            "The ledger has {} entries; its chain of hashes {}.",
-            report.ledger.entries,
+            "The ledger has {}; its chain of hashes {}.",
+            if report.ledger.entries == 1 {
+                "1 entry".to_owned()
+            } else {
+                format!("{} entries", thousands(report.ledger.entries))
+            },
             if report.ledger.valid { "is unbroken" } else { "IS BROKEN" }
         ),
+        cloudtrail,
+    ];
+    lines.extend(other_keys(facts, report).map(|said| {
         format!(
-            "CloudTrail: {} of {} hours (counted for each trail, account and region) are proven by signatures that AWS made.",
-            hours(|status| status == HourStatus::Verified),
-            hours(|_| true)
-        ),
-        format!("{holes} things that were asked for could not be had; each is named in part 9."),
+            "{said} Compare the keys with those that AWS publishes: “caselock verify --online”, or --keys with a saved answer."
+        )
+    }));
+    if !facts.summary.is_finished() {
+        lines.push(
+            "The collection did not come to its end: what it had not asked for yet is neither in the case nor in part 9."
+                .to_owned(),
+        );
+    }
+    lines.extend([
+        match holes {
+            0 => "Nothing that was asked for is recorded as missing; where AWS answered that there is nothing, part 9 says so."
+                .to_owned(),
+            1 => "1 thing that was asked for could not be had; it is named in part 9.".to_owned(),
+            holes => {
+                format!("{} things that were asked for could not be had; each is named in part 9.", thousands(number(holes)))
+            }
+        },
         format!(
-            "{} findings of change, removal or forgery; {} of missing proof; {} to know.",
-            count(&report.findings, Severity::Failure),
-            count(&report.findings, Severity::Gap),
-            count(&report.findings, Severity::Notice)
+            "{} of change, removal or forgery; {} of missing proof; {} to know.",
+            counted(count(&report.findings, Severity::Failure), "finding"),
+            thousands(count(&report.findings, Severity::Gap)),
+            thousands(count(&report.findings, Severity::Notice))
         ),
-        match facts.seals.last() {
-            Some((_, seal)) => format!("Sealed {} by {} ({}).", seal.sealed_at, seal.signer.principal, seal.signer.fingerprint),
+        match facts.seals.last().map(|seal| &seal.statement) {
+            Some(seal) => format!("Sealed {} by {} ({}).", seal.sealed_at, seal.signer.principal, seal.signer.fingerprint),
             None => "Not sealed yet: nobody has signed for this case, and this report is provisional.".to_owned(),
         },
     ]);
+    page.list(&lines);
 }
 
 pub(super) fn case_and_scope(page: &mut Markup, facts: &Facts, _report: &Report) {
@@ -113,6 +173,12 @@ pub(super) fn case_and_scope(page: &mut Markup, facts: &Facts, _report: &Report)
 }
 
 pub(super) fn method(page: &mut Markup, facts: &Facts, _report: &Report) {
+    if facts.runs.iter().any(|run| run.endpoints().is_some()) {
+        page.paragraph(
+            "In at least one run another server was asked in the place of AWS's own endpoints; part 4 names it. What is said below of \
+             AWS holds of that server then.",
+        );
+    }
     page.paragraph(
         "Evidence was requested from AWS through its own interfaces, with requests that only read. Every object was stored byte for \
          byte as AWS served it, every answer of an interface as its raw body. Each file was hashed with SHA-256 while it was being \
@@ -124,8 +190,11 @@ pub(super) fn method(page: &mut Markup, facts: &Facts, _report: &Report) {
          record them). Nothing else in the account is changed.",
     );
     page.raw("<h3>Requests whose answers are in the case</h3>\n");
-    let mut operations: Vec<String> =
-        facts.operations.iter().map(|(operation, count)| format!("{operation} – {count} answers stored")).collect();
+    let mut operations: Vec<String> = facts
+        .operations
+        .iter()
+        .map(|(operation, count)| format!("{operation} – {} stored", counted(*count, "answer")))
+        .collect();
     operations.extend(facts.buckets.iter().map(|bucket| format!("s3:GetObject – objects of the bucket {bucket}")));
     page.raw("<ul class=\"many\">\n");
     for operation in operations {
@@ -142,7 +211,7 @@ pub(super) fn method(page: &mut Markup, facts: &Facts, _report: &Report) {
     let rows: Vec<Vec<String>> = facts
         .agreement
         .iter()
-        .map(|(word, count)| vec![(*word).to_owned(), count.to_string(), meaning(word).to_owned()])
+        .map(|(word, count)| vec![(*word).to_owned(), thousands(*count), meaning(word).to_owned()])
         .collect();
     page.table("plain", &["Result", "Objects", "Meaning"], &rows);
 }
@@ -152,18 +221,15 @@ pub(super) fn who(page: &mut Markup, facts: &Facts, _report: &Report) {
         let started = &run.started;
         page.within("<h3>Run ", started.run, "</h3>\n").fields(&[
             ("Began", run.at.to_string()),
-            ("Ended", run.finished.as_ref().map_or_else(|| "did not come to its end".to_owned(), |(at, _)| at.to_string())),
-            ("AWS principal", started.caller.arn.clone()),
+            ("Ended", run.ended()),
+            ("AWS principal", run.principals()),
             ("AWS account of the credentials", started.caller.account.to_string()),
-            (
-                "Access key (id, never the secret)",
-                started.caller.access_key_id.clone().unwrap_or_else(|| "not known".to_owned()),
-            ),
+            ("Access key (id, never the secret)", or_all(&run.access_keys(), "not known")),
             ("Workstation", format!("{} ({})", started.host, started.system)),
             ("Operating system user", started.os_user.clone()),
             ("Program", tool_text(&started.tool)),
-            ("Command line, secrets removed", started.command_line.join(" ")),
-            ("Endpoint", started.endpoint_url.clone().unwrap_or_else(|| "AWS's own".to_owned())),
+            ("Command line, secrets removed", words::command_line(&started.command_line)),
+            ("Endpoint", run.endpoints().unwrap_or_else(|| "AWS's own".to_owned())),
             ("Regions asked", or_all(&started.regions, "none")),
         ]);
     }
@@ -172,16 +238,57 @@ pub(super) fn who(page: &mut Markup, facts: &Facts, _report: &Report) {
     }
 }
 
-pub(super) fn timeline(page: &mut Markup, facts: &Facts, _report: &Report) {
-    let rows: Vec<Vec<String>> = facts.timeline.iter().map(|(at, said)| vec![at.to_string(), said.clone()]).collect();
+/// What a line of the ledger says, and no more than what signatures bear out.
+fn act_in_words(act: &Act, report: &Report) -> String {
+    let by = |key: &str| {
+        let state = |state| {
+            report.seals.iter().any(|seal| {
+                seal.signature == state
+                    && seal.signer.as_deref() == Some(key)
+                    && seal.ledger_size.is_some_and(|lines| lines >= act.line)
+            })
+        };
+        (state(SignatureState::Valid), state(SignatureState::Unchecked))
+    };
+    match &act.said {
+        Said::Done(what) => what.clone(),
+        Said::Sealed { seal, signer } => match by(signer) {
+            (true, _) => format!("The case was sealed ({seal}) with the key {signer}."),
+            (_, true) => {
+                format!("The case was sealed ({seal}) with the key {signer}; this report did not check the signature.")
+            }
+            _ => format!(
+                "The ledger announces a seal ({seal}) with the key {signer}, and no valid one by that key covers this line."
+            ),
+        },
+        Said::Received { what, signer } => match by(signer) {
+            (true, _) => format!("{what}; signed for with the key {signer}."),
+            (_, true) => format!("{what}; signed for with the key {signer}, which this report did not check."),
+            _ => format!("{what}; says that it signs with the key {signer}, and NO SEAL by that key covers this line."),
+        },
+    }
+}
+
+pub(super) fn timeline(page: &mut Markup, facts: &Facts, report: &Report) {
+    let holds = |seal: &&SealReport| matches!(seal.signature, SignatureState::Valid | SignatureState::Unchecked);
+    let sealed = report.seals.iter().filter(holds).filter_map(|seal| seal.ledger_size).max();
+    let row = |act: &Act| {
+        let after = if sealed.is_some_and(|sealed| act.line > sealed) {
+            " [after the last seal: nobody signed for this line]"
+        } else {
+            ""
+        };
+        vec![act.at.to_string(), format!("{}{after}", act_in_words(act, report))]
+    };
+    let rows: Vec<Vec<String>> = facts.timeline.iter().map(row).collect();
     page.table("timeline", &["Time (UTC)", "Act"], &rows);
     if facts.timeline_left_out > 0 {
-        page.paragraph(format_args!("{} more acts are in custody/ledger.jsonl.", facts.timeline_left_out));
+        page.paragraph(format_args!("{} in custody/ledger.jsonl.", counted(facts.timeline_left_out, "more act")));
     }
     if let Some((first, last)) = facts.acquired {
         page.paragraph(format_args!(
-            "The {} artifacts were recorded between {first} and {last}; each has a line of its own in custody/ledger.jsonl.",
-            facts.summary.artifacts
+            "The first of {} was recorded {first}, the last {last}; each has a line of its own in custody/ledger.jsonl.",
+            counted(facts.summary.artifacts, "artifact")
         ));
     }
 }
@@ -192,15 +299,16 @@ pub(super) fn acquired(page: &mut Markup, facts: &Facts, _report: &Report) {
         .rows
         .iter()
         .map(|row| {
-            let gaps: Vec<String> = row.gaps.iter().map(|(reason, count)| format!("{count} {}", reason.as_str())).collect();
+            let gaps: Vec<String> =
+                row.gaps.iter().map(|(reason, count)| format!("{} {}", thousands(*count), reason.as_str())).collect();
             vec![
                 row.source.clone(),
                 row.account.map_or_else(|| "–".to_owned(), |account| account.to_string()),
                 row.region.as_ref().map_or_else(|| "–".to_owned(), ToString::to_string),
-                row.found.to_string(),
-                row.objects.to_string(),
-                row.responses.to_string(),
-                row.bytes.to_string(),
+                thousands(row.found),
+                thousands(row.objects),
+                thousands(row.responses),
+                thousands(row.bytes),
                 gaps.join(", "),
             ]
         })
@@ -229,7 +337,7 @@ pub(super) fn coverage(page: &mut Markup, _facts: &Facts, report: &Report) {
     if rows.is_empty() {
         page.paragraph("Every hour of the window is proven, for every trail, account and region.");
     } else {
-        page.raw("<h3>Hours that are not proven</h3>\n");
+        page.raw("<h3>Hours that are not proven as they lie in the bucket</h3>\n");
         page.table("hours", &["Account and region", "Trail", "From (UTC)", "To (UTC)", "Why"], &rows);
     }
 }
@@ -313,24 +421,28 @@ pub(super) fn clocks(page: &mut Markup, facts: &Facts, _report: &Report) {
 pub(super) fn seals(page: &mut Markup, facts: &Facts, report: &Report) {
     page.fields(&[
         ("Hash algorithm", "SHA-256 (FIPS 180-4)".to_owned()),
-        ("Ledger lines and Merkle root", format!("{} lines, {}", facts.summary.ledger_lines, facts.summary.ledger_root)),
+        (
+            "Ledger lines and Merkle root",
+            format!("{}, {}", counted(facts.summary.ledger_lines, "line"), facts.summary.ledger_root),
+        ),
     ]);
-    if let Some(package) = &facts.package {
+    for package in &facts.packages_read {
         page.fields(&[
-            ("This package", package.file.clone()),
-            ("Its bytes", package.size.to_string()),
+            (if facts.packages_read.len() > 1 { "This part" } else { "This package" }, package.file.clone()),
+            ("Its bytes", thousands(package.size)),
             ("Its SHA-256", package.sha256.to_string()),
         ]);
     }
     for package in &facts.packages {
+        let written = if package.include.is_empty() { "Package written" } else { "Disclosure written" };
         page.fields(&[
-            ("Package written", package.file.clone()),
-            ("Bytes", package.size.to_string()),
+            (written, package.file.clone()),
+            ("Bytes", thousands(package.size)),
             ("SHA-256", package.sha256.to_string()),
             ("Seal it carries", package.seal.clone()),
         ]);
     }
-    for (sha256, seal) in &facts.seals {
+    for SealFacts { sha256, statement: seal, .. } in &facts.seals {
         let checked = report.seals.iter().find(|checked| checked.file.ends_with(&format!("/{:04}.json", seal.number)));
         page.within("<h3>Seal ", seal.number, "</h3>\n").fields(&[
             ("Sealed at (signer's clock)", seal.sealed_at.to_string()),
@@ -340,18 +452,21 @@ pub(super) fn seals(page: &mut Markup, facts: &Facts, report: &Report) {
             (
                 "Key vouched for",
                 match checked.and_then(|seal| seal.trusted) {
-                    Some(true) => "yes: it is among the allowed signers that were given",
-                    Some(false) => "NO: it is not among the allowed signers that were given",
+                    Some(true) => "yes: by the allowed signers that were given",
+                    Some(false) => "NO: not by the allowed signers that were given",
                     None => "by nobody; compare the fingerprint with what the signer tells you",
                 }
                 .to_owned(),
             ),
             ("Time-stamp (RFC 3161)", checked.map(stamp_text).unwrap_or_default()),
             ("SHA-256 of the seal", sha256.to_string()),
-            ("Ledger it covers", format!("{} lines, root {}", seal.ledger.lines, seal.ledger.root)),
+            ("Ledger it covers", format!("{}, root {}", counted(seal.ledger.lines, "line"), seal.ledger.root)),
             ("manifest-sha256.txt", seal.manifest_sha256.to_string()),
             ("tagmanifest-sha256.txt", seal.tagmanifest_sha256.to_string()),
-            ("Evidence it covers", format!("{} files, {} bytes", seal.artifacts.count, seal.artifacts.bytes)),
+            (
+                "Evidence it covers",
+                format!("{}, {}", counted(seal.artifacts.count, "file"), counted(seal.artifacts.bytes, "byte")),
+            ),
         ]);
     }
     if facts.seals.is_empty() {
@@ -359,7 +474,26 @@ pub(super) fn seals(page: &mut Markup, facts: &Facts, report: &Report) {
     }
 }
 
+/// What checks the signature of every seal with the key that it names, whoever sealed: the same as step 6 of VERIFY.txt.
+const SIGNATURES: &str = r#"signers=$(mktemp)
+for seal in custody/seals/[0-9]*.json; do
+  principal=$(python3 -c 'import json, sys
+signer = json.load(open(sys.argv[1], encoding="utf-8"))["signer"]
+print(signer["principal"], signer["public_key"], file=open(sys.argv[2], "w"))
+print(signer["principal"])' "$seal" "$signers")
+  ssh-keygen -Y verify -f "$signers" -I "$principal" -n caselock-seal -s "$seal.sig" < "$seal" || echo "BAD signature: $seal"
+done
+rm "$signers""#;
+
 pub(super) fn how_to_verify(page: &mut Markup, facts: &Facts, _report: &Report) {
+    if facts.seals.is_empty() {
+        page.paragraph(
+            "The case is not sealed: it has no signature, no manifests and no VERIFY.txt yet, so nothing but the program can check it, \
+             and nothing says that somebody with the whole folder has not made it anew. “caselock verify” compares every stored file \
+             with the ledger and checks AWS's own signatures on CloudTrail's digests, without a network.",
+        );
+        return;
+    }
     page.paragraph(
         "Nobody needs to trust the program that made this report. A sealed case is a BagIt bag (RFC 8493) signed with an SSH \
          signature; VERIFY.txt in it gives every command with this case's own values.",
@@ -368,16 +502,20 @@ pub(super) fn how_to_verify(page: &mut Markup, facts: &Facts, _report: &Report) 
         "Without a terminal: open verify.html from the package in a browser and drop the zip on it. It works offline. Compare that file's \
          SHA-256 with the one that caselock publishes first, for it came with the package.",
     );
-    let principal = facts.seals.last().map_or("PRINCIPAL", |(_, seal)| &seal.signer.principal);
-    let number = facts.seals.last().map_or(1, |(_, seal)| seal.number);
     page.paragraph("In a terminal, in short, in the unpacked folder:");
-    page.raw("<pre>sha256sum --check --quiet manifest-sha256.txt tagmanifest-sha256.txt\nssh-keygen -Y verify -f custody/allowed_signers -I ");
-    page.text(principal).raw(" -n caselock-seal \\\n    -s custody/seals/").text(format_args!("{number:04}"));
-    page.raw(".json.sig &lt; custody/seals/").text(format_args!("{number:04}")).raw(".json</pre>\n");
+    page.raw("<pre>").text_in_lines("sha256sum --check --quiet manifest-sha256.txt tagmanifest-sha256.txt").raw("\n");
+    page.text_in_lines(SIGNATURES).raw("</pre>\n");
     page.paragraph(
-        "The first command proves that every file is unchanged since the manifests were written, the second that the holder of the \
-         key signed the seal; step 3 of VERIFY.txt ties manifests and ledger to the seal. Compare the key's fingerprint with what \
-         the signer told you by another channel. With the program: “caselock verify” checks all of this, and AWS's own signatures \
-         on CloudTrail's digests as well, without a network.",
+        "The first command proves that every file is unchanged since the manifests were written. The second shows for each seal whose key \
+         signed it; step 3 of VERIFY.txt ties manifests and ledger to the seals. A key proves nothing about who holds it, so compare \
+         each fingerprint it prints with what that signer told you by another channel:",
+    );
+    let signer = |seal: &SealFacts| {
+        let statement = &seal.statement;
+        format!("Seal {}: {} ({})", statement.number, statement.signer.fingerprint, statement.signer.principal)
+    };
+    page.list(&facts.seals.iter().map(signer).collect::<Vec<_>>());
+    page.paragraph(
+        "With the program: “caselock verify” checks all of this, and AWS's own signatures on CloudTrail's digests as well, without a network.",
     );
 }

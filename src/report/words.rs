@@ -1,12 +1,13 @@
 //! What codes mean, for people who have never seen the tool.
 
 use crate::case::event::GapReason;
+use crate::case::{Flag, Protection};
 use crate::cloudtrail::coverage::HourStatus;
 use crate::verify::{Report, SignatureState, Verdict};
 
-/// The verdict in one word and in plain words.
-pub(super) fn verdict(report: &Report) -> (&'static str, &'static str) {
-    match report.verdict {
+/// The verdict in one word and in plain words. What is open is named in `place`.
+pub(super) fn verdict(report: &Report, place: &str) -> (&'static str, String) {
+    let (word, meaning) = match report.verdict {
         Verdict::Pass if report.cloudtrail.is_empty() => (
             "PASS",
             "Every stored file is exactly as it was acquired. CloudTrail was not in scope, so no signature made by AWS backs it.",
@@ -17,15 +18,43 @@ pub(super) fn verdict(report: &Report) -> (&'static str, &'static str) {
         ),
         Verdict::Fail => (
             "FAIL",
-            "At least one sign of change, removal or forgery was found. Each is listed under Findings. Do not rely on this \
-             evidence before each of them is explained.",
+            "At least one sign of change, removal or forgery was found. Do not rely on this evidence before each of them is \
+             explained; they are named in",
         ),
         Verdict::Incomplete => (
             "INCOMPLETE",
             "Nothing was found to be changed, removed or forged. For part of the period, or for part of what was asked, no proof \
-             is possible or the evidence could not be had; each such part is named below.",
+             is possible or the evidence could not be had; each is named in",
         ),
+    };
+    match report.verdict {
+        Verdict::Pass => (word, meaning.to_owned()),
+        Verdict::Fail | Verdict::Incomplete => (word, format!("{meaning} {place}.")),
     }
+}
+
+/// A command line as a shell takes it.
+pub(super) fn command_line(words: &[String]) -> String {
+    let quoted = words.iter().map(|word| {
+        let plain = |c: char| c.is_ascii_alphanumeric() || "_@%+=:,./~-".contains(c);
+        if !word.is_empty() && word.chars().all(plain) { word.clone() } else { format!("'{}'", word.replace('\'', r"'\''")) }
+    });
+    quoted.collect::<Vec<_>>().join(" ")
+}
+
+/// How far the system keeps a sealed case from being changed.
+pub(super) fn protection(protection: Protection) -> String {
+    let flag = |flag: Flag| match flag {
+        Flag::Set => "set",
+        Flag::Refused => "refused by the system",
+        Flag::NotAsked => "not asked for",
+    };
+    let read_only = if protection.read_only { "permit no writing" } else { "can be written" };
+    format!(
+        "when sealed: files and folders under data/ {read_only}; immutable flag {}; append-only flag of the ledger {}",
+        flag(protection.immutable),
+        flag(protection.append_only)
+    )
 }
 
 /// Why something is not in the case.
@@ -34,8 +63,8 @@ pub(super) fn reason(reason: GapReason) -> &'static str {
         GapReason::Empty => "AWS answered, and there is nothing",
         GapReason::NotEnabled => "not switched on in the account",
         GapReason::Denied => "AWS refused: permission is missing",
-        GapReason::Failed => "the request failed after every attempt",
-        GapReason::Skipped => "left out by the scope that was given",
+        GapReason::Failed => "could not be had: see the detail",
+        GapReason::Skipped => "left out: outside the scope or the period, or not shown by AWS to this account",
         GapReason::Archived => "in archive storage; must be restored first",
         GapReason::ChangedDuringAcquisition => "replaced or removed while it was being fetched",
     }
@@ -47,10 +76,10 @@ pub(super) fn hour(status: HourStatus) -> &'static str {
         HourStatus::Verified => "proven by AWS's signatures",
         HourStatus::Recovered => "changed or deleted, and proven from an older version",
         HourStatus::Pending => "too fresh when collected: AWS had not yet signed",
-        HourStatus::LoggingOff => "logging was switched off",
+        HourStatus::LoggingOff => "logging was switched off in part or all of it",
         HourStatus::Restart => "a new signature chain begins; nothing says why",
-        HourStatus::NoDigests => "no signed digest ever covered it",
-        HourStatus::Unreadable => "a file that covers it could not be fetched",
+        HourStatus::NoDigests => "no digest in the case covers it",
+        HourStatus::Unreadable => "a file that covers it could not be read, or its key is not in the case",
         HourStatus::LogMissing => "a log that AWS signed for is missing",
         HourStatus::DigestMissing => "a signed digest is missing",
         HourStatus::DigestInvalid => "a digest is not what AWS signed",
@@ -89,7 +118,7 @@ pub(super) const GLOSSARY: [(&str, &str); 13] = [
     ),
     (
         "Ledger",
-        "The record of every act on the case. Each line holds the hash of the line before, so no line can be changed, removed or inserted unnoticed.",
+        "The record of every act on the case. Each line holds the hash of the line before, so a single line cannot be changed, removed or inserted without breaking the chain; the seal fixes its end.",
     ),
     ("Merkle root", "One hash that stands for all lines of the ledger up to a point."),
     (
@@ -99,3 +128,14 @@ pub(super) const GLOSSARY: [(&str, &str); 13] = [
     ("Time-stamp", "A statement signed by a time-stamping authority (RFC 3161) that the seal existed at a certain time."),
     ("Window", "The period that was asked about, in UTC, both ends included."),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_line_can_be_copied_into_a_shell() {
+        let words = ["caselock", "collect", "--examiner", "A. Examiner", "--notes", "it's", "", "s3://b/k"].map(str::to_owned);
+        assert_eq!(command_line(&words), r"caselock collect --examiner 'A. Examiner' --notes 'it'\''s' '' s3://b/k");
+    }
+}

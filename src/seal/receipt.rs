@@ -26,8 +26,11 @@ pub struct Receipt {
     pub number: u32,
     /// When it was received, by the receiver's clock.
     pub received_at: Timestamp,
-    /// The package.
+    /// The package; the first part of one that lies in parts.
     pub package: PackageHead,
+    /// All parts, where it lies in parts: whoever signs for one signs for all of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parts: Vec<PackageHead>,
     /// The latest seal in it; none in a disclosure, which has a checkpoint.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seal: Option<SealHead>,
@@ -109,6 +112,7 @@ impl Receipt {
             number: 1,
             received_at,
             package,
+            parts: Vec::new(),
             seal: None,
             previous_receipt_sha256: None,
             handover,
@@ -125,7 +129,16 @@ impl Receipt {
         if receipt.encode().map_err(|problem| ParseSealError::of(&problem))? != bytes {
             return Err(ParseSealError::of(&"it is not in canonical form"));
         }
+        if receipt.packages().first() != Some(&receipt.package) {
+            return Err(ParseSealError::of(&"its package is not the first of its parts"));
+        }
         Ok(receipt)
+    }
+
+    /// What was received: the package, or each of its parts.
+    #[must_use]
+    pub fn packages(&self) -> &[PackageHead] {
+        if self.parts.is_empty() { std::slice::from_ref(&self.package) } else { &self.parts }
     }
 
     /// The bytes that are signed.

@@ -2,7 +2,7 @@
 
 use crate::case::LEDGER;
 use crate::case::custody::{CustodyReceived, CustodyTransferred, Handover, Reverification};
-use crate::model::{Finding, Severity, Sha256Hash, Timestamp};
+use crate::model::{Finding, Severity, Sha256Hash, Timestamp, printable};
 use crate::seal::{PackageHead, Receipt, ReceiptFile, SignatureProblem, verify_signature};
 
 use super::report::{CustodyReport, SealReport, SignatureState};
@@ -41,15 +41,19 @@ pub(super) fn of_the_ledger(acts: &[Act], seals: &[SealReport], findings: &mut V
             act.receiver.is_some() && last.received_at.is_none() && same(&last.handover)
         });
         let seal = seals.iter().find(|seal| seal.ledger_size.is_some_and(|size| size >= act.line));
-        if let (Some(receiver), Some(seal)) = (&act.receiver, seal)
-            && seal.signer.as_ref().is_some_and(|signer| signer != receiver)
-        {
-            let detail = format!(
-                "{} recorded to have received the case with the key {receiver}, but the seal over that was made with another.",
-                act.handover.received_by
-            );
-            findings.push(Finding::new(Severity::Failure, "custody-signer-mismatch", &seal.file, &detail));
-        }
+        let signed = match (&act.receiver, seal) {
+            (Some(receiver), Some(seal)) if seal.signer.as_ref().is_some_and(|signer| signer != receiver) => {
+                let detail = format!(
+                    "{} recorded to have received the case with the key {receiver}, but the seal over that was made with another.",
+                    act.handover.received_by
+                );
+                findings.push(Finding::new(Severity::Failure, "custody-signer-mismatch", &seal.file, &detail));
+                None
+            }
+            (Some(_), seal) => seal,
+            // Whoever seals next signs for the record of a release, not for having received anything.
+            (None, _) => None,
+        };
         let report = CustodyReport {
             handover: act.handover.clone(),
             released_at: match (&released, &act.receiver) {
@@ -61,10 +65,10 @@ pub(super) fn of_the_ledger(acts: &[Act], seals: &[SealReport], findings: &mut V
             verification: act.verification.clone(),
             recorded_in: LEDGER.to_owned(),
             signed_in: seal.map(|seal| seal.file.clone()),
-            signature: seal.map_or(SignatureState::Absent, |seal| seal.signature),
-            signer: seal.and_then(|seal| seal.signer.clone()),
-            trusted: seal.and_then(|seal| seal.trusted),
-            stamped: seal.and_then(|seal| seal.stamped),
+            signature: signed.map_or(SignatureState::Absent, |seal| seal.signature),
+            signer: signed.and_then(|seal| seal.signer.clone()),
+            trusted: signed.and_then(|seal| seal.trusted),
+            stamped: signed.and_then(|seal| seal.stamped),
         };
         match released {
             Some(released) => *released = report,
@@ -89,9 +93,9 @@ pub(super) fn after_the_last_seal(seals: &[SealReport], lines: u64, findings: &m
     }
 }
 
-/// What the receipts beside a package say.
+/// What the receipts beside a package say. It may lie in parts, and then one receipt is for all of them.
 pub(super) fn of_receipts(
-    package: &PackageHead,
+    packages: &[PackageHead],
     receipts: &[ReceiptFile],
     case_number: Option<&str>,
     options: &Options<'_>,
@@ -109,11 +113,15 @@ pub(super) fn of_receipts(
                 continue;
             }
         };
-        if (receipt.package.size, receipt.package.sha256) != (package.size, package.sha256) {
-            fail(
-                "receipt-of-another-package",
-                "It is the receipt of a package with another SHA-256: one of the two was exchanged.",
+        let named = |package: &PackageHead| {
+            receipt.packages().iter().any(|named| (named.size, named.sha256) == (package.size, package.sha256))
+        };
+        if let Some(other) = packages.iter().find(|package| !named(package)) {
+            let detail = format!(
+                "It is the receipt of a package with another SHA-256 than {} has: one of the two was exchanged.",
+                printable(&other.file)
             );
+            fail("receipt-of-another-package", &detail);
         }
         if case_number.is_some_and(|number| number != receipt.case_number) {
             fail("receipt-of-another-package", "It is the receipt of another case.");

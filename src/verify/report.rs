@@ -172,11 +172,11 @@ pub struct CustodyReport {
     pub verification: Reverification,
     /// Where it is recorded: the ledger, or a receipt beside the package.
     pub recorded_in: String,
-    /// The seal or receipt that is signed for it; none where nothing covers it yet.
+    /// The receipt, or the seal that covers the record; none where nothing covers it yet.
     pub signed_in: Option<String>,
-    /// That signature.
+    /// The receiver's signature there; absent where nobody has received it yet, or somebody else than the receiver sealed.
     pub signature: SignatureState,
-    /// Whose key signed: the fingerprint, as `ssh-keygen -l` prints it.
+    /// Whose key signed for the receipt: the fingerprint, as `ssh-keygen -l` prints it.
     pub signer: Option<String>,
     /// Whether somebody vouched for that key; none when nobody was asked.
     pub trusted: Option<bool>,

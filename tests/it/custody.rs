@@ -227,10 +227,12 @@ fn receipts_beside_a_package_are_checked_with_it_and_form_a_chain() {
     assert_eq!((&chain[1]["received_by"], &chain[1]["trusted"]), (&"C".into(), &false.into()));
     let of_receipts: Vec<_> = kinds(&report).into_iter().filter(|kind| kind.starts_with("receipt-")).collect();
     assert_eq!(of_receipts, ["receipt-signer-unknown"], "the second one's: {report}");
-    // The form shows them.
-    let _exit = caselock(&["report", "p.zip", "-o", "page.html"], &sample.path(""));
+    // The form shows them, and who vouches for whom.
+    let _exit = caselock(&["report", "p.zip", "-o", "page.html", "--allowed-signers", "signers"], &sample.path(""));
     let page = fs::read_to_string(sample.path("page.html")).unwrap();
     assert!(page.contains("SFTP") && page.contains("re-verified: "), "the custody form");
+    assert!(page.contains(", vouched for by the allowed signers that were given)"), "the first");
+    assert!(page.contains(", NOT vouched for by the allowed signers that were given)"), "the second");
 }
 
 #[test]
@@ -301,4 +303,73 @@ fn a_damaged_package_is_received_only_when_that_is_said() {
     assert_eq!((code(&received), &json(&received)["verification"]["verdict"]), (3, &"fail".into()));
     let receipt = Receipt::parse(&fs::read(sample.path("p.zip.receipt-0001.json")).unwrap()).unwrap();
     assert!(receipt.verification.damage > 0);
+}
+
+/// The report of the case, as a page.
+fn page(sample: &Sample, item: &str) -> String {
+    let out = format!("{}.html", fs::read_dir(sample.path("")).unwrap().count());
+    let made = caselock(&["report", item, "-o", &out, "--quiet"], &sample.path(""));
+    assert_eq!(code(&made), 4, "{made:?}");
+    fs::read_to_string(sample.path(&out)).unwrap()
+}
+
+#[test]
+fn a_release_is_not_signed_for_by_whoever_seals_next() {
+    let sample = handed_over();
+    assert_eq!(code(&transfer(&sample, "case", "A", "B", &["--location", "safe 4"])), 0);
+    let sealed = caselock(&["seal", "case", "--signing-key", "key", "--quiet"], &sample.path(""));
+    assert_eq!(code(&sealed), 0, "{sealed:?}");
+    let link = json(&caselock(&["verify", "case", "--json"], &sample.path("")))["custody"][0].clone();
+    assert_eq!((&link["signer"], &link["signature"]), (&Value::Null, &"absent".into()), "{link}");
+    assert_eq!(link["signed_in"], "custody/seals/0002.json", "where it is recorded");
+    let text = String::from_utf8(caselock(&["verify", "case"], &sample.path("")).stdout).unwrap();
+    assert!(text.contains("recorded under custody/seals/0002.json; nobody has signed"), "{text}");
+    let page = page(&sample, "case");
+    let (_, row) = page.split_once("<td>B (").unwrap();
+    let (row, _) = row.split_once("</tr>").unwrap();
+    assert!(row.starts_with("not received, not signed for)"), "{row}");
+    assert!(row.contains("safe 4; recorded under custody/seals/0002.json") && !row.contains("SHA256:"), "{row}");
+}
+
+#[test]
+fn a_receipt_that_another_key_sealed_is_signed_for_by_nobody() {
+    let sample = handed_over();
+    assert_eq!(code(&transfer(&sample, "case", "A", "B", &["--signing-key", "counsel"])), 0);
+    let signed = page(&sample, "case");
+    assert!(signed.contains("; signed for with the key SHA256:") && signed.contains("B (signed with SHA256:"), "{signed}");
+    for name in ["0002.json.sig", "0002.json"] {
+        fs::remove_file(sample.file("custody/seals").join(name)).unwrap();
+    }
+    let unsigned = caselock(&["report", "case", "-o", "unsigned.html", "--quiet"], &sample.path(""));
+    assert_eq!(code(&unsigned), 4, "{unsigned:?}");
+    let unsigned = fs::read_to_string(sample.path("unsigned.html")).unwrap();
+    assert!(unsigned.contains("NO SEAL by that key covers this line") && unsigned.contains("B (NOT SIGNED FOR)"), "{unsigned}");
+    assert!(unsigned.contains("[after the last seal: nobody signed for this line]"), "{unsigned}");
+    let mut writer = crate::sample::open_again(&sample.case());
+    sample.seal(&mut writer);
+    drop(writer);
+    let by_another = verified(&sample);
+    assert_eq!((by_another.custody[0].signer.as_deref(), by_another.custody[0].received_at.is_some()), (None, true));
+}
+
+#[test]
+fn the_commands_that_the_report_prints_accept_what_another_holder_sealed() {
+    let sample = handed_over();
+    assert_eq!(code(&transfer(&sample, "case", "A", "B", &["--signing-key", "counsel"])), 0);
+    caselock::package::write_package(&CaseFolder::open(&sample.case()).unwrap(), &sample.path("q.zip")).unwrap();
+    let page = page(&sample, "q.zip");
+    let (_, commands) = page.split_once("<pre>").unwrap();
+    let (commands, _) = commands.split_once("</pre>").unwrap();
+    let mut commands = commands.to_owned();
+    for (escaped, plain) in [("&quot;", "\""), ("&#39;", "'"), ("&lt;", "<"), ("&gt;", ">"), ("&amp;", "&")] {
+        commands = commands.replace(escaped, plain);
+    }
+    shell_ok(&sample.path(""), "unzip -q q.zip", &[]);
+    let said = shell_ok(&sample.path("IR-2026-014"), &commands, &[]);
+    assert!(said.matches("Good \"caselock-seal\" signature").count() == 2 && !said.contains("BAD"), "{said}\n{commands}");
+    for seal in statements(&sample) {
+        let fingerprint = &seal.signer.fingerprint;
+        assert!(said.contains(fingerprint), "{fingerprint}\n{said}");
+        assert!(page.contains(&format!("Seal {}: {fingerprint}", seal.number)), "to compare with");
+    }
 }

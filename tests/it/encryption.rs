@@ -100,10 +100,54 @@ fn nothing_is_written_for_a_recipient_that_is_none_and_nothing_is_replaced() {
 }
 
 #[test]
-fn a_package_that_was_there_before_stays() {
+fn a_package_that_was_there_before_stays_and_that_it_is_plain_is_said() {
     let sample = Sample::sealed();
     assert!(package(&sample, &[]).status.success());
     let recipient = age::x25519::Identity::generate().to_public().to_string();
-    assert!(package(&sample, &["--encrypt-to", &recipient]).status.success());
+    let done = package(&sample, &["--encrypt-to", &recipient]);
+    assert!(done.status.success(), "{done:?}");
     assert!(sample.path("p.zip").exists() && sample.path("p.zip.sha256").exists() && sample.path("p.zip.age").exists());
+    assert!(String::from_utf8_lossy(&done.stderr).contains("p.zip lies there too, and is NOT encrypted"), "{done:?}");
+}
+
+#[test]
+fn parts_are_encrypted_each_and_those_packaged_before_stay() {
+    let sample = Sample::sealed();
+    let files = |pattern: &str| shell_ok(&sample.path(""), &format!("ls | grep -c '{pattern}' || true"), &[]).trim().to_owned();
+    assert!(package(&sample, &["--split-size", "200B"]).status.success());
+    let parts = files("^p.part-.*[.]zip$");
+    assert!(parts.parse::<u32>().unwrap() >= 3, "{parts}");
+    let identity = age::x25519::Identity::generate();
+    let recipient = identity.to_public().to_string();
+    let done = package(&sample, &["--split-size", "200B", "--encrypt-to", &recipient]);
+    assert!(done.status.success(), "{done:?}");
+    for kind in ["[.]zip", "[.]zip[.]sha256", "[.]zip[.]age", "[.]zip[.]age[.]sha256"] {
+        assert_eq!(files(&format!("^p.part-.*{kind}$")), parts, "{kind}");
+    }
+    let said = String::from_utf8_lossy(&done.stderr).matches("is NOT encrypted").count();
+    assert_eq!(said.to_string(), parts, "{done:?}");
+    let first = format!("p.part-1-of-{parts}.zip");
+    assert!(decrypted(&sample.path(&format!("{first}.age")), &identity).unwrap() == fs::read(sample.path(&first)).unwrap());
+}
+
+#[test]
+fn an_attempt_that_is_cut_off_while_it_encrypts_leaves_nothing_that_can_be_read() {
+    let sample = Sample::sealed();
+    let recipient = age::x25519::Identity::generate().to_public().to_string();
+    // Killed as the encrypted file gets its protection, so that everything before has been written.
+    let script = format!(
+        "strace -f -qq -o trace -e inject=fchmod:signal=SIGKILL:when=1 -P \"$PWD/p.zip.age.part\" {} package case -o p.zip --encrypt-to {recipient} || true",
+        env!("CARGO_BIN_EXE_caselock")
+    );
+    crate::strace::is_there();
+    shell_ok(&sample.path(""), &script, &[]);
+    let left = shell_ok(&sample.path(""), "ls -l", &[]);
+    assert!(left.contains("p.zip.age.part") && !left.contains("p.zip.age.sha256"), "{left}");
+    for line in left.lines().filter(|line| line.contains("p.zip")) {
+        assert!(line.starts_with("-rw-------") && line.ends_with("p.zip.age.part"), "{left}");
+    }
+    let part = fs::read(sample.path("p.zip.age.part")).unwrap();
+    assert!(part.starts_with(b"age-encryption.org/v1") && !part.windows(4).any(|four| four == b"PK\x03\x04"));
+    assert!(package(&sample, &["--encrypt-to", &recipient]).status.success(), "simply made again");
+    assert!(!sample.path("p.zip.age.part").exists() && !sample.path("p.zip").exists());
 }

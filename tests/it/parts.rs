@@ -299,3 +299,47 @@ fn a_package_past_four_gigabytes_and_65535_members_is_read_by_everybody() {
     );
     let _restored = Command::new("chmod").arg("-R").arg("u+w").arg(folder.path()).output();
 }
+
+#[test]
+fn a_receipt_is_for_all_parts_and_is_seen_from_each() {
+    let sample = sealed();
+    let parts = in_parts(&sample);
+    SigningKey::generate_ed25519(&sample.path("counsel"), "counsel@example.com").unwrap();
+    let words = ["--from", "A", "--to", "B", "--purpose", "legal review", "--signing-key", "counsel", "--json"];
+    let transfer = |part: &Path| caselock(&sample, &[&["transfer", part.to_str().unwrap()][..], &words].concat());
+    // Not all there: nobody can sign for what they have not.
+    let aside = sample.path("aside.zip");
+    fs::rename(&parts[1], &aside).unwrap();
+    let refused = transfer(&parts[0]);
+    assert_eq!(refused.status.code(), Some(2), "{refused:?}");
+    fs::rename(&aside, &parts[1]).unwrap();
+
+    let done = transfer(&parts[1]);
+    assert!(done.status.success(), "{done:?}");
+    let receipt = fs::read(sample.path("p.zip.receipt-0001.json")).unwrap();
+    let receipt = caselock::seal::Receipt::parse(&receipt).unwrap();
+    let named: Vec<String> = receipt.packages().iter().map(|part| part.file.clone()).collect();
+    let names: Vec<String> = parts.iter().map(|part| part.file_name().unwrap().to_str().unwrap().to_owned()).collect();
+    assert_eq!(named, names);
+    for part in &parts {
+        let (_, report) = verified(&sample, part.to_str().unwrap());
+        assert_eq!(report["custody"][0]["received_by"], "B", "{report}");
+        assert!(!kinds(&report).iter().any(|kind| kind.starts_with("receipt-")), "{report}");
+    }
+    // The second holder goes on from there.
+    assert!(transfer(&parts[2]).status.success());
+    assert!(sample.path("p.zip.receipt-0002.json").exists());
+    // One part alone is still one of those that were signed for.
+    for part in &parts[1..] {
+        fs::remove_file(part).unwrap();
+    }
+    let (code, report) = verified(&sample, parts[0].to_str().unwrap());
+    assert_eq!((code, kinds(&report).iter().any(|kind| kind.starts_with("receipt-"))), (4, false), "{report}");
+    // Parts of another size are others.
+    let done = caselock(&sample, &["package", "case", "-o", "p.zip", "--split-size", "1KB", "--quiet"]);
+    assert!(done.status.success(), "{done:?}");
+    let other = shell_ok(&sample.path(""), "ls p.part-1-of-*.zip", &[]);
+    let other = other.lines().find(|name| Path::new(name).file_name() != parts[0].file_name()).unwrap();
+    let (code, report) = verified(&sample, other);
+    assert!(code == 3 && kinds(&report).contains(&"receipt-of-another-package".to_owned()), "{report}");
+}

@@ -5,15 +5,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use caselock::case::{CaseFiles as _, CaseFolder, Found};
 use caselock::package::{
-    Glob, PackageError, PackageFiles, PackageSummary, Progress, write_disclosure_with, write_package_with, write_parts_with,
+    Delivery, Glob, PackageError, PackageFiles, PackageSummary, Progress, write_disclosure_with, write_package_with,
+    write_parts_with,
 };
 use caselock::seal::{SealOptions, seal_case_with};
 
 use crate::sample::{Sample, at, started, tool};
 
-fn of_a_package(write: impl FnOnce(&Progress) -> Result<Vec<PackageSummary>, PackageError>) {
+fn of_a_package(write: impl FnOnce(&Delivery<'_>) -> Result<Vec<PackageSummary>, PackageError>) {
     let progress = Progress::default();
-    let written = write(&progress).unwrap();
+    let written = write(&Delivery::plain(&progress)).unwrap();
     assert_eq!(progress.expected(), progress.done());
     let files: u64 = written.iter().map(|package| package.files).sum();
     let bytes: u64 = written.iter().map(|package| bytes_within(&package.path)).sum();
@@ -39,10 +40,10 @@ fn a_package_its_parts_and_a_disclosure_announce_exactly_what_they_write() {
     writer.append(started(1)).unwrap();
     sample.seal(&mut writer);
     let case = CaseFolder::open(&sample.case()).unwrap();
-    of_a_package(|progress| write_package_with(&case, &sample.path("whole.zip"), progress).map(|one| vec![one]));
-    of_a_package(|progress| write_parts_with(&case, &sample.path("part.zip"), 200, progress));
+    of_a_package(|delivery| write_package_with(&case, &sample.path("whole.zip"), delivery).map(|one| vec![one]));
+    of_a_package(|delivery| write_parts_with(&case, &sample.path("part.zip"), 200, delivery));
     let include = [Glob::new("s3://example-corp/AWSLogs/**")];
-    of_a_package(|progress| write_disclosure_with(&case, &include, &sample.path("some.zip"), progress).map(|one| vec![one]));
+    of_a_package(|delivery| write_disclosure_with(&case, &include, &sample.path("some.zip"), delivery).map(|one| vec![one]));
 }
 
 #[test]
