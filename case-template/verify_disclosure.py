@@ -275,6 +275,8 @@ def bag_info(checkpoint, count, size):
 
 
 def allowed_signers(signer):
+    if not re.fullmatch("[a-z0-9@.-]+ [A-Za-z0-9+/=]+", signer["public_key"]):
+        raise ValueError("the checkpoint does not name a public key")
     safe = re.fullmatch("[A-Za-z0-9@._+][A-Za-z0-9@._+-]*", signer["principal"])
     return '%s namespaces="caselock-seal" %s\n' % (signer["principal"] if safe else "signer", signer["public_key"])
 

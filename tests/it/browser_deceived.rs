@@ -4,9 +4,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use caselock::case::CaseFolder;
+use caselock::case::event::{CaseSealed, Event};
 use caselock::model::Sha256Hash;
 use caselock::package::{Glob, write_disclosure, write_parts};
-use caselock::seal::{SigningKey, seal_case};
+use caselock::seal::{SealStatement, SigningKey, seal_case};
 
 use crate::browser::{PAGE, package, page, verdict};
 use crate::forged::{rewrite, sealed_again};
@@ -165,6 +166,53 @@ files[ledger] += json.dumps(entry, sort_keys=True, separators=(',', ':')).encode
     ] {
         let (state, text) = verdict(&mut page, &[&forged(&sample, &whole, &change)]);
         assert!(state == "bad" && text.contains(named), "{change}: {text}");
+    }
+}
+
+#[test]
+fn a_seal_whose_signature_was_lost_accuses_nobody_once_a_later_one_says_so() {
+    let (sample, mut writer) = Sample::new();
+    sample.seal(&mut writer);
+    let second = SigningKey::generate_ed25519(&sample.path("second"), "counsel@example.com").unwrap();
+    seal_case(&mut writer, &second, at(), &tool(), "").unwrap();
+    drop(writer);
+    let unsigned = "del files[top + '/custody/seals/0001.json.sig']";
+    let mut page = page(&sample);
+    for (told, expected) in
+        [("seal-unsigned custody/seals/0001.json", "unknown"), ("seal-unsigned custody/seals/0002.json", "bad")]
+    {
+        let path = sample.file("custody/seals/0002.json");
+        let mut statement = SealStatement::parse(&fs::read(&path).unwrap()).unwrap();
+        statement.damage = vec![told.to_owned()];
+        sample.overwrite("custody/seals/0002.json", &statement.encode().unwrap());
+        let sign =
+            "rm -f custody/seals/0002.json.sig; ssh-keygen -q -Y sign -n caselock-seal -f ../second custody/seals/0002.json";
+        shell_ok(&sample.case(), sign, &[]);
+        let whole = package(&sample, &format!("{expected}.zip"));
+        let (state, text) = verdict(&mut page, &[&forged(&sample, &whole, unsigned)]);
+        assert_eq!(state, expected, "{told}: {text}");
+        assert_eq!(text.contains("Seal 1 has no signature. A later seal says"), expected == "unknown", "{told}: {text}");
+        // Once the signature is found again, nothing is wrong.
+        let (state, text) = verdict(&mut page, &[&whole]);
+        assert_eq!(state, if expected == "unknown" { "ok" } else { "bad" }, "{told}: {text}");
+    }
+}
+
+#[test]
+fn a_seal_that_the_ledger_announces_under_two_keys_was_replaced() {
+    let (sample, mut writer) = Sample::new();
+    let sealed = sample.seal(&mut writer);
+    let announced = |signer: &str| {
+        Event::CaseSealed(CaseSealed { seal: sealed.path.clone(), signer: signer.to_owned(), tool: tool(), protection: None })
+    };
+    let key = sample.key().signer().fingerprint.clone();
+    let mut page = page(&sample);
+    for (signer, expected) in [(key.as_str(), "ok"), ("SHA256:another", "bad")] {
+        writer.append(announced(signer)).unwrap();
+        sample.seal(&mut writer);
+        let (state, text) = verdict(&mut page, &[&package(&sample, &format!("{expected}.zip"))]);
+        assert_eq!(state, expected, "{text}");
+        assert_eq!(text.contains("by different keys"), expected == "bad", "{text}");
     }
 }
 
