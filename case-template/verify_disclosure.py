@@ -21,9 +21,10 @@ How a line is proven (RFC 9162, section 2.1)
     hashes that lead to the same root, so a line that reaches the signed root was in the ledger when it was signed.
 
 What it proves: each file under data/ is what the ledger recorded when it was acquired, and the holder of the key signed that ledger.
+bag-info.txt and custody/allowed_signers must say what follows from what was signed, and no other file may be there.
 What it does not prove: anything about what is not disclosed; when it was signed; whose key it is. Compare the fingerprint that it
-prints with what the signer tells you by another channel. A program that comes with the evidence can be exchanged together with it:
-use a copy from elsewhere, or compare this one with it.
+prints with what the signer tells you by another channel. Nobody signs for VERIFY.txt and for this program: what comes with the evidence
+can be exchanged together with it. Use a copy from elsewhere; it says so where the one among the files is another.
 """
 
 import base64
@@ -39,6 +40,7 @@ import tempfile
 import zipfile
 
 bad = unchecked = 0
+SMALL = 16 * 1024 * 1024
 
 
 def check(holds, what):
@@ -92,8 +94,21 @@ class Folder:
 
 
 def read(files, name):
+    """A small file. None that belongs here is larger; one that is cannot be read as if it ended there."""
     with files.open(name) as file:
-        return file.read(64 * 1024 * 1024)
+        content = file.read(SMALL + 1)
+    if len(content) > SMALL:
+        raise ValueError(name + " is larger than it can be")
+    return content
+
+
+def lines(files, name):
+    """The lines of a file of any size. A line ends with a newline: other separators may stand within one."""
+    with files.open(name) as file:
+        for line in file:
+            if not line.endswith(b"\n"):
+                raise ValueError(name + " does not end with its last line")
+            yield line[:-1]
 
 
 def hash_and_size(files, name):
@@ -198,10 +213,10 @@ def strings(data):
 
 def signature_holds(signature, message, public_key):
     """True or False; None where only ssh-keygen can tell and it is not there."""
-    lines = signature.decode("ascii").splitlines()
-    if lines[0] != "-----BEGIN SSH SIGNATURE-----" or lines[-1] != "-----END SSH SIGNATURE-----":
+    rows = signature.decode("ascii").splitlines()
+    if rows[0] != "-----BEGIN SSH SIGNATURE-----" or rows[-1] != "-----END SSH SIGNATURE-----":
         return False
-    blob = base64.b64decode("".join(lines[1:-1]), validate=True)
+    blob = base64.b64decode("".join(rows[1:-1]), validate=True)
     if blob[:10] != b"SSHSIG\0\0\0\1":
         return False
     key, namespace, reserved, algorithm, made = strings(blob[10:])
@@ -224,13 +239,55 @@ def signature_holds(signature, message, public_key):
         return subprocess.run(command, cwd=folder, input=message, capture_output=True).returncode == 0
 
 
+# --- what caselock writes around the files, which follows from what was signed --------------------------------------------------
+
+BLANKS = "[\t-\r \u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+"
+HIDDEN = "[\u0000-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]"
+
+
+def field(label, value):
+    words = [re.sub(HIDDEN, lambda c: "\\u{%x}" % ord(c[0]), word) for word in re.split(BLANKS, value) if word]
+    text, line = "", label + ":"
+    for at, word in enumerate(words):
+        if at and len(line) + 1 + len(word) > 79:
+            text, line = text + line + "\n", " "
+        line += " " + word
+    return text + line + "\n" if words else ""
+
+
+def size_for_people(size):
+    tenths, unit = size * 10, "bytes"
+    for larger in ("kB", "MB", "GB", "TB", "PB", "EB"):
+        if tenths < 10000:
+            break
+        tenths, unit = tenths // 1000, larger
+    return "%d bytes" % size if unit == "bytes" else "%d.%d %s" % (tenths // 10, tenths % 10, unit)
+
+
+def bag_info(checkpoint, count, size):
+    return "".join((
+        field("External-Identifier", checkpoint["case_number"]),
+        field("External-Description", "A part of a sealed case, disclosed with proofs; see VERIFY.txt"),
+        field("Bagging-Date", checkpoint["sealed_at"][:10]),
+        field("Bag-Size", size_for_people(size)),
+        field("Payload-Oxum", "%d.%d" % (size, count)),
+    ))
+
+
+def allowed_signers(signer):
+    if not re.fullmatch("[a-z0-9@.-]+ [A-Za-z0-9+/=]+", signer["public_key"]):
+        raise ValueError("the checkpoint does not name a public key")
+    safe = re.fullmatch("[A-Za-z0-9@._+][A-Za-z0-9@._+-]*", signer["principal"])
+    return '%s namespaces="caselock-seal" %s\n' % (signer["principal"] if safe else "signer", signer["public_key"])
+
+
 # --- the checks -----------------------------------------------------------------------------------------------------------------
 
 
 def manifest(files, name):
     listed = {}
-    for line in read(files, name).decode("ascii").splitlines():
-        digest, path = line.split("  ", 1)
+    for line in lines(files, name):
+        digest, path = line.decode("ascii").split("  ", 1)
         check(path not in listed, "%s lists %s once" % (name, printable(path))) if path in listed else None
         listed[path] = digest
     return listed
@@ -255,8 +312,8 @@ def main(path):
     check(fingerprint == signer["fingerprint"], "the signer's key has the fingerprint " + fingerprint)
 
     recorded, previous = {}, -1
-    for number, entry in enumerate(read(files, "custody/disclosure.jsonl").decode("utf-8").splitlines(), 1):
-        entry = json.loads(entry)
+    for number, entry in enumerate(lines(files, "custody/disclosure.jsonl"), 1):
+        entry = json.loads(entry.decode("utf-8"))
         line, index = entry["line"].encode("utf-8"), entry["index"]
         proof = [bytes.fromhex(node) for node in entry["proof"]]
         told = json.loads(line)
@@ -278,6 +335,19 @@ def main(path):
     others = files.names - payload - {"tagmanifest-sha256.txt"}
     check(set(tags) == others, "tagmanifest-sha256.txt lists every other file")
     check(all(hash_and_size(files, name)[0] == tags[name] for name in others & set(tags)), "and they have the hashes it gives")
+    usual = {"VERIFY.txt", "bag-info.txt", "bagit.txt", "custody/allowed_signers", checkpoints[0], checkpoints[0] + ".sig",
+             "custody/disclosure.jsonl", "manifest-sha256.txt", "verify_disclosure.py"}
+    check(others == usual, "there are the files of a disclosure and no others" + "".join(": " + printable(name) for name in sorted(others - usual)[:1]))
+    expected = {
+        "bagit.txt": "BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n",
+        "bag-info.txt": bag_info(checkpoint, len(recorded), sum(length for _, length in recorded.values())),
+        "custody/allowed_signers": allowed_signers(signer),
+    }
+    for name, text in expected.items():
+        check(name in others and read(files, name) == text.encode("utf-8"), name + " says what follows from what was signed")
+    with open(os.path.abspath(__file__), "rb") as file:
+        if "verify_disclosure.py" in others and read(files, "verify_disclosure.py") != file.read():
+            not_checked("verify_disclosure.py among the files is not this program: another version, or exchanged; do not run it")
     print("    case %s, signed by %s at %s (the signer's clock)"
           % tuple(map(printable, (checkpoint["case_number"], signer["principal"], checkpoint["sealed_at"]))))
 

@@ -1,7 +1,7 @@
 //! Packages in numbered parts, and packages past the limits of the first zip format.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Output};
 
 use caselock::case::{CaseFiles as _, CaseFolder, CaseWriter, Found};
@@ -10,6 +10,7 @@ use caselock::seal::SigningKey;
 use caselock::verify::{Options, Verdict, verify};
 use serde_json::Value;
 
+use crate::forged::rewrite;
 use crate::peers;
 use crate::sample::{Sample, artifact, shell_ok, started};
 
@@ -115,28 +116,6 @@ fn the_same_case_in_the_same_sizes_gives_the_same_parts() {
     let hashes = |parts: &[caselock::package::PackageSummary]| parts.iter().map(|part| part.sha256).collect::<Vec<_>>();
     assert_eq!(hashes(&first), hashes(&second));
     assert_eq!(write_parts(&case, &sample.path("c.zip"), u64::MAX).unwrap().len(), 1);
-}
-
-/// Rewrites a zip with one member changed, added or left out, by Python's own `zipfile`.
-fn rewrite(zip: &Path, change: &str) {
-    let program = format!(
-        "import sys, zipfile\n\
-         old = zipfile.ZipFile(sys.argv[1])\n\
-         files = {{info.filename: old.read(info) for info in old.infolist()}}\n\
-         top = min(files).split('/')[0]\n\
-         {change}\n\
-         with zipfile.ZipFile(sys.argv[2], 'w') as new:\n\
-         \x20   for name in sorted(files):\n\
-         \x20       info = zipfile.ZipInfo(name)\n\
-         \x20       info.external_attr, info.create_system = 0o100444 << 16, 3\n\
-         \x20       info.create_version = info.extract_version = 10\n\
-         \x20       new.writestr(info, files[name])\n"
-    );
-    let changed = zip.with_extension("changed");
-    let output = Command::new("python3").arg("-c").arg(program).arg(zip).arg(&changed).output().unwrap();
-    assert!(output.status.success(), "{change}: {}", String::from_utf8_lossy(&output.stderr));
-    fs::remove_file(zip).unwrap();
-    fs::rename(changed, zip).unwrap();
 }
 
 #[test]

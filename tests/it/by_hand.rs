@@ -1,0 +1,221 @@
+//! VERIFY.txt and `verify_disclosure.py` against what is made to pass them, and against what only looks wrong.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use caselock::case::CaseFolder;
+use caselock::package::{Glob, write_disclosure, write_package};
+use caselock::seal::{SigningKey, seal_case};
+
+use crate::forged::{rewrite, sealed_again};
+use crate::sample::{PRINCIPAL, Sample, artifact, at, open_again, shell, shell_ok, tool};
+use crate::seal::commands;
+
+fn instructions(sample: &Sample) -> Vec<String> {
+    commands(&fs::read_to_string(sample.file("VERIFY.txt")).unwrap())
+}
+
+/// What a command answers, whether it succeeds or not.
+fn answer(sample: &Sample, command: &str) -> String {
+    let output = shell(&sample.case(), command, &[]);
+    String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
+}
+
+#[test]
+fn another_key_does_not_pass_for_the_signers_whatever_allowed_signers_shows() {
+    // (what custody/allowed_signers says, for the genuine key and the forger's)
+    let deceptions: [(&str, fn(&str, &str) -> String); 5] = [
+        ("the signer's line, then the forger's without its options", |honest, forger| {
+            format!("{PRINCIPAL} namespaces=\"caselock-seal\" {honest}\n{PRINCIPAL} {forger}\n")
+        }),
+        ("the forger's line, and the signer's key as its comment", |honest, forger| format!("{PRINCIPAL} {forger} {honest}\n")),
+        ("a tab where other programs expect a blank", |honest, forger| {
+            format!("{PRINCIPAL}\t{forger} namespaces=\"caselock-seal\" {honest}\n")
+        }),
+        ("the forger's line alone", |_, forger| format!("{PRINCIPAL} namespaces=\"caselock-seal\" {forger}\n")),
+        ("no line", |_, _| String::new()),
+    ];
+    for (what, write) in deceptions {
+        let sample = Sample::sealed();
+        let commands = instructions(&sample);
+        let honest = sample.key().signer().clone();
+        let said = answer(&sample, &commands[0]);
+        assert!(
+            said.starts_with(&format!("Good \"caselock-seal\" signature for {PRINCIPAL} with ED25519 key "))
+                && said.trim_end().ends_with(&honest.fingerprint),
+            "{said}"
+        );
+        let forger = SigningKey::generate_ed25519(&sample.path("forger"), PRINCIPAL).unwrap();
+        sample.overwrite("custody/allowed_signers", write(&honest.public_key, &forger.signer().public_key).as_bytes());
+        sealed_again(&sample, "forger");
+        let said = answer(&sample, &commands[0]);
+        assert!(said.contains("BAD: this key did not sign") && !said.contains("Good"), "{what}: {said}");
+        // Where the text was exchanged as well, its fingerprint is another than the signer's, and the answer shows whose it is.
+        let exchanged = commands[0].replace(&honest.fingerprint, &forger.signer().fingerprint);
+        let said = answer(&sample, &exchanged);
+        assert!(!said.contains(&honest.fingerprint), "{what}: {said}");
+        let alone = what == "the forger's line alone";
+        assert_eq!(answer(&sample, &commands[2]).contains("BAD custody/allowed_signers is the one line"), !alone, "{what}");
+    }
+}
+
+#[test]
+fn the_name_that_a_later_seal_gives_cannot_pass_for_a_fingerprint() {
+    let (sample, mut writer) = Sample::new();
+    sample.seal(&mut writer);
+    let other = SigningKey::generate_ed25519(&sample.path("other"), "counsel@example.com").unwrap();
+    seal_case(&mut writer, &other, at(), &tool(), "received").unwrap();
+    drop(writer);
+    let honest = sample.key().signer().fingerprint.clone();
+    let seal = fs::read_to_string(sample.file("custody/seals/0002.json")).unwrap();
+    let name = format!("x with ED25519 key {honest}\\u001b[8m");
+    sample.overwrite("custody/seals/0002.json", seal.replace("counsel@example.com", &name).as_bytes());
+    let sign = "rm -f custody/seals/0002.json.sig; ssh-keygen -q -Y sign -n caselock-seal -f ../other custody/seals/0002.json";
+    shell_ok(&sample.case(), sign, &[]);
+    let said = answer(&sample, instructions(&sample).last().unwrap());
+    assert_eq!(said.matches("Good \"caselock-seal\" signature for signer with ED25519 key").count(), 2, "{said}");
+    assert!(said.trim_end().ends_with(&other.signer().fingerprint) && !said.contains('\u{1b}'), "{said}");
+}
+
+#[test]
+fn lines_that_crashes_cut_short_one_after_the_other_are_accounted_for() {
+    let torn = |sample: &Sample, tail: &[u8]| {
+        let ledger = fs::read(sample.file("custody/ledger.jsonl")).unwrap();
+        sample.overwrite("custody/ledger.jsonl", &[&ledger[..], tail].concat());
+    };
+    for tail in [&b"{\"at\":\"2026-03-0"[..], b"{\"at\":\"2026-03-0\n{\"at\":\"20", b"{\"at\"\0\0\0\n{\"seq\":1}\n{\"a"] {
+        let (sample, writer) = Sample::new();
+        drop(writer);
+        torn(&sample, tail);
+        let mut writer = open_again(&sample.case());
+        sample.seal(&mut writer);
+        drop(writer);
+        let program = instructions(&sample).remove(2);
+        let said = answer(&sample, &program);
+        assert!(said.contains("ok  the ledger's chain holds") && !said.contains("BAD") && !said.contains("NOTE"), "{said}");
+        // Accounted for by place, length and hash, and by nothing else.
+        let ledger = fs::read(sample.file("custody/ledger.jsonl")).unwrap();
+        let text = String::from_utf8(ledger).unwrap();
+        for (from, to) in [("{\"at\":\"2026-03-0\n", "{\"at\":\"2026-03-1\n"), ("\"torn_offset\":", "\"torn_offset\":1")] {
+            if text.contains(from) {
+                sample.overwrite("custody/ledger.jsonl", text.replace(from, to).as_bytes());
+                let said = answer(&sample, &program);
+                assert!(said.contains("BAD the ledger's chain holds"), "{to}: {said}");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_nobody_signed_for_is_named_and_what_was_signed_for_is_not() {
+    let (sample, mut writer) = Sample::new();
+    sample.seal(&mut writer);
+    seal_case(&mut writer, &SigningKey::generate_ed25519(&sample.path("b"), "b@example.com").unwrap(), at(), &tool(), "")
+        .unwrap();
+    drop(writer);
+    sample.overwrite("custody/seals/0001.json.tsr", b"stamp");
+    sample.overwrite("custody/seals/0001.json.tsr.2", b"stamp");
+    let program = instructions(&sample).remove(2);
+    let said = answer(&sample, &program);
+    assert!(said.lines().all(|line| line.starts_with("ok  ")), "{said}");
+    sample.overwrite("START-HERE.html", b"planted");
+    let mut writer = open_again(&sample.case());
+    writer.append(crate::sample::started(9)).unwrap();
+    drop(writer);
+    let said = answer(&sample, &program);
+    for note in ["NOTE nobody signed for 'START-HERE.html'", "NOTE 1 lines at the ledger's end stand after the last seal"] {
+        assert!(said.contains(note), "{note}: {said}");
+    }
+    fs::remove_file(sample.file("custody/checkpoints/0001.json")).unwrap();
+    let said = answer(&sample, &program);
+    assert!(said.contains("BAD custody/seals/0001.json signs custody/checkpoints/0001.json"), "{said}");
+}
+
+/// The program that is part of the project.
+fn by_python(path: &Path) -> (Option<i32>, String) {
+    let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("case-template/verify_disclosure.py");
+    let Output { status, stdout, stderr } = Command::new("python3").arg(program).arg(path).output().unwrap();
+    (status.code(), String::from_utf8_lossy(&[stdout, stderr].concat()).into_owned())
+}
+
+#[test]
+fn separators_that_are_no_line_ends_stay_within_their_line() {
+    let (sample, mut writer) = Sample::new();
+    let odd = artifact(&writer, "one\u{2028}two\u{2029}three\u{85}four\u{c}five\u{1e}", b"content");
+    writer.commit(vec![odd]).unwrap();
+    sample.seal(&mut writer);
+    let zip = sample.path("part.zip");
+    write_disclosure(&CaseFolder::open(&sample.case()).unwrap(), &[Glob::new("data/**")], &zip).unwrap();
+    let (code, said) = by_python(&zip);
+    assert!(code == Some(0) && said.contains("ok  11 lines of the ledger"), "{said}");
+    write_package(&CaseFolder::open(&sample.case()).unwrap(), &sample.path("out.zip")).unwrap();
+    let said = answer(&sample, &instructions(&sample)[2]);
+    assert!(!said.contains("BAD") && said.contains("lists the 11 files"), "{said}");
+}
+
+#[test]
+fn lists_of_any_size_are_read_to_their_end_and_small_files_are_never_cut() {
+    let script = "import io, sys
+sys.path.insert(0, 'case-template')
+sys.dont_write_bytecode = True
+import verify_disclosure as program
+class Files:
+    def open(self, name):
+        return io.BytesIO((b'x' * 1023 + b'\\n') * (70 * 1024))
+print(sum(1 for line in program.lines(Files(), 'manifest-sha256.txt') if len(line) == 1023))
+try:
+    program.read(Files(), 'bag-info.txt')
+except ValueError as error:
+    print(error)
+";
+    let said = shell_ok(Path::new(env!("CARGO_MANIFEST_DIR")), &format!("python3 - <<'END'\n{script}END"), &[]);
+    assert_eq!(said, "71680\nbag-info.txt is larger than it can be\n");
+}
+
+#[test]
+fn what_is_around_a_disclosure_follows_from_what_was_signed() {
+    let hostile = "IR 2026\u{2014}014 /\u{202e} of the very long name that is folded somewhere in the middle, as names of cases sometimes are";
+    for case_number in ["IR-2026-014", hostile] {
+        let (sample, mut writer) = Sample::with_case_number(case_number);
+        sample.seal(&mut writer);
+        drop(writer);
+        let good = sample.path("good.zip");
+        write_disclosure(&CaseFolder::open(&sample.case()).unwrap(), &[Glob::new("data/**")], &good).unwrap();
+        let (code, said) = by_python(&good);
+        assert_eq!(code, Some(0), "{case_number}: {said}");
+        let info = "info = top + '/bag-info.txt'; files[info] = ";
+        for (change, expected, named) in [
+            (
+                format!(
+                    "{info}re.sub(rb'External-Identifier: .*', b'External-Identifier: IR-OTHER-999', files[info]); retag()"
+                ),
+                1,
+                "BAD bag-info.txt says what follows",
+            ),
+            (format!("{info}b'Contact-Name: Mallory\\n' + files[info]; retag()"), 1, "BAD bag-info.txt says what follows"),
+            (
+                "files[top + '/custody/allowed_signers'] *= 2; retag()".to_owned(),
+                1,
+                "BAD custody/allowed_signers says what follows",
+            ),
+            (
+                "files[top + '/reports/opinion.html'] = b'planted'; retag('reports/opinion.html')".to_owned(),
+                1,
+                "BAD there are the files of a disclosure and no others: reports/opinion.html",
+            ),
+            (
+                "files[top + '/verify_disclosure.py'] = b'print(\"ok\")'; retag()".to_owned(),
+                2,
+                "??  verify_disclosure.py among the files is not this program",
+            ),
+        ] {
+            let zip = sample.path("forged.zip");
+            fs::copy(&good, &zip).unwrap();
+            rewrite(&zip, &change);
+            let (code, said) = by_python(&zip);
+            assert!(code == Some(expected) && said.contains(named), "{change}: {said}");
+            fs::remove_file(&zip).unwrap();
+        }
+    }
+}
