@@ -4,6 +4,7 @@
 //! evidence can become markup. For programs there are flat records and a CASE/UCO graph, written as the ledger is read.
 
 mod case_uco;
+mod checks;
 mod coverage;
 mod facts;
 mod forms;
@@ -11,6 +12,7 @@ mod markup;
 mod page;
 mod records;
 mod sections;
+mod timeline;
 mod words;
 
 pub use case_uco::write_case_uco;

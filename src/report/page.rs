@@ -4,7 +4,7 @@ use crate::verify::{Report, Verdict};
 
 use super::facts::Facts;
 use super::markup::Markup;
-use super::{forms, sections, words};
+use super::{checks, forms, sections, timeline, words};
 
 /// When, and with what, a report was made.
 #[derive(Clone, Debug)]
@@ -27,14 +27,14 @@ const SECTIONS: [Section; 12] = [
     ("Case and scope", sections::case_and_scope),
     ("Method", sections::method),
     ("Who acquired it, and with what", sections::who),
-    ("Timeline of the acquisition", sections::timeline),
+    ("Timeline of the acquisition", timeline::timeline),
     ("What was acquired", sections::acquired),
     ("Coverage: which hours are proven", sections::coverage),
     ("Findings", sections::findings),
     ("What is not in the case", sections::gaps),
     ("Clocks", sections::clocks),
     ("Hashes, seals and signers", sections::seals),
-    ("How to verify this yourself", sections::how_to_verify),
+    ("How to verify this yourself", checks::how_to_verify),
 ];
 
 /// Writes the report: everything in one page, the forms at its end.

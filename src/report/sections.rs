@@ -3,10 +3,10 @@
 use crate::case::event::{ClockOffset, Tool};
 use crate::cloudtrail::coverage::HourStatus;
 use crate::model::{Finding, Severity, counted, thousands};
-use crate::verify::{Report, SealReport, SignatureState};
+use crate::verify::{Report, SealReport};
 
 use super::coverage;
-use super::facts::{Act, Facts, Said, SealFacts};
+use super::facts::{Facts, SealFacts};
 use super::markup::Markup;
 use super::words;
 
@@ -238,61 +238,6 @@ pub(super) fn who(page: &mut Markup, facts: &Facts, _report: &Report) {
     }
 }
 
-/// What a line of the ledger says, and no more than what signatures bear out.
-fn act_in_words(act: &Act, report: &Report) -> String {
-    let by = |key: &str| {
-        let state = |state| {
-            report.seals.iter().any(|seal| {
-                seal.signature == state
-                    && seal.signer.as_deref() == Some(key)
-                    && seal.ledger_size.is_some_and(|lines| lines >= act.line)
-            })
-        };
-        (state(SignatureState::Valid), state(SignatureState::Unchecked))
-    };
-    match &act.said {
-        Said::Done(what) => what.clone(),
-        Said::Sealed { seal, signer } => match by(signer) {
-            (true, _) => format!("The case was sealed ({seal}) with the key {signer}."),
-            (_, true) => {
-                format!("The case was sealed ({seal}) with the key {signer}; this report did not check the signature.")
-            }
-            _ => format!(
-                "The ledger announces a seal ({seal}) with the key {signer}, and no valid one by that key covers this line."
-            ),
-        },
-        Said::Received { what, signer } => match by(signer) {
-            (true, _) => format!("{what}; signed for with the key {signer}."),
-            (_, true) => format!("{what}; signed for with the key {signer}, which this report did not check."),
-            _ => format!("{what}; says that it signs with the key {signer}, and NO SEAL by that key covers this line."),
-        },
-    }
-}
-
-pub(super) fn timeline(page: &mut Markup, facts: &Facts, report: &Report) {
-    let holds = |seal: &&SealReport| matches!(seal.signature, SignatureState::Valid | SignatureState::Unchecked);
-    let sealed = report.seals.iter().filter(holds).filter_map(|seal| seal.ledger_size).max();
-    let row = |act: &Act| {
-        let after = if sealed.is_some_and(|sealed| act.line > sealed) {
-            " [after the last seal: nobody signed for this line]"
-        } else {
-            ""
-        };
-        vec![act.at.to_string(), format!("{}{after}", act_in_words(act, report))]
-    };
-    let rows: Vec<Vec<String>> = facts.timeline.iter().map(row).collect();
-    page.table("timeline", &["Time (UTC)", "Act"], &rows);
-    if facts.timeline_left_out > 0 {
-        page.paragraph(format_args!("{} in custody/ledger.jsonl.", counted(facts.timeline_left_out, "more act")));
-    }
-    if let Some((first, last)) = facts.acquired {
-        page.paragraph(format_args!(
-            "The first of {} was recorded {first}, the last {last}; each has a line of its own in custody/ledger.jsonl.",
-            counted(facts.summary.artifacts, "artifact")
-        ));
-    }
-}
-
 pub(super) fn acquired(page: &mut Markup, facts: &Facts, _report: &Report) {
     let rows: Vec<Vec<String>> = facts
         .summary
@@ -472,50 +417,4 @@ pub(super) fn seals(page: &mut Markup, facts: &Facts, report: &Report) {
     if facts.seals.is_empty() {
         page.paragraph("The case is not sealed.");
     }
-}
-
-/// What checks the signature of every seal with the key that it names, whoever sealed: the same as step 6 of VERIFY.txt.
-const SIGNATURES: &str = r#"signers=$(mktemp)
-for seal in custody/seals/[0-9]*.json; do
-  principal=$(python3 -c 'import json, sys
-signer = json.load(open(sys.argv[1], encoding="utf-8"))["signer"]
-print(signer["principal"], signer["public_key"], file=open(sys.argv[2], "w"))
-print(signer["principal"])' "$seal" "$signers")
-  ssh-keygen -Y verify -f "$signers" -I "$principal" -n caselock-seal -s "$seal.sig" < "$seal" || echo "BAD signature: $seal"
-done
-rm "$signers""#;
-
-pub(super) fn how_to_verify(page: &mut Markup, facts: &Facts, _report: &Report) {
-    if facts.seals.is_empty() {
-        page.paragraph(
-            "The case is not sealed: it has no signature, no manifests and no VERIFY.txt yet, so nothing but the program can check it, \
-             and nothing says that somebody with the whole folder has not made it anew. “caselock verify” compares every stored file \
-             with the ledger and checks AWS's own signatures on CloudTrail's digests, without a network.",
-        );
-        return;
-    }
-    page.paragraph(
-        "Nobody needs to trust the program that made this report. A sealed case is a BagIt bag (RFC 8493) signed with an SSH \
-         signature; VERIFY.txt in it gives every command with this case's own values.",
-    );
-    page.paragraph(
-        "Without a terminal: open verify.html from the package in a browser and drop the zip on it. It works offline. Compare that file's \
-         SHA-256 with the one that caselock publishes first, for it came with the package.",
-    );
-    page.paragraph("In a terminal, in short, in the unpacked folder:");
-    page.raw("<pre>").text_in_lines("sha256sum --check --quiet manifest-sha256.txt tagmanifest-sha256.txt").raw("\n");
-    page.text_in_lines(SIGNATURES).raw("</pre>\n");
-    page.paragraph(
-        "The first command proves that every file is unchanged since the manifests were written. The second shows for each seal whose key \
-         signed it; step 3 of VERIFY.txt ties manifests and ledger to the seals. A key proves nothing about who holds it, so compare \
-         each fingerprint it prints with what that signer told you by another channel:",
-    );
-    let signer = |seal: &SealFacts| {
-        let statement = &seal.statement;
-        format!("Seal {}: {} ({})", statement.number, statement.signer.fingerprint, statement.signer.principal)
-    };
-    page.list(&facts.seals.iter().map(signer).collect::<Vec<_>>());
-    page.paragraph(
-        "With the program: “caselock verify” checks all of this, and AWS's own signatures on CloudTrail's digests as well, without a network.",
-    );
 }
