@@ -6,6 +6,7 @@
 mod allowed_signers;
 pub(crate) mod bag;
 mod checkpoint;
+mod disclosed_bag;
 mod error;
 mod key;
 pub mod manifest;
@@ -17,9 +18,10 @@ mod signature;
 mod statement;
 mod timestamp;
 
-pub use allowed_signers::{AllowedSigners, ParseAllowedSignersError};
+pub use allowed_signers::{AllowedSigners, ParseAllowedSignersError, Vouched};
 pub(crate) use checkpoint::path_of as checkpoint_path;
 pub use checkpoint::{CHECKPOINTS, Checkpoint, DISCLOSURE, DisclosedLine};
+pub(crate) use disclosed_bag::{PROGRAM, disclosed_texts};
 pub use error::SealError;
 pub use key::{KeyError, SigningKey};
 pub use receipt::{PackageHead, Receipt, ReceiptFile, SealHead};
@@ -28,7 +30,8 @@ pub use seals::{SealFile, SealNumbers, read_seals};
 pub use signature::{SignatureProblem, Signer, verify_signature};
 pub use statement::{ArtifactTotals, Extension, LedgerHead, ParseSealError, SealStatement, SealedBy};
 pub use timestamp::{
-    AuthorityRoots, ParseRootsError, Stamp, StampProblem, check_stamp, stamp_request, stamp_request_with_nonce,
+    AuthorityRoots, ParseRootsError, Stamp, StampProblem, check_stamp, is_authority_trusted_at, stamp_request,
+    stamp_request_with_nonce,
 };
 
 /// What an SSH signature over a seal is for; a signature for anything else is refused.
@@ -41,6 +44,8 @@ pub const TAG_MANIFEST: &str = "tagmanifest-sha256.txt";
 pub const ALLOWED_SIGNERS: &str = "custody/allowed_signers";
 /// Where seals lie.
 pub const SEALS: &str = "custody/seals";
+/// What a seal says of an earlier one that it found without its signature, before that one's path.
+pub(crate) const UNSIGNED: &str = "seal-unsigned";
 /// How to check a sealed case without caselock.
 pub const VERIFY_TXT: &str = "VERIFY.txt";
 

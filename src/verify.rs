@@ -14,6 +14,7 @@ mod published_keys;
 mod report;
 mod seals;
 mod stamps;
+mod trust;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufReader, Read};
@@ -109,13 +110,29 @@ struct Acts {
     case_number: Option<String>,
     /// What the ledger says of the case changing hands, with the line that says it, counted from 1.
     handovers: Vec<custody::Act>,
-    /// Size and root of the ledger at each `case.sealed`, by the seal's file; an attempt that was cut off leaves one more.
-    sealed: BTreeMap<String, Vec<(u64, Sha256Hash)>>,
+    /// Each `case.sealed`, by the seal's file; an attempt that was cut off leaves one more.
+    sealed: BTreeMap<String, Vec<Announced>>,
+    /// The latest time at which a line was written, and the same of the lines before the last one.
+    latest: Option<Timestamp>,
+    before: Option<Timestamp>,
+    /// Where AWS was asked for its public keys, if that was not AWS's own endpoint.
+    endpoints: BTreeSet<String>,
     /// The seal that was announced last, as long as nothing happened since that takes a whole seal.
     sealing: Option<String>,
     /// The first line that stands where caselock writes none of its kind, counted from 1.
     out_of_place: Option<u64>,
     unknown: u64,
+}
+
+/// A line of the ledger that announces a seal.
+#[derive(Debug)]
+struct Announced {
+    /// Size and root of the ledger with it.
+    head: (u64, Sha256Hash),
+    /// The key that was to sign.
+    signer: String,
+    /// The latest time of the lines before it, by the clocks of whoever wrote them.
+    after: Option<Timestamp>,
 }
 
 /// The earliest that AWS's clocks, by which it dates what it delivers, can have shown when this machine's showed `at`.
@@ -148,6 +165,8 @@ pub fn verify(files: &dyn CaseFiles, options: &Options<'_>) -> Result<Report, Ca
             if root_met.is_none() && options.expected_root.is_some_and(|expected| expected.is_met_by(&line.tree.root())) {
                 root_met = Some(line.tree.size());
             }
+            acts.before = acts.latest;
+            acts.latest = acts.latest.max(Some(line.entry.at));
             // A line that caselock writes nowhere like this tells of nothing but itself.
             if acts.is_out_of_place(&line.entry.event, line.entry.seq) {
                 acts.out_of_place.get_or_insert(line.tree.size());
@@ -193,7 +212,7 @@ pub fn verify(files: &dyn CaseFiles, options: &Options<'_>) -> Result<Report, Ca
         findings.push(Finding::new(severity, "ledger-unterminated", &LEDGER, "The newline at its end is missing."));
     }
     let mut holders = custody::of_the_ledger(&acts.handovers, &seals, &mut findings);
-    custody::after_the_last_seal(&seals, state.lines, &mut findings);
+    custody::after_the_last_seal(&seals, state.lines, files.is_package(), &mut findings);
     if let Some((package, receipts)) = options.receipts {
         let case_number = identity.as_ref().map(|identity| identity.case_number.as_str());
         holders.extend(custody::of_receipts(package, receipts, case_number, options, &mut findings));
@@ -214,6 +233,9 @@ pub fn verify(files: &dyn CaseFiles, options: &Options<'_>) -> Result<Report, Ca
         findings.push(gap_finding(gap));
     }
     cloudtrail::say_what_is_unproven(&trails, &mut findings);
+    if !trails.is_empty() && options.keys.is_none() {
+        findings.extend(acts.keys_from_elsewhere());
+    }
     findings.sort();
     findings.dedup();
     let ledger = LedgerReport {
@@ -312,7 +334,30 @@ fn hash_of(files: &dyn CaseFiles, path: &str) -> Result<Option<Sha256Hash>, Case
     }
 }
 
+/// Whether a URL names a server of AWS's own, such as an endpoint inside a network of the account's; whoever answers there has AWS's certificate.
+fn is_of_aws(url: &str) -> bool {
+    let host = url.strip_prefix("https://").and_then(|rest| rest.split(['/', ':', '?', '#']).next());
+    let names = [".amazonaws.com", ".amazonaws.com.cn", ".amazonaws.eu", ".api.aws"];
+    host.is_some_and(|host| !host.contains('@') && names.iter().any(|name| host.strip_suffix(name).is_some()))
+}
+
 impl Acts {
+    /// The lines that announce the seal at `path`.
+    fn announced(&self, path: &str) -> impl Iterator<Item = &Announced> {
+        self.sealed.get(path).into_iter().flatten()
+    }
+
+    /// Who answered in AWS's place when it was asked for its public keys.
+    fn keys_from_elsewhere(&self) -> Option<Finding> {
+        let from: Vec<&str> = self.endpoints.iter().map(String::as_str).collect();
+        let detail = format!(
+            "The public keys came from {}, not from AWS: the signatures prove no more than the word of whoever answers there. Compare the \
+             keys with AWS's own (`verify --online`), or give them (`verify --keys`).",
+            from.join(" and ")
+        );
+        (!from.is_empty()).then(|| Finding::new(Severity::Notice, "keys-from-another-endpoint", &LEDGER, &detail))
+    }
+
     /// Whether caselock never writes such a line there: a case is opened once, by the first line, and nothing is collected into a sealed one.
     fn is_out_of_place(&self, event: &Event, seq: u64) -> bool {
         match event {
@@ -346,6 +391,9 @@ impl Acts {
                 self.regions.clone_from(&started.regions);
                 let callers = [&started.caller].into_iter().chain(&started.also_as);
                 self.callers.extend(callers.map(|caller| caller.account));
+                let of_cloudtrail = started.service_endpoints.get("CLOUDTRAIL");
+                let asked = of_cloudtrail.or(started.endpoint_url.as_ref());
+                self.endpoints.extend(asked.filter(|url| !is_of_aws(url)).cloned());
                 let at = on_clock_of_aws(at, started.clock);
                 self.collecting_since = Some(at);
                 self.collected_until = Some(at);
@@ -357,7 +405,8 @@ impl Acts {
             }
             Event::CollectionInterrupted(_) => self.runs_open = false,
             Event::CaseSealed(sealed) => {
-                self.sealed.entry(sealed.seal.clone()).or_default().push((lines, root));
+                let announced = Announced { head: (lines, root), signer: sealed.signer.clone(), after: self.before };
+                self.sealed.entry(sealed.seal.clone()).or_default().push(announced);
             }
             Event::CustodyTransferred(act) => self.handovers.push(custody::Act::released(lines, at, act)),
             Event::CustodyReceived(act) => self.handovers.push(custody::Act::received(lines, at, act)),

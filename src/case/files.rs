@@ -34,6 +34,11 @@ pub trait CaseFiles: Sync + std::fmt::Debug {
     fn is_in_missing_part(&self, _path: &str) -> bool {
         false
     }
+
+    /// Whether they are a package, which holds exactly what its latest seal covers and never grows.
+    fn is_package(&self) -> bool {
+        false
+    }
 }
 
 /// A part of a package that is not at hand, as the other parts tell of it.

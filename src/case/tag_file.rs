@@ -81,14 +81,23 @@ impl TagFile {
     }
 }
 
-/// Whether a signed seal stands over `path`: a seal's own signature for the seal, the first seal's for any other tag file.
+/// Whether a signed seal stands over `path`: a seal's own signature or time-stamp for the seal, that of any seal for any other tag file.
 fn is_covered(root: &Path, path: &str) -> bool {
     let of_a_seal = ["custody/seals/", "custody/checkpoints/"].iter().find_map(|folder| path.strip_prefix(folder));
-    let signature = match of_a_seal {
-        Some(seal) => format!("custody/seals/{}.json.sig", seal.split('.').next().unwrap_or_default()),
-        None => "custody/seals/0001.json.sig".to_owned(),
+    let Some(seal) = of_a_seal else { return has_signed_seal(root) };
+    let seal = seal.split('.').next().unwrap_or_default();
+    let is_there = |extension: &str| root.join(format!("custody/seals/{seal}.json.{extension}")).symlink_metadata().is_ok();
+    // What was stamped had been signed.
+    is_there("sig") || is_there("tsr")
+}
+
+/// Whether there is the signature of a seal, of whichever: that of the first may be lost. What cannot be looked at may hold one.
+fn has_signed_seal(root: &Path) -> bool {
+    let entries = match fs::read_dir(root.join("custody/seals")) {
+        Err(error) => return error.kind() != io::ErrorKind::NotFound,
+        Ok(entries) => entries,
     };
-    root.join(signature).symlink_metadata().is_ok()
+    entries.into_iter().any(|entry| entry.map_or(true, |entry| entry.file_name().as_encoded_bytes().ends_with(b".json.sig")))
 }
 
 impl Write for TagFile {
@@ -141,5 +150,16 @@ mod tests {
             assert_eq!(fs::read(folder.path().join(path)).unwrap(), b"one");
         }
         assert!(write(folder.path(), "custody/seals/0002.json", "two").is_ok());
+    }
+
+    #[test]
+    fn what_any_seal_covers_or_an_authority_stamped_stays_though_a_signature_is_lost() {
+        let folder = tempfile::tempdir().unwrap();
+        for path in ["bag-info.txt", "custody/seals/0001.json", "custody/seals/0001.json.tsr", "custody/seals/0002.json.sig"] {
+            write(folder.path(), path, "one").unwrap();
+        }
+        for path in ["bag-info.txt", "custody/seals/0001.json"] {
+            assert!(matches!(write(folder.path(), path, "two"), Err(CaseError::AlreadyWritten { .. })), "{path}");
+        }
     }
 }

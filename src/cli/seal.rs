@@ -124,6 +124,7 @@ pub(super) fn run(
         notes: arguments.notes.clone(),
         flags: arguments.immutable,
         damage,
+        replaces: arguments.despite_damage,
         progress: &progress,
         ..SealOptions::default()
     };
@@ -209,6 +210,11 @@ fn explain(error: &SealError) -> CliError {
         return CliError::new(Exit::Integrity, error)
             .meaning("Nothing was sealed: a seal over damaged evidence would only hide the damage.")
             .next("Run `caselock verify` for the whole picture.");
+    }
+    if matches!(error, SealError::Announced { .. }) {
+        return CliError::new(Exit::Failed, error)
+            .meaning("Nothing was sealed: whose seal it was could not be told from whose it is any more.")
+            .next("Look for the signature, or seal with that key. If it is gone for good, --despite-damage seals all the same, and verification goes on to tell of it.");
     }
     CliError::new(Exit::Failed, error)
         .meaning("The evidence is unchanged.")

@@ -188,25 +188,28 @@ pub(super) fn verify_showing_progress(
 
 /// Opens a case where it lies: a folder, or a package.
 pub(super) fn open(path: &Path) -> Result<Box<dyn CaseFiles>, CliError> {
+    let refused = |error: &PackageError| {
+        // The disk's trouble is no tampering.
+        if !error.is_integrity_failure() {
+            return CliError::new(Exit::Failed, error)
+                .meaning("Nothing was found out about the package: it could not be read.")
+                .next("Read it from a copy, or as somebody who may read it, and verify again.");
+        }
+        CliError::new(Exit::Integrity, error)
+            .meaning("A package that does not hold to the format proves nothing about what is in it.")
+            .next("Compare its SHA-256 with the one that was handed over with it, and ask for another copy.")
+    };
     if path.is_file() {
-        let refused = |error: &PackageError| {
-            // The disk's trouble is no tampering.
-            if !error.is_integrity_failure() {
-                return CliError::new(Exit::Failed, error)
-                    .meaning("Nothing was found out about the package: it could not be read.")
-                    .next("Read it from a copy, or as somebody who may read it, and verify again.");
-            }
-            CliError::new(Exit::Integrity, error)
-                .meaning("A package that does not hold to the format proves nothing about what is in it.")
-                .next("Compare its SHA-256 with the one that was handed over with it, and ask for another copy.")
-        };
         let package = PackageFiles::open(path).map_err(|error| refused(&error))?;
         return match JoinedParts::open(path, package).map_err(|error| refused(&error))? {
             Ok(joined) => Ok(Box::new(joined)),
             Err(package) => Ok(Box::new(package)),
         };
     }
-    Ok(Box::new(CaseFolder::open(path)?))
+    match JoinedParts::open_folder(CaseFolder::open(path)?).map_err(|error| refused(&error))? {
+        Ok(joined) => Ok(Box::new(joined)),
+        Err(folder) => Ok(Box::new(folder)),
+    }
 }
 
 /// Reads who may stamp the time.
@@ -382,14 +385,19 @@ fn seal_lines(seals: &[SealReport]) -> Vec<String> {
         };
         lines.push(hanging(&format!("{}: {signature}", seal.file), "Seal           ", VALUE));
         lines.extend(seal.time.map(|time| format!("               sealed {time}")));
-        let trust = match seal.trusted {
-            Some(true) => "is trusted: it is in the allowed signers you gave",
-            Some(false) => "is NOT among the allowed signers you gave",
-            None => "vouched for by nobody: compare it with what the signer tells you",
+        let trust = match (seal.trusted, &seal.vouched_as) {
+            (Some(true), Some(names)) => format!("is trusted: the allowed signers you gave have it as {names}"),
+            (Some(false), Some(names)) => {
+                format!(
+                    "is NOT trusted: the allowed signers you gave have it as {names}, and not under the seal's name and for its time"
+                )
+            }
+            (Some(_), None) => "is NOT among the allowed signers you gave".to_owned(),
+            (None, _) => "vouched for by nobody: compare it with what the signer tells you".to_owned(),
         };
         if let Some(signer) = &seal.signer {
             lines.push(format!("               key {signer}"));
-            lines.push(format!("               {trust}"));
+            lines.push(wrapped(&trust, VALUE));
         }
         match (seal.timestamp, seal.stamped) {
             (SignatureState::Valid, Some(time)) => lines.push(format!("               time-stamp valid: {time}")),
@@ -449,8 +457,12 @@ fn custody_lines(custody: &[CustodyReport]) -> Vec<String> {
         if let (Some(signer), true) = (&link.signer, link.received_at.is_some()) {
             lines.push(format!("{HOLDER}key {signer}"));
             lines.extend(link.trusted.map(|trusted| {
-                let trust = if trusted { "is trusted" } else { "is NOT among the allowed signers you gave" };
-                format!("{HOLDER}{trust}")
+                let trust = match (&link.vouched_as, trusted) {
+                    (Some(names), true) => format!("is trusted: the allowed signers you gave have it as {names}"),
+                    (Some(names), false) => format!("is NOT trusted: the allowed signers you gave have it as {names}"),
+                    (None, _) => "is NOT among the allowed signers you gave".to_owned(),
+                };
+                wrapped(&trust, HOLDER)
             }));
         }
         if let Some(time) = link.stamped {

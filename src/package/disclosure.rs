@@ -12,10 +12,10 @@ use crate::case::ledger::{canonical, read_ledger};
 use crate::case::merkle::MerkleProver;
 use crate::case::{CaseError, CaseFiles as _, CaseFolder, LEDGER, read_bounded};
 use crate::model::{S3Location, Sha256Hash, Sha256Hasher, printable};
-use crate::seal::bag::{BAGIT, field, fill, size_for_people, tag_manifest};
+use crate::seal::bag::tag_manifest;
 use crate::seal::{
-    ALLOWED_SIGNERS, Checkpoint, DISCLOSURE, DisclosedLine, MANIFEST, NAMESPACE, SealStatement, SealedBy, SignatureProblem,
-    TAG_MANIFEST, VERIFY_TXT, checkpoint_path, manifest, verify_signature,
+    ArtifactTotals, Checkpoint, DISCLOSURE, DisclosedLine, MANIFEST, SealStatement, SignatureProblem, TAG_MANIFEST,
+    checkpoint_path, disclosed_texts, manifest, verify_signature,
 };
 
 use super::error::IoContext as _;
@@ -23,10 +23,6 @@ use super::publish::{Delivery, publish};
 use super::writing::{BUFFER, Members, covering_seals};
 use super::{Glob, PackageError, PackageSummary, Progress, top_folder};
 
-/// The program that checks a disclosure with Python alone.
-const PROGRAM: &str = "verify_disclosure.py";
-const PROGRAM_TEXT: &str = include_str!("../../case-template/verify_disclosure.py");
-const VERIFY_TEMPLATE: &str = include_str!("../../case-template/VERIFY-DISCLOSURE.txt");
 /// Largest checkpoint or signature that is read.
 const CHECKPOINT_LIMIT: u64 = 1024 * 1024;
 
@@ -146,22 +142,15 @@ impl<'a> Disclosure<'a> {
     fn write(&self, members: &mut Members<'_>, include: &[Glob], progress: &Progress) -> Result<(), PackageError> {
         let checkpoint_file = checkpoint_path(self.checkpoint.number);
         let manifest: String = self.artifacts.iter().map(|file| manifest::line(&file.sha256, &file.path)).collect();
-        let count = self.artifacts.len();
+        let count = u64::try_from(self.artifacts.len()).unwrap_or(u64::MAX);
         let bytes = self.artifacts.iter().fold(0, |sum: u64, file| sum.saturating_add(file.size));
-        let signer = &self.checkpoint.signer;
         let mut texts = vec![
-            (VERIFY_TXT.to_owned(), self.verify_text(count, bytes, &checkpoint_file).into_bytes()),
-            ("bag-info.txt".to_owned(), self.bag_info(count, bytes).into_bytes()),
-            ("bagit.txt".to_owned(), BAGIT.as_bytes().to_vec()),
-            (
-                ALLOWED_SIGNERS.to_owned(),
-                format!("{} namespaces=\"{NAMESPACE}\" {}\n", principal(signer), signer.public_key).into_bytes(),
-            ),
             (checkpoint_file.clone(), self.checkpoint_bytes.clone()),
             (format!("{checkpoint_file}.sig"), self.signature.clone()),
             (MANIFEST.to_owned(), manifest.into_bytes()),
-            (PROGRAM.to_owned(), PROGRAM_TEXT.as_bytes().to_vec()),
         ];
+        let derived = disclosed_texts(&self.checkpoint, ArtifactTotals { count, bytes });
+        texts.extend(derived.map(|(path, text)| (path.to_owned(), text.into_bytes())));
         let mut hashes: Vec<(&str, Sha256Hash)> =
             texts.iter().map(|(path, bytes)| (path.as_str(), Sha256Hash::of(bytes))).collect();
         hashes.push((DISCLOSURE, self.lines.1));
@@ -169,7 +158,7 @@ impl<'a> Disclosure<'a> {
         texts.push((TAG_MANIFEST.to_owned(), tag_manifest(&hashes).into_bytes()));
         texts.sort();
         progress.expect_texts(texts.iter().map(|(_, bytes)| bytes.as_slice()));
-        progress.expect(u64::try_from(count).unwrap_or(u64::MAX).saturating_add(1), bytes.saturating_add(self.lines.0));
+        progress.expect(count.saturating_add(1), bytes.saturating_add(self.lines.0));
         let mut texts = texts.into_iter().peekable();
         while let Some((path, bytes)) = texts.next_if(|(path, _)| path.as_str() < DISCLOSURE) {
             members.add_bytes(&path, &bytes)?;
@@ -183,33 +172,6 @@ impl<'a> Disclosure<'a> {
             members.add_bytes(&path, &bytes)?;
         }
         Ok(())
-    }
-
-    fn bag_info(&self, count: usize, bytes: u64) -> String {
-        let fields = [
-            ("External-Identifier", self.checkpoint.case_number.clone()),
-            ("External-Description", "A part of a sealed case, disclosed with proofs; see VERIFY.txt".to_owned()),
-            ("Bagging-Date", self.checkpoint.sealed_at.instant().format("%Y-%m-%d").to_string()),
-            ("Bag-Size", size_for_people(bytes)),
-            ("Payload-Oxum", format!("{bytes}.{count}")),
-        ];
-        fields.iter().map(|(label, value)| field(label, value)).collect()
-    }
-
-    fn verify_text(&self, count: usize, bytes: u64, checkpoint_file: &str) -> String {
-        let case_number = self.checkpoint.case_number.split_whitespace().collect::<Vec<_>>().join(" ");
-        let values = [
-            ("{{case-number}}", printable(&case_number)),
-            ("{{artifacts}}", count.to_string()),
-            ("{{size}}", size_for_people(bytes)),
-            ("{{bytes}}", bytes.to_string()),
-            ("{{fingerprint}}", self.checkpoint.signer.fingerprint.clone()),
-            ("{{principal}}", principal(&self.checkpoint.signer)),
-            ("{{namespace}}", NAMESPACE.to_owned()),
-            ("{{checkpoint}}", checkpoint_file.to_owned()),
-            ("{{lines}}", self.checkpoint.ledger.lines.to_string()),
-        ];
-        fill(VERIFY_TEMPLATE, &values)
     }
 }
 
@@ -230,13 +192,6 @@ fn checkpoint_of(case: &CaseFolder, statement: &SealStatement) -> Result<(Checkp
         _ => return Err(not_as_sealed("its signature does not hold")),
     }
     Ok((checkpoint, bytes, signature))
-}
-
-/// The signer's name, which stands in a file of allowed signers and in a command line.
-fn principal(signer: &SealedBy) -> String {
-    let is_safe = |c: char| c.is_ascii_alphanumeric() || "@._+-".contains(c);
-    let safe = !signer.principal.is_empty() && signer.principal.chars().all(is_safe) && !signer.principal.starts_with('-');
-    if safe { signer.principal.clone() } else { "signer".to_owned() }
 }
 
 fn is_meant(glob: &Glob, artifact: &Artifact) -> bool {

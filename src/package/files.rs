@@ -213,6 +213,10 @@ impl CaseFiles for PackageFiles {
     fn describe(&self, path: &str) -> PathBuf {
         self.path.join(&self.top).join(path)
     }
+
+    fn is_package(&self) -> bool {
+        true
+    }
 }
 
 /// A member, which fails at its end if its CRC-32 is not the recorded one.

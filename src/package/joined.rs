@@ -1,10 +1,10 @@
-//! Reading the parts of a package as one case, with those that are missing named.
+//! Reading the parts of a package, as they came or unpacked, as one case, with those that are missing named.
 
 use std::collections::BTreeMap;
 use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
 
-use crate::case::{CaseError, CaseFiles, Found, LEDGER, MissingPart, read_bounded, read_identity};
+use crate::case::{CaseError, CaseFiles, CaseFolder, Found, LEDGER, MissingPart, read_bounded, read_identity};
 use crate::model::{HashingReader, Sha256Hash, printable};
 use crate::seal::manifest::{Lists, ManifestError, ManifestLine, ManifestReader};
 use crate::seal::{CHECKPOINTS, MANIFEST, SEALS, SealNumbers, SealStatement, TAG_MANIFEST};
@@ -21,9 +21,100 @@ use super::{PackageError, PackageFiles, top_folder};
 pub struct JoinedParts {
     statement: PartStatement,
     /// In order; none where a part is missing.
-    parts: Vec<Option<PackageFiles>>,
+    parts: Vec<Option<PartFiles>>,
     /// The part that tag files are read from.
     first: usize,
+}
+
+/// The files of one part.
+#[derive(Debug)]
+enum PartFiles {
+    Packed(PackageFiles),
+    /// The top folder of a part that somebody unpacked.
+    Unpacked(CaseFolder),
+}
+
+impl PartFiles {
+    fn files(&self) -> &dyn CaseFiles {
+        match self {
+            Self::Packed(package) => package,
+            Self::Unpacked(folder) => folder,
+        }
+    }
+
+    /// The part that lies at `place`, if there is one.
+    fn beside(&self, place: &Path) -> Result<Option<Self>, PackageError> {
+        match self {
+            Self::Packed(_) if place.is_file() => Ok(Some(Self::Packed(PackageFiles::open(place)?))),
+            Self::Unpacked(_) if place.join(PART).is_file() => Ok(Some(Self::Unpacked(CaseFolder::open(place)?))),
+            _ => Ok(None),
+        }
+    }
+
+    /// Where the other parts are looked for, with this one at `path`: what gives the place of each. None if its name is not that of such a part.
+    fn base(&self, path: &Path, number: u32, of: usize) -> Option<Base> {
+        let suffix = format!("part-{number}-of-{of}");
+        match self {
+            Self::Packed(_) => {
+                let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+                let base = stem.strip_suffix(&format!(".{suffix}"))?;
+                Some(Base::Package(path.with_file_name(format!("{base}.zip"))))
+            }
+            Self::Unpacked(_) => {
+                // A folder can be named as `.`.
+                let path = path.canonicalize().ok()?;
+                let base = path.file_name()?.to_str()?.strip_suffix(&format!("-{suffix}"))?.to_owned();
+                Some(Base::Folder(path.with_file_name(base)))
+            }
+        }
+    }
+
+    /// Its top folder, whose name is part of a package; that of a folder is for whoever unpacked it to choose.
+    fn top_folder(&self) -> Option<&str> {
+        match self {
+            Self::Packed(package) => Some(package.top_folder()),
+            Self::Unpacked(_) => None,
+        }
+    }
+
+    /// The bytes of all files below `data/`.
+    fn payload_bytes(&self) -> Result<u64, CaseError> {
+        let folder = match self {
+            Self::Packed(package) => return package.payload_bytes(),
+            Self::Unpacked(folder) => folder,
+        };
+        let (mut bytes, mut failed) = (0_u64, None);
+        folder.walk(&mut |found| {
+            if let Found::File { path } = found
+                && path.starts_with("data/")
+                && failed.is_none()
+            {
+                match folder.open_file(path) {
+                    Ok((_, size)) => bytes = bytes.saturating_add(size),
+                    Err(error) => failed = Some(error),
+                }
+            }
+        })?;
+        failed.map_or(Ok(bytes), Err)
+    }
+}
+
+/// From what the places of all parts follow.
+enum Base {
+    Package(PathBuf),
+    Folder(PathBuf),
+}
+
+impl Base {
+    fn part(&self, number: u32, of: usize) -> PathBuf {
+        match self {
+            Self::Package(base) => part_name(base, number, of),
+            Self::Folder(base) => {
+                let name = base.file_name().unwrap_or_default().to_string_lossy();
+                base.with_file_name(format!("{name}-part-{number}-of-{of}"))
+            }
+        }
+    }
 }
 
 impl JoinedParts {
@@ -34,28 +125,40 @@ impl JoinedParts {
             let named = read_identity(&package).is_ok_and(|identity| top_folder(&identity.case_number) != package.top_folder());
             return if named { Err(malformed(path, "its top folder is not named after its case")) } else { Ok(Err(package)) };
         }
-        let statement = statement(path, &package)?;
+        Self::join(path, PartFiles::Packed(package)).map(Ok)
+    }
+
+    /// Opens the top folder of a part that was unpacked with the other parts that were unpacked beside it; gives it back if it is none.
+    pub fn open_folder(folder: CaseFolder) -> Result<Result<Self, CaseFolder>, PackageError> {
+        // Somebody who put all parts together may have left the one, but hardly the other.
+        let is_part = [PART.to_owned(), format!("{WHOLE}{MANIFEST}")].iter().all(|path| folder.describe(path).is_file());
+        if !is_part {
+            return Ok(Err(folder));
+        }
+        let path = folder.root().to_owned();
+        Self::join(&path, PartFiles::Unpacked(folder)).map(Ok)
+    }
+
+    fn join(path: &Path, opened: PartFiles) -> Result<Self, PackageError> {
+        let statement = statement(path, opened.files())?;
         let of = statement.parts.len();
         let first = usize::try_from(statement.number).unwrap_or(1).saturating_sub(1);
-        let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        let own_suffix = format!(".part-{}-of-{of}", statement.number);
         // Under another name it is still a part, but its siblings cannot be told.
-        let base = stem.strip_suffix(&own_suffix).map(|base| path.with_file_name(format!("{base}.zip")));
-        let mut parts: Vec<Option<PackageFiles>> = Vec::new();
-        let mut package = Some(package);
+        let base = opened.base(path, statement.number, of);
+        let mut beside = Vec::new();
+        for number in (1_u32..).take(of) {
+            let place = base.as_ref().filter(|_| number != statement.number).map(|base| base.part(number, of));
+            let found = place.as_deref().map(|place| opened.beside(place)).transpose()?.flatten();
+            beside.push((place.unwrap_or_default(), found));
+        }
+        let mut parts: Vec<Option<PartFiles>> = Vec::new();
+        let mut opened = Some(opened);
         let mut expected = None;
-        for at in 0..of {
+        for (at, (place, found)) in beside.into_iter().enumerate() {
             let number = u32::try_from(at).unwrap_or(u32::MAX).saturating_add(1);
-            let (place, files) = if at == first {
-                (path.to_owned(), package.take())
-            } else {
-                match base.as_ref().map(|base| part_name(base, number, of)).filter(|place| place.is_file()) {
-                    Some(place) => (place.clone(), Some(PackageFiles::open(&place)?)),
-                    None => (PathBuf::new(), None),
-                }
-            };
+            let (place, files) = if at == first { (path.to_owned(), opened.take()) } else { (place, found) };
             if let Some(files) = &files {
-                let said = self::statement(&place, files)?;
+                let said = self::statement(&place, files.files())?;
                 if said.number != number || (said.seal_sha256, &said.parts) != (statement.seal_sha256, &statement.parts) {
                     return Err(malformed(&place, "it is not that part of the same package"));
                 }
@@ -66,15 +169,15 @@ impl JoinedParts {
             }
             parts.push(files);
         }
-        Ok(Ok(Self { statement, parts, first }))
+        Ok(Self { statement, parts, first })
     }
 
-    fn part(&self, path: &str) -> Option<(&PackageFiles, String)> {
+    fn part(&self, path: &str) -> Option<(&dyn CaseFiles, String)> {
         if path.starts_with("data/") {
-            return Some((self.parts.get(self.statement.place_of(path))?.as_ref()?, path.to_owned()));
+            return Some((self.parts.get(self.statement.place_of(path))?.as_ref()?.files(), path.to_owned()));
         }
         let inside = if OWN.contains(&path) { format!("{WHOLE}{path}") } else { path.to_owned() };
-        Some((self.parts.get(self.first)?.as_ref()?, inside))
+        Some((self.parts.get(self.first)?.as_ref()?.files(), inside))
     }
 }
 
@@ -97,8 +200,8 @@ fn unread(path: &Path, manifest: &str, problem: ManifestError) -> PackageError {
     }
 }
 
-fn statement(path: &Path, package: &PackageFiles) -> Result<PartStatement, PackageError> {
-    let bytes = read_bounded(package, PART, LIMIT)?;
+fn statement(path: &Path, files: &dyn CaseFiles) -> Result<PartStatement, PackageError> {
+    let bytes = read_bounded(files, PART, LIMIT)?;
     PartStatement::parse(&bytes).ok_or_else(|| malformed(path, "its custody/part.json is not as caselock writes it"))
 }
 
@@ -118,10 +221,11 @@ impl Lines<'_> {
 /// Checks one part against itself, and gives the hashes of the tag files that all parts must share.
 fn check_part(
     path: &Path,
-    files: &PackageFiles,
+    part: &PartFiles,
     statement: &PartStatement,
     at: usize,
 ) -> Result<BTreeMap<String, Sha256Hash>, PackageError> {
+    let files = part.files();
     let lines = |manifest: String, lists| -> Result<Lines<'_>, PackageError> {
         let reader = ManifestReader::new(BufReader::new(files.open(&manifest)?), lists);
         Ok(Lines { path: path.to_owned(), manifest, reader })
@@ -200,7 +304,7 @@ fn check_part(
     if let Some(tag) = listed.keys().find(|tag| !found.contains(*tag)) {
         return Err(malformed(path, &format!("its tag manifest lists {tag}, which is not there")));
     }
-    check_own(path, files, statement, at, &found)?;
+    check_own(path, part, statement, at, &found)?;
     Ok(shared)
 }
 
@@ -214,11 +318,12 @@ fn is_listed(path: &str) -> bool {
 /// Checks what a part has of its own and no seal covers: it follows from what was sealed.
 fn check_own(
     path: &Path,
-    files: &PackageFiles,
+    part: &PartFiles,
     statement: &PartStatement,
     at: usize,
     found: &[String],
 ) -> Result<(), PackageError> {
+    let files = part.files();
     let mut numbers = SealNumbers::default();
     for tag in found {
         numbers.observe(tag);
@@ -238,11 +343,11 @@ fn check_own(
     }
     let (number, of) = (u32::try_from(at).unwrap_or(u32::MAX).saturating_add(1), statement.parts.len());
     let group = top_folder(&read_identity(files)?.case_number);
-    if files.top_folder() != format!("{group}-part-{number}-of-{of}") {
+    if part.top_folder().is_some_and(|top| top != format!("{group}-part-{number}-of-{of}")) {
         return Err(malformed(path, "its top folder does not have the name of such a part"));
     }
     let Some(content) = statement.parts.get(at) else { return Ok(()) };
-    if files.payload_bytes()? != content.bytes {
+    if part.payload_bytes()? != content.bytes {
         return Err(malformed(path, "its files do not have the size that its custody/part.json tells"));
     }
     let sealed = read_bounded(files, &format!("{WHOLE}bag-info.txt"), LIMIT)?;
@@ -257,7 +362,7 @@ impl CaseFiles for JoinedParts {
     fn walk(&self, visit: &mut dyn FnMut(Found<'_>)) -> Result<(), CaseError> {
         let mut tags = Vec::new();
         if let Some(first) = self.parts.get(self.first).and_then(Option::as_ref) {
-            first.walk(&mut |found| {
+            first.files().walk(&mut |found| {
                 if let Found::File { path } = found
                     && path != PART
                     && !path.starts_with("data/")
@@ -273,7 +378,7 @@ impl CaseFiles for JoinedParts {
             visit(Found::File { path });
         }
         for part in self.parts.iter().flatten() {
-            part.walk(&mut |found| {
+            part.files().walk(&mut |found| {
                 if matches!(found, Found::File { path } if path.starts_with("data/")) {
                     visit(found);
                 }
@@ -298,6 +403,10 @@ impl CaseFiles for JoinedParts {
     fn describe(&self, path: &str) -> PathBuf {
         let part = self.part(path).or_else(|| self.part(MANIFEST));
         part.map_or_else(|| PathBuf::from(path), |(part, _)| part.describe(path))
+    }
+
+    fn is_package(&self) -> bool {
+        true
     }
 
     fn missing_parts(&self) -> Vec<MissingPart> {

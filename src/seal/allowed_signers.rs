@@ -24,6 +24,30 @@ struct Entry {
     valid_before: Option<Timestamp>,
 }
 
+/// What a file of allowed signers says of a key that signed, the best of its lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Vouched<'a> {
+    /// It may sign, under the name it signed with and at that time.
+    Yes {
+        /// The names of the key, as the file spells them.
+        names: &'a str,
+        /// Whether it may do so for a time only, so that it matters when it signed.
+        for_a_time: bool,
+    },
+    /// The same, but not at that time.
+    AtAnotherTime {
+        /// The names of the key, as the file spells them.
+        names: &'a str,
+    },
+    /// The key is there, and is somebody else's than the name it signed with.
+    UnderAnotherName {
+        /// The names of the key, as the file spells them.
+        names: &'a str,
+    },
+    /// No line speaks of it.
+    No,
+}
+
 /// A line of a file of allowed signers that cannot be read.
 #[derive(Debug, thiserror::Error)]
 #[error("line {line} of the allowed signers cannot be read: {problem}")]
@@ -58,23 +82,36 @@ impl AllowedSigners {
         &self.notices
     }
 
-    /// Whether `signer` may seal at `at`.
+    /// What it says of `signer`, who signed as `principal` at `at`.
+    ///
+    /// As for `ssh-keygen -Y verify -I`, a line vouches for its key under the names it gives and no other: else whoever is listed could sign
+    /// as anybody.
     #[must_use]
-    pub fn is_allowed(&self, signer: &Signer, at: Timestamp) -> bool {
-        self.principals_of(signer, at).is_some()
-    }
-
-    /// The principals, as the file spells them, under which `signer` may seal at `at`.
-    #[must_use]
-    pub fn principals_of(&self, signer: &Signer, at: Timestamp) -> Option<&str> {
-        let key = PublicKey::from_openssh(&signer.public_key).ok()?;
-        let allows = |entry: &&Entry| {
-            entry.key == *key.key_data()
-                && entry.namespaces.as_ref().is_none_or(|patterns| matches_list(patterns, NAMESPACE))
-                && entry.valid_after.is_none_or(|after| at >= after)
-                && entry.valid_before.is_none_or(|before| at < before)
-        };
-        self.entries.iter().find(allows).map(|entry| entry.principals.as_str())
+    pub fn vouch(&self, signer: &Signer, principal: &str, at: Timestamp) -> Vouched<'_> {
+        let Ok(key) = PublicKey::from_openssh(&signer.public_key) else { return Vouched::No };
+        let of_the_key = self.entries.iter().filter(|entry| {
+            entry.key == *key.key_data() && entry.namespaces.as_ref().is_none_or(|patterns| matches_list(patterns, NAMESPACE))
+        });
+        let says = of_the_key.map(|entry| {
+            let names = entry.principals.as_str();
+            let for_a_time = entry.valid_after.is_some() || entry.valid_before.is_some();
+            if !matches_list(names, principal) {
+                Vouched::UnderAnotherName { names }
+            } else if entry.valid_after.is_some_and(|after| at < after) || entry.valid_before.is_some_and(|before| at >= before)
+            {
+                Vouched::AtAnotherTime { names }
+            } else {
+                Vouched::Yes { names, for_a_time }
+            }
+        });
+        // The first of those that say the best.
+        says.min_by_key(|vouched| match vouched {
+            Vouched::Yes { for_a_time, .. } => u8::from(*for_a_time),
+            Vouched::AtAnotherTime { .. } => 2,
+            Vouched::UnderAnotherName { .. } => 3,
+            Vouched::No => 4,
+        })
+        .unwrap_or(Vouched::No)
     }
 }
 
@@ -209,13 +246,50 @@ mod tests {
         text.parse().unwrap()
     }
 
+    /// What is said of a key that signs as `a` on the first of March.
+    fn vouch<'a>(signers: &'a AllowedSigners, signer: &Signer) -> Vouched<'a> {
+        signers.vouch(signer, "a", at("2026-03-01T00:00:00Z"))
+    }
+
     #[test]
     fn a_key_is_allowed_by_its_own_line_alone() {
         let (known, unknown) = (signer(), signer());
-        let text = format!("# those who seal\n\nexaminer@example.com {} a comment\n", known.public_key);
+        let text = format!("# those who seal\n\na {} a comment\n", known.public_key);
         let signers = AllowedSigners::parse(&text).unwrap();
-        assert_eq!(signers.principals_of(&known, at("2026-03-01T00:00:00Z")), Some("examiner@example.com"));
-        assert!(!signers.is_allowed(&unknown, at("2026-03-01T00:00:00Z")));
+        assert_eq!(vouch(&signers, &known), Vouched::Yes { names: "a", for_a_time: false });
+        assert_eq!(vouch(&signers, &unknown), Vouched::No);
+    }
+
+    #[test]
+    fn a_key_is_allowed_under_the_names_of_its_own_line_alone() {
+        let (examiner, counsel) = (signer(), signer());
+        let text = format!(
+            "examiner@example.com {}\n*@law.example.com,counsel@example.com,!guest@law.example.com {}\n",
+            examiner.public_key, counsel.public_key
+        );
+        let signers = AllowedSigners::parse(&text).unwrap();
+        let says = |key: &Signer, name: &str| signers.vouch(key, name, at("2026-03-01T00:00:00Z"));
+        assert!(matches!(says(&examiner, "examiner@example.com"), Vouched::Yes { .. }));
+        for name in ["counsel@example.com", "b@law.example.com"] {
+            assert!(matches!(says(&counsel, name), Vouched::Yes { .. }), "{name}");
+        }
+        for name in ["examiner@example.com", "guest@law.example.com", "Counsel@example.com", "", "*@law.example.com,counsel"] {
+            assert!(matches!(says(&counsel, name), Vouched::UnderAnotherName { .. }), "{name}");
+        }
+        assert_eq!(says(&examiner, "counsel@example.com"), Vouched::UnderAnotherName { names: "examiner@example.com" });
+    }
+
+    #[test]
+    fn a_key_with_several_lines_is_allowed_by_the_one_that_fits() {
+        let key = signer();
+        let text = format!(
+            "b {0}\na valid-before=\"20250101Z\" {0}\na valid-after=\"20260101Z\" {0}\nc namespaces=\"git\" {0}\n",
+            key.public_key
+        );
+        let signers = AllowedSigners::parse(&text).unwrap();
+        assert_eq!(vouch(&signers, &key), Vouched::Yes { names: "a", for_a_time: true });
+        assert_eq!(signers.vouch(&key, "a", at("2025-06-01T00:00:00Z")), Vouched::AtAnotherTime { names: "a" });
+        assert_eq!(signers.vouch(&key, "c", at("2025-06-01T00:00:00Z")), Vouched::UnderAnotherName { names: "b" });
     }
 
     #[test]
@@ -230,7 +304,8 @@ mod tests {
         ] {
             let line = format!("a,b namespaces=\"{namespaces}\" {}", signer.public_key);
             let signers = AllowedSigners::parse(&line).unwrap();
-            assert_eq!(signers.is_allowed(&signer, at("2026-03-01T00:00:00Z")), allowed, "{namespaces}");
+            let expected = if allowed { Vouched::Yes { names: "a,b", for_a_time: false } } else { Vouched::No };
+            assert_eq!(vouch(&signers, &signer), expected, "{namespaces}");
         }
     }
 
@@ -245,7 +320,9 @@ mod tests {
             ("2026-04-01T09:29:59Z", true),
             ("2026-04-01T09:30:00Z", false),
         ] {
-            assert_eq!(signers.is_allowed(&signer, at(time)), allowed, "{time}");
+            let expected =
+                if allowed { Vouched::Yes { names: "a", for_a_time: true } } else { Vouched::AtAnotherTime { names: "a" } };
+            assert_eq!(signers.vouch(&signer, "a", at(time)), expected, "{time}");
         }
     }
 
@@ -254,7 +331,7 @@ mod tests {
         let signer = signer();
         let signers = AllowedSigners::parse(&format!("*@example.com cert-authority {}", signer.public_key)).unwrap();
         assert_eq!(signers.notices().len(), 1);
-        assert!(!signers.is_allowed(&signer, at("2026-03-01T00:00:00Z")));
+        assert_eq!(vouch(&signers, &signer), Vouched::No);
     }
 
     #[test]

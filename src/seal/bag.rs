@@ -1,10 +1,13 @@
 //! The texts of the bag's tag files (RFC 8493), `VERIFY.txt` and `verify.html`.
 
+use ssh_key::PublicKey;
+
 use crate::case::CaseIdentity;
 use crate::case::event::Tool;
 use crate::model::{Sha256Hash, Timestamp, printable};
 
-use super::{ArtifactTotals, MANIFEST, NAMESPACE, SigningKey, TAG_MANIFEST, manifest};
+use super::key::principal_from;
+use super::{ArtifactTotals, MANIFEST, NAMESPACE, SealedBy, Signer, SigningKey, TAG_MANIFEST, manifest};
 
 const VERIFY_TEMPLATE: &str = include_str!("../../case-template/VERIFY.txt");
 /// `verify.html`: the same bytes in every case, so that one published hash is that of all.
@@ -55,9 +58,24 @@ pub(crate) fn field(label: &str, value: &str) -> String {
     text
 }
 
-/// `custody/allowed_signers`: vouches for the key as far as the package itself can.
+/// `custody/allowed_signers`: vouches for the key as far as the package itself can, in one line.
 pub(super) fn allowed_signers(key: &SigningKey) -> String {
-    format!("{} namespaces=\"{NAMESPACE}\" {}\n", key.principal(), key.signer().public_key)
+    one_signer(key.principal(), &key.signer().public_key)
+}
+
+fn one_signer(principal: &str, public_key: &str) -> String {
+    format!("{principal} namespaces=\"{NAMESPACE}\" {public_key}\n")
+}
+
+/// `custody/allowed_signers` as it follows from what a seal says of its signer; none where no caselock ever wrote such a name or key, which
+/// could make more of it than one line.
+pub(crate) fn allowed_signers_of(signer: &SealedBy) -> Option<String> {
+    let is_name = !signer.principal.is_empty() && signer.principal == principal_from(&signer.principal);
+    let is_key = PublicKey::from_openssh(&signer.public_key)
+        .ok()
+        .and_then(|key| Signer::of(key.key_data()).ok())
+        .is_some_and(|key| key.public_key == signer.public_key);
+    (is_name && is_key).then(|| one_signer(&signer.principal, &signer.public_key))
 }
 
 /// `tagmanifest-sha256.txt`.
@@ -159,6 +177,29 @@ mod tests {
         let text = verify_text(&identity, ArtifactTotals { count: 3, bytes: 10 }, &Sha256Hash::ZERO, &key);
         assert!(!text.contains("{{"), "{text}");
         assert!(text.contains("IR 2026"), "{text}");
+    }
+
+    #[test]
+    fn no_signer_makes_more_than_one_line_of_allowed_signers() {
+        let folder = tempfile::tempdir().unwrap();
+        let key = SigningKey::generate_ed25519(&folder.path().join("key"), "examiner@example.com").unwrap();
+        let signer = SealedBy {
+            principal: key.principal().to_owned(),
+            fingerprint: key.signer().fingerprint.clone(),
+            public_key: key.signer().public_key.clone(),
+        };
+        assert_eq!(allowed_signers_of(&signer), Some(allowed_signers(&key)));
+        for principal in ["", "a b", "*", "-x", "examiner@example.com ssh-ed25519 AAAA\nexaminer@example.com"] {
+            assert_eq!(
+                allowed_signers_of(&SealedBy { principal: principal.to_owned(), ..signer.clone() }),
+                None,
+                "{principal}"
+            );
+        }
+        for more in ["\nb ssh-ed25519 AAAA", " comment", "\n"] {
+            let public_key = format!("{}{more}", signer.public_key);
+            assert_eq!(allowed_signers_of(&SealedBy { public_key, ..signer.clone() }), None, "{more}");
+        }
     }
 
     #[test]

@@ -67,6 +67,14 @@ pub enum SealError {
         /// What is wrong.
         problem: String,
     },
+    /// The ledger announces this seal by another key, and nothing of it is there.
+    #[error("the ledger says that `{}` is by the key {signer}, whose signature is not there: bring it back, or seal with that key", path.display())]
+    Announced {
+        /// The seal's file.
+        path: PathBuf,
+        /// The key's fingerprint.
+        signer: String,
+    },
     /// The statement could not be written as JSON.
     #[error("cannot write the statement of the seal")]
     Encode(#[source] serde_json::Error),
@@ -78,7 +86,7 @@ impl SealError {
     pub fn is_integrity_failure(&self) -> bool {
         match self {
             Self::Case(error) => matches!(error, CaseError::BrokenLedger { .. } | CaseError::AlreadyWritten { .. }),
-            Self::Key(_) | Self::Empty | Self::Encode(_) => false,
+            Self::Key(_) | Self::Empty | Self::Encode(_) | Self::Announced { .. } => false,
             Self::Modified { .. }
             | Self::Missing { .. }
             | Self::Unlisted { .. }

@@ -275,7 +275,7 @@ fn write_new(path: &Path, mode: u32, bytes: &[u8]) -> Result<(), KeyError> {
 }
 
 /// A name that can stand in a file of allowed signers, and in a command line, without quotes.
-fn principal_from(comment: &str) -> String {
+pub(super) fn principal_from(comment: &str) -> String {
     let safe = |c: char| if c.is_ascii_alphanumeric() || "@._+-".contains(c) { c } else { '-' };
     let name: String = comment.trim().chars().take(128).map(safe).collect();
     let name = name.trim_matches('-');

@@ -1,3 +1,4 @@
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, BufReader, Write};
 
 use crate::case::event::{CaseSealed, Event, Tool};
@@ -11,11 +12,13 @@ use super::payload::{self, Recorded, Recording};
 use super::seals::{SealFile, SealNumbers, path_of};
 use super::{
     ALLOWED_SIGNERS, ArtifactTotals, Extension, LedgerHead, MANIFEST, SEALS, SealError, SealStatement, SealedBy,
-    SignatureProblem, SigningKey, TAG_FILES, TAG_MANIFEST, VERIFY_HTML, VERIFY_TXT, bag, verify_signature,
+    SignatureProblem, SigningKey, TAG_FILES, TAG_MANIFEST, UNSIGNED, VERIFY_HTML, VERIFY_TXT, bag, verify_signature,
 };
 
 /// Largest tag manifest that is read: caselock's own lists a handful of files.
 const TAG_MANIFEST_LIMIT: u64 = 1024 * 1024;
+/// What is signed to see whether a key signs at all. It is no statement.
+const TRIAL: &[u8] = b"caselock asks whether this key signs. This is no seal and no statement.\n";
 
 /// A seal that was just made.
 #[derive(Clone, Debug)]
@@ -32,7 +35,8 @@ pub struct Sealed {
 ///
 /// The payload is hashed and compared with the ledger; a file that was changed, is missing or was never recorded stops the sealing
 /// and is named. The first seal writes the bag's tag files; a later one rewrites nothing and covers the ledger as it has grown. An
-/// attempt that is cut off at any point is simply made again: as long as no signature covers a file it can be written anew.
+/// attempt that is cut off at any point is simply made again with the same key: as long as no signature covers a file it can be written anew.
+/// With another key it cannot be told from a seal whose signature was lost, so that its statement stays and the next seal extends it.
 pub fn seal_case(
     writer: &mut CaseWriter,
     key: &SigningKey,
@@ -52,6 +56,9 @@ pub struct SealOptions<'a> {
     pub flags: bool,
     /// What is known to be wrong with the case. If anything is, the case is sealed as it is found, and the seal says so.
     pub damage: Vec<String>,
+    /// Whether a seal that the ledger announces by another key, and of which nothing is there, may be made anew with this one.
+    /// Verification goes on to tell of it.
+    pub replaces: bool,
     /// Where that is put which grows with the number of artifacts.
     pub workspace: Workspace<'a>,
     /// Called as files are hashed, with how many and how many bytes.
@@ -60,12 +67,13 @@ pub struct SealOptions<'a> {
 
 impl std::fmt::Debug for SealOptions<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { notes, flags, damage, workspace, progress: _ } = self;
+        let Self { notes, flags, damage, replaces, workspace, progress: _ } = self;
         let mut shown = f.debug_struct("SealOptions");
         shown
             .field("notes", notes)
             .field("flags", flags)
             .field("damage", damage)
+            .field("replaces", replaces)
             .field("workspace", workspace)
             .finish_non_exhaustive()
     }
@@ -73,7 +81,14 @@ impl std::fmt::Debug for SealOptions<'_> {
 
 impl Default for SealOptions<'_> {
     fn default() -> Self {
-        Self { notes: String::new(), flags: false, damage: Vec::new(), workspace: Workspace::default(), progress: &|_, _| {} }
+        Self {
+            notes: String::new(),
+            flags: false,
+            damage: Vec::new(),
+            replaces: false,
+            workspace: Workspace::default(),
+            progress: &|_, _| {},
+        }
     }
 }
 
@@ -86,7 +101,20 @@ pub fn seal_case_with(
     options: &SealOptions<'_>,
 ) -> Result<Sealed, SealError> {
     let files = writer.files()?;
-    let earlier = earlier_seals(&files)?;
+    let announced = announced(writer)?;
+    let (earlier, lost) = earlier_seals(&files, key, &announced)?;
+    let number = earlier.last().map_or(1, |last| last.number() + 1);
+    let path = path_of(number);
+    let mut damage = options.damage.clone();
+    damage.extend(lost);
+    if let Some(signer) =
+        announced.get(&path).and_then(|signers| signers.iter().find(|signer| **signer != key.signer().fingerprint))
+    {
+        if !options.replaces {
+            return Err(SealError::Announced { path: files.describe(&path), signer: signer.clone() });
+        }
+        damage.push(format!("seal-replaced {path}"));
+    }
     // What is damaged cannot be held against the ledger; then the manifest lists what is found.
     let recorded = read_ledger(writer, &files, &earlier, &options.workspace)?;
     let recorded = if options.damage.is_empty() { Some(recorded.finish(writer)?) } else { None };
@@ -94,8 +122,10 @@ pub fn seal_case_with(
         None => write_bag(writer, &files, recorded, key, at, tool, options.progress)?,
         Some(last) => check_bag(writer, &files, recorded, last, options.progress)?,
     };
-    let number = earlier.last().map_or(1, |last| last.number() + 1);
-    let path = path_of(number);
+    // What the ledger announces should come about: a key that refuses does so before.
+    if key.signs_through_ssh_keygen() {
+        key.sign(TRIAL)?;
+    }
     let protection = Some(writer.protect(options.flags)?);
     writer.append(Event::CaseSealed(CaseSealed {
         seal: path.clone(),
@@ -124,7 +154,7 @@ pub fn seal_case_with(
             public_key: key.signer().public_key.clone(),
         },
         tool: tool.clone(),
-        damage: options.damage.clone(),
+        damage,
         notes: options.notes.clone(),
     };
     let checkpoint = Checkpoint::of(&statement).encode().map_err(SealError::Encode)?;
@@ -167,8 +197,23 @@ impl Earlier {
     }
 }
 
-/// The complete seals of a case folder, each checked by itself and against the one before.
-fn earlier_seals(files: &CaseFolder) -> Result<Vec<Earlier>, SealError> {
+/// The keys by which the ledger announces seals, by the seals' files.
+fn announced(writer: &CaseWriter) -> Result<BTreeMap<String, BTreeSet<String>>, SealError> {
+    let mut announced: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    writer.read_ledger(&mut |line| {
+        if let Event::CaseSealed(sealed) = &line.entry.event {
+            announced.entry(sealed.seal.clone()).or_default().insert(sealed.signer.clone());
+        }
+    })?;
+    Ok(announced)
+}
+
+/// The seals of a case folder that stay, each checked by itself and against the one before; and what is to be said of one without a signature.
+fn earlier_seals(
+    files: &CaseFolder,
+    key: &SigningKey,
+    announced: &BTreeMap<String, BTreeSet<String>>,
+) -> Result<(Vec<Earlier>, Option<String>), SealError> {
     let mut numbers = SealNumbers::default();
     if files.describe(SEALS).is_dir() {
         files.walk_below(SEALS, &mut |found| {
@@ -178,14 +223,24 @@ fn earlier_seals(files: &CaseFolder) -> Result<Vec<Earlier>, SealError> {
         })?;
     }
     let mut seals = numbers.read(files)?;
-    // What is last and has no signature is what an interrupted attempt left.
-    if seals.last().is_some_and(|seal| !seal.is_complete()) {
-        seals.pop();
+    // What is last and has no signature is what an interrupted attempt left, or all that is left of a seal. By the same key it is made again.
+    let mut lost = None;
+    if let Some(last) = seals.last().filter(|seal| !seal.is_complete()) {
+        let is_others = |signers: &BTreeSet<String>| signers.iter().any(|signer| *signer != key.signer().fingerprint);
+        let stays = last.statement.is_some() && (last.timestamp.is_some() || announced.get(&last.path).is_some_and(is_others));
+        if stays {
+            lost = Some(format!("{UNSIGNED} {}", last.path));
+        } else {
+            seals.pop();
+        }
     }
     let mut earlier: Vec<Earlier> = Vec::new();
+    let admitted: BTreeSet<String> =
+        seals.iter().filter_map(|seal| checked(seal).ok()).flat_map(|statement| statement.damage).chain(lost.clone()).collect();
     for seal in &seals {
         let broken = |problem: String| SealError::BrokenSeal { path: files.describe(&seal.path), problem };
-        let statement = checked(seal).map_err(&broken)?;
+        let unsigned = seal.signature.is_none() && admitted.contains(&format!("{UNSIGNED} {}", seal.path));
+        let statement = if unsigned { parsed(seal) } else { checked(seal) }.map_err(&broken)?;
         let expected = earlier.last().map_or(1, |last| last.number() + 1);
         if statement.number != expected || seal.number != expected {
             return Err(broken(format!("seal {expected} was due: seals were removed or moved")));
@@ -196,7 +251,13 @@ fn earlier_seals(files: &CaseFolder) -> Result<Vec<Earlier>, SealError> {
         let sha256 = Sha256Hash::of(seal.statement.as_deref().unwrap_or_default());
         earlier.push(Earlier { statement, sha256 });
     }
-    Ok(earlier)
+    Ok((earlier, lost))
+}
+
+/// The statement of a seal, whatever its signature.
+fn parsed(seal: &SealFile) -> Result<SealStatement, String> {
+    let bytes = seal.statement.as_deref().ok_or("its statement is missing")?;
+    SealStatement::parse(bytes).map_err(|error| error.to_string())
 }
 
 /// The statement of a seal whose signature does not say otherwise.

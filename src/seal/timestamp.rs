@@ -10,7 +10,7 @@ use webpki::{EndEntityCert, KeyUsage};
 
 use crate::model::Timestamp;
 
-use der::{BOOLEAN, CONTEXT_0, CONTEXT_1, Element, INTEGER, OBJECT, OCTETS, Reader, SEQUENCE, SET, TIME};
+use der::{BOOLEAN, CONTEXT_0, CONTEXT_1, CONTEXT_3, Element, INTEGER, OBJECT, OCTETS, Reader, SEQUENCE, SET, TIME};
 
 // Object identifiers, as their DER content.
 const SHA256: &[u8] = &[0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x01];
@@ -22,6 +22,8 @@ const CONTENT_TYPE: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x09, 0x
 const MESSAGE_DIGEST: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x09, 0x04];
 const SIGNING_CERTIFICATE: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x09, 0x10, 0x02, 0x0c];
 const SIGNING_CERTIFICATE_V2: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x09, 0x10, 0x02, 0x2f];
+/// `id-ce-extKeyUsage`: where a certificate says what it is for.
+const EXTENDED_KEY_USAGE: &[u8] = &[0x55, 0x1d, 0x25];
 /// `id-kp-timeStamping`: what the authority's certificate must be for.
 const TIME_STAMPING: &[u8] = &[0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x03, 0x08];
 
@@ -138,6 +140,20 @@ pub fn check_stamp(statement: &[u8], response: &[u8], roots: Option<&AuthorityRo
     }
     let trusted = signed.check(info.time, roots)?;
     Ok(Stamp { time: info.time, serial: hex::encode(info.serial), nonce: info.nonce.map(hex::encode), trusted })
+}
+
+/// Whether the certificate of the authority that made a `TimeStampResp` still led to one of `roots` at `at`: while it did, nobody else can have made it.
+#[must_use]
+pub fn is_authority_trusted_at(response: &[u8], roots: &AuthorityRoots, at: Timestamp) -> bool {
+    let token = Reader::only(response, SEQUENCE).and_then(|response| {
+        let mut parts = response.inside();
+        parts.take(SEQUENCE)?;
+        parts.take(SEQUENCE)
+    });
+    let Some(signed) = token.and_then(SignedData::read) else { return false };
+    let Some(certificate) = signed.certificate() else { return false };
+    let der = CertificateDer::from(certificate.whole);
+    EndEntityCert::try_from(&der).is_ok_and(|authority| signed.leads(&authority, roots, at))
 }
 
 /// What is stamped: a `TSTInfo`.
@@ -258,11 +274,7 @@ impl<'a> SignedData<'a> {
         if self.attribute(CONTENT_TYPE).is_none_or(|value| value.tag != OBJECT || value.content != TST_INFO) {
             return Err(wrong("it does not sign a time-stamp"));
         }
-        let certificate = self
-            .certificates
-            .iter()
-            .find(|certificate| issuer_and_serial(**certificate).is_some_and(|named| self.names(named)))
-            .ok_or(wrong("the authority's certificate is not in it"))?;
+        let certificate = self.certificate().ok_or(wrong("the authority's certificate is not in it"))?;
         if !self.binds(certificate.whole) {
             return Err(wrong("it is bound to another certificate"));
         }
@@ -271,7 +283,19 @@ impl<'a> SignedData<'a> {
         // What is signed is the set itself, not its place in the message.
         let signed = der::element(SET, self.attributes.content);
         self.check_signature(&authority, &signed)?;
-        let Some(roots) = roots else { return Ok(None) };
+        Ok(roots.map(|roots| self.leads(&authority, roots, time)))
+    }
+
+    /// The certificate that the signer names.
+    fn certificate(&self) -> Option<Element<'a>> {
+        let named = |certificate: &&Element<'a>| issuer_and_serial(**certificate).is_some_and(|named| self.names(named));
+        self.certificates.iter().find(named).copied()
+    }
+
+    /// Whether the authority's certificate is for time-stamping and leads to one of `roots` at `time`.
+    fn leads(&self, authority: &EndEntityCert<'_>, roots: &AuthorityRoots, time: Timestamp) -> bool {
+        let is_for_nothing_else =
+            self.certificate().is_some_and(|certificate| is_for_time_stamping_alone(certificate) == Some(true));
         let seconds = u64::try_from(time.instant().timestamp()).unwrap_or(0);
         let between: Vec<CertificateDer<'_>> =
             self.certificates.iter().map(|certificate| CertificateDer::from(certificate.whole)).collect();
@@ -285,7 +309,7 @@ impl<'a> SignedData<'a> {
             None,
             None,
         );
-        Ok(Some(led.is_ok()))
+        is_for_nothing_else && led.is_ok()
     }
 
     fn check_signature(&self, authority: &EndEntityCert<'_>, signed: &[u8]) -> Result<(), StampProblem> {
@@ -345,6 +369,28 @@ fn issuer_and_serial(certificate: Element<'_>) -> Option<(&[u8], &[u8])> {
     let serial = parts.take(INTEGER)?.content;
     parts.take(SEQUENCE)?;
     Some((parts.take(SEQUENCE)?.whole, serial))
+}
+
+/// Whether a certificate is for time-stamping and nothing else, critically, as RFC 3161 section 2.3 demands; none if it cannot be read.
+fn is_for_time_stamping_alone(certificate: Element<'_>) -> Option<bool> {
+    let mut parts = certificate.inside().take(SEQUENCE)?.inside();
+    while let Some(part) = parts.any() {
+        if part.tag != CONTEXT_3 {
+            continue;
+        }
+        let mut extensions = part.inside().take(SEQUENCE)?.inside();
+        while let Some(extension) = extensions.take(SEQUENCE) {
+            let mut fields = extension.inside();
+            if fields.take(OBJECT)?.content != EXTENDED_KEY_USAGE {
+                continue;
+            }
+            let critical = fields.take_if(BOOLEAN).is_some_and(|critical| critical.content == [0xff]);
+            let mut purposes = Reader::only(fields.take(OCTETS)?.content, SEQUENCE)?.inside();
+            let first = purposes.take(OBJECT)?.content;
+            return Some(critical && first == TIME_STAMPING && purposes.is_empty());
+        }
+    }
+    Some(false)
 }
 
 #[cfg(test)]

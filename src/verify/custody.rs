@@ -6,7 +6,7 @@ use crate::model::{Finding, Severity, Sha256Hash, Timestamp, printable};
 use crate::seal::{PackageHead, Receipt, ReceiptFile, SignatureProblem, verify_signature};
 
 use super::report::{CustodyReport, SealReport, SignatureState};
-use super::{Options, seals, stamps};
+use super::{Options, seals, stamps, trust};
 
 /// One line of the ledger about the case changing hands.
 #[derive(Clone, Debug)]
@@ -56,6 +56,7 @@ pub(super) fn of_the_ledger(acts: &[Act], seals: &[SealReport], findings: &mut V
         };
         let report = CustodyReport {
             handover: act.handover.clone(),
+            vouched_as: signed.and_then(|seal| seal.vouched_as.clone()),
             released_at: match (&released, &act.receiver) {
                 (Some(released), _) => released.released_at,
                 (None, Some(_)) => None,
@@ -78,19 +79,32 @@ pub(super) fn of_the_ledger(acts: &[Act], seals: &[SealReport], findings: &mut V
     chain
 }
 
-/// What stands in the ledger behind the last seal can be changed by whoever has the folder.
-pub(super) fn after_the_last_seal(seals: &[SealReport], lines: u64, findings: &mut Vec<Finding>) {
+/// What stands in the ledger behind the last seal can be changed by whoever has the folder. A package ends with its seal.
+pub(super) fn after_the_last_seal(seals: &[SealReport], lines: u64, is_package: bool, findings: &mut Vec<Finding>) {
+    let ends = seals.iter().filter(|seal| seal.signature != SignatureState::Absent).filter_map(|seal| seal.ledger_size).max();
+    if is_package && let Some(appended) = ends.map(|ends| lines.saturating_sub(ends)).filter(|appended| *appended > 0) {
+        let detail = format!(
+            "{} after the last seal, and a package ends with its seal: somebody appended to it. What is said there, nobody signed for.",
+            stand(appended)
+        );
+        findings.push(Finding::new(Severity::Failure, "ledger-after-seal", &LEDGER, &detail));
+        return;
+    }
     // Where somebody said whom to trust, anybody else's seal covers nothing.
     let anybody = seals.iter().all(|seal| seal.trusted != Some(true));
     let counts = |seal: &&SealReport| seal.signature != SignatureState::Absent && (anybody || seal.trusted == Some(true));
     let sealed = seals.iter().filter(counts).filter_map(|seal| seal.ledger_size).max();
     let after = sealed.map_or(0, |sealed| lines.saturating_sub(sealed));
     if after > 0 {
-        let lines = if after == 1 { "1 line stands".to_owned() } else { format!("{after} lines stand") };
+        let lines = stand(after);
         let detail =
             format!("{lines} after the last seal: covered by nothing until the next seal. The evidence is not concerned.");
         findings.push(Finding::new(Severity::Notice, "ledger-after-seal", &LEDGER, &detail));
     }
+}
+
+fn stand(lines: u64) -> String {
+    if lines == 1 { "1 line stands".to_owned() } else { format!("{lines} lines stand") }
 }
 
 /// What the receipts beside a package say. It may lie in parts, and then one receipt is for all of them.
@@ -147,22 +161,35 @@ pub(super) fn of_receipts(
                 (SignatureState::Invalid, None)
             }
         };
-        let trusted = signer
-            .as_ref()
-            .zip(options.allowed_signers)
-            .map(|(signer, allowed)| signature == SignatureState::Valid && allowed.is_allowed(signer, receipt.received_at));
         if signature == SignatureState::Unchecked {
             findings.push(seals::not_checked(&file.name));
-        }
-        if trusted == Some(false) && signature == SignatureState::Valid {
-            let detail = "The key that signed for it is not among the allowed signers you gave.";
-            findings.push(Finding::new(Severity::Notice, "receipt-signer-unknown", &file.name, detail));
         }
         let place = format!("{}.tsr", file.name);
         let stamp = file
             .timestamp
             .as_deref()
             .map(|stamp| stamps::check_one(&file.statement, stamp, &place, options.authority_roots, findings));
+        let signed = trust::Signed {
+            place: &file.name,
+            signer: signer.as_ref(),
+            signature,
+            principal: &receipt.signer.principal,
+            said: receipt.received_at,
+            stamped: stamp.and_then(|(state, time)| stamps::trusted_time(options.authority_roots, state, time)),
+            misnamed: "receipt-principal-mismatch",
+        };
+        let trust::Trust { trusted, vouched_as } = trust::judge(&signed, options.allowed_signers, findings);
+        if trusted == Some(false) && signature == SignatureState::Valid {
+            let detail = match &vouched_as {
+                None => "The key that signed for it is not among the allowed signers you gave.".to_owned(),
+                Some(names) => {
+                    format!(
+                        "The allowed signers you gave have the key that signed for it as that of {names}, and not under the name it gives for that time."
+                    )
+                }
+            };
+            findings.push(Finding::new(Severity::Notice, "receipt-signer-unknown", &file.name, &detail));
+        }
         chain.push(CustodyReport {
             handover: receipt.handover,
             released_at: None,
@@ -173,6 +200,7 @@ pub(super) fn of_receipts(
             signature,
             signer: signer.map(|signer| signer.fingerprint),
             trusted,
+            vouched_as,
             stamped: stamp.and_then(|(_, time)| time),
         });
     }

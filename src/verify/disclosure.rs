@@ -6,25 +6,35 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead as _, BufReader, Read as _};
 
-use crate::case::event::{Artifact, Event};
+use crate::case::event::Event;
 use crate::case::ledger::Entry;
 use crate::case::merkle::{is_included, leaf_hash};
 use crate::case::{CaseError, CaseFiles, Found, read_bounded, strict_json};
 use crate::cloudtrail::KeyRing;
-use crate::model::{Finding, HashingReader, Severity};
+use crate::model::{Finding, HashingReader, Severity, Sha256Hash};
 use crate::seal::manifest::{Lists, ManifestReader};
 use crate::seal::{
-    CHECKPOINTS, Checkpoint, DISCLOSURE, DisclosedLine, LedgerHead, MANIFEST, SignatureProblem, TAG_MANIFEST, verify_signature,
+    ArtifactTotals, CHECKPOINTS, Checkpoint, DISCLOSURE, DisclosedLine, LedgerHead, MANIFEST, PROGRAM, SignatureProblem,
+    TAG_MANIFEST, VERIFY_TXT, checkpoint_path, disclosed_texts, verify_signature,
 };
 
 use super::artifacts::is_trouble;
 use super::report::{ArtifactReport, DisclosureReport, LedgerReport, Report, SealReport, SignatureState};
-use super::{Options, custody, seals, verdict};
+use super::{Options, custody, seals, trust, verdict};
 
 /// Longest line that is read: the longest line of a ledger, escaped, and its proof.
 const LINE_LIMIT: u64 = 9 * 1024 * 1024;
 /// Largest checkpoint or signature that is read.
 const CHECKPOINT_LIMIT: u64 = 1024 * 1024;
+
+/// What is kept of a line that is proven: a disclosure may have been made to hold more than fits into memory.
+struct Shown {
+    size: u64,
+    sha256: Sha256Hash,
+}
+
+/// The artifacts whose lines are proven, by their paths.
+type ShownArtifacts = BTreeMap<String, Shown>;
 
 /// Whether the files are those of a disclosure: shown lines, and no ledger.
 pub(super) fn is_one(files: &dyn CaseFiles) -> bool {
@@ -47,9 +57,12 @@ pub(super) fn check(files: &dyn CaseFiles, options: &Options<'_>) -> Result<Repo
     })?;
     let (checkpoint, seal) = check_checkpoint(files, &paths, options, &mut findings)?;
     let head = checkpoint.as_ref().map(|checkpoint| checkpoint.ledger);
-    let shown = read_lines(files, head, &mut findings)?;
+    let (shown, lines_shown) = read_lines(files, head, &mut findings)?;
     let artifacts = check_artifacts(files, &paths, &shown, options, &mut findings);
     check_bag(files, &paths, &shown, &mut findings);
+    if let Some(checkpoint) = &checkpoint {
+        check_texts(files, &paths, checkpoint, &shown, &mut findings);
+    }
     let case_number = checkpoint.map(|checkpoint| checkpoint.case_number);
     let mut holders = Vec::new();
     if let Some((package, receipts)) = options.receipts {
@@ -77,7 +90,7 @@ pub(super) fn check(files: &dyn CaseFiles, options: &Options<'_>) -> Result<Repo
                 .filter(|head| options.expected_root.is_some_and(|expected| expected.is_met_by(&head.root)))
                 .map(|head| head.lines),
         },
-        disclosure: Some(DisclosureReport { lines_shown: artifacts.total, lines_sealed: lines }),
+        disclosure: Some(DisclosureReport { lines_shown, lines_sealed: lines }),
         artifacts,
         seals: vec![seal],
         custody: holders,
@@ -105,6 +118,7 @@ fn check_checkpoint(
         timestamp: SignatureState::Absent,
         stamped: None,
         renewals: Vec::new(),
+        vouched_as: None,
         time: None,
         ledger_size: None,
     };
@@ -157,10 +171,18 @@ fn check_checkpoint(
         }
     };
     report.signer = signer.as_ref().map(|signer| signer.fingerprint.clone());
-    report.trusted = signer
-        .as_ref()
-        .zip(options.allowed_signers)
-        .map(|(signer, allowed)| report.signature == SignatureState::Valid && allowed.is_allowed(signer, checkpoint.sealed_at));
+    let signed = trust::Signed {
+        place: &path,
+        signer: signer.as_ref(),
+        signature: report.signature,
+        principal: &checkpoint.signer.principal,
+        said: checkpoint.sealed_at,
+        stamped: None,
+        misnamed: "seal-principal-mismatch",
+    };
+    let judged = trust::judge(&signed, options.allowed_signers, findings);
+    (report.trusted, report.vouched_as) = (judged.trusted, judged.vouched_as);
+    let mut fail = |kind: &str, detail: &str| findings.push(Finding::new(Severity::Failure, kind, &path, detail));
     if options.expected_root.is_some_and(|expected| !expected.is_met_by(&checkpoint.ledger.root)) {
         let detail =
             "The signed root is not the one you expected. A disclosure shows the root at the seal alone, not those before.";
@@ -169,18 +191,18 @@ fn check_checkpoint(
     if report.signature == SignatureState::Unchecked {
         findings.push(seals::not_checked(&path));
     }
-    seals::vouching(options.allowed_signers, std::slice::from_ref(&report), findings);
+    trust::of_seals(options.allowed_signers, std::slice::from_ref(&report), findings);
     Ok((Some(checkpoint), report))
 }
 
-/// The lines that are shown and proven, by the path each is about.
+/// What the lines that are proven say, and how many lines are shown, proven or not.
 fn read_lines(
     files: &dyn CaseFiles,
     head: Option<LedgerHead>,
     findings: &mut Vec<Finding>,
-) -> Result<BTreeMap<String, Artifact>, CaseError> {
+) -> Result<(ShownArtifacts, u64), CaseError> {
     let mut shown = BTreeMap::new();
-    let mut next_index = 0;
+    let (mut next_index, mut lines) = (0, 0_u64);
     let mut reader = BufReader::with_capacity(256 * 1024, files.open(DISCLOSURE)?);
     let mut buffer = Vec::new();
     let mut fail = |kind: &str, number: u64, detail: &str| {
@@ -199,7 +221,7 @@ fn read_lines(
                 break;
             }
         }
-        let Some((line, artifact)) = parse(&buffer) else {
+        let Some((line, path, artifact)) = parse(&buffer) else {
             fail("disclosure-malformed", number, "is not a line of the ledger about an artifact, with its proof.");
             continue;
         };
@@ -207,24 +229,28 @@ fn read_lines(
             fail("disclosure-malformed", number, "is out of order, or shown twice.");
         }
         next_index = line.index.saturating_add(1);
+        lines += 1;
         let leaf = leaf_hash(line.line.as_bytes());
         let proven = head.is_some_and(|head| is_included(&leaf, line.index, head.lines, &line.proof, &head.root));
-        if !proven {
+        if proven {
+            shown.insert(path, artifact);
+        } else {
             fail("disclosure-unproven", number, "is not proven to belong to the ledger that was sealed.");
         }
-        shown.insert(artifact.path.to_string(), artifact);
     }
-    if shown.is_empty() {
+    if lines == 0 {
         fail("disclosure-malformed", 1, "is not there: nothing is shown.");
     }
-    Ok(shown)
+    Ok((shown, lines))
 }
 
-fn parse(bytes: &[u8]) -> Option<(DisclosedLine, Artifact)> {
+fn parse(bytes: &[u8]) -> Option<(DisclosedLine, String, Shown)> {
     let bytes = bytes.strip_suffix(b"\n")?;
     let line: DisclosedLine = serde_json::from_value(strict_json::parse(bytes).ok()?).ok()?;
     match Entry::decode(line.line.as_bytes()).ok()?.event {
-        Event::ArtifactAcquired(artifact) => Some((line, *artifact)),
+        Event::ArtifactAcquired(artifact) => {
+            Some((line, artifact.path.to_string(), Shown { size: artifact.size, sha256: artifact.sha256 }))
+        }
         _ => None,
     }
 }
@@ -233,7 +259,7 @@ fn parse(bytes: &[u8]) -> Option<(DisclosedLine, Artifact)> {
 fn check_artifacts(
     files: &dyn CaseFiles,
     paths: &BTreeSet<String>,
-    shown: &BTreeMap<String, Artifact>,
+    shown: &ShownArtifacts,
     options: &Options<'_>,
     findings: &mut Vec<Finding>,
 ) -> ArtifactReport {
@@ -270,7 +296,7 @@ fn check_artifacts(
             "Its bytes are not those that were acquired: they differ from the line that is shown.",
         ),
         ("artifact-missing", &report.missing, "A line about it is shown, and it is not there."),
-        ("artifact-unlisted", &report.unlisted, "No line that is shown is about it: nothing proves where it comes from."),
+        ("artifact-unlisted", &report.unlisted, "No line that is proven is about it: nothing proves where it comes from."),
     ] {
         findings.extend(paths.iter().map(|path| Finding::new(Severity::Failure, kind, path, detail)));
     }
@@ -278,7 +304,7 @@ fn check_artifacts(
 }
 
 /// The bag against itself and against the lines that are shown.
-fn check_bag(files: &dyn CaseFiles, paths: &BTreeSet<String>, shown: &BTreeMap<String, Artifact>, findings: &mut Vec<Finding>) {
+fn check_bag(files: &dyn CaseFiles, paths: &BTreeSet<String>, shown: &ShownArtifacts, findings: &mut Vec<Finding>) {
     let mut listed = BTreeMap::new();
     for (manifest, lists) in [(MANIFEST, Lists::Payload), (TAG_MANIFEST, Lists::Tags)] {
         let file = match files.open(manifest) {
@@ -322,5 +348,55 @@ fn check_bag(files: &dyn CaseFiles, paths: &BTreeSet<String>, shown: &BTreeMap<S
     }
     for (path, sha256) in listed.iter().filter(|(path, _)| !path.starts_with("data/")) {
         seals::check_tag_file(files, path, *sha256, findings);
+    }
+}
+
+/// The rest of the bag, which nobody signed: it follows from the checkpoint and from what is shown.
+fn check_texts(
+    files: &dyn CaseFiles,
+    paths: &BTreeSet<String>,
+    checkpoint: &Checkpoint,
+    shown: &ShownArtifacts,
+    findings: &mut Vec<Finding>,
+) {
+    let bytes = shown.values().fold(0, |sum: u64, artifact| sum.saturating_add(artifact.size));
+    let totals = ArtifactTotals { count: u64::try_from(shown.len()).unwrap_or(u64::MAX), bytes };
+    let derived = disclosed_texts(checkpoint, totals);
+    for (path, text) in &derived {
+        let limit = u64::try_from(text.len()).unwrap_or(u64::MAX);
+        let found = match read_bounded(files, path, limit) {
+            Ok(found) => Some(found),
+            Err(CaseError::Io { source, .. }) if is_trouble(&source) => {
+                let detail = "It is there and could not be read.";
+                findings.push(Finding::new(Severity::Gap, "tag-file-unreadable", path, detail));
+                continue;
+            }
+            Err(error) if error.is_not_found() => {
+                findings.push(Finding::new(Severity::Failure, "tag-file-missing", path, "It is not there."));
+                continue;
+            }
+            // It is longer than it can be.
+            Err(_) => None,
+        };
+        if found.as_deref() == Some(text.as_bytes()) {
+            continue;
+        }
+        if [VERIFY_TXT, PROGRAM].contains(path) {
+            let detail = "It is not what this caselock writes: another version made the disclosure, or somebody exchanged it. Neither follow nor \
+                          run it; take one from elsewhere.";
+            findings.push(Finding::new(Severity::Gap, "disclosure-text-unknown", path, detail));
+        } else {
+            let detail = "It does not follow from what was signed and from what is shown.";
+            findings.push(Finding::new(Severity::Failure, "tag-file-modified", path, detail));
+        }
+    }
+    let is_known = |path: &str| {
+        [MANIFEST, TAG_MANIFEST, DISCLOSURE].contains(&path)
+            || derived.iter().any(|(derived, _)| *derived == path)
+            || path.strip_prefix(&checkpoint_path(checkpoint.number)).is_some_and(|rest| ["", ".sig"].contains(&rest))
+    };
+    for path in paths.iter().filter(|path| !path.starts_with("data/") && !is_known(path)) {
+        let detail = "It is no part of a disclosure: nothing that was signed speaks of it.";
+        findings.push(Finding::new(Severity::Failure, "file-not-covered", path, detail));
     }
 }

@@ -143,6 +143,9 @@ pub struct SealReport {
     /// Later time-stamps, each over the seal and those before it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub renewals: Vec<RenewalReport>,
+    /// Whose key it is by the allowed signers that were given, as their file spells it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vouched_as: Option<String>,
     /// When the signer says it was sealed.
     pub time: Option<Timestamp>,
     /// How many lines of the ledger it covers.
@@ -180,6 +183,9 @@ pub struct CustodyReport {
     pub signer: Option<String>,
     /// Whether somebody vouched for that key; none when nobody was asked.
     pub trusted: Option<bool>,
+    /// Whose key it is by the allowed signers that were given, as their file spells it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vouched_as: Option<String>,
     /// The time that a time-stamp gives, where there is a valid one.
     pub stamped: Option<Timestamp>,
 }

@@ -7,13 +7,13 @@ use crate::case::{CaseError, CaseFiles, LEDGER, read_bounded};
 use crate::model::{Finding, HashingReader, Severity, Sha256Hash};
 use crate::seal::manifest::{Lists, ManifestError, ManifestReader};
 use crate::seal::{
-    AllowedSigners, CHECKPOINTS, Checkpoint, LedgerHead, MANIFEST, SEALS, SealFile, SealNumbers, SealStatement,
-    SignatureProblem, Signer, TAG_FILES, TAG_MANIFEST, checkpoint_path, verify_signature,
+    ALLOWED_SIGNERS, CHECKPOINTS, Checkpoint, LedgerHead, MANIFEST, SEALS, SealFile, SealNumbers, SealStatement,
+    SignatureProblem, Signer, TAG_FILES, TAG_MANIFEST, UNSIGNED, bag, checkpoint_path, verify_signature,
 };
 
 use super::artifacts::{Checked, is_trouble};
 use super::report::{SealReport, SignatureState};
-use super::{Acts, Options, stamps};
+use super::{Acts, Options, stamps, trust};
 
 /// What caselock writes into `reports/`, where nothing is ever evidence.
 const REPORTS: [&str; 5] = ["snapshots.json", "report.html", "artifacts.csv", "artifacts.jsonl", "case-uco.jsonld"];
@@ -26,13 +26,12 @@ pub(super) fn check(
     options: &Options<'_>,
     findings: &mut Vec<Finding>,
 ) -> Result<Vec<SealReport>, CaseError> {
-    let allowed = options.allowed_signers;
     let mut numbers = SealNumbers::default();
     for path in &checked.tags {
         numbers.observe(path);
     }
     let seals = numbers.read(files)?;
-    not_covered(checked, &seals, acts, findings);
+    not_covered(files, checked, &seals, acts, findings);
     let mut reports = Vec::with_capacity(seals.len());
     let (mut previous, mut bag) = (None, None);
     let mut covered: Option<LedgerHead> = None;
@@ -49,12 +48,17 @@ pub(super) fn check(
             reports.push(unsigned(seal));
             continue;
         }
-        let (mut report, statement) = check_seal(seal, acts, previous, allowed, findings);
+        let admitted = seals.iter().skip(at + 1).any(|later| admits_unsigned(later, &seal.path));
+        let (mut report, statement, signer) = check_seal(seal, acts, previous, admitted, findings);
         if report.signature == SignatureState::Unchecked {
             findings.push(not_checked(&seal.path));
         }
         stamps::check(seal, options.authority_roots, &mut report, findings);
         if let Some(statement) = statement {
+            check_signer(&statement, signer.as_ref(), acts, options, &mut report, findings);
+            if expected == 1 && seal.number == 1 {
+                check_allowed_signers(files, &statement, findings);
+            }
             let bag = match &bag {
                 Some(bag) => bag,
                 None => bag.insert(Bag::look(files, checked, findings)?),
@@ -83,40 +87,14 @@ pub(super) fn check(
             findings.push(Finding::new(severity, "seal-missing", path, detail));
         }
     }
-    vouching(allowed, &reports, findings);
+    replaced(acts, findings);
+    trust::of_seals(options.allowed_signers, &reports, findings);
     let stamped = reports.iter().any(|report| report.timestamp != SignatureState::Absent);
     if options.authority_roots.is_some() && !reports.is_empty() && !stamped {
         let detail = "You said which authorities may stamp the time, and no seal has a time-stamp. Either none was asked for, or it was taken away.";
         findings.push(Finding::new(Severity::Gap, "timestamp-absent", &"custody/seals", detail));
     }
     Ok(reports)
-}
-
-/// Whether somebody vouched for the keys that sealed.
-pub(super) fn vouching(allowed: Option<&AllowedSigners>, reports: &[SealReport], findings: &mut Vec<Finding>) {
-    let mut find = |severity, kind, subject: &str, detail| findings.push(Finding::new(severity, kind, &subject, detail));
-    let is_valid = |report: &SealReport| report.signature == SignatureState::Valid;
-    if allowed.is_none() {
-        if reports.iter().any(is_valid) {
-            let detail = "Nobody vouched for the key that sealed the case. The signature proves that whoever holds the key signed \
-                          exactly this; compare its fingerprint with what the signer tells you, or give --allowed-signers.";
-            find(Severity::Notice, "seal-signer-unknown", "custody/seals", detail);
-        }
-        return;
-    }
-    if reports.is_empty() {
-        let detail = "You said who may seal, and the case has no seal: none of them vouches for it. Either it was never sealed, or its seals \
-                      were taken away.";
-        find(Severity::Gap, "seal-absent", "custody/seals", detail);
-    } else if reports.iter().any(|report| report.trusted == Some(true)) {
-        for report in reports.iter().filter(|report| is_valid(report) && report.trusted != Some(true)) {
-            let detail = "The key of this seal is not among the allowed signers you gave; that of another seal is.";
-            find(Severity::Notice, "seal-signer-unknown", &report.file, detail);
-        }
-    } else if !reports.iter().any(|report| report.signature == SignatureState::Unchecked) {
-        let detail = "None of the keys that sealed this case is among the allowed signers you gave.";
-        find(Severity::Failure, "seal-untrusted", "custody/seals", detail);
-    }
 }
 
 /// A signature that is checked with `ssh-keygen` and not here, so that nothing here shows who made it.
@@ -126,8 +104,9 @@ pub(super) fn not_checked(what: &str) -> Finding {
     Finding::new(Severity::Gap, "signature-not-checked", &what, detail)
 }
 
-/// Names the files outside `data/` that neither ledger nor seal covers: anybody can have put them there.
-fn not_covered(checked: &Checked, seals: &[SealFile], acts: &Acts, findings: &mut Vec<Finding>) {
+/// Names the files outside `data/` that neither ledger nor seal covers: anybody can have put them there. A package never has one.
+fn not_covered(files: &dyn CaseFiles, checked: &Checked, seals: &[SealFile], acts: &Acts, findings: &mut Vec<Finding>) {
+    let severity = if files.is_package() { Severity::Failure } else { Severity::Notice };
     // What an attempt that was cut off left is no seal yet, and still of its making.
     let attempted = acts.sealing.iter().filter_map(|path| path.strip_prefix(SEALS)).map(|name| format!("{CHECKPOINTS}{name}"));
     let signed = |path: String| [format!("{path}.sig"), path];
@@ -152,7 +131,7 @@ fn not_covered(checked: &Checked, seals: &[SealFile], acts: &Acts, findings: &mu
             }
             _ => "It is no part of a case: no ledger, manifest or seal covers it.",
         };
-        findings.push(Finding::new(Severity::Notice, "file-not-covered", path, detail));
+        findings.push(Finding::new(severity, "file-not-covered", path, detail));
     }
 }
 
@@ -218,8 +197,72 @@ fn unsigned(seal: &SealFile) -> SealReport {
         timestamp: SignatureState::Absent,
         stamped: None,
         renewals: Vec::new(),
+        vouched_as: None,
         time: None,
         ledger_size: None,
+    }
+}
+
+/// Whether a complete seal says that the one at `path` had no signature when it was made.
+fn admits_unsigned(later: &SealFile, path: &str) -> bool {
+    let said =
+        later.statement.as_deref().filter(|_| later.is_complete()).and_then(|statement| SealStatement::parse(statement).ok());
+    said.is_some_and(|said| said.damage.contains(&format!("{UNSIGNED} {path}")))
+}
+
+/// Whether the times that the seal says and the key that made it are to be believed.
+fn check_signer(
+    statement: &SealStatement,
+    signer: Option<&Signer>,
+    acts: &Acts,
+    options: &Options<'_>,
+    report: &mut SealReport,
+    findings: &mut Vec<Finding>,
+) {
+    let place = report.file.clone();
+    let signed = trust::Signed {
+        place: &place,
+        signer,
+        signature: report.signature,
+        principal: &statement.signer.principal,
+        said: statement.sealed_at,
+        stamped: stamps::trusted_time(options.authority_roots, report.timestamp, report.stamped),
+        misnamed: "seal-principal-mismatch",
+    };
+    let trust = trust::judge(&signed, options.allowed_signers, findings);
+    (report.trusted, report.vouched_as) = (trust.trusted, trust.vouched_as);
+    // That an edited seal says another time is said already.
+    if report.signature != SignatureState::Invalid {
+        let head = (statement.ledger.lines, statement.ledger.root);
+        let covers = acts.announced(&place).find(|announced| announced.head == head).and_then(|announced| announced.after);
+        let stamped = report.stamped.filter(|_| report.timestamp == SignatureState::Valid);
+        trust::check_time(&place, statement.sealed_at, covers, stamped, findings);
+    }
+}
+
+/// `custody/allowed_signers` is what steps by hand rely on, so it has the first seal's key and nothing else.
+fn check_allowed_signers(files: &dyn CaseFiles, statement: &SealStatement, findings: &mut Vec<Finding>) {
+    const LIMIT: u64 = 1024 * 1024;
+    // That it is not there, or cannot be read, is said already.
+    let Ok(found) = read_bounded(files, ALLOWED_SIGNERS, LIMIT) else { return };
+    if bag::allowed_signers_of(&statement.signer).is_none_or(|line| line.as_bytes() != found) {
+        let detail = "It is not the one line with name and key that the first seal gives, so whoever checks by hand would rely on another key.";
+        findings.push(Finding::new(Severity::Failure, "allowed-signers-mismatch", &ALLOWED_SIGNERS, detail));
+    }
+}
+
+/// A seal that the ledger announces again under another key was put in the place of the first.
+fn replaced(acts: &Acts, findings: &mut Vec<Finding>) {
+    for path in acts.sealed.keys() {
+        let signers: BTreeSet<&str> = acts.announced(path).map(|announced| announced.signer.as_str()).collect();
+        if signers.len() > 1 {
+            let signers: Vec<&str> = signers.into_iter().collect();
+            let detail = format!(
+                "The ledger says more than once that the case was sealed with it, by different keys: {}.",
+                signers.join(", ")
+            );
+            findings.push(Finding::new(Severity::Failure, "seal-replaced", path, &detail));
+        }
     }
 }
 
@@ -227,14 +270,18 @@ fn check_seal(
     seal: &SealFile,
     acts: &Acts,
     previous: Option<Sha256Hash>,
-    allowed: Option<&AllowedSigners>,
+    admitted: bool,
     findings: &mut Vec<Finding>,
-) -> (SealReport, Option<SealStatement>) {
+) -> (SealReport, Option<SealStatement>, Option<Signer>) {
+    if admitted && seal.statement.is_some() && seal.signature.is_none() {
+        let detail = "It has no signature, and the next seal says that it was found so: sealing was interrupted, or the signature was taken away.";
+        findings.push(Finding::new(Severity::Gap, "seal-unsigned", &seal.path, detail));
+    }
     let mut fail = |kind: &str, detail: &str| findings.push(Finding::new(Severity::Failure, kind, &seal.path, detail));
     let mut report = unsigned(seal);
     let Some(bytes) = &seal.statement else {
         fail("seal-missing", "Its signature is there, the seal itself is not.");
-        return (report, None);
+        return (report, None, None);
     };
     let statement = match SealStatement::parse(bytes) {
         Ok(statement) => Some(statement),
@@ -245,6 +292,7 @@ fn check_seal(
     };
     let outcome = seal.signature.as_deref().map(|signature| verify_signature(bytes, signature));
     let signer: Option<Signer> = match outcome {
+        None if admitted => None,
         None => {
             fail("seal-unsigned", "It has no signature: sealing was interrupted, or the signature was taken away.");
             None
@@ -264,15 +312,13 @@ fn check_seal(
         }
     };
     report.signer = signer.as_ref().map(|signer| signer.fingerprint.clone());
-    let Some(statement) = statement else { return (report, None) };
+    let Some(statement) = statement else { return (report, None, signer) };
     report.time = Some(statement.sealed_at);
     report.ledger_size = Some(statement.ledger.lines);
     if let Some(signer) = &signer {
         if signer.fingerprint != statement.signer.fingerprint || signer.public_key != statement.signer.public_key {
             fail("seal-signer-mismatch", "It was signed with another key than the one it names.");
         }
-        report.trusted =
-            allowed.map(|allowed| report.signature == SignatureState::Valid && allowed.is_allowed(signer, statement.sealed_at));
     }
     if statement.number != seal.number {
         fail("seal-number-mismatch", "It is not the seal that its name says.");
@@ -284,13 +330,18 @@ fn check_seal(
         fail("seal-case-mismatch", "It is the seal of another case.");
     }
     let head = (statement.ledger.lines, statement.ledger.root);
-    if !acts.sealed.get(&seal.path).is_some_and(|lines| lines.contains(&head)) {
-        fail(
+    match acts.announced(&seal.path).find(|announced| announced.head == head) {
+        None => fail(
             "seal-ledger-mismatch",
             "The ledger is not the one that was sealed: its lines up to the seal give another Merkle root.",
-        );
+        ),
+        Some(announced) if announced.signer != statement.signer.fingerprint => fail(
+            "seal-signer-mismatch",
+            &format!("The line of the ledger that announces it names another key: {}.", announced.signer),
+        ),
+        Some(_) => {}
     }
-    (report, Some(statement))
+    (report, Some(statement), signer)
 }
 
 /// The bag that seals cover, looked at once for all of them.

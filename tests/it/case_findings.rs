@@ -153,6 +153,41 @@ fn where_trusted_signers_are_named_a_case_without_a_seal_is_no_pass_and_a_strang
     expect(&report, Severity::Notice, "ledger-after-seal");
 }
 
+/// An attacker's whole work: everything sealed anew, and the genuine key left to be seen first.
+#[test]
+fn a_forged_case_that_shows_the_genuine_key_as_well_is_a_failure() {
+    let genuine = Sample::sealed();
+    let (sample, mut writer) = Sample::new();
+    sample.seal(&mut writer);
+    drop(writer);
+    let first = fs::read_to_string(genuine.file("custody/allowed_signers")).unwrap();
+    let both = first + &fs::read_to_string(sample.file("custody/allowed_signers")).unwrap();
+    sample.overwrite("custody/allowed_signers", both.as_bytes());
+    let listed = fs::read_to_string(sample.file("tagmanifest-sha256.txt")).unwrap();
+    let hash = |bytes: &[u8]| caselock::model::Sha256Hash::of(bytes).to_string();
+    let line = |line: &str| match line.strip_suffix("  custody/allowed_signers") {
+        Some(_) => format!("{}  custody/allowed_signers\n", hash(both.as_bytes())),
+        None => format!("{line}\n"),
+    };
+    let mended: String = listed.lines().map(line).collect();
+    sample.overwrite("tagmanifest-sha256.txt", mended.as_bytes());
+    let seal = fs::read_to_string(sample.file("custody/seals/0001.json")).unwrap();
+    sample.overwrite("custody/seals/0001.json", seal.replace(&hash(listed.as_bytes()), &hash(mended.as_bytes())).as_bytes());
+    shell_ok(
+        &sample.case(),
+        "rm -f custody/seals/0001.json.sig && ssh-keygen -q -Y sign -n caselock-seal -f ../key custody/seals/0001.json",
+        &[],
+    );
+    let report = report(&sample);
+    let failures: Vec<&str> = report
+        .findings
+        .iter()
+        .filter(|finding| finding.severity == Severity::Failure)
+        .map(|finding| finding.kind.as_str())
+        .collect();
+    assert_eq!(failures, ["allowed-signers-mismatch"], "{:#?}", report.findings);
+}
+
 #[test]
 fn a_file_that_the_seal_covers_and_that_is_gone_or_no_list_is_a_failure() {
     let sample = Sample::sealed();

@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 
 use caselock::case::CaseFolder;
 use caselock::case::merkle::is_consistent;
-use caselock::seal::{Receipt, SealStatement, SigningKey, read_seals};
+use caselock::seal::{Receipt, SealOptions, SealStatement, SigningKey, read_seals, seal_case_with};
 use caselock::verify::{Options, Report, verify};
 use serde_json::Value;
 
@@ -168,10 +168,33 @@ fn a_receipt_in_the_ledger_whose_seal_is_by_another_key_is_a_failure() {
         fs::remove_file(sample.file("custody/seals").join(name)).unwrap();
     }
     let mut writer = crate::sample::open_again(&sample.case());
-    sample.seal(&mut writer);
+    let options = SealOptions { replaces: true, ..SealOptions::default() };
+    seal_case_with(&mut writer, &sample.key(), crate::sample::at(), &crate::sample::tool(), &options).unwrap();
     drop(writer);
     let report = verified(&sample);
     assert!(report.findings.iter().any(|finding| finding.kind == "custody-signer-mismatch"), "{:?}", report.findings);
+}
+
+#[test]
+fn a_receipt_in_the_name_of_another_who_is_allowed_is_a_failure_and_one_in_ones_own_is_not() {
+    let sample = handed_over();
+    shell_ok(
+        &sample.path(""),
+        "for name in counsel expert; do printf '%s@example.com %s\\n' $name \"$(cut -d ' ' -f 1,2 $name.pub)\"; done > signers
+         printf 'examiner@example.com %s\\n' \"$(cut -d ' ' -f 1,2 key.pub)\" >> signers",
+        &[],
+    );
+    let verify = ["verify", "p.zip", "--json", "--allowed-signers", "signers"];
+    assert_eq!(code(&transfer(&sample, "p.zip", "A", "B", &["--signing-key", "counsel"])), 0);
+    let report = json(&caselock(&verify, &sample.path("")));
+    assert!(!kinds(&report).iter().any(|kind| kind.starts_with("receipt-") || kind.starts_with("seal-")), "{report}");
+    assert_eq!(report["custody"][0]["vouched_as"], "counsel@example.com");
+    assert_eq!(report["seals"][0]["vouched_as"], "examiner@example.com");
+    let forged = ["--signing-key", "counsel", "--principal", "expert@example.com"];
+    assert_eq!(code(&transfer(&sample, "p.zip", "B", "C. Expert", &forged)), 0);
+    let report = json(&caselock(&verify, &sample.path("")));
+    assert!(kinds(&report).contains(&"receipt-principal-mismatch"), "{report}");
+    assert_eq!(report["custody"][1]["trusted"], false);
 }
 
 #[test]

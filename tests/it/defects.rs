@@ -9,6 +9,7 @@ mod forged;
 mod keys;
 mod opponent;
 mod scope;
+mod sealed;
 mod switches;
 mod times;
 mod unfetched;
@@ -57,6 +58,7 @@ pub(crate) static DEFECTS: LazyLock<Vec<Defect>> = LazyLock::new(|| {
     all.extend(scope::all());
     all.extend(afterwards::all());
     all.extend(case_folder::all());
+    all.extend(sealed::all());
     all
 });
 

@@ -243,7 +243,7 @@ fn a_disclosure_that_was_changed_fails_in_both() {
             "sed -i 's/\"root\":\"f/\"root\":\"0/; t; s/\"root\":\"./\"root\":\"f/' custody/checkpoints/0001.json",
             true,
         ),
-        ("the time", "sed -i 's/\"sealed_at\":\"2026/\"sealed_at\":\"2025/' custody/checkpoints/0001.json", true),
+        ("the time", "sed -i 's/\"sealed_at\":\"2/\"sealed_at\":\"1/' custody/checkpoints/0001.json", true),
         ("the signature", "sed -i '3s/^./A/; 3s/^\\(.\\)./\\1B/' custody/checkpoints/0001.json.sig", true),
         ("the signature taken away", "rm custody/checkpoints/0001.json.sig", true),
         ("the checkpoint taken away", "rm custody/checkpoints/0001.json*", true),
@@ -282,8 +282,19 @@ fn what_is_wrong_with_a_disclosure_has_a_name() {
     for (change, kind) in [
         ("rm custody/checkpoints/0001.json*", "checkpoint-malformed"),
         ("rm custody/checkpoints/0001.json.sig", "checkpoint-signature-invalid"),
-        ("sed -i 's/\"sealed_at\":\"2026/\"sealed_at\":\"2025/' custody/checkpoints/0001.json", "checkpoint-signature-invalid"),
+        ("sed -i 's/\"sealed_at\":\"2/\"sealed_at\":\"1/' custody/checkpoints/0001.json", "checkpoint-signature-invalid"),
         (": > custody/disclosure.jsonl", "disclosure-malformed"),
+        ("printf 'print(\"ok  all good\")' > verify_disclosure.py", "disclosure-text-unknown"),
+        ("sed -i 's/python3/sh/' VERIFY.txt", "disclosure-text-unknown"),
+        ("rm verify_disclosure.py", "tag-file-missing"),
+        ("sed -i 's/^External-Identifier: .*/External-Identifier: IR-OTHER-999/' bag-info.txt", "tag-file-modified"),
+        ("printf 'Contact-Name: Mallory\\n' >> bag-info.txt", "tag-file-modified"),
+        (
+            "cat custody/allowed_signers >> custody/allowed_signers.more; cat custody/allowed_signers.more >> custody/allowed_signers; \
+          rm custody/allowed_signers.more",
+            "tag-file-modified",
+        ),
+        ("mkdir reports; printf x > reports/expert-opinion.html", "file-not-covered"),
         ("sed -i '1s/us-east-1/us-east-2/' custody/disclosure.jsonl", "disclosure-unproven"),
     ] {
         let folder = unpacked(&sample, &zip);
@@ -291,6 +302,24 @@ fn what_is_wrong_with_a_disclosure_has_a_name() {
         let report = verified(&folder);
         assert!(report.findings.iter().any(|finding| finding.kind == kind), "{change}: {:?}", report.findings);
     }
+}
+
+#[test]
+fn of_a_line_that_is_not_proven_nothing_is_believed_or_kept() {
+    let sample = sealed();
+    let zip = disclose(&sample, "part.zip", &[CHOSEN, "s3://example-corp/a"]).unwrap();
+    let folder = unpacked(&sample, &zip);
+    // The last line once more, as a later one: it is about a file that is there.
+    let change = "tail -n 1 custody/disclosure.jsonl | sed 's/\"index\":[0-9]*/\"index\":9999/' >> custody/disclosure.jsonl
+        printf x > data/extra
+        tail -n 1 custody/disclosure.jsonl | sed 's/\\\\\"path\\\\\":\\\\\"[^\\\\]*/\\\\\"path\\\\\":\\\\\"data\\/extra/; s/9999/10000/' >> custody/disclosure.jsonl";
+    shell_ok(&folder, &format!("{change}\n{REBAG}"), &[]);
+    let report = verified(&folder);
+    assert_eq!((report.artifacts.total, report.artifacts.valid, report.verdict), (3, 3, Verdict::Fail));
+    assert_eq!(report.disclosure.unwrap().lines_shown, 5);
+    let kinds: Vec<&str> = report.findings.iter().map(|finding| finding.kind.as_str()).collect();
+    assert_eq!(kinds.iter().filter(|kind| **kind == "disclosure-unproven").count(), 2, "{:#?}", report.findings);
+    assert_eq!(report.artifacts.unlisted, ["data/extra"]);
 }
 
 #[test]

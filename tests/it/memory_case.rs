@@ -34,6 +34,8 @@ pub(crate) fn end() -> DateTime<Utc> {
 pub(crate) struct MemoryCase {
     pub(crate) files: BTreeMap<String, Vec<u8>>,
     pub(crate) foreign: Vec<(String, &'static str)>,
+    /// Whether it is to be taken for what a package holds.
+    pub(crate) package: bool,
 }
 
 impl CaseFiles for MemoryCase {
@@ -56,6 +58,10 @@ impl CaseFiles for MemoryCase {
 
     fn describe(&self, path: &str) -> PathBuf {
         PathBuf::from("/case").join(path)
+    }
+
+    fn is_package(&self) -> bool {
+        self.package
     }
 }
 
@@ -110,6 +116,8 @@ pub(crate) struct Collection {
     pub(crate) finished: bool,
     /// How the machine's clock compares with AWS's.
     pub(crate) clock: Option<ClockOffset>,
+    /// Where AWS was asked, if not at its own endpoints: all its services, and CloudTrail.
+    pub(crate) endpoints: [Option<&'static str>; 2],
     /// The keys of the account before anybody tampered with it.
     index: BTreeMap<String, Vec<String>>,
 }
@@ -164,6 +172,7 @@ impl Collection {
             also_as: Vec::new(),
             finished: true,
             clock: None,
+            endpoints: [None, None],
             index,
         };
         collection.ask(scenario);
@@ -363,8 +372,8 @@ impl Collection {
             configuration: None,
             caller: caller(ACCOUNT_ID),
             also_as: self.also_as.iter().map(|account| caller(account)).collect(),
-            endpoint_url: None,
-            service_endpoints: std::collections::BTreeMap::new(),
+            endpoint_url: self.endpoints[0].map(str::to_owned),
+            service_endpoints: self.endpoints[1].map(|url| ("CLOUDTRAIL".to_owned(), url.to_owned())).into_iter().collect(),
             window: self.window,
             scope: self.scope.clone(),
             regions: scenario.regions.iter().map(|region| region.parse().unwrap()).collect(),

@@ -108,6 +108,43 @@ fn one_part_alone_says_which_parts_it_lacks_and_accuses_nobody() {
 }
 
 #[test]
+fn parts_that_were_unpacked_are_verified_as_parts_and_accuse_nobody() {
+    let sample = sealed();
+    let parts = in_parts(&sample);
+    for part in &parts {
+        shell_ok(&sample.path(""), &format!("unzip -q {} -d open", part.display()), &[]);
+    }
+    let of = parts.len();
+    let folder = |number: usize| format!("open/IR-2026-014-part-{number}-of-{of}");
+    let (code, report) = verified(&sample, &folder(2));
+    assert_eq!((code, &report["artifacts"]["valid"]), (4, &report["artifacts"]["total"]), "{report}");
+    assert!(!kinds(&report).contains(&"part-missing".to_owned()) && report["findings"][0]["severity"] != "failure", "{report}");
+    // By another name of the same place.
+    let output = Command::new(env!("CARGO_BIN_EXE_caselock"))
+        .args(["verify", ".", "--json"])
+        .current_dir(sample.path(&folder(1)))
+        .output()
+        .unwrap();
+    let here: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(here["artifacts"]["valid"], report["artifacts"]["total"]);
+    // One is not there, and then the one alone.
+    shell_ok(&sample.path(""), &format!("chmod -R u+w {0} && mv {0} gone", folder(1)), &[]);
+    let (code, report) = verified(&sample, &folder(2));
+    assert_eq!((code, kinds(&report).iter().filter(|kind| *kind == "part-missing").count()), (4, 1), "{report}");
+    let (code, report) = verified(&sample, "gone");
+    assert_eq!((code, kinds(&report).iter().filter(|kind| *kind == "part-missing").count()), (4, of - 1), "{report}");
+    assert!(!report["findings"].as_array().unwrap().iter().any(|finding| finding["severity"] == "failure"), "{report}");
+    // What was put beside its files, or changed, is found all the same.
+    fs::write(sample.path("gone/note.txt"), "x").unwrap();
+    let output = caselock(&sample, &["verify", "gone"]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.code() == Some(3) && said.contains("note.txt"), "{said}");
+    fs::remove_file(sample.path("gone/note.txt")).unwrap();
+    shell_ok(&sample.path("gone"), "f=$(find data -type f | head -n 1); chmod u+w \"$f\"; printf x >> \"$f\"", &[]);
+    assert_eq!(caselock(&sample, &["verify", "gone"]).status.code(), Some(3));
+}
+
+#[test]
 fn the_same_case_in_the_same_sizes_gives_the_same_parts() {
     let sample = sealed();
     let case = CaseFolder::open(&sample.case()).unwrap();

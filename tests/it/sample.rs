@@ -122,8 +122,9 @@ impl Drop for Sample {
     }
 }
 
+/// Now, for a seal is made after what it covers.
 pub(crate) fn at() -> Timestamp {
-    "2026-03-02T10:00:00Z".parse().unwrap()
+    Timestamp::new(chrono::Utc::now())
 }
 
 pub(crate) fn tool() -> Tool {

@@ -8,8 +8,8 @@ use std::process::Command;
 use caselock::case::{CaseFolder, CaseWriter, Workspace};
 use caselock::model::Sha256Hash;
 use caselock::seal::{
-    AllowedSigners, SealError, SealOptions, SealStatement, SignatureProblem, SigningKey, read_seals, seal_case, seal_case_with,
-    verify_signature,
+    AllowedSigners, SealError, SealOptions, SealStatement, SignatureProblem, SigningKey, Vouched, read_seals, seal_case,
+    seal_case_with, verify_signature,
 };
 use caselock::verify::{Options, Verdict, verify};
 
@@ -96,7 +96,8 @@ fn the_seal_says_what_lies_in_the_case() {
     let signer = verify_signature(bytes, seal.signature.as_deref().unwrap()).unwrap();
     assert_eq!(signer.fingerprint, statement.signer.fingerprint);
     let allowed = fs::read_to_string(sample.file("custody/allowed_signers")).unwrap();
-    assert_eq!(AllowedSigners::parse(&allowed).unwrap().principals_of(&signer, at()), Some(PRINCIPAL));
+    let vouched = AllowedSigners::parse(&allowed).unwrap();
+    assert_eq!(vouched.vouch(&signer, PRINCIPAL, at()), Vouched::Yes { names: PRINCIPAL, for_a_time: false });
 }
 
 /// The commands of a text for people: lines set in by four blanks, and programs between lines of `---`.
@@ -265,39 +266,129 @@ fn a_case_that_was_changed_after_a_seal_is_not_sealed_again() {
     }
 }
 
+/// What sealing writes behind the ledger's line, in this order.
+const WRITTEN: [&str; 9] = [
+    "manifest-sha256.txt",
+    "bagit.txt",
+    "bag-info.txt",
+    "VERIFY.txt",
+    "verify.html",
+    "custody/allowed_signers",
+    "tagmanifest-sha256.txt",
+    "custody/seals/0001.json",
+    "custody/seals/0001.json.sig",
+];
+
+/// Cut off before the file at `cut` had its name: it and all later ones are not there, and may be there in part.
+fn cut_off(cut: usize) -> Sample {
+    let (sample, mut writer) = Sample::new();
+    sample.seal(&mut writer);
+    drop(writer);
+    for path in &WRITTEN[cut..] {
+        let path = sample.file(path);
+        fs::rename(&path, format!("{}.part", path.display())).unwrap();
+    }
+    sample
+}
+
 #[test]
 fn an_attempt_that_was_cut_off_anywhere_can_be_made_again() {
-    let written = [
-        "manifest-sha256.txt",
-        "bagit.txt",
-        "bag-info.txt",
-        "VERIFY.txt",
-        "verify.html",
-        "custody/allowed_signers",
-        "tagmanifest-sha256.txt",
-        "custody/seals/0001.json",
-        "custody/seals/0001.json.sig",
-    ];
-    // Cut off before the file at `cut` had its name: it and all later ones are not there, and may be there in part.
-    for cut in 0..written.len() {
-        let (sample, mut writer) = Sample::new();
-        sample.seal(&mut writer);
-        drop(writer);
-        for path in &written[cut..] {
-            let path = sample.file(path);
-            fs::rename(&path, format!("{}.part", path.display())).unwrap();
-        }
-        // Another key and another day: what the first attempt wrote says otherwise.
-        let other = SigningKey::generate_ed25519(&sample.path("other"), "counsel@example.com").unwrap();
+    for (cut, first) in WRITTEN.iter().enumerate() {
+        let sample = cut_off(cut);
+        // Another day: what the first attempt wrote says otherwise.
         let mut writer = crate::sample::open_again(&sample.case());
-        let sealed = seal_case(&mut writer, &other, at().plus_seconds(86_400), &tool(), "").unwrap();
-        assert_eq!(sealed.path, "custody/seals/0001.json", "{}", written[cut]);
-        assert!(bagit_accepts(&sample.case()), "{}", written[cut]);
-        let verify = VERIFY.replace("examiner@", "counsel@");
-        shell_ok(&sample.case(), &verify, &[]);
+        let sealed = seal_case(&mut writer, &sample.key(), at().plus_seconds(86_400), &tool(), "").unwrap();
+        assert_eq!(sealed.path, "custody/seals/0001.json", "{first}");
+        assert!(bagit_accepts(&sample.case()), "{first}");
+        shell_ok(&sample.case(), VERIFY, &[]);
         let leftovers = shell_ok(&sample.case(), "find . -name '*.part'", &[]);
-        assert_eq!(leftovers, "", "{}", written[cut]);
+        assert_eq!(leftovers, "", "{first}");
+        let report = verify(&CaseFolder::open(&sample.case()).unwrap(), &Options::default()).unwrap();
+        assert_eq!(report.case_failures, 0, "{first}: {:#?}", report.findings);
     }
+}
+
+/// The files of a case but its ledger, which grows.
+fn kept(sample: &Sample) -> Vec<(String, Vec<u8>)> {
+    let paths = shell_ok(&sample.case(), "find . -type f ! -name ledger.jsonl ! -name '*.part'", &[]);
+    paths.lines().map(|path| (path.to_owned(), fs::read(sample.file(path)).unwrap())).collect()
+}
+
+#[test]
+fn a_seal_whose_signature_is_lost_is_not_replaced_by_another_key_but_extended() {
+    let sample = cut_off(8);
+    let before = kept(&sample);
+    let other = SigningKey::generate_ed25519(&sample.path("other"), "counsel@example.com").unwrap();
+    let mut writer = crate::sample::open_again(&sample.case());
+    for number in 2..4 {
+        let sealed = seal_case(&mut writer, &other, at(), &tool(), "").unwrap();
+        assert_eq!(sealed.path, format!("custody/seals/{number:04}.json"));
+        let found: &[String] = if number == 2 { &["seal-unsigned custody/seals/0001.json".to_owned()] } else { &[] };
+        assert_eq!(sealed.statement.damage, found);
+    }
+    drop(writer);
+    for (path, bytes) in before {
+        assert_eq!(fs::read(sample.file(&path)).unwrap(), bytes, "{path}");
+    }
+    let case = CaseFolder::open(&sample.case()).unwrap();
+    let about_the_first = |report: &caselock::verify::Report| {
+        assert_eq!(report.case_failures, 0, "{:#?}", report.findings);
+        report.findings.iter().filter(|finding| finding.object == "custody/seals/0001.json").count()
+    };
+    assert_eq!(about_the_first(&verify(&case, &Options::default()).unwrap()), 1);
+    let package = caselock::package::write_package(&case, &sample.path("p.zip")).unwrap();
+    let files = caselock::package::PackageFiles::open(&package.path).unwrap();
+    assert_eq!(about_the_first(&verify(&files, &Options::default()).unwrap()), 1);
+    // Once the signature is found again, nothing is wrong.
+    let signature = sample.file("custody/seals/0001.json.sig");
+    fs::rename(format!("{}.part", signature.display()), &signature).unwrap();
+    assert_eq!(about_the_first(&verify(&case, &Options::default()).unwrap()), 0);
+}
+
+#[test]
+fn a_seal_of_which_nothing_is_left_is_made_by_another_key_only_on_demand_and_told_of() {
+    let sample = cut_off(7);
+    let other = SigningKey::generate_ed25519(&sample.path("other"), "counsel@example.com").unwrap();
+    let mut writer = crate::sample::open_again(&sample.case());
+    let ledger = fs::read(sample.file("custody/ledger.jsonl")).unwrap();
+    let before = kept(&sample);
+    let refused = seal_case(&mut writer, &other, at(), &tool(), "").unwrap_err();
+    assert!(
+        matches!(&refused, SealError::Announced { signer, .. } if *signer == sample.key().signer().fingerprint),
+        "{refused}"
+    );
+    assert!(!refused.is_integrity_failure());
+    assert_eq!(fs::read(sample.file("custody/ledger.jsonl")).unwrap(), ledger);
+    assert!(kept(&sample) == before);
+    let options = SealOptions { replaces: true, ..SealOptions::default() };
+    let sealed = seal_case_with(&mut writer, &other, at(), &tool(), &options).unwrap();
+    assert_eq!(sealed.statement.damage, ["seal-replaced custody/seals/0001.json"]);
+    drop(writer);
+    let report = verify(&CaseFolder::open(&sample.case()).unwrap(), &Options::default()).unwrap();
+    assert!(report.findings.iter().any(|finding| finding.kind == "seal-replaced"), "{:#?}", report.findings);
+}
+
+#[test]
+fn a_seal_that_was_stamped_is_not_written_anew_by_its_own_key_either() {
+    let sample = cut_off(8);
+    sample.overwrite("custody/seals/0001.json.tsr", b"a stamp");
+    let before = fs::read(sample.file("custody/seals/0001.json")).unwrap();
+    let mut writer = crate::sample::open_again(&sample.case());
+    assert_eq!(sample.seal(&mut writer).path, "custody/seals/0002.json");
+    assert_eq!(fs::read(sample.file("custody/seals/0001.json")).unwrap(), before);
+}
+
+#[test]
+fn a_key_that_refuses_leaves_no_announcement() {
+    let (sample, mut writer) = Sample::new();
+    // A public key whose private half no agent has.
+    shell_ok(&sample.path(""), "ssh-keygen -q -t rsa -b 2048 -N '' -C examiner@example.com -f made && rm made", &[]);
+    let key = SigningKey::load(&sample.path("made.pub"), None).unwrap();
+    let before = fs::read(sample.file("custody/ledger.jsonl")).unwrap();
+    let refused = seal_case(&mut writer, &key, at(), &tool(), "").unwrap_err();
+    assert!(matches!(refused, SealError::Key(_)), "{refused}");
+    assert_eq!(fs::read(sample.file("custody/ledger.jsonl")).unwrap(), before);
+    assert_eq!(sample.seal(&mut writer).path, "custody/seals/0001.json");
 }
 
 #[test]

@@ -22,6 +22,12 @@ extendedKeyUsage=critical,timeStamping
 [other]
 basicConstraints=critical,CA:false
 extendedKeyUsage=critical,serverAuth
+[both]
+basicConstraints=critical,CA:false
+extendedKeyUsage=critical,timeStamping,serverAuth
+[lax]
+basicConstraints=critical,CA:false
+extendedKeyUsage=timeStamping
 X
 cat > ts.cnf <<X
 [authority]
@@ -105,27 +111,42 @@ fn no_single_byte_of_a_stamp_can_be_changed_to_another_time_or_signer() {
 }
 
 #[test]
-fn a_certificate_that_is_not_for_time_stamping_is_not_trusted() {
+fn a_certificate_that_is_not_for_time_stamping_alone_is_not_trusted() {
     let scratch = tempfile::tempdir().unwrap();
     authority(scratch.path(), P256);
     let roots = roots(scratch.path());
+    // Others of the same root, good when the stamp is made: for web servers, for them as well, and not critically for time-stamping.
+    let usages = [("tsa", true), ("other", false), ("both", false), ("lax", false)];
+    for (usage, _) in usages {
+        let make = format!(
+            "openssl x509 -req -in tsa.csr -CA root.pem -CAkey root.key -days 30 -extfile ext.cnf -extensions {usage} -out {usage}-2.pem"
+        );
+        shell_ok(scratch.path(), &make, &[]);
+    }
     let good = answer(scratch.path(), &stamp_request(b"statement"));
     assert_eq!(check_stamp(b"statement", &good, Some(&roots)).unwrap().trusted, Some(true));
-    // The same stamp, signed anew with a certificate of the same root that is for web servers.
-    shell_ok(
-        scratch.path(),
-        "openssl ts -reply -in answer -token_out -out token
-         openssl cms -verify -noverify -inform DER -in token -out stamp
-         openssl x509 -req -in tsa.csr -CA root.pem -CAkey root.key -days 30 -extfile ext.cnf -extensions other -out web.pem
-         openssl cms -sign -binary -nodetach -cades -md sha256 -in stamp -econtent_type 1.2.840.113549.1.9.16.1.4 \
-             -signer web.pem -inkey tsa.key -outform DER -out resigned",
-        &[],
+    shell_ok(scratch.path(), TAKE_OUT, &[]);
+    for (usage, trusted) in usages {
+        let response = resigned(scratch.path(), &format!("{usage}-2.pem"));
+        assert_eq!(check_stamp(b"statement", &response, Some(&roots)).unwrap().trusted, Some(trusted), "{usage}");
+    }
+}
+
+/// What the authority signed, out of its answer into the file `stamp`.
+const TAKE_OUT: &str =
+    "openssl ts -reply -in answer -token_out -out token && openssl cms -verify -noverify -inform DER -in token -out stamp";
+
+/// An answer with what stands in the file `stamp`, signed under this certificate.
+fn resigned(folder: &Path, certificate: &str) -> Vec<u8> {
+    let sign = format!(
+        "openssl cms -sign -binary -nodetach -cades -md sha256 -in stamp -econtent_type 1.2.840.113549.1.9.16.1.4 \
+             -signer {certificate} -inkey tsa.key -outform DER -out resigned"
     );
-    let token = fs::read(scratch.path().join("resigned")).unwrap();
+    shell_ok(folder, &sign, &[]);
+    let token = fs::read(folder.join("resigned")).unwrap();
     let granted = [&[0x30, 0x03, 0x02, 0x01, 0x00], &token[..]].concat();
     let length = u16::try_from(granted.len()).unwrap().to_be_bytes();
-    let response = [&[0x30, 0x82], &length[..], &granted].concat();
-    assert_eq!(check_stamp(b"statement", &response, Some(&roots)).unwrap().trusted, Some(false));
+    [&[0x30, 0x82], &length[..], &granted].concat()
 }
 
 #[test]
@@ -312,4 +333,84 @@ fn an_answer_to_another_question_is_not_filed_though_it_stamps_the_same_seal() {
     assert_eq!(refused.status.code(), Some(1), "{refused:?}");
     assert!(String::from_utf8_lossy(&refused.stderr).contains("another question"), "{refused:?}");
     assert!(!sample.file("custody/seals/0001.json.tsr").exists());
+}
+
+/// Stamps `bytes` at the authority in `folder`, as if its clock were so many years ahead.
+fn answer_in_years(folder: &Path, bytes: &[u8], years: u16) -> Vec<u8> {
+    answer(folder, &stamp_request(bytes));
+    shell_ok(folder, TAKE_OUT, &[]);
+    let mut stamp = fs::read(folder.join("stamp")).unwrap();
+    // The time is the one text of digits that ends with `Z`.
+    let is_time =
+        |at: &usize| stamp[*at..].len() > 18 && stamp[*at..*at + 14].iter().all(u8::is_ascii_digit) && stamp[*at - 2] == 0x18;
+    let at = (2..stamp.len() - 14).find(is_time).unwrap();
+    let year: u16 = std::str::from_utf8(&stamp[at..at + 4]).unwrap().parse().unwrap();
+    stamp[at..at + 4].copy_from_slice((year + years).to_string().as_bytes());
+    fs::write(folder.join("stamp"), stamp).unwrap();
+    resigned(folder, "tsa.pem")
+}
+
+#[test]
+fn a_stamp_is_renewed_in_time_or_that_is_said() {
+    let sample = Sample::sealed();
+    let (short, long) = (sample.path("short"), sample.path("long"));
+    authority(&short, P256);
+    authority(&long, P256);
+    // The first authority's certificate ends within the year.
+    shell_ok(
+        &short,
+        "openssl x509 -req -in tsa.csr -CA root.pem -CAkey root.key -days 300 -extfile ext.cnf -extensions tsa -out tsa.pem 2>/dev/null",
+        &[],
+    );
+    shell_ok(&sample.path(""), "cat short/root.pem long/root.pem > both.pem", &[]);
+    let both = AuthorityRoots::parse(&fs::read(sample.path("both.pem")).unwrap()).unwrap();
+    let statement = fs::read(sample.file("custody/seals/0001.json")).unwrap();
+    let first = answer(&short, &stamp_request(&statement));
+    sample.overwrite("custody/seals/0001.json.tsr", &first);
+    let stamped = [statement, first].concat();
+    let late = |report: &Report| report.findings.iter().any(|finding| finding.kind == "timestamp-renewed-late");
+    for (years, is_late) in [(0, false), (4, true)] {
+        sample.overwrite("custody/seals/0001.json.tsr.2", &answer_in_years(&long, &stamped, years));
+        let report = verified(&sample, Some(&both));
+        let seal = &report.seals[0];
+        assert_eq!(
+            (seal.timestamp, seal.renewals[0].timestamp),
+            (SignatureState::Valid, SignatureState::Valid),
+            "{:?}",
+            report.findings
+        );
+        assert_eq!((late(&report), report.case_failures), (is_late, 0), "{years}: {:?}", report.findings);
+        assert!(!late(&verified(&sample, None)), "nobody said whom to trust");
+    }
+}
+
+#[test]
+fn whether_a_key_was_still_allowed_a_trusted_stamp_decides_and_not_its_own_clock() {
+    let (sample, mut writer) = Sample::new();
+    let said = "2024-06-01T10:00:00Z".parse().unwrap();
+    caselock::seal::seal_case(&mut writer, &sample.key(), said, &crate::sample::tool(), "").unwrap();
+    drop(writer);
+    let desk = sample.path("desk");
+    authority(&desk, P256);
+    let statement = fs::read(sample.file("custody/seals/0001.json")).unwrap();
+    sample.overwrite("custody/seals/0001.json.tsr", &answer(&desk, &stamp_request(&statement)));
+    let roots = roots(&desk);
+    let verified = |limit: &str, roots: Option<&AuthorityRoots>| -> (Option<bool>, Vec<String>) {
+        let line = format!("{} {limit} {}", crate::sample::PRINCIPAL, sample.key().signer().public_key);
+        let allowed = caselock::seal::AllowedSigners::parse(&line).unwrap();
+        let options = Options { allowed_signers: Some(&allowed), authority_roots: roots, ..Options::default() };
+        let report = verify(&CaseFolder::open(&sample.case()).unwrap(), &options).unwrap();
+        (report.seals[0].trusted, report.findings.into_iter().map(|finding| finding.kind).collect())
+    };
+    let has = |kinds: &[String], kind: &str| kinds.iter().any(|found| found == kind);
+    // Retired before the seal was stamped.
+    let (trusted, kinds) = verified("valid-before=\"20250101Z\"", Some(&roots));
+    assert!(trusted == Some(false) && has(&kinds, "seal-untrusted") && has(&kinds, "seal-time-mismatch"), "{kinds:?}");
+    let (trusted, kinds) = verified("valid-before=\"20250101Z\"", None);
+    assert!(trusted == Some(true) && has(&kinds, "signing-time-unproven") && has(&kinds, "seal-time-mismatch"), "{kinds:?}");
+    // Good until long after it.
+    let (trusted, kinds) = verified("valid-before=\"20990101Z\"", Some(&roots));
+    assert!(trusted == Some(true) && !has(&kinds, "signing-time-unproven"), "{kinds:?}");
+    let (trusted, kinds) = verified("namespaces=\"caselock-seal\"", None);
+    assert!(trusted == Some(true) && !has(&kinds, "signing-time-unproven"), "{kinds:?}");
 }

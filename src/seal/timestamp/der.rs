@@ -10,6 +10,7 @@ pub(super) const SEQUENCE: u8 = 0x30;
 pub(super) const SET: u8 = 0x31;
 pub(super) const CONTEXT_0: u8 = 0xa0;
 pub(super) const CONTEXT_1: u8 = 0xa1;
+pub(super) const CONTEXT_3: u8 = 0xa3;
 
 /// What comes next in a DER encoding.
 #[derive(Clone, Copy, Debug)]

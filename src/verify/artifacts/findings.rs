@@ -47,7 +47,8 @@ impl Checked {
                 let detail = "No line of the ledger names it; the interrupted run left it, and the next one discards it.";
                 findings.push(Finding::new(Severity::Gap, "artifact-unrecorded", path, detail));
             } else {
-                let detail = "No line of the ledger names it: it was put there by something other than caselock.";
+                let detail =
+                    "No line of the ledger names it: caselock did not put it there, or its line was taken away or damaged.";
                 findings.push(Finding::new(Severity::Failure, "artifact-unlisted", path, detail));
             }
         }

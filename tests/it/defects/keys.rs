@@ -31,6 +31,30 @@ fn wrapped(key: &[u8]) -> Vec<u8> {
 pub(super) fn all() -> Vec<Defect> {
     vec![
         Defect {
+            name: "keys-from-another-endpoint",
+            about: "AWS was asked at an endpoint that is not its own: whoever answered there gave the public keys as well.",
+            failures: &[],
+            others: &["keys-from-another-endpoint"],
+            make: Make::Quiet(|it| it.endpoints = [Some("http://192.0.2.7:4566"), None]),
+        },
+        Defect {
+            name: "keys-from-another-endpoint-of-cloudtrail-alone",
+            about: "The same, for CloudTrail alone, under a name that only looks like one of AWS's.",
+            failures: &[],
+            others: &["keys-from-another-endpoint"],
+            make: Make::Quiet(|it| it.endpoints = [None, Some("https://cloudtrail.us-east-1.amazonaws.com.example.com/")]),
+        },
+        Defect {
+            name: "keys-from-an-endpoint-of-aws-inside-a-private-network",
+            about: "AWS was asked at endpoints of its own inside a private network. Nothing is wrong.",
+            failures: &[],
+            others: &[],
+            make: Make::Quiet(|it| {
+                let own = "https://vpce-0123456789abcdef0-abcdefgh.cloudtrail.us-east-1.vpce.amazonaws.com";
+                it.endpoints = [Some("http://192.0.2.7:4566"), Some(own)];
+            }),
+        },
+        Defect {
             name: "key-nobody-published",
             about: "A region's answer does not hold the key with which its digests are signed.",
             failures: &["key-unknown"],

@@ -88,14 +88,17 @@ impl TrailTime {
                 State::Off => {
                     self.timeline.add(*since, *until, HourStatus::LoggingOff);
                     let began = if since == &from { format!("before {since}") } else { since.to_string() };
+                    // Where the next chain begins is not always when the trail was switched on: files may be out of sight that tell.
                     let again = if number + 1 == last
                         || (number + 2 == last && self.undelivered(*until, to, known, FIRST_DIGEST).is_none())
                     {
-                        format!("Digests begin again {until}.")
+                        format!(
+                            "Digests prove again from {until} on. Nothing that this trail delivered proves the time between."
+                        )
                     } else {
-                        format!("It was on again {until}.")
+                        format!("It was on again {until}. Nothing was recorded between.")
                     };
-                    let detail = format!("{off} {began}: {why}. {again} Nothing was recorded between.");
+                    let detail = format!("{off} {began}: {why}. {again}");
                     self.find(findings, Severity::Gap, "logging-off", &detail);
                 }
                 State::Unsigned => {
