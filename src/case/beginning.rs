@@ -12,6 +12,9 @@ use super::listing::list;
 use super::writer::README;
 use super::{CASE_TOML, CaseError, LEDGER};
 
+/// Of a first line, most that is looked at.
+const LONGEST: u64 = 1024 * 1024;
+
 /// Looks whether a new case may be made in `root`, as far as that can be told without writing anything.
 pub fn check_vacant(root: &Path) -> Result<(), CaseError> {
     if !root.exists() {
@@ -46,10 +49,13 @@ pub fn is_begun(root: &Path) -> bool {
         Ok(_) | Err(_) => return true,
     }
     let Ok(ledger) = File::open(path) else { return true };
-    let mut first = Vec::new();
-    let read = BufReader::new(ledger).take(1024 * 1024).read_until(b'\n', &mut first);
+    let (mut ledger, mut first, mut next) = (BufReader::new(ledger), Vec::new(), [0]);
+    let read = ledger.by_ref().take(LONGEST).read_until(b'\n', &mut first);
+    let is_whole = first.last() == Some(&b'\n') || first.len() >= usize::try_from(LONGEST).unwrap_or(usize::MAX);
+    // Blocks of it that a power cut kept from the disk are zeros. What follows a line shows that it was on the disk once.
+    let mut is_alone = || first.contains(&0) && matches!(ledger.read(&mut next), Ok(0));
     // What cannot be read is not taken for nothing.
-    read.is_err() || first.last() == Some(&b'\n') || first.len() >= 1024 * 1024
+    read.is_err() || (is_whole && !is_alone())
 }
 
 /// Whether the ledger of a case is gone: its folder tells of evidence that no line of a ledger acknowledges.
@@ -127,13 +133,17 @@ mod tests {
             assert!(is_ledger_gone(folder.path()), "{gone:?}");
             assert!(matches!(check_vacant(folder.path()), Err(CaseError::LedgerGone { .. })), "{gone:?}");
         }
-        for cut_off in [&[(CASE_TOML, "")][..], &[(CASE_TOML, ""), (LEDGER, "")], &[(CASE_TOML, ""), (LEDGER, "{\"at\":")]] {
-            let folder = holding(cut_off);
+        // The last is what a power cut leaves of a line whose end came to the disk before its middle.
+        for ledger in [None, Some(""), Some("{\"at\":"), Some("{\"at\"\0\0\0}\n")] {
+            let cut_off: Vec<(&str, &str)> = [(CASE_TOML, "")].into_iter().chain(ledger.map(|text| (LEDGER, text))).collect();
+            let folder = holding(&cut_off);
             assert!(!is_ledger_gone(folder.path()), "{cut_off:?}");
             check_vacant(folder.path()).unwrap();
         }
-        let whole = holding(&[(CASE_TOML, ""), evidence, (LEDGER, "{}\n")]);
-        assert!(!is_ledger_gone(whole.path()));
+        for begun in ["{}\n", "{\0\0}\n{}\n"] {
+            let whole = holding(&[(CASE_TOML, ""), evidence, (LEDGER, begun)]);
+            assert!(is_begun(whole.path()) && !is_ledger_gone(whole.path()), "{begun:?}");
+        }
         let other = holding(&[evidence]);
         assert!(matches!(check_vacant(other.path()), Err(CaseError::NotACase { .. })));
     }
