@@ -2,6 +2,7 @@
 //!
 //! docs/case-format.md is normative for what lies on disk. This is the only part that writes evidence.
 
+mod beginning;
 mod canonical;
 mod configuration;
 pub mod custody;
@@ -26,6 +27,7 @@ mod writer;
 #[expect(clippy::disallowed_methods, reason = "tests plant what a crash or a hand would")]
 mod writer_tests;
 
+pub use beginning::{check_vacant, is_begun, is_ledger_gone};
 pub use configuration::{Configuration, Setting};
 pub(crate) use direct::{BLOCK, BlockBuffer, DirectFile};
 pub use error::CaseError;
@@ -38,7 +40,7 @@ pub use sorting::Workspace;
 pub use staging::{HashedBytes, Staged, StagedFile, Staging};
 pub use tag_file::TagFile;
 pub(crate) use writer::is_temporary;
-pub use writer::{CaseWriter, Committed, Pending, is_begun};
+pub use writer::{CaseWriter, Committed, Pending};
 
 use crate::model::Sha256Hash;
 

@@ -22,6 +22,8 @@ mod package;
 mod plan;
 #[cfg(feature = "acquire")]
 mod policy;
+#[cfg(feature = "acquire")]
+mod profile;
 mod progress;
 #[cfg(feature = "acquire")]
 mod regions;
@@ -152,11 +154,8 @@ pub fn command() -> clap::Command {
 pub fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
-        Err(shown) if shown.kind() == ErrorKind::DisplayVersion => {
-            version::print(&shown.to_string());
-            return Exit::Done.into();
-        }
-        Err(shown) if !shown.use_stderr() => shown.exit(),
+        Err(shown) if shown.kind() == ErrorKind::DisplayVersion => return told(version::print(&shown.to_string())),
+        Err(shown) if !shown.use_stderr() => return told(Output::printed(shown.print())),
         Err(error) => return usage::explain(&error).into(),
     };
     let file = ConfigurationFile::new(arguments.config);
@@ -176,13 +175,24 @@ pub fn main() -> ExitCode {
         Command::Package(arguments) => package::run(&arguments, &output),
         Command::Transfer(arguments) => transfer::run(&arguments, &output),
         Command::Report(arguments) => report::run(arguments, &file, &output),
-        Command::Completions(arguments) => Ok(completions::run(&arguments)),
+        Command::Completions(arguments) => completions::run(&arguments),
         Command::Man(arguments) => man::run(&arguments, &output),
     };
     match outcome {
         Ok(exit) => exit.into(),
         Err(error) => {
             output.error(&error);
+            error.exit.into()
+        }
+    }
+}
+
+/// How the program ends that only had to say something.
+fn told(written: Result<(), CliError>) -> ExitCode {
+    match written {
+        Ok(()) => Exit::Done.into(),
+        Err(error) => {
+            Output::plain().error(&error);
             error.exit.into()
         }
     }

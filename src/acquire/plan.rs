@@ -13,7 +13,7 @@ use super::identified::{Identified, identify_all};
 use super::notes::Notes;
 use super::pipeline::{Intake, Owner};
 use super::progress::Silent;
-use super::tally::{Notice, Row, Totals};
+use super::tally::{Notice, Row, RowKey, Totals};
 use super::{AcquireError, MOST_AT_ONCE, PERMISSIONS, Permission, Request, Source, chosen_sources, regions};
 
 /// What a collection would take, and what it could not.
@@ -123,9 +123,16 @@ pub async fn plan(identities: impl Into<Identities>, request: &Request) -> Resul
     let errands: Vec<Arc<Errand>> = errands.collect();
     gather_all(&sources, &errands, &intake, gaps).await.map_err(AcquireError::Halted)?;
     intake.close().await;
-    let Some(Ok(ended)) = counting.join_next().await else {
+    let Some(Ok(mut ended)) = counting.join_next().await else {
         return Err(AcquireError::Halted(Halt::TaskLost));
     };
+    for errand in errands.iter().filter(|errand| errand.wants_account(errand.caller().account)) {
+        // A place where a source takes answers and no object is told as well, or it would look left out.
+        for (source, region) in sources.iter().flat_map(|source| errand.regions.iter().map(move |region| (source, region))) {
+            let account = Some(errand.caller().account);
+            ended.tally.row(&RowKey { source: source.name(), account, region: Some(region.clone()) });
+        }
+    }
     let totals = ended.tally.totals();
     let requests = identities.requests();
     let expected = errands.iter().map(|errand| errand.expected_requests()).sum::<u64>();

@@ -30,6 +30,12 @@ pub enum CaseError {
         /// The folder.
         path: PathBuf,
     },
+    /// There is evidence, and no ledger that would tell of it.
+    #[error("the ledger of the case in `{}` is gone", path.display())]
+    LedgerGone {
+        /// The folder.
+        path: PathBuf,
+    },
     /// The case is sealed: nothing may be added to its evidence.
     #[error("the case in `{}` is sealed", path.display())]
     Sealed {

@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::model::{AccountId, Region, Sha256Hash, Timestamp};
 
 use super::event::{Event, Gap, GapReason, Origin};
-use super::ledger::read_ledger;
+use super::ledger::{LedgerProblem, read_ledger};
 use super::merkle::MerkleTree;
 use super::{CaseError, CaseFiles, Gaps, LEDGER};
 
@@ -33,6 +33,12 @@ pub struct Summary {
     pub ledger_lines: u64,
     /// The Merkle root over them.
     pub ledger_root: Sha256Hash,
+    /// The first thing in it that does not hold, where anything does not.
+    #[serde(skip)]
+    pub ledger_problem: Option<LedgerProblem>,
+    /// SHA-256 of `case.toml` as the case was opened.
+    #[serde(skip)]
+    pub case_toml_sha256: Option<Sha256Hash>,
 }
 
 /// One source in one account and region.
@@ -77,7 +83,8 @@ pub fn summarize(files: &dyn CaseFiles) -> Result<Summary, CaseError> {
     let path = files.describe(LEDGER);
     let reader = BufReader::new(files.open(LEDGER)?);
     let state = read_ledger(reader, &path, &mut |line| summing.take(&line.entry.event, line.entry.at))?;
-    Ok(summing.finish(&state.tree))
+    let ledger_problem = state.problems.into_iter().next();
+    Ok(Summary { ledger_problem, ..summing.finish(&state.tree) })
 }
 
 /// A summary in the making, event by event in the order of the ledger.
@@ -102,6 +109,8 @@ impl Default for Summing {
             packages: Vec::new(),
             ledger_lines: 0,
             ledger_root: Sha256Hash::ZERO,
+            ledger_problem: None,
+            case_toml_sha256: None,
         };
         Self { summary, rows: BTreeMap::new(), gaps: Gaps::default(), listings: BTreeMap::new() }
     }
@@ -158,6 +167,10 @@ fn row<'a>(
 impl Summary {
     fn take(&mut self, event: &Event, at: Timestamp, rows: &mut BTreeMap<Place, SummaryRow>) {
         match event {
+            // The case is opened once; a later line that says so again changes nothing.
+            Event::CaseOpened(opened) => {
+                self.case_toml_sha256.get_or_insert(opened.case_toml_sha256);
+            }
             Event::ArtifactAcquired(artifact) => {
                 let row = match &artifact.source {
                     Origin::S3Object(origin) => {

@@ -3,7 +3,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::hash::{BuildHasher as _, RandomState};
-use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{self, BufReader, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
@@ -12,12 +12,12 @@ use rustix::io::Errno;
 
 use crate::model::{PayloadPath, Sha256Hash, Timestamp};
 
+use super::beginning::{check_vacant, folders_above, is_begun, is_ledger_gone};
 use super::error::IoContext;
 use super::event::{CaseOpened, CollectionInterrupted, Event, Tool};
 use super::files::{CaseFiles as _, CaseFolder, Found, read_bounded};
 use super::identity::{CASE_TOML_LIMIT, CaseIdentity};
 use super::ledger::{LedgerWriter, Line, read_ledger};
-use super::listing::list;
 use super::merkle::MerkleTree;
 use super::naming::name_without_replacing;
 use super::protection::{self, Protection};
@@ -26,7 +26,7 @@ use super::summary::{Summary, Summing};
 use super::tag_file::TagFile;
 use super::{CASE_TOML, CaseError, LEDGER, Receipt};
 
-const README: &str = include_str!("../../case-template/README.txt");
+pub(super) const README: &str = include_str!("../../case-template/README.txt");
 /// Discarded files that one line of the ledger names; more of them take more lines.
 const NAMED_AT_ONCE: usize = 1000;
 
@@ -42,6 +42,8 @@ pub struct CaseWriter {
     staging: Staging,
     next_run: u32,
     sealed: bool,
+    /// Whether `case.toml` is the file that the ledger's first line names.
+    as_opened: bool,
     poisoned: bool,
     /// What the ledger comes to, where somebody wants to know.
     summing: Option<Box<Summing>>,
@@ -92,11 +94,7 @@ impl CaseWriter {
     ///
     /// A folder in which an earlier attempt was cut off before its ledger began is taken up again.
     pub fn create(root: &Path, identity: &CaseIdentity, tool: &Tool) -> Result<Self, CaseError> {
-        if root.exists() && !is_vacant(root)? {
-            // A case that has begun: another process made it between the caller's look at the folder and now.
-            let path = root.to_owned();
-            return Err(if is_begun(root) { CaseError::Locked { path } } else { CaseError::NotACase { path } });
-        }
+        check_vacant(root)?;
         let above = folders_above(root);
         fs::create_dir_all(root.join("custody")).doing("create the folder", root)?;
         // The lock before anything else: of two that begin at once, one must find the other's case whole.
@@ -156,6 +154,9 @@ impl CaseWriter {
     /// Opens the case in `root` as [`CaseWriter::open`] does, and shows every entry of the ledger to `visit` on the way.
     pub fn open_showing(root: &Path, visit: &mut dyn FnMut(&Line<'_>)) -> Result<Self, CaseError> {
         CaseFolder::open(root)?;
+        if is_ledger_gone(root) {
+            return Err(CaseError::LedgerGone { path: root.to_owned() });
+        }
         let ledger = open_ledger(&root.join(LEDGER), false)?;
         lock(&ledger, root)?;
         Self::take_up(root, ledger, visit)
@@ -169,11 +170,12 @@ impl CaseWriter {
         let text = String::from_utf8(text)
             .map_err(|_| CaseError::Malformed { path: case_toml.clone(), problem: "it is not UTF-8".to_owned() })?;
         let identity = CaseIdentity::parse(&text, &case_toml)?;
-        let (mut last_run, mut sealed) = (0, false);
+        let (mut last_run, mut sealed, mut opened_with) = (0, false, None);
         let ledger_path = root.join(LEDGER);
         let reader = BufReader::with_capacity(READ_AT_ONCE, &ledger);
         let state = read_ledger(reader, &ledger_path, &mut |line| {
             match &line.entry.event {
+                Event::CaseOpened(opened) if line.entry.seq == 0 => opened_with = Some(opened.case_toml_sha256),
                 Event::CollectionStarted(started) => last_run = started.run,
                 Event::CaseSealed(_) => sealed = true,
                 _ => {}
@@ -189,17 +191,27 @@ impl CaseWriter {
             staging,
             next_run: last_run.saturating_add(1),
             sealed,
+            // A ledger without a line is that of a case which is only being made.
+            as_opened: state.lines == 0 || opened_with == Some(Sha256Hash::of(text.as_bytes())),
             poisoned: false,
             summing: None,
         })
     }
 
-    /// Makes the case ready for another run of `collect`: refuses a sealed one, and after an interrupted run discards what it left
+    /// Whether the case takes more evidence: a sealed one does not, nor one whose `case.toml` was changed since it was opened, for what it
+    /// asks for then is not what the case was opened for.
+    pub fn takes_evidence(&self) -> Result<(), CaseError> {
+        if !self.as_opened {
+            let problem = "its SHA-256 is not the one that the first line of the ledger names".to_owned();
+            return Err(CaseError::Malformed { path: self.root.join(CASE_TOML), problem });
+        }
+        if self.sealed { Err(CaseError::Sealed { path: self.root.clone() }) } else { Ok(()) }
+    }
+
+    /// Makes the case ready for another run of `collect`: refuses one that takes no more evidence, and after an interrupted run discards what it left
     /// half-stored and records that. Gives the number of the new run.
     pub fn begin_run(&mut self) -> Result<u32, CaseError> {
-        if self.sealed {
-            return Err(CaseError::Sealed { path: self.root.clone() });
-        }
+        self.takes_evidence()?;
         let (unfinished, recorded) = self.recorded()?;
         let discarded = self.discard_unrecorded(unfinished.is_some(), &recorded)?;
         if let Some(run) = unfinished {
@@ -416,39 +428,6 @@ pub(crate) fn is_temporary(path: &str) -> bool {
     path.rsplit('/').next().is_some_and(|name| name.starts_with(TEMPORARY))
 }
 
-/// Whether the case in `root` has been made: its ledger has a first line, whole.
-///
-/// Until then nothing of it was acknowledged, and [`CaseWriter::create`] makes it again.
-#[must_use]
-pub fn is_begun(root: &Path) -> bool {
-    let Ok(ledger) = File::open(root.join(LEDGER)) else { return false };
-    let mut first = Vec::new();
-    let read = BufReader::new(ledger).take(1024 * 1024).read_until(b'\n', &mut first);
-    // What cannot be read is not taken for nothing.
-    read.is_err() || first.last() == Some(&b'\n') || first.len() >= 1024 * 1024
-}
-
-/// Whether a folder is empty, but for what a run leaves that was cut off before its ledger began.
-fn is_vacant(root: &Path) -> Result<bool, CaseError> {
-    for (name, _) in list(root).doing("list", root)? {
-        let beginning = match name.to_str() {
-            Some("README.txt") => fs::read(root.join("README.txt")).is_ok_and(|text| text == README.as_bytes()),
-            Some("README.txt.part") => true,
-            Some("data") => list(&root.join("data")).doing("list", root)?.is_empty(),
-            Some("custody") => {
-                let names = list(&root.join("custody")).doing("list", root)?;
-                let known = ["case.toml", "case.toml.part", "ledger.jsonl"];
-                names.iter().all(|(name, _)| known.iter().any(|known| name == known)) && !is_begun(root)
-            }
-            _ => false,
-        };
-        if !beginning {
-            return Ok(false);
-        }
-    }
-    Ok(true)
-}
-
 /// Writes a file durably under a name that must not be taken by other bytes.
 fn write_once(path: &Path, bytes: &[u8]) -> Result<(), CaseError> {
     let mut name = path.as_os_str().to_owned();
@@ -469,21 +448,6 @@ fn write_once(path: &Path, bytes: &[u8]) -> Result<(), CaseError> {
         }
         other => other.doing("name", path),
     }
-}
-
-/// The folders above a new one whose names must be on disk for it to be found: those that are new too, and the one they are in.
-///
-/// They are few. To wait for the whole file system would be to wait for whatever else was written to it.
-fn folders_above(root: &Path) -> Vec<PathBuf> {
-    let mut above = Vec::new();
-    for folder in root.ancestors().skip(1) {
-        let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
-        above.push(folder.to_owned());
-        if folder.exists() {
-            break;
-        }
-    }
-    above
 }
 
 fn sync_folder(folder: &Path) -> Result<(), CaseError> {

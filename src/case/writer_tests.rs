@@ -464,3 +464,34 @@ fn what_an_attempt_to_seal_made_read_only_takes_evidence_again() {
     let _flags = std::process::Command::new("chattr").args(["-R", "-i", "-a"]).arg(&root).output();
     assert!(matches!(committed.unwrap().as_slice(), [Committed::Stored(_)]));
 }
+
+#[test]
+fn a_case_whose_identity_was_changed_takes_no_more_evidence() {
+    let (_folder, root) = new_case();
+    let mut honest = CaseWriter::open(&root).unwrap();
+    honest.takes_evidence().unwrap();
+    assert_eq!(honest.begin_run().unwrap(), 1);
+    drop(honest);
+    let path = root.join(CASE_TOML);
+    let other = fs::read_to_string(&path).unwrap().replace("A. Examiner", "B. Examiner");
+    fs::remove_file(&path).unwrap();
+    fs::write(&path, other).unwrap();
+    let mut changed = CaseWriter::open(&root).unwrap();
+    assert!(matches!(changed.takes_evidence(), Err(CaseError::Malformed { path, .. }) if path.ends_with(CASE_TOML)));
+    assert!(changed.begin_run().is_err());
+    // That it was verified and found changed may still be recorded.
+    changed.append(gap("something")).unwrap();
+}
+
+#[test]
+fn a_summary_tells_where_the_ledger_does_not_hold() {
+    let (_folder, root) = new_case();
+    let mut case = CaseWriter::open(&root).unwrap();
+    case.append_all(vec![gap("one"), gap("two")]).unwrap();
+    let summary = || crate::case::summary::summarize(&crate::case::CaseFolder::open(&root).unwrap()).unwrap();
+    assert_eq!(summary().ledger_problem, None);
+    assert_eq!(summary().case_toml_sha256, Some(Sha256Hash::of(&fs::read(root.join(CASE_TOML)).unwrap())));
+    let text = fs::read_to_string(root.join(LEDGER)).unwrap().replace("\"one\"", "\"off\"");
+    fs::write(root.join(LEDGER), text).unwrap();
+    assert_eq!(summary().ledger_problem.map(|problem| problem.line), Some(3));
+}

@@ -12,10 +12,10 @@ use super::CliError;
 #[command(next_help_heading = "Scope")]
 pub(super) struct ScopeArguments {
     /// Start of the window: RFC 3339 with its offset, a UTC date, or a span back from now (-48h, -7d).
-    #[arg(long, alias = "from", alias = "since", value_name = "TIME", allow_hyphen_values = true)]
+    #[arg(long, visible_alias = "from", alias = "since", value_name = "TIME", allow_hyphen_values = true)]
     pub(super) start: Option<String>,
     /// End of the window; now if left out. A plain date is that whole UTC day.
-    #[arg(long, alias = "to", alias = "until", value_name = "TIME", allow_hyphen_values = true)]
+    #[arg(long, visible_alias = "to", alias = "until", value_name = "TIME", allow_hyphen_values = true)]
     pub(super) end: Option<String>,
     /// Collect this source only (repeatable): cloudtrail, flow-logs, ebs.
     #[arg(long = "source", value_name = "SOURCE", hide_possible_values = true, value_parser = ["cloudtrail", "flow-logs", "ebs"])]
@@ -206,25 +206,30 @@ impl CaseArguments {
     /// The identity of a new case.
     pub(super) fn identity(&self, scope: &ScopeArguments, now: Timestamp) -> Result<CaseIdentity, CliError> {
         let text = |value: &Option<String>| value.clone().unwrap_or_default();
-        let case_number = text(&self.case_number);
-        if case_number.trim().is_empty() {
-            let (also, start) = if scope.start.is_none() {
-                (" and the start of its window", ", and --start, for example --start -48h")
-            } else {
-                ("", "")
-            };
-            return Err(CliError::usage(format!("a new case needs its number{also}"))
+        let (case_number, examiner) = (text(&self.case_number), text(&self.examiner));
+        // They are written once, and stand in every form: none of them can be added later.
+        let needed = [
+            (
+                case_number.trim().is_empty(),
+                "its number",
+                "--case-number, the number under which your organization files the case",
+            ),
+            (examiner.trim().is_empty(), "its examiner", "--examiner, your name"),
+            (scope.start.is_none(), "the start of its window", "--start, for example --start -48h"),
+        ];
+        if needed.iter().take(2).any(|(is_missing, ..)| *is_missing) {
+            let missing = || needed.iter().filter(|(is_missing, ..)| *is_missing);
+            let (names, flags): (Vec<&str>, Vec<&str>) = missing().map(|(_, name, flag)| (*name, *flag)).unzip();
+            return Err(CliError::usage(format!("a new case needs {}", listed(&names)))
                 .meaning("Nothing was written, and AWS was not asked.")
-                .next(format!(
-                    "Add --case-number, the number under which your organization files the case, and --examiner, your name{start}. On a terminal, collect asks for what is missing."
-                )));
+                .next(format!("Add {}. On a terminal, collect asks for what is missing.", listed(&flags))));
         }
         let window = scope.window(now)?;
         Ok(CaseIdentity {
             format_version: FORMAT_VERSION,
             case_number,
             evidence_number: text(&self.evidence_number),
-            examiner: text(&self.examiner),
+            examiner,
             organization: text(&self.organization),
             authority: text(&self.authority),
             description: text(&self.description),
@@ -233,6 +238,15 @@ impl CaseArguments {
             window,
             scope: scope.scope(),
         })
+    }
+}
+
+/// `a`, `a, and b`, `a, b, and c`.
+fn listed(items: &[&str]) -> String {
+    match items {
+        [] => String::new(),
+        [one] => (*one).to_owned(),
+        [before @ .., last] => format!("{}, and {last}", before.join(", ")),
     }
 }
 

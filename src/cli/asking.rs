@@ -20,7 +20,7 @@ pub(super) fn ask_for_missing(
     now: Timestamp,
     output: &Output,
 ) -> Result<(), CliError> {
-    let enough = case.case_number.is_some() && scope.start.is_some();
+    let enough = case.case_number.is_some() && case.examiner.is_some() && scope.start.is_some();
     if enough || output.is_quiet() || !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
         return Ok(());
     }

@@ -11,6 +11,7 @@ use crate::model::{Window, printable};
 
 use super::arguments::ConnectionArguments;
 use super::output::Output;
+use super::profile::refuse_unknown;
 use super::{CliError, Exit};
 
 /// Runs a future to its end on this process's runtime. Where `is_whole` says that it left nothing under way, the connections and
@@ -38,6 +39,7 @@ pub(super) async fn connect(
     case_number: Option<String>,
     asks_regions: bool,
 ) -> Result<Identities, CliError> {
+    refuse_unknown(arguments.profile.as_deref()).await?;
     let named = arguments.endpoint_url.clone().filter(|url| std::env::var("AWS_ENDPOINT_URL").as_ref() != Ok(url));
     // One that is named here outranks those of single services; one of the environment does not, and the SDK finds it by itself.
     let service_endpoints = if named.is_none() { service_endpoints(std::env::vars()) } else { BTreeMap::new() };

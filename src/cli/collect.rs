@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::acquire::{CollectOutcome, Notice, Progress, RunContext, Stop, StopSwitch, collect};
 use crate::case::event::Caller;
 use crate::case::summary::SummaryRow;
-use crate::case::{CaseFolder, CaseWriter, read_identity};
+use crate::case::{CaseFolder, CaseWriter, check_vacant, is_begun};
 use crate::model::{Sha256Hash, Timestamp, printable};
 use crate::verify::{Options, Report};
 
@@ -75,9 +75,13 @@ pub(super) fn run(mut arguments: CollectArguments, file: &ConfigurationFile, out
     look_at_this_tool();
     let now = Timestamp::new(chrono::Utc::now());
     let mut defaults = file.read()?;
+    // The folder first: whatever stands in the way there is told before anybody is asked, and before a code of a device is spent.
     let existing = existing_case(&arguments, now)?;
     let resumes = existing.is_some();
-    let identity = existing.map_or_else(|| new_case(&mut arguments, &mut defaults, now, output), Ok)?;
+    let identity = match &existing {
+        Some(case) => case.identity().clone(),
+        None => new_case(&mut arguments, &mut defaults, now, output)?,
+    };
     defaults.fill_connection(&mut arguments.connection);
     defaults.note(output);
     let (window, scope, number) = (identity.window, &identity.scope, &identity.case_number);
@@ -87,14 +91,13 @@ pub(super) fn run(mut arguments: CollectArguments, file: &ConfigurationFile, out
     // Of a run that came to its end nothing is under way any more.
     let is_whole = |outcome: &Result<CollectOutcome, CliError>| outcome.as_ref().is_ok_and(|it| it.interrupted.is_none());
     let collecting = async {
-        // Credentials first: a folder is made only when there is something to put into it.
+        // Then credentials: a folder is made only when there is something to put into it.
         let identities = connect(&arguments.connection, scope, Some(number.clone()), !resumes).await?;
         note_endpoints(&identities, output);
         let tool = this_tool();
-        let case = if resumes {
-            CaseWriter::open(&arguments.folder)?
-        } else {
-            CaseWriter::create(&arguments.folder, &identity, &tool)?
+        let case = match existing {
+            Some(case) => case,
+            None => CaseWriter::create(&arguments.folder, &identity, &tool)?,
         };
         let (switch, stop) = Stop::pair();
         tokio::spawn(stop_on_interrupt(switch, Arc::downgrade(&bars)));
@@ -123,14 +126,15 @@ pub(super) fn run(mut arguments: CollectArguments, file: &ConfigurationFile, out
         ledger_root: outcome.ledger_root,
         verification: report.as_ref(),
     };
-    output.result(&collected, || text(&collected, output.is_verbose()))?;
-    Ok(if report.is_some_and(|report| report.case_failures > 0) {
+    let exit = if report.as_ref().is_some_and(|report| report.case_failures > 0) {
         Exit::Integrity
     } else if outcome.complete {
         Exit::Done
     } else {
         Exit::Incomplete
-    })
+    };
+    output.result(&collected, || text(&collected, output.is_verbose())).map_err(|error| error.after(exit))?;
+    Ok(exit)
 }
 
 /// The identity of a new case: from the command line, then the file of settings, then from whoever sits there.
@@ -146,15 +150,17 @@ fn new_case(
     arguments.case.identity(&arguments.scope, now)
 }
 
-/// The identity of the case in the folder, if there is one; what was given must not contradict it.
-fn existing_case(arguments: &CollectArguments, now: Timestamp) -> Result<Option<crate::case::CaseIdentity>, CliError> {
+/// The case in the folder, open to go on with, if there is one; what was given must not contradict it.
+fn existing_case(arguments: &CollectArguments, now: Timestamp) -> Result<Option<CaseWriter>, CliError> {
     // A folder whose making was cut off before its ledger began is made again.
-    if !crate::case::is_begun(&arguments.folder) {
+    if !is_begun(&arguments.folder) {
+        check_vacant(&arguments.folder)?;
         return Ok(None);
     }
-    let identity = read_identity(&CaseFolder::open(&arguments.folder)?)?;
-    refuse_changes(&identity, &arguments.scope, &arguments.case, now)?;
-    Ok(Some(identity))
+    let case = CaseWriter::open(&arguments.folder)?;
+    case.takes_evidence()?;
+    refuse_changes(case.identity(), &arguments.scope, &arguments.case, now)?;
+    Ok(Some(case))
 }
 
 /// The first Ctrl-C ends the collection in order; a second one ends the program at once, which a case survives as well.
@@ -179,15 +185,20 @@ fn end_at_once() {
 fn context(tool: &crate::case::event::Tool, defaults: &Defaults) -> RunContext {
     let system = rustix::system::uname();
     let text = |text: &std::ffi::CStr| text.to_string_lossy().into_owned();
-    let user = ["USER", "LOGNAME"].into_iter().find_map(|name| std::env::var(name).ok());
+    let name = ["USER", "LOGNAME"].into_iter().find_map(|name| std::env::var(name).ok()).unwrap_or_default();
     RunContext {
         tool: tool.clone(),
         host: text(system.nodename()),
         system: format!("{} {} {}", text(system.sysname()), text(system.release()), text(system.machine())),
-        os_user: user.unwrap_or_else(|| format!("uid {}", rustix::process::getuid().as_raw())),
+        os_user: os_user(&name, rustix::process::getuid().as_raw()),
         command_line: redacted(std::env::args()),
         configuration: defaults.used(),
     }
+}
+
+/// The operating system's user: the name is only what the environment says, the number is the system's own word.
+fn os_user(name: &str, uid: u32) -> String {
+    if name.is_empty() { format!("uid {uid}") } else { format!("{name} (uid {uid})") }
 }
 
 /// The arguments that are secrets: the external id is shared between two parties, the code stands for a device.
@@ -309,7 +320,12 @@ pub(super) fn notice_lines(notices: &[Notice]) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::redacted;
+    use super::{os_user, redacted};
+
+    #[test]
+    fn whatever_the_environment_calls_the_user_the_system_s_number_stands_beside_it() {
+        assert_eq!((os_user("mallory", 0), os_user("", 1000)), ("mallory (uid 0)".to_owned(), "uid 1000".to_owned()));
+    }
 
     #[test]
     fn neither_the_external_id_nor_the_code_is_recorded() {

@@ -2,7 +2,7 @@ use clap::CommandFactory as _;
 use clap_complete::Shell;
 
 use super::output::Output;
-use super::{Arguments, Exit};
+use super::{Arguments, CliError, Exit};
 
 /// Print the completions of a shell.
 ///
@@ -21,9 +21,9 @@ pub(super) struct CompletionsArguments {
     shell: Shell,
 }
 
-pub(super) fn run(arguments: &CompletionsArguments) -> Exit {
+pub(super) fn run(arguments: &CompletionsArguments) -> Result<Exit, CliError> {
     let mut script = Vec::new();
     clap_complete::generate(arguments.shell, &mut Arguments::command(), "caselock", &mut script);
-    Output::document(&script);
-    Exit::Done
+    Output::document(&script)?;
+    Ok(Exit::Done)
 }

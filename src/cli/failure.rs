@@ -1,6 +1,6 @@
 use std::error::Error;
 
-use crate::case::CaseError;
+use crate::case::{CASE_TOML, CaseError};
 use crate::model::{WindowError, printable};
 
 use super::Exit;
@@ -24,7 +24,7 @@ impl CliError {
         let mut what = Vec::new();
         let mut cause = Some(error);
         while let Some(error) = cause {
-            what.push(printable(&error.to_string()));
+            what.push(one_line(&error.to_string()));
             cause = error.source();
         }
         Self { what, evidence: None, next: None, exit }
@@ -55,10 +55,24 @@ impl CliError {
         explained.meaning("Nothing was checked, and nothing was written.").next("Mend the file, or name another one.")
     }
 
-    /// A file that would have been written is there already.
+    /// The result did not reach standard output.
+    pub(super) fn unwritten(error: &std::io::Error) -> Self {
+        let mut unwritten = Self::new(Exit::Failed, error);
+        unwritten.what.insert(0, "the result could not be written to standard output".to_owned());
+        unwritten.meaning("What the command did stands; only its answer was not told, or not all of it.").next(
+            "Write it somewhere else, or make room. Of a case, `caselock status` and `caselock verify` tell all of it again.",
+        )
+    }
+
+    /// The same error of a command that found out what outranks it: an integrity failure stays one, told or not.
+    pub(super) fn after(self, found: Exit) -> Self {
+        if found == Exit::Integrity { Self { exit: found, ..self } } else { self }
+    }
+
+    /// A file that would have been written is there already: run again, it would fail again.
     pub(super) fn is_there(path: &std::path::Path) -> Self {
         let path = printable(&path.display().to_string());
-        Self::failed(format!("`{path}` is there already"))
+        Self::usage(format!("`{path}` is there already"))
             .meaning("It was left as it is, for caselock replaces no file; the case is unchanged.")
             .next("Choose another name, or move that file away first.")
     }
@@ -74,6 +88,23 @@ impl CliError {
         self.next = Some(next.into());
         self
     }
+}
+
+/// Text of others in one line, as some write several.
+fn one_line(text: &str) -> String {
+    let mut line = String::new();
+    for part in text.lines().map(str::trim).filter(|part| !part.is_empty()) {
+        let between = if line.is_empty() {
+            ""
+        } else if line.ends_with([':', ';', ',']) {
+            " "
+        } else {
+            "; "
+        };
+        line.push_str(between);
+        line.push_str(part);
+    }
+    printable(&line)
 }
 
 impl From<WindowError> for CliError {
@@ -96,6 +127,12 @@ impl From<CaseError> for CliError {
     fn from(error: CaseError) -> Self {
         let base = |exit| Self::new(exit, &error);
         match &error {
+            // Where there is a case at all, this was there when it was opened.
+            CaseError::Io { source, path, .. } if source.kind() == std::io::ErrorKind::NotFound && path.ends_with(CASE_TOML) => {
+                base(Exit::Integrity)
+                    .meaning("The file that tells which case this is was taken away. Nothing was written.")
+                    .next("Keep the folder as it is, and compare it with a copy or a package.")
+            }
             CaseError::Io { source, .. } => {
                 let full = matches!(source.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded);
                 let next = if full {
@@ -110,9 +147,16 @@ impl From<CaseError> for CliError {
             CaseError::NotACase { .. } => base(Exit::Usage)
                 .meaning("Nothing was written: evidence is never mixed with other files.")
                 .next("Name a folder that does not exist yet, or an empty one."),
+            // Those that take a package as well have opened it as one.
+            CaseError::NoCase { path } if path.is_file() => base(Exit::Usage)
+                .meaning("Nothing was read or written.")
+                .next("This command takes the case folder, which holds custody/case.toml. A package can be verified, reported on and transferred."),
             CaseError::NoCase { .. } => base(Exit::Usage)
                 .meaning("Nothing was read or written.")
                 .next("Name the folder that collect wrote (it holds custody/case.toml), or a package ending in .zip."),
+            CaseError::LedgerGone { .. } => base(Exit::Integrity)
+                .meaning("The ledger is gone, and evidence is there that it told of: somebody or something took it away. Nothing was written.")
+                .next("Keep the folder as it is, and look for the ledger in a copy or a package. `caselock verify` tells what can still be said."),
             CaseError::Sealed { .. } => base(Exit::Usage)
                 .meaning("A sealed case takes no more evidence: its seal covers exactly what it holds.")
                 .next("Collect into a new folder, under the same case number if it belongs to the same matter."),
@@ -132,5 +176,18 @@ impl From<CaseError> for CliError {
                 base(Exit::Failed).meaning("Everything the ledger names is safe.").next("Run the same command again.")
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_others_say_in_several_lines_is_told_in_one() {
+        let chain = "no credentials found in chain. Attempted:\n  Environment: not set\n  Profile: no profile\u{1b}\n";
+        let error = CliError::new(Exit::Failed, &std::io::Error::other(chain));
+        let told = "no credentials found in chain. Attempted: Environment: not set; Profile: no profile\\u{1b}";
+        assert_eq!(error.what, [told]);
     }
 }

@@ -31,7 +31,7 @@ pub(super) fn run(arguments: &ManArguments, output: &Output) -> Result<Exit, Cli
     let mut command = Arguments::command().disable_help_subcommand(true);
     command.build();
     let Some(folder) = &arguments.out else {
-        Output::document(&page(command).map_err(|error| CliError::new(Exit::Failed, &error))?);
+        Output::document(&page(command).map_err(|error| CliError::new(Exit::Failed, &error))?)?;
         return Ok(Exit::Done);
     };
     let pages = write_pages(folder, command).map_err(|error| {

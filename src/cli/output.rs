@@ -32,6 +32,11 @@ impl Output {
         }
     }
 
+    /// The way to say things where nothing was said about it.
+    pub(super) fn plain() -> Self {
+        Self { json: false, quiet: false, verbose: false, progress: false }
+    }
+
     /// Whether results are one JSON document.
     #[cfg(feature = "demo")]
     pub(super) fn is_json(&self) -> bool {
@@ -81,21 +86,24 @@ impl Output {
         } else {
             for_terminal(&text(), Self::colours())
         };
-        Self::print(&printed);
-        Ok(())
+        Self::document(printed.trim_end().as_bytes())
     }
 
     /// Prints a text made by the program alone, for other programs to read.
-    pub(super) fn document(bytes: &[u8]) {
+    pub(super) fn document(bytes: &[u8]) -> Result<(), CliError> {
         let mut out = std::io::stdout().lock();
         let end: &[u8] = if bytes.ends_with(b"\n") { b"" } else { b"\n" };
-        let _written = out.write_all(bytes).and_then(|()| out.write_all(end)).and_then(|()| out.flush());
+        Self::printed(out.write_all(bytes).and_then(|()| out.write_all(end)))
     }
 
-    fn print(text: &str) {
-        let mut out = std::io::stdout().lock();
-        // A reader that has gone away, such as `head`, is no failure of the command.
-        let _written = writeln!(out, "{}", text.trim_end()).and_then(|()| out.flush());
+    /// What became of something printed: whoever reads it must not take silence, or a part, for the result.
+    pub(super) fn printed(written: std::io::Result<()>) -> Result<(), CliError> {
+        match written.and_then(|()| std::io::stdout().flush()) {
+            Ok(()) => Ok(()),
+            // A reader that has gone away, such as `head`, is no failure of the command.
+            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+            Err(error) => Err(CliError::unwritten(&error)),
+        }
     }
 
     fn say(text: &str) {
@@ -156,7 +164,8 @@ impl Output {
         let document = serde_json::json!({
             "error": error.what, "evidence": error.evidence, "next": error.next,
         });
-        Self::print(&escaped_json(&format!("{document:#}")));
+        // The exit code says it all the same, and standard error did.
+        let _printed = Self::document(escaped_json(&format!("{document:#}")).as_bytes());
     }
 }
 

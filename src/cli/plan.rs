@@ -110,7 +110,8 @@ fn text(planned: &Planned<'_>, verbose: bool) -> String {
             row.region.as_ref().map_or_else(|| "-".to_owned(), ToString::to_string),
             thousands(row.found),
             bytes(row.found_bytes),
-            gaps.join(", "),
+            // A source without objects is collected all the same.
+            if row.found == 0 && gaps.is_empty() { "answers only".to_owned() } else { gaps.join(", ") },
         ]
     });
     lines.push(table(&["Source", "Account", "Region", "Objects", "Bytes", "Gaps"], &[3, 4], rows.collect()));

@@ -217,6 +217,8 @@ impl Board {
     }
 
     fn clear(&self) {
+        // A line that said it was done would stay on the terminal when it is dropped.
+        self.rows.values().filter_map(|row| row.bar.as_ref()).for_each(ProgressBar::finish_and_clear);
         if let Some(terminal) = &self.terminal {
             // A terminal that has gone away needs no clearing.
             let _cleared = terminal.clear();

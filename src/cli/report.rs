@@ -16,7 +16,7 @@ use super::output::Output;
 use super::progress::line;
 use super::tool::{look_at_this_tool, this_tool};
 use super::transfer::{hashed, receipts_of};
-use super::verify::{exit_of, open, read_allowed_signers, read_roots, verify_showing_progress};
+use super::verify::{exit_of, is_disclosure, open, read_allowed_signers, read_roots, verify_showing_progress};
 use super::{CliError, Exit};
 
 /// Write the report and the forms that people read, as one HTML page, or a list of the evidence for programs.
@@ -100,6 +100,11 @@ pub(super) fn run(mut arguments: ReportArguments, file: &ConfigurationFile, outp
     defaults.note(output);
     let files = open(&arguments.case)?;
     let allowed = arguments.allowed_signers.as_deref().map(read_allowed_signers).transpose()?;
+    if is_disclosure(&*files) {
+        return Err(CliError::usage("a disclosure has no report: it shows some files of a case, and not the case")
+            .meaning("Nothing was written.")
+            .next(format!("All that it proves: caselock verify {}", arguments.case.display())));
+    }
     // A report needs an identity; verification alone could do without.
     read_identity(&*files)?;
     let roots = arguments.tsa_roots.as_deref().map(read_roots).transpose()?;
@@ -135,15 +140,17 @@ pub(super) fn run(mut arguments: ReportArguments, file: &ConfigurationFile, outp
     }?;
     lines.finish();
     let written = Written { path: place.path.display().to_string(), sha256, verdict: report.verdict.as_str() };
-    output.result(&written, || {
-        format!(
-            "{}\nSHA-256  {}\nVerdict  {}\n\n{}",
-            Output::bold(&format!("Report: {}", written.path)),
-            written.sha256,
-            written.verdict,
-            arguments.format.hint()
-        )
-    })?;
+    output
+        .result(&written, || {
+            format!(
+                "{}\nSHA-256  {}\nVerdict  {}\n\n{}",
+                Output::bold(&format!("Report: {}", written.path)),
+                written.sha256,
+                written.verdict,
+                arguments.format.hint()
+            )
+        })
+        .map_err(|error| error.after(exit_of(report.verdict)))?;
     Ok(exit_of(report.verdict))
 }
 

@@ -4,8 +4,8 @@ use serde::Serialize;
 
 use crate::case::event::{Gap, GapReason};
 use crate::case::summary::{Summary, SummaryRow, summarize};
-use crate::case::{CaseFolder, CaseIdentity, read_identity};
-use crate::model::{AccountId, Region, Timestamp, TrailArn, Window, printable};
+use crate::case::{CASE_TOML, CaseError, CaseFiles as _, CaseFolder, CaseIdentity, is_ledger_gone, read_identity};
+use crate::model::{AccountId, HashingReader, Region, Timestamp, TrailArn, Window, printable};
 
 use super::output::{Output, bytes, hanging, thousands};
 use super::progress::line;
@@ -89,24 +89,52 @@ struct Status<'a> {
     case: CaseFields<'a>,
     #[serde(flatten)]
     summary: &'a Summary,
+    /// What is wrong with the case as far as its ledger alone shows it.
+    damage: &'a [String],
     next: String,
 }
 
 pub(super) fn run(arguments: &StatusArguments, output: &Output) -> Result<Exit, CliError> {
     let folder = CaseFolder::open(&arguments.case)?;
+    if is_ledger_gone(&arguments.case) {
+        return Err(CaseError::LedgerGone { path: arguments.case.clone() }.into());
+    }
     let identity = read_identity(&folder)?;
     let (lines, _) = line(output, "reading");
     let summary = summarize(&folder)?;
     lines.finish();
-    let next = next(&summary, &arguments.case.display().to_string());
-    let status = Status { case: CaseFields::from(&identity), summary: &summary, next: next.clone() };
-    output.result(&status, || text(&identity, &summary, &next, output.is_verbose()))?;
-    let incomplete = !summary.is_finished() || summary.gaps.iter().any(|gap| gap.reason.is_incompleteness());
-    Ok(if incomplete { Exit::Incomplete } else { Exit::Done })
+    let damage = damage(&folder, &summary)?;
+    let next = next(&summary, &damage, &arguments.case.display().to_string());
+    let status = Status { case: CaseFields::from(&identity), summary: &summary, damage: &damage, next: next.clone() };
+    let exit = if !damage.is_empty() {
+        Exit::Integrity
+    } else if !summary.is_finished() || summary.gaps.iter().any(|gap| gap.reason.is_incompleteness()) {
+        Exit::Incomplete
+    } else {
+        Exit::Done
+    };
+    output.result(&status, || text(&identity, &status, output.is_verbose())).map_err(|error| error.after(exit))?;
+    Ok(exit)
 }
 
-fn next(summary: &Summary, case: &str) -> String {
-    if !summary.is_finished() {
+/// What is wrong with the case as far as its ledger alone shows it.
+fn damage(folder: &CaseFolder, summary: &Summary) -> Result<Vec<String>, CliError> {
+    let mut damage = Vec::new();
+    if let Some(problem) = &summary.ledger_problem {
+        damage.push(format!("the ledger is BROKEN at line {}: {}", problem.line, printable(&problem.problem)));
+    }
+    let read = HashingReader::new(folder.open(CASE_TOML)?).finish();
+    let (sha256, _) = read.map_err(|error| CliError::new(Exit::Failed, &error))?;
+    if summary.case_toml_sha256.is_some_and(|opened| opened != sha256) {
+        damage.push(format!("{CASE_TOML} was CHANGED: it is not the file that the ledger names"));
+    }
+    Ok(damage)
+}
+
+fn next(summary: &Summary, damage: &[String], case: &str) -> String {
+    if !damage.is_empty() {
+        format!("caselock verify {case}    (and keep the folder as it is)")
+    } else if !summary.is_finished() {
         format!("caselock collect {case}    (goes on where it stopped)")
     } else if summary.seals.is_empty() {
         format!("caselock verify {case}, then caselock seal {case} --signing-key KEY")
@@ -117,11 +145,11 @@ fn next(summary: &Summary, case: &str) -> String {
     }
 }
 
-fn text(identity: &CaseIdentity, summary: &Summary, next: &str, verbose: bool) -> String {
-    let mut lines = vec![
-        Output::bold(&format!("Case {}", printable(&identity.case_number))),
-        format!("Window   {} (UTC)", identity.window),
-    ];
+fn text(identity: &CaseIdentity, status: &Status<'_>, verbose: bool) -> String {
+    let Status { summary, damage, next, .. } = status;
+    let mut lines = vec![Output::bold(&format!("Case {}", printable(&identity.case_number)))];
+    lines.extend(damage.iter().map(|damage| Output::bold(&hanging(damage, "DAMAGED  ", "         "))));
+    lines.push(format!("Window   {} (UTC)", identity.window));
     for run in &summary.runs {
         let end = run.finished.map_or_else(|| "not finished".to_owned(), |at| format!("finished {at}"));
         lines.push(format!("{:<9}started {}, {end}", format!("Run {}", run.run), run.started));
@@ -146,12 +174,16 @@ fn text(identity: &CaseIdentity, summary: &Summary, next: &str, verbose: bool) -
 
 /// The gaps under their title, and what is left unsaid.
 pub(super) fn gap_lines(title: &str, gaps: &[Gap], verbose: bool) -> Vec<String> {
-    let shown: Vec<&Gap> = gaps.iter().filter(|gap| verbose || gap.reason.is_incompleteness()).collect();
+    let (missing, answers): (Vec<&Gap>, Vec<&Gap>) = gaps.iter().partition(|gap| gap.reason.is_incompleteness());
     let mut lines = Vec::new();
-    if shown.len() < gaps.len() {
+    let mut titled = vec![(title, missing)];
+    if verbose {
+        // That something is not enabled is an answer, and nothing that could have been had.
+        titled.push(("Not enabled, empty or left out", answers));
+    } else if !answers.is_empty() {
         lines.push("(--verbose tells what is not enabled, empty or left out)".to_owned());
     }
-    if !shown.is_empty() {
+    for (title, shown) in titled.into_iter().filter(|(_, shown)| !shown.is_empty()) {
         lines.extend([String::new(), Output::bold(&format!("{title} ({})", shown.len()))]);
         // In the same order whoever answered first; several calls that were refused alike are told once.
         let mut told: Vec<String> = shown.into_iter().map(gap_line).collect();

@@ -200,7 +200,7 @@ fn ask(url: &str, question: &[u8]) -> Result<Vec<u8>, CliError> {
     let failed = |error: CliError| {
         error
             .meaning("The case is sealed as before; only the time-stamp is missing.")
-            .next("Try again without --signing-key: caselock seal CASE_DIR --tsa URL")
+            .next("Try again later, and without --signing-key, which would seal once more: caselock seal CASE_DIR --tsa URL")
     };
     let answer = exchange().map_err(|error| failed(CliError::failed(format!("{url} could not be asked: {error}"))))?;
     let body = answer.windows(4).position(|window| window == b"\r\n\r\n").and_then(|at| answer.get(at + 4..));

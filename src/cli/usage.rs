@@ -32,7 +32,7 @@ fn document(kind: ErrorKind, rendered: &str) -> CliError {
         if let Some(tip) = paragraph.strip_prefix("tip: ") {
             next.push(tip.to_owned());
         } else if let Some(line) = paragraph.strip_prefix("Usage: ") {
-            usage = Some(line.to_owned());
+            usage = Some(format!("usage: {line}"));
         }
     }
     next.extend(usage);
@@ -51,7 +51,7 @@ mod tests {
         let error = document(ErrorKind::UnknownArgument, rendered);
         assert_eq!(error.what, ["unexpected argument '--strt' found"]);
         let next = error.next.unwrap();
-        assert!(next.starts_with("a similar argument exists: '--start'; caselock plan --start <TIME>; "), "{next}");
+        assert!(next.starts_with("a similar argument exists: '--start'; usage: caselock plan --start <TIME>; "), "{next}");
     }
 
     #[test]

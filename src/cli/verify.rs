@@ -2,19 +2,19 @@ mod coverage;
 mod findings;
 #[cfg(feature = "acquire")]
 mod online;
+mod opening;
 pub(super) mod totals;
 
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{RecvTimeoutError, TryRecvError, channel};
 use std::time::Duration;
 
+use crate::case::CaseFiles;
 use crate::case::event::KeyComparison;
-use crate::case::{CaseFiles, CaseFolder};
 use crate::cloudtrail::KeyRing;
 use crate::cloudtrail::coverage::HourStatus;
 use crate::cloudtrail::gzip::Limits;
 use crate::model::Severity;
-use crate::package::{JoinedParts, PackageError, PackageFiles};
 use crate::seal::{AllowedSigners, ArtifactTotals, AuthorityRoots};
 use crate::verify::{
     CustodyReport, DisclosureReport, ExpectedRoot, Options, Report, SealReport, SignatureState, Verdict, verify,
@@ -24,6 +24,7 @@ use super::configuration::ConfigurationFile;
 use super::output::{Output, bytes, counted, hanging, thousands, wrapped};
 use super::transfer::receipts_of;
 use super::{CliError, Exit};
+pub(super) use opening::{is_disclosure, open};
 
 /// Check everything that can be checked about a case folder or a package, offline.
 ///
@@ -120,17 +121,22 @@ pub(super) fn run(mut arguments: VerifyArguments, file: &ConfigurationFile, outp
         online::ask(&arguments.online, &mut report, arguments.strict, output)?;
         output.note(&online::record(&arguments.case, &report));
     }
-    output.result(&report, || {
-        let next = next(&report, &arguments.case);
-        format!("{}\n\n{next}", text(&report, output.is_verbose()))
-    })?;
+    output
+        .result(&report, || {
+            let next = next(&report, &arguments.case).map(|next| format!("\n\n{next}")).unwrap_or_default();
+            format!("{}{next}", text(&report, output.is_verbose()))
+        })
+        .map_err(|error| error.after(exit_of(report.verdict)))?;
     Ok(exit_of(report.verdict))
 }
 
-/// What to do with a case that was verified.
-fn next(report: &Report, case: &Path) -> String {
+/// What to do with a case that was verified, if there is more to do: of a disclosure, that was all.
+fn next(report: &Report, case: &Path) -> Option<String> {
     let place = case.display();
-    if report.case_failures > 0 {
+    if report.case_failures == 0 && report.disclosure.is_some() {
+        return None;
+    }
+    Some(if report.case_failures > 0 {
         wrapped(
             "Next: keep it exactly as it is, and compare it with a copy or a package; docs/verification.md explains each finding.",
             "",
@@ -141,7 +147,7 @@ fn next(report: &Report, case: &Path) -> String {
         format!("Next: caselock seal {place} --signing-key KEY")
     } else {
         format!("Next: caselock package {place} -o {place}.zip")
-    }
+    })
 }
 
 /// Verifies, showing how far it has come.
@@ -184,32 +190,6 @@ pub(super) fn verify_showing_progress(
     };
     lines.finish();
     Ok(report?)
-}
-
-/// Opens a case where it lies: a folder, or a package.
-pub(super) fn open(path: &Path) -> Result<Box<dyn CaseFiles>, CliError> {
-    let refused = |error: &PackageError| {
-        // The disk's trouble is no tampering.
-        if !error.is_integrity_failure() {
-            return CliError::new(Exit::Failed, error)
-                .meaning("Nothing was found out about the package: it could not be read.")
-                .next("Read it from a copy, or as somebody who may read it, and verify again.");
-        }
-        CliError::new(Exit::Integrity, error)
-            .meaning("A package that does not hold to the format proves nothing about what is in it.")
-            .next("Compare its SHA-256 with the one that was handed over with it, and ask for another copy.")
-    };
-    if path.is_file() {
-        let package = PackageFiles::open(path).map_err(|error| refused(&error))?;
-        return match JoinedParts::open(path, package).map_err(|error| refused(&error))? {
-            Ok(joined) => Ok(Box::new(joined)),
-            Err(package) => Ok(Box::new(package)),
-        };
-    }
-    match JoinedParts::open_folder(CaseFolder::open(path)?).map_err(|error| refused(&error))? {
-        Ok(joined) => Ok(Box::new(joined)),
-        Err(folder) => Ok(Box::new(folder)),
-    }
 }
 
 /// Reads who may stamp the time.
@@ -269,11 +249,12 @@ pub(super) fn text(report: &Report, verbose: bool) -> String {
     if let Some(disclosure) = &report.disclosure {
         return disclosure_text(report, disclosure, lines, verbose);
     }
-    let chain = if report.ledger.valid { "every line follows from the one before" } else { "BROKEN" };
-    lines.push(format!(
-        "Ledger         {}, {chain}",
-        if report.ledger.entries == 1 { "1 entry".to_owned() } else { format!("{} entries", thousands(report.ledger.entries)) }
-    ));
+    let chain = if report.ledger.valid { ", every line follows from the one before" } else { ", BROKEN" };
+    lines.push(match report.ledger.entries {
+        0 => format!("Ledger         no entries{}", if report.ledger.valid { "" } else { chain }),
+        1 => format!("Ledger         1 entry{chain}"),
+        entries => format!("Ledger         {} entries{chain}", thousands(entries)),
+    });
     lines.push(format!("Ledger root    {}", report.ledger.root));
     if let Some(after) = report.ledger.expected_root_at {
         lines.push(format!("               had the root you expected after {}", counted(after, "line")));

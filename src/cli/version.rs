@@ -2,6 +2,7 @@
 
 use std::sync::LazyLock;
 
+use super::CliError;
 use super::output::Output;
 use super::tool::this_tool;
 
@@ -30,11 +31,11 @@ fn describe() -> String {
 }
 
 /// Prints what clap made of it, and after the long form the program's own hash.
-pub(super) fn print(rendered: &str) {
+pub(super) fn print(rendered: &str) -> Result<(), CliError> {
     let rendered = rendered.trim_end();
     if rendered.lines().count() < 2 {
         return Output::document(rendered.as_bytes());
     }
     let own = this_tool().sha256.map_or_else(|| "could not be read".to_owned(), |sha256| sha256.to_string());
-    Output::document(format!("{rendered}\nSHA-256   {own}").as_bytes());
+    Output::document(format!("{rendered}\nSHA-256   {own}").as_bytes())
 }

@@ -224,12 +224,6 @@ impl PublicKey {
             .verify(text.as_bytes(), &signature)
             .map_err(|_| SignatureProblem::Invalid)
     }
-
-    /// Whether `at` lies in its validity.
-    #[must_use]
-    pub fn is_valid_at(&self, at: Timestamp) -> bool {
-        self.valid_from <= at && at <= self.valid_until
-    }
 }
 
 /// The content of a DER element with `tag` at the start of `bytes`, and what follows it.

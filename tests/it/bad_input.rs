@@ -10,15 +10,15 @@ use serde_json::Value;
 use crate::account::{Ran, Simulated, events, files_below, findings, finish, ledger};
 
 /// Runs a command that must not change anything below the scratch folder.
-fn unchanged(simulated: &Simulated, arguments: &[&str], code: i32) -> Ran {
+pub(crate) fn unchanged(simulated: &Simulated, arguments: &[&str], code: i32) -> Ran {
     let before = files_below(&simulated.path(""));
     let ran = simulated.run(arguments).expect(code);
     assert!(files_below(&simulated.path("")) == before, "{arguments:?} changed something");
     ran
 }
 
-fn collect<'a>(more: &[&'a str]) -> Vec<&'a str> {
-    [&["collect", "case", "--case-number", "IR-1"], more].concat()
+pub(crate) fn collect<'a>(more: &[&'a str]) -> Vec<&'a str> {
+    [&["collect", "case", "--case-number", "IR-1", "--examiner", "A. Examiner"], more].concat()
 }
 
 #[test]
@@ -54,6 +54,18 @@ fn an_unknown_source_region_or_account_is_refused() {
 }
 
 #[test]
+fn a_new_case_needs_its_examiner_who_could_not_be_added_later() {
+    let simulated = Simulated::quiet();
+    let line = ["collect", "case", "--case-number", "IR-1", "--start", "-2h"];
+    for examiner in [&["--examiner", " "][..], &[]] {
+        let said = ["a new case needs its examiner", "next: Add --examiner, your name. On a terminal"];
+        unchanged(&simulated, &[&line[..], examiner].concat(), 2).says(&said);
+    }
+    fs::write(simulated.path("caselock.toml"), "examiner = \"Of The File\"\n").unwrap();
+    simulated.run(&[&line[..], &["--source", "ebs"]].concat()).expect(0);
+}
+
+#[test]
 fn a_new_case_needs_its_number() {
     let simulated = Simulated::quiet();
     for number in [&["--case-number", " "][..], &[]] {
@@ -68,7 +80,9 @@ fn no_credentials_at_all() {
     let mut command = simulated.command(&collect(&["--start", "-2h"]));
     command.env_remove("AWS_ACCESS_KEY_ID").env_remove("AWS_SECRET_ACCESS_KEY");
     let said = ["no AWS credentials were found", "evidence: AWS was not asked", "next: Set AWS_PROFILE"];
-    finish(command.spawn().unwrap()).expect(1).says(&said);
+    let ran = finish(command.spawn().unwrap()).expect(1).says(&said);
+    // The SDK says in several lines where it looked.
+    assert!(ran.stderr.contains("Attempted: ") && !ran.stderr.contains("\\u{a}"), "{}", ran.stderr);
     assert!(!simulated.path("case").exists(), "a folder is made only when there is something to put into it");
 }
 
@@ -111,7 +125,7 @@ fn a_folder_that_is_no_case() {
         }
     }
     let [start, end] = simulated.window(2, 2);
-    let line = ["collect", "photos", "--case-number", "IR-1", "--start", &start, "--end", &end];
+    let line = ["collect", "photos", "--case-number", "IR-1", "--examiner", "A", "--start", &start, "--end", &end];
     unchanged(&simulated, &line, 2).says(&["evidence: Nothing was written", "next: Name a folder that does not exist yet"]);
 }
 
@@ -122,7 +136,7 @@ fn a_file_where_the_folder_should_be() {
     fs::write(simulated.path("file"), "a file").unwrap();
     let [start, end] = simulated.window(2, 2);
     for folder in ["case", "file/case"] {
-        let line = ["collect", folder, "--case-number", "IR-1", "--start", &start, "--end", &end];
+        let line = ["collect", folder, "--case-number", "IR-1", "--examiner", "A", "--start", &start, "--end", &end];
         let before = files_below(&simulated.path(""));
         let ran = simulated.run(&line);
         assert!([1, 2].contains(&ran.code), "{ran:?}");
@@ -157,7 +171,7 @@ fn a_sealed_case_takes_nothing_more() {
     let said = ["evidence: A sealed case takes no more evidence", "next: Collect into a new folder"];
     unchanged(&simulated, &["collect", "case"], 2).says(&said);
     fs::write(simulated.path("other.zip"), "something else").unwrap();
-    unchanged(&simulated, &["package", "case", "-o", "other.zip"], 1).says(&["other.zip", "evidence: No package was written"]);
+    unchanged(&simulated, &["package", "case", "-o", "other.zip"], 2).says(&["other.zip", "evidence: No package was written"]);
     assert_eq!(fs::read(simulated.path("other.zip")).unwrap(), b"something else");
 }
 

@@ -4,6 +4,7 @@ use std::fs;
 use std::io::Read;
 use std::path::PathBuf;
 
+use caselock::case::event::{Event, Gap, GapReason};
 use caselock::case::{CASE_TOML, CaseError, CaseFiles, CaseFolder, Found, LEDGER};
 use caselock::model::Severity;
 use caselock::seal::{AllowedSigners, SigningKey, seal_case};
@@ -275,4 +276,35 @@ fn what_the_disk_does_not_give_is_a_gap_and_no_tampering() {
     let sample = Sample::sealed();
     let report = on_a_failing_disk(&CaseFolder::open(&sample.case()).unwrap(), "VERIFY.txt");
     expect(&report, Severity::Gap, "tag-file-unreadable");
+}
+
+#[test]
+fn whatever_could_not_be_had_is_named_by_its_reason_and_an_answer_is_no_gap() {
+    for (reason, kind) in [
+        (GapReason::Denied, Some("gap-denied")),
+        (GapReason::Failed, Some("gap-failed")),
+        (GapReason::Archived, Some("gap-archived")),
+        (GapReason::ChangedDuringAcquisition, Some("gap-changed-during-acquisition")),
+        (GapReason::Empty, None),
+        (GapReason::NotEnabled, None),
+        (GapReason::Skipped, None),
+    ] {
+        let (sample, mut writer) = Sample::new();
+        let gap = Gap {
+            source: "ebs".to_owned(),
+            account: None,
+            region: None,
+            what: "snapshots".to_owned(),
+            reason,
+            error_code: None,
+            detail: None,
+            request_id: None,
+        };
+        writer.append(Event::GapRecorded(gap)).unwrap();
+        sample.seal(&mut writer);
+        let gaps = report(&sample).findings.into_iter().filter(|finding| finding.kind.starts_with("gap-"));
+        let gaps: Vec<(Severity, String)> = gaps.map(|finding| (finding.severity, finding.kind)).collect();
+        let expected: Vec<(Severity, String)> = kind.map(|kind| (Severity::Gap, kind.to_owned())).into_iter().collect();
+        assert_eq!(gaps, expected, "{reason:?}");
+    }
 }

@@ -245,7 +245,10 @@ impl Sweep {
         if begun {
             let report = report_of(&case);
             assert_ne!(report.verdict, Verdict::Fail, "{named}: {:#?}\n{ran:?}", report.findings);
-            assert!(!ran.stdout.contains(" root ") || ran.stdout.contains(&report.ledger.root.to_string()), "{named}: {ran:?}");
+            let told: Vec<&str> = ran.stdout.lines().filter_map(|line| line.strip_prefix("Root     ")).collect();
+            let roots = usize::from([0, 4].contains(&ran.code) && stage.name != "package");
+            assert!(told.len() >= roots, "{named}: no root was told: {ran:?}");
+            assert!(told.iter().all(|root| *root == report.ledger.root.to_string()), "{named}: {ran:?}");
         } else if let Ok(folder) = CaseFolder::open(&case) {
             let report = verify(&folder, &Options::default()).unwrap();
             assert_eq!(report.verdict, Verdict::Incomplete, "{named}: {:#?}", report.findings);

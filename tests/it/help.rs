@@ -80,6 +80,8 @@ fn errors_say_what_failed_what_it_means_and_what_to_do() {
     std::fs::write(simulated.path("other/notes.txt"), "mine").unwrap();
     std::fs::write(simulated.path("broken.zip"), "PK no zip").unwrap();
     std::fs::write(simulated.path("nokey"), "no key").unwrap();
+    std::fs::write(simulated.path("encrypted.zip.age"), "age-encryption.org/v1\n-> X25519 EXAMPLE\n").unwrap();
+    std::fs::write(simulated.path("case.zip.sha256"), format!("{}  case.zip\n", "0".repeat(64))).unwrap();
     std::fs::write(simulated.path("there"), "mine").unwrap();
     let mut said = Vec::new();
     for line in [
@@ -87,12 +89,17 @@ fn errors_say_what_failed_what_it_means_and_what_to_do() {
         "verify nowhere",
         "verify broken.zip",
         "collect new",
+        "collect new --case-number IR-2 --start -4h",
         "collect other --case-number IR-2 --start -4h",
         "collect sealed",
         "collect case --examiner Another",
         "seal case",
         "seal case --signing-key nokey",
         "seal case --tsa http://192.0.2.1",
+        "seal sealed --tsa http://127.0.0.1:1",
+        "status broken.zip",
+        "verify encrypted.zip.age",
+        "verify case.zip.sha256",
         "package case -o case.zip",
         "package sealed -o case.zip --include nothing/*",
         "transfer sealed --from A --to B --purpose  --signing-key key",
@@ -108,8 +115,8 @@ fn errors_say_what_failed_what_it_means_and_what_to_do() {
         "verify case --tsa-roots nokey",
         "verify case --keys us-east-1",
         "verify case --receipt there",
-        "collect new --case-number IR-2 --start 2026-03-02 --end 2026-03-01",
-        "collect new --case-number IR-2 --start 2026-03-01T09:00:00",
+        "collect new --case-number IR-2 --examiner A --start 2026-03-02 --end 2026-03-01",
+        "collect new --case-number IR-2 --examiner A --start 2026-03-01T09:00:00",
         "transfer sealed --from A --to B",
     ] {
         let words: Vec<&str> = line.split(' ').chain(["--quiet"]).collect();

@@ -47,6 +47,7 @@ mod progress;
 mod proofs;
 mod reads_only;
 mod reference;
+mod refusals;
 mod report;
 mod resume;
 mod roles;

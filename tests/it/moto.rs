@@ -129,7 +129,7 @@ fn what_moto_has_is_collected_byte_for_byte_and_what_it_has_not_is_a_gap() {
     let folder = tempfile::tempdir().unwrap();
     let scope = ["--start", "-3h", "--region", "us-east-1"];
     let planned = caselock(&moto, folder.path(), &[&["plan", "--json"], &scope[..]].concat()).expect(4).json();
-    let line = [&["collect", "case", "--json", "--case-number", "IR-1"], &scope[..]].concat();
+    let line = [&["collect", "case", "--json", "--case-number", "IR-1", "--examiner", "A. Examiner"], &scope[..]].concat();
     let collected = caselock(&moto, folder.path(), &line).expect(4).json();
     // 80 objects, and the earlier version of the one that was overwritten.
     assert_eq!(collected["outcome"]["totals"]["stored"], 81, "{:#}", collected["outcome"]["totals"]);

@@ -10,7 +10,8 @@ fn no_secret_is_kept_or_printed() {
     let simulated = Simulated::quiet();
     let secret = simulated.server.credentials().secret_access_key.clone();
     let [start, end] = simulated.window(2, 2);
-    let collect = ["collect", "case", "--verbose", "--case-number", "IR-1", "--start", &start, "--end", &end];
+    let case = ["--case-number", "IR-1", "--examiner", "A. Examiner", "--start", &start, "--end", &end];
+    let collect = [&["collect", "case", "--verbose"][..], &case].concat();
     let mut said = String::new();
     let lines: [&[&str]; 4] = [
         &["plan", "--start", &start, "--end", &end, "--verbose"],

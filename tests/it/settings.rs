@@ -146,12 +146,67 @@ fn a_profile_that_is_named_outranks_keys_of_the_environment() {
         // Keys are in the environment of each.
         simulated.run(&line)
     };
-    plan(&["--profile", "nobody"]).expect(1).says(&["error:", "evidence:", "--profile"]);
+    plan(&["--profile", "nobody"]).expect(1).says(&["there is no profile `nobody` in ", "evidence: AWS was not", "--profile"]);
     assert!(simulated.server.requests().is_empty(), "somebody else asked");
     plan(&[]).expect(0);
     write(&simulated, "caselock.toml", "profile = \"nobody\"\n");
     let told = plan(&[]).expect(0).stdout;
     assert!(told.contains("AWS_ACCESS_KEY_ID in the environment outranks the profile nobody of"), "{told}");
+}
+
+#[test]
+fn a_profile_that_does_not_exist_is_never_somebody_else() {
+    let simulated = Simulated::quiet();
+    let [start, end] = simulated.window(2, 2);
+    write(&simulated, "config", "[profile incident]\nregion = us-east-1\n");
+    let plan = |profile: &str| {
+        // Keys are in the environment, and would be taken in its place.
+        let mut command = simulated.command(&["plan", "--source", "ebs", "--start", &start, "--end", &end]);
+        command.env("AWS_CONFIG_FILE", simulated.path("config")).env("AWS_PROFILE", profile);
+        crate::account::finish(command.spawn().unwrap())
+    };
+    for slip in ["incidnet", "default"] {
+        let said = [&format!("there is no profile `{slip}` in "), "evidence: AWS was not asked", "next: Correct AWS_PROFILE"];
+        plan(slip).expect(1).says(&said.map(|said| said as &str));
+    }
+    write(&simulated, "config", "[profile incident\n");
+    plan("incident").expect(1).says(&["could not be read", "because: "]);
+    assert!(simulated.server.requests().is_empty(), "somebody else asked");
+    write(&simulated, "config", "[profile incident]\nregion = us-east-1\n");
+    plan("incident").expect(0);
+    plan("").expect(0);
+}
+
+#[test]
+fn the_user_is_recorded_with_the_number_that_nobody_can_claim() {
+    let simulated = Simulated::quiet();
+    let line = simulated.collect_arguments("case", &["--source", "ebs"]);
+    let mut command = simulated.command(&line.iter().map(String::as_str).collect::<Vec<_>>());
+    crate::account::finish(command.env("USER", "mallory").spawn().unwrap()).expect(0);
+    let uid = std::process::Command::new("id").arg("-u").output().unwrap();
+    let uid = String::from_utf8(uid.stdout).unwrap();
+    assert_eq!(started(&simulated, "case")["os_user"], format!("mallory (uid {})", uid.trim()));
+}
+
+#[test]
+fn a_plan_names_every_source_in_every_region_and_keeps_answers_apart_from_what_is_out_of_reach() {
+    let simulated = Simulated::quiet();
+    let [start, end] = simulated.window(2, 2);
+    let line = ["plan", "--start", &start, "--end", &end];
+    let plan = simulated.run(&[&line[..], &["--json"]].concat()).expect(0).json();
+    let rows = plan["rows"].as_array().unwrap();
+    for region in plan["regions"].as_array().unwrap() {
+        for source in ["cloudtrail", "flow-logs", "ebs"] {
+            let named = rows.iter().filter(|row| row["source"] == source && row["region"] == *region);
+            assert_eq!(named.filter(|row| row["account"] == "111122223333").count(), 1, "{source} {region}: {plan:#}");
+        }
+    }
+    let shown = simulated.run(&[&line[..], &["--verbose"]].concat()).expect(0).stdout;
+    assert!(shown.lines().any(|line| line.starts_with("ebs") && line.ends_with("answers only")), "{shown}");
+    assert!(shown.contains("Not enabled, empty or left out (") && !shown.contains("Out of reach"), "{shown}");
+    // A source that is left out is no row.
+    let plan = simulated.run(&[&line[..], &["--json", "--source", "cloudtrail"]].concat()).expect(0).json();
+    assert!(plan["rows"].as_array().unwrap().iter().all(|row| row["source"] != "ebs"), "{plan:#}");
 }
 
 #[test]

@@ -80,7 +80,7 @@ fn without_a_terminal_the_missing_flags_are_named() {
     let simulated = Simulated::quiet();
     let ran = simulated.run(&["collect", "IR-7"]).expect(2);
     ran.says(&[
-        "needs its number and the start of its window",
+        "needs its number, its examiner, and the start of its window",
         "--case-number",
         "--examiner",
         "--start -48h",
@@ -102,12 +102,114 @@ fn progress_leaves_nothing_behind_and_no_line_is_too_wide() {
     let simulated = Simulated::quiet();
     let [start, end] = simulated.window(2, 2);
     simulated.server.faults().set_latency(std::time::Duration::from_millis(60));
-    let line = ["collect", "case", "--case-number", "IR-1", "--start", &start, "--end", &end, "--concurrency", "1"];
+    let case = ["--case-number", "IR-1", "--examiner", "A. Examiner", "--start", &start, "--end", &end];
+    let line = [&["collect", "case", "--concurrency", "1"][..], &case].concat();
     let ran = on_terminal(&simulated, &line, "").expect(0);
     assert!(ran.stdout.contains("cloudtrail") && ran.stdout.contains(" of "), "{}", ran.stdout);
     assert!(ran.stdout.contains("left"), "{}", ran.stdout);
-    // What was drawn was erased: the last thing on each of its lines is an erasure.
-    assert!(ran.stdout.contains("\u{1b}[2K"), "{:?}", ran.stdout);
-    let results = ran.stdout.split("Collected: ").last().unwrap();
-    assert!(!results.contains("about"), "{results}");
+    let screen = Screen::showing(&ran.stdout);
+    let shown = screen.rows();
+    // A bar fills its line, and the next one begins where that one ends; whatever else goes on below was too wide.
+    let too_wide = |(line, letter): &&(String, char)| {
+        let bar = ('\u{2800}'..='\u{28ff}').contains(letter) || *letter == ' ';
+        // An address is broken nowhere.
+        !bar && !line.split(' ').next_back().is_some_and(|word| word.starts_with("s3://"))
+    };
+    let too_wide: Vec<&(String, char)> = screen.went_on.iter().filter(too_wide).collect();
+    assert_eq!(too_wide, Vec::<&(String, char)>::new(), "a line was too wide");
+    assert!(!screen.went_on.is_empty(), "bars fill their lines");
+    // What was drawn was erased: in the end no bar stands before the results.
+    let (before, results) = shown.split_at(shown.iter().position(|line| line.starts_with("Collected: ")).unwrap());
+    assert!(results.iter().any(|line| line.starts_with("Next: caselock verify case")), "{results:#?}");
+    assert!(before.iter().any(|line| line.starts_with("Case IR-1, window ")), "{before:#?}");
+    let is_bar = |line: &&String| {
+        let what = line.trim_start_matches(|letter: char| letter == ' ' || ('\u{2800}'..='\u{28ff}').contains(&letter));
+        ["cloudtrail  ", "ebs  ", "flow-logs  ", "session  ", "verifying  "].iter().any(|bar| what.starts_with(bar))
+    };
+    assert!(ran.stdout.lines().map(str::to_owned).any(|line| is_bar(&&line)), "none was drawn: {}", ran.stdout);
+    assert_eq!(before.iter().filter(is_bar).collect::<Vec<_>>(), Vec::<&String>::new(), "progress was left behind");
+}
+
+const COLUMNS: usize = 80;
+
+/// What a terminal shows in the end, line by line from the first. A control that it does not know ends the test.
+#[derive(Default)]
+struct Screen {
+    lines: Vec<Vec<char>>,
+    row: usize,
+    column: usize,
+    /// Lines that were full, and the letters for which there was no room, so that they began the next line.
+    went_on: Vec<(String, char)>,
+}
+
+impl Screen {
+    fn showing(written: &str) -> Self {
+        let mut screen = Self::default();
+        let mut rest = written;
+        while let Some(letter) = rest.chars().next() {
+            rest = &rest[letter.len_utf8()..];
+            match letter {
+                '\n' => screen.row += 1,
+                '\r' => screen.column = 0,
+                '\u{1b}' => {
+                    let control = rest.strip_prefix('[').unwrap_or_else(|| panic!("not a control that is known: {rest:.20?}"));
+                    let end = control.find(|letter: char| letter.is_ascii_alphabetic()).unwrap();
+                    screen.obey(&control[..end], &control[end..=end]);
+                    rest = &control[end + 1..];
+                }
+                letter => screen.put(letter),
+            }
+        }
+        screen
+    }
+
+    fn put(&mut self, letter: char) {
+        assert!(!letter.is_control(), "{letter:?}");
+        if self.column == COLUMNS {
+            self.went_on.push((self.lines[self.row].iter().collect(), letter));
+            (self.row, self.column) = (self.row + 1, 0);
+        }
+        self.lines.resize(self.lines.len().max(self.row + 1), Vec::new());
+        let line = &mut self.lines[self.row];
+        line.resize(line.len().max(self.column + 1), ' ');
+        line[self.column] = letter;
+        self.column += 1;
+    }
+
+    fn obey(&mut self, number: &str, control: &str) {
+        let count = number.parse().unwrap_or(1);
+        match (number, control) {
+            (_, "A") => self.row = self.row.checked_sub(count).expect("above the first line"),
+            (_, "B") => self.row += count,
+            ("2", "K") => {
+                if let Some(line) = self.lines.get_mut(self.row) {
+                    line.clear();
+                }
+            }
+            ("" | "0", "J") => {
+                self.lines.truncate(self.row + 1);
+                if let Some(line) = self.lines.get_mut(self.row) {
+                    line.truncate(self.column);
+                }
+            }
+            // Bold and colours take no room; nor does a cursor that is hidden.
+            (_, "m") | ("?25", "l" | "h") => {}
+            _ => panic!("not a control that is known: {number}{control}"),
+        }
+    }
+
+    fn rows(&self) -> Vec<String> {
+        self.lines.iter().map(|line| line.iter().collect::<String>().trim_end().to_owned()).collect()
+    }
+}
+
+#[test]
+fn a_screen_shows_what_was_not_erased_or_written_over() {
+    let shown = |written: &str| Screen::showing(written).rows();
+    assert_eq!(shown("bar\r\u{1b}[2Kend\r\n"), ["end"]);
+    assert_eq!(shown("one\r\ntwo\u{1b}[1A\r\u{1b}[2K\u{1b}[1B\r\u{1b}[2K"), ["", ""]);
+    assert_eq!(shown("bar left\r\nend"), ["bar left", "end"], "a bar that is left behind is seen");
+    assert_eq!(shown(&format!("{}\u{1b}[1A\r\u{1b}[2K", "x".repeat(81))), ["", "x"]);
+    assert_eq!(Screen::showing(&format!("{}y", "x".repeat(80))).went_on, [("x".repeat(80), 'y')]);
+    assert!(Screen::showing(&"x".repeat(80)).went_on.is_empty());
 }

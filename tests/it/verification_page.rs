@@ -69,11 +69,12 @@ fn every_kind_that_a_vector_gives_is_explained() {
     }
 }
 
-/// Everything that tests say, this page's and the sources' own included.
+/// Everything that tests say, the sources' own included. This file's words name kinds and try none.
 fn tests() -> String {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let (mut files, mut code) = (Vec::new(), Vec::new());
     sources(&root.join("tests/it"), &mut files);
+    files.retain(|file| file.file_name().unwrap() != "verification_page.rs");
     sources(&root.join("src"), &mut code);
     let unit_tests = code.iter().map(|file| {
         let text = fs::read_to_string(file).unwrap();
@@ -93,6 +94,22 @@ fn every_kind_has_a_vector_or_a_test_that_names_it() {
         .filter(|kind| !vectors.contains(kind.as_str()) && !tests.contains(&format!("\"{kind}\"")))
         .collect();
     assert!(untested.is_empty(), "{untested:?}");
+}
+
+/// The documents say how many vectors there are at least; each new hundred is worth a word.
+#[test]
+fn as_many_vectors_are_there_as_the_documents_say() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let there = fs::read_dir(root.join("tests/vectors")).unwrap().map(Result::unwrap);
+    let there = there.filter(|entry| entry.path().join("defect.txt").is_file()).count();
+    for (page, before) in
+        [("docs/testing.md", "a folder for each of more than "), ("docs/security.md", "run through more than ")]
+    {
+        let text = fs::read_to_string(root.join(page)).unwrap();
+        let (_, after) = text.split_once(before).unwrap_or_else(|| panic!("{page} does not say `{before}`"));
+        let said: usize = after.split(' ').next().unwrap().parse().unwrap();
+        assert!((said..=said + 100).contains(&there), "{page} says {said}, and there are {there}");
+    }
 }
 
 #[test]
