@@ -101,13 +101,14 @@ pub(super) fn run(arguments: &StatusArguments, output: &Output) -> Result<Exit, 
     let next = next(&summary, &arguments.case.display().to_string());
     let status = Status { case: CaseFields::from(&identity), summary: &summary, next: next.clone() };
     output.result(&status, || text(&identity, &summary, &next, output.is_verbose()))?;
-    let incomplete = !summary.is_finished() || summary.gaps.iter().any(|gap| gap.reason.is_incompleteness());
-    Ok(if incomplete { Exit::Incomplete } else { Exit::Done })
+    Ok(if summary.is_complete() { Exit::Done } else { Exit::Incomplete })
 }
 
 fn next(summary: &Summary, case: &str) -> String {
     if !summary.is_finished() {
-        format!("caselock collect {case}    (goes on where it stopped)")
+        let begun = summary.runs.iter().rev().find(|run| run.finished.is_none());
+        let roles = begun.map(|run| with_roles(&run.roles)).unwrap_or_default();
+        format!("caselock collect {case}{roles}    (goes on where it stopped)")
     } else if summary.seals.is_empty() {
         format!("caselock verify {case}, then caselock seal {case} --signing-key KEY")
     } else if summary.packages.is_empty() {
@@ -115,6 +116,11 @@ fn next(summary: &Summary, case: &str) -> String {
     } else {
         format!("caselock verify {case}")
     }
+}
+
+/// The roles of a run, as its command line has them.
+pub(super) fn with_roles(roles: &[String]) -> String {
+    roles.iter().map(|role| format!(" --role-arn {}", printable(role))).collect()
 }
 
 fn text(identity: &CaseIdentity, summary: &Summary, next: &str, verbose: bool) -> String {
@@ -126,6 +132,11 @@ fn text(identity: &CaseIdentity, summary: &Summary, next: &str, verbose: bool) -
         let end = run.finished.map_or_else(|| "not finished".to_owned(), |at| format!("finished {at}"));
         lines.push(format!("{:<9}started {}, {end}", format!("Run {}", run.run), run.started));
         lines.push(hanging(&printable(&run.caller), "         as ", "            "));
+    }
+    if summary.runs.last().is_some_and(|run| run.finished.is_some()) && !summary.unfinished_as.is_empty() {
+        let accounts: Vec<String> = summary.unfinished_as.iter().map(ToString::to_string).collect();
+        let said = format!("what was begun as {} did not come to its end, and no later run asked as it", accounts.join(", "));
+        lines.push(hanging(&said, "Begun    ", "         "));
     }
     lines.push(format!("Holds    {} artifacts, {}", thousands(summary.artifacts), bytes(summary.bytes)));
     lines.push(format!("Ledger   {} lines", thousands(summary.ledger_lines)));

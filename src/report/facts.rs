@@ -147,6 +147,10 @@ fn in_words(event: &Event) -> Option<String> {
         Event::CollectionStarted(started) => {
             format!("Collection run {} began on {} as {}.", started.run, started.host, started.caller.arn)
         }
+        Event::ListingRecorded(listing) if listing.rule.starts_with("noncurrent versions") => format!(
+            "Listed the versions in s3://{}/{}: {} versions and delete markers, {} of them earlier versions in scope.",
+            listing.bucket, listing.prefix, listing.listed, listing.in_scope
+        ),
         Event::ListingRecorded(listing) => format!(
             "Listed s3://{}/{}: {} objects, {} of them in scope.",
             listing.bucket, listing.prefix, listing.listed, listing.in_scope

@@ -24,6 +24,7 @@ mod disclosure;
 mod documents;
 #[cfg(feature = "encrypt")]
 mod encryption;
+mod endpoints;
 mod expected_root;
 mod exports;
 mod faults;
