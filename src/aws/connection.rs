@@ -132,10 +132,12 @@ pub enum AwsError {
     #[error("AWS does not accept these credentials")]
     WrongCredentials(#[source] Failure),
     /// AWS could not be asked.
-    #[error("AWS cannot be reached{}", endpoint.as_ref().map(|url| format!(" at {url}")).unwrap_or_default())]
+    #[error("AWS cannot be reached{}{}", clause(" at ", endpoint.as_ref()), clause(" through the proxy ", proxy.as_ref()))]
     Unreachable {
         /// The endpoint, where it is not AWS's own.
         endpoint: Option<String>,
+        /// The proxy on the way, where there is one.
+        proxy: Option<String>,
         /// The failure.
         #[source]
         source: Failure,
@@ -143,6 +145,10 @@ pub enum AwsError {
     /// AWS did not say who is asking.
     #[error("AWS did not say who is asking")]
     Unidentified(#[source] Failure),
+}
+
+fn clause(before: &str, what: Option<&String>) -> String {
+    what.map(|what| format!("{before}{what}")).unwrap_or_default()
 }
 
 /// What sessions start from: credentials, an HTTP client, a region.

@@ -118,9 +118,10 @@ impl Session {
         let answer = asked.send().await;
         let answer = answer.map_err(|error| {
             let failure = Failure::of(&error);
+            let proxy = session.proxies.values().next().cloned();
             match failure.kind {
                 FailureKind::Credentials | FailureKind::Denied => AwsError::WrongCredentials(failure),
-                FailureKind::Network => AwsError::Unreachable { endpoint: endpoint_url, source: failure },
+                FailureKind::Network => AwsError::Unreachable { endpoint: endpoint_url, proxy, source: failure },
                 _ => AwsError::Unidentified(failure),
             }
         })?;

@@ -187,3 +187,21 @@ fn in_words(event: &Event) -> Option<String> {
         _ => return None,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_listing_of_versions_is_not_told_as_one_of_objects() {
+        let told = |rule: &str| {
+            let line = serde_json::json!({"event": "listing.recorded", "source": "cloudtrail", "bucket": "b", "prefix": "p/",
+                "listed": 23, "in_scope": 1, "bytes": 0, "pages": 1, "rule": rule});
+            in_words(&serde_json::from_value(line).unwrap()).unwrap()
+        };
+        assert_eq!(told("digests of the window"), "Listed s3://b/p/: 23 objects, 1 of them in scope.");
+        let of_versions =
+            "Listed the versions in s3://b/p/: 23 versions and delete markers, 1 of them earlier versions in scope.";
+        assert_eq!(told("noncurrent versions, where the key is in scope; digests of the window"), of_versions);
+    }
+}
