@@ -98,6 +98,8 @@ struct Acts {
     runs_open: bool,
     /// Whether the last collection did not come to its end, recorded or not.
     unfinished: bool,
+    /// The accounts as which a collection began, and none that came to its end has asked since.
+    unfinished_as: BTreeSet<crate::model::AccountId>,
     runs: u32,
     regions: Vec<crate::model::Region>,
     /// The buckets that were listed for CloudTrail's files, each with what stood before `AWSLogs/`.
@@ -179,6 +181,7 @@ pub fn verify(files: &dyn CaseFiles, options: &Options<'_>) -> Result<Report, Ca
             }
         })
     })?;
+    acts.unfinished_as.clone_from(gaps.unfinished_as());
     (acts.gaps, acts.gaps_closed) = gaps.into_open();
     if let Some(expected) = options.expected_root.filter(|_| root_met.is_none()) {
         let detail = format!(
@@ -226,7 +229,7 @@ pub fn verify(files: &dyn CaseFiles, options: &Options<'_>) -> Result<Report, Ca
         Some(identity) => cloudtrail::check(&mut checked, identity, &acts, options, &mut findings)?,
         None => (Vec::new(), KeyRing::default()),
     };
-    if acts.unfinished {
+    if acts.unfinished || !acts.unfinished_as.is_empty() {
         not_fetched_yet(findings.get_mut(about_the_case..).unwrap_or_default());
     }
     for gap in acts.gaps.iter().filter(|gap| gap.reason.is_incompleteness()) {
@@ -454,6 +457,13 @@ fn ledger_findings(state: &LedgerState, acts: &Acts, never_begun: bool) -> Vec<F
     } else if acts.unfinished {
         let detail = "The last collection did not come to its end. Run collect again to complete it.";
         findings.push(Finding::new(Severity::Gap, "collection-unfinished", &LEDGER, detail));
+    } else if !acts.unfinished_as.is_empty() {
+        let accounts: Vec<String> = acts.unfinished_as.iter().map(ToString::to_string).collect();
+        let detail = format!(
+            "A collection as {} did not come to its end, and no later one asked as it. Run collect again as it to complete it.",
+            accounts.join(", ")
+        );
+        findings.push(Finding::new(Severity::Gap, "collection-unfinished", &LEDGER, &detail));
     }
     if acts.gaps_closed > 0 {
         let detail = format!("{} gaps that earlier runs recorded were closed by later ones.", acts.gaps_closed);

@@ -5,9 +5,9 @@ use tokio::task::JoinSet;
 
 use crate::aws::{Answers, Halt, Identities, KeepPage, Recorder};
 use crate::case::event::{Caller, ClockOffset, CollectionFinished, CollectionInterrupted, CollectionStarted, Event, Gap, Tool};
-use crate::case::summary::{SummaryRow, Summing};
-use crate::case::{CaseError, CaseWriter, Configuration};
-use crate::model::{Region, Sha256Hash, Timestamp, Window};
+use crate::case::summary::{Summary, SummaryRow, Summing};
+use crate::case::{CaseError, CaseWriter, Configuration, Gaps};
+use crate::model::{AccountId, Region, Sha256Hash, Timestamp, Window};
 
 use super::errand::Errand;
 use super::identified::{Identified, identify_all};
@@ -16,8 +16,8 @@ use super::pipeline::{Ended, Inbox, Intake, Owner};
 use super::plan::gather_all;
 use super::progress::Progress;
 use super::stop::Stop;
-use super::tally::{Notice, Row, Tally, Totals};
-use super::{AcquireError, Request, chosen_sources};
+use super::tally::{Notice, Row, RowKey, Tally, Totals};
+use super::{AcquireError, Request, chosen_sources, regions};
 
 /// What the ledger says of the program and the machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,11 +54,11 @@ pub struct CollectOutcome {
     pub rows: Vec<Row>,
     /// The sum of the rows.
     pub totals: Totals,
-    /// What is missing, and why: the first thousands; the ledger has all.
+    /// What this run could not have, and why: the first thousands; the ledger has all.
     pub gaps: Vec<Gap>,
     /// What is notable, and not missing.
     pub notices: Vec<Notice>,
-    /// Whether everything in scope is stored.
+    /// Whether everything in scope is stored, and nothing that an earlier run could not have, or did not come to, is left.
     pub complete: bool,
     /// Why the run was stopped before its end, if it was.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -71,6 +71,9 @@ pub struct CollectOutcome {
     /// Everything that the case holds now, of this run and earlier ones.
     #[serde(skip)]
     pub case_rows: Vec<SummaryRow>,
+    /// Everything that is missing in the case, whichever run met it.
+    #[serde(skip)]
+    pub case_gaps: Vec<Gap>,
     /// Lines of the ledger when the run had ended.
     #[serde(skip)]
     pub ledger_lines: u64,
@@ -113,6 +116,7 @@ pub(super) async fn collect_at(
         stored.take(event);
         summing.take(event, at);
     })?;
+    let elsewhere = asked_as_others(summing.gaps(), &identities);
     case.go_on_summing(summing);
     let notes = Arc::new(Notes::of(stored.finish()));
     let (staging, folder) = (case.staging(), case.files()?);
@@ -128,6 +132,12 @@ pub(super) async fn collect_at(
     let begun = Event::CollectionStarted(Box::new(started(&identities, request, context, run, &identified.regions)));
     let mut owner = JoinSet::new();
     owner.spawn(own(case, begun, inbox, Arc::clone(&progress)));
+    if let Some(text) = elsewhere {
+        progress.note(&text);
+        let row = RowKey { source: regions::SOURCE, account: None, region: None };
+        // Where the case takes nothing any more, its owner says why.
+        drop(intake.notice(&row, text).await);
+    }
     let Identified { regions, parts, gaps } = identified;
     let errands = parts.into_iter().map(|(recorder, regions)| {
         let case = Some((staging.clone(), folder.clone()));
@@ -176,6 +186,7 @@ pub(super) async fn collect_at(
             }
         }
     }
+    let summary = case.summary();
     Ok(CollectOutcome {
         run,
         caller: session.caller().clone(),
@@ -183,14 +194,15 @@ pub(super) async fn collect_at(
         window: request.window,
         regions,
         rows: tally.rows(),
-        complete: interrupted.is_none() && totals.incompleteness() == 0,
+        complete: interrupted.is_none() && summary.as_ref().is_some_and(Summary::is_complete),
         totals,
         gaps: tally.gaps,
         notices: tally.notices,
         interrupted,
         clock: session.clock(),
         requests: identities.requests(),
-        case_rows: case.summary().map(|summary| summary.rows).unwrap_or_default(),
+        case_gaps: summary.as_ref().map(|summary| summary.gaps.clone()).unwrap_or_default(),
+        case_rows: summary.map(|summary| summary.rows).unwrap_or_default(),
         ledger_lines: case.ledger_tree().size(),
         ledger_root: case.ledger_tree().root(),
     })
@@ -205,12 +217,29 @@ async fn own(mut case: CaseWriter, begun: Event, inbox: Inbox, progress: Arc<dyn
     }
 }
 
+/// What to tell whoever goes on with a case as somebody else: nobody but those who asked can close what they left open.
+fn asked_as_others(earlier: &Gaps, identities: &Identities) -> Option<String> {
+    let now: Vec<AccountId> = identities.sessions().map(|session| session.caller().account).collect();
+    let others: Vec<String> =
+        earlier.asked_as().into_iter().filter(|account| !now.contains(account)).map(|account| account.to_string()).collect();
+    if others.is_empty() {
+        return None;
+    }
+    let roles: String = earlier.roles().into_iter().map(|role| format!(" --role-arn {role}")).collect();
+    let again = if roles.is_empty() { "the same profile as before".to_owned() } else { format!("as before:{roles}") };
+    Some(format!(
+        "Earlier runs of this case asked as {}, and this one does not: nothing is asked for again as that account, and what was left open \
+         then stays open. To go on with it, give {again}.",
+        others.join(", ")
+    ))
+}
+
 /// Everybody but the first.
 pub(super) fn also_as(identities: &Identities) -> Vec<Caller> {
     identities.sessions().skip(1).map(|session| session.caller().clone()).collect()
 }
 
-fn started(
+pub(super) fn started(
     identities: &Identities,
     request: &Request,
     context: &RunContext,
@@ -228,8 +257,10 @@ fn started(
         configuration: context.configuration.clone(),
         caller: session.caller().clone(),
         also_as: also_as(identities),
+        roles: identities.roles().to_vec(),
         endpoint_url: session.endpoint_url().map(str::to_owned),
         service_endpoints: session.service_endpoints().clone(),
+        proxies: session.proxies().clone(),
         window: request.window,
         scope: request.scope.clone(),
         regions: regions.to_vec(),

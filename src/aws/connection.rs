@@ -11,16 +11,18 @@ use aws_config::timeout::TimeoutConfig;
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials as _, SharedCredentialsProvider};
-use aws_smithy_http_client::tls::{self, rustls_provider::CryptoMode};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_types::SdkConfig;
 use aws_types::app_name::AppName;
+use aws_types::service_config::ServiceConfigKey;
 
 use crate::model::{Region, printable};
 
+use super::exchange::without_userinfo;
 use super::failure::{Failure, FailureKind, one_line};
+use super::proxy::Proxies;
 
 /// Attempts the SDK makes for one request.
 const ATTEMPTS: u32 = 8;
@@ -42,8 +44,8 @@ pub struct Connection {
     pub second_factor: Option<SecondFactor>,
     /// The endpoint to ask instead of AWS's own.
     pub endpoint_url: Option<String>,
-    /// The endpoints that the environment sets for single services, by the service's name there; the SDK takes them by itself.
-    pub service_endpoints: BTreeMap<String, String>,
+    /// The proxies on the way.
+    pub proxies: Proxies,
     /// The region for what is not regional.
     pub region: Option<Region>,
     /// The case number, for the name of an assumed role's session.
@@ -118,14 +120,24 @@ pub enum AwsError {
     /// The second factor was not accepted.
     #[error("AWS did not accept the code of the second factor")]
     SecondFactor(#[source] Failure),
+    /// The proxy on the way cannot be used.
+    #[error("the proxy that {variable} names cannot be used: {explanation}")]
+    Proxy {
+        /// The variable of the environment.
+        variable: &'static str,
+        /// Why, in one line.
+        explanation: String,
+    },
     /// AWS does not accept the credentials.
     #[error("AWS does not accept these credentials")]
     WrongCredentials(#[source] Failure),
     /// AWS could not be asked.
-    #[error("AWS cannot be reached{}", endpoint.as_ref().map(|url| format!(" at {url}")).unwrap_or_default())]
+    #[error("AWS cannot be reached{}{}", clause(" at ", endpoint.as_ref()), clause(" through the proxy ", proxy.as_ref()))]
     Unreachable {
         /// The endpoint, where it is not AWS's own.
         endpoint: Option<String>,
+        /// The proxy on the way, where there is one.
+        proxy: Option<String>,
         /// The failure.
         #[source]
         source: Failure,
@@ -133,6 +145,10 @@ pub enum AwsError {
     /// AWS did not say who is asking.
     #[error("AWS did not say who is asking")]
     Unidentified(#[source] Failure),
+}
+
+fn clause(before: &str, what: Option<&String>) -> String {
+    what.map(|what| format!("{before}{what}")).unwrap_or_default()
 }
 
 /// What sessions start from: credentials, an HTTP client, a region.
@@ -144,6 +160,8 @@ pub(super) struct Ground {
     /// The id, never the secret, of the credentials' access key.
     pub(super) access_key_id: String,
     pub(super) service_endpoints: BTreeMap<String, String>,
+    /// The proxies that are used, by their variables.
+    pub(super) proxies: BTreeMap<String, String>,
     /// The role whose credentials they are already.
     role: Option<String>,
 }
@@ -152,11 +170,7 @@ impl Ground {
     /// Finds credentials in the environment, the profile or the instance.
     pub(super) async fn of(connection: &Connection) -> Result<Self, AwsError> {
         let in_flight = if connection.concurrency == 0 { MOST_IN_FLIGHT } else { connection.concurrency };
-        let http = aws_smithy_http_client::Builder::new()
-            .tls_provider(tls::Provider::Rustls(CryptoMode::Ring))
-            .pool_idle_timeout(Duration::from_mins(1))
-            .pool_max_idle_per_host(in_flight.saturating_add(16))
-            .build_https();
+        let http = connection.proxies.client(in_flight.saturating_add(16))?;
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(Duration::from_secs(5))
             .read_timeout(Duration::from_secs(15))
@@ -199,8 +213,14 @@ impl Ground {
         };
         let config = config.into_builder().region(sdk_region(&region)).build();
         let access_key_id = access_key_id(&config).await?;
-        let service_endpoints = connection.service_endpoints.clone();
-        let ground = Self { config, http, region, access_key_id, service_endpoints, role: None };
+        let service_endpoints = service_endpoints(&config, connection);
+        let proxies = {
+            let of_aws = SERVICES.map(|(.., host)| format!("https://{host}.{region}.amazonaws.com"));
+            let named: Vec<&str> = config.endpoint_url().into_iter().collect();
+            let asked = if named.is_empty() { of_aws.iter().map(String::as_str).collect() } else { named };
+            connection.proxies.shown(asked.into_iter().chain(service_endpoints.values().map(String::as_str)))
+        };
+        let ground = Self { config, http, region, access_key_id, service_endpoints, proxies, role: None };
         match (&connection.second_factor, connection.role_arns.as_slice()) {
             (None, _) => Ok(ground),
             (Some(factor), roles) => ground.with_second_factor(factor, roles, connection).await,
@@ -273,6 +293,30 @@ impl Ground {
         let config = self.config.clone().into_builder().credentials_provider(provider).build();
         Ok(Self { config, access_key_id: printable(credentials.access_key_id()), ..self.clone() })
     }
+}
+
+/// The services that are asked, by the names that profiles, the environment and hosts have for them.
+const SERVICES: [(&str, &str, &str); 6] = [
+    ("S3", "S3", "s3"),
+    ("EC2", "EC2", "ec2"),
+    ("STS", "STS", "sts"),
+    ("CloudTrail", "CLOUDTRAIL", "cloudtrail"),
+    ("CloudWatch Logs", "CLOUDWATCH_LOGS", "logs"),
+    ("KMS", "KMS", "kms"),
+];
+
+/// The endpoints that the environment, or the profile's `services` section, sets for single services: found as the SDK finds them.
+fn service_endpoints(config: &SdkConfig, connection: &Connection) -> BTreeMap<String, String> {
+    // One that is named outranks those of single services.
+    let Some(found) = config.service_config().filter(|_| connection.endpoint_url.is_none()) else { return BTreeMap::new() };
+    let set = |service: &str| {
+        let key =
+            ServiceConfigKey::builder().service_id(service).env("AWS_ENDPOINT_URL").profile("endpoint_url").build().ok()?;
+        // Where none is set for the service, it is the one that is set for all.
+        found.load_config(key).filter(|url| !url.is_empty() && config.endpoint_url() != Some(url.as_str()))
+    };
+    let shown = |(service, name, _): (&str, &str, &str)| Some((name.to_owned(), printable(&without_userinfo(&set(service)?))));
+    SERVICES.into_iter().filter_map(shown).collect()
 }
 
 /// What AWS said to whoever wanted to assume a role.

@@ -174,7 +174,45 @@ impl Intercept for ExchangeTap {
     }
 }
 
-/// The host of an address, with its port where it names one.
+/// The host of an address, with its port where it names one; never the name and password that may stand before it.
 pub(crate) fn host_of(uri: &str) -> Option<String> {
-    uri.parse::<http::Uri>().ok().and_then(|uri| uri.authority().map(ToString::to_string))
+    let uri = uri.parse::<http::Uri>().ok()?;
+    let authority = uri.authority()?.as_str();
+    Some(authority.rsplit_once('@').map_or(authority, |(_, host)| host).to_owned())
+}
+
+/// A text without the name and password that may stand before the host of an address in it.
+pub(crate) fn without_userinfo(text: &str) -> String {
+    let Some((scheme, rest)) = text.split_once("://") else { return text.to_owned() };
+    let end = rest.find(|c: char| matches!(c, '/' | '?' | '#') || c.is_whitespace()).unwrap_or(rest.len());
+    let (authority, path) = rest.split_at(end);
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    format!("{scheme}://{host}{path}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn neither_name_nor_password_of_an_address_is_kept() {
+        for (address, host) in [
+            ("http://user:s3cret@192.0.2.1:9000/bucket/key@1", "192.0.2.1:9000"),
+            ("https://user@example.com", "example.com"),
+            ("https://user:a@b@[2001:db8::1]:1/", "[2001:db8::1]:1"),
+            ("https://example.com/x?y", "example.com"),
+        ] {
+            assert_eq!(host_of(address).as_deref(), Some(host));
+            let shown = without_userinfo(&format!("--endpoint-url={address}"));
+            assert!(!shown.contains("user") && !shown.contains("s3cret") && shown.contains(host), "{shown}");
+        }
+        assert_eq!(without_userinfo("http://user:s3cret@h:1/b/k@1?z"), "http://h:1/b/k@1?z");
+    }
+
+    #[test]
+    fn what_is_no_address_stays_as_it_is() {
+        for text in ["", "a@b", "write to a@example.com", "see https://example.com of a@example.com"] {
+            assert_eq!(without_userinfo(text), text);
+        }
+    }
 }

@@ -11,6 +11,7 @@ use super::session::Session;
 pub struct Identities {
     first: Session,
     others: Vec<Session>,
+    roles: Vec<String>,
     refused: Vec<RefusedRole>,
 }
 
@@ -27,7 +28,7 @@ pub struct RefusedRole {
 
 impl From<&Session> for Identities {
     fn from(session: &Session) -> Self {
-        Self { first: session.clone(), others: Vec::new(), refused: Vec::new() }
+        Self { first: session.clone(), others: Vec::new(), roles: Vec::new(), refused: Vec::new() }
     }
 }
 
@@ -78,7 +79,10 @@ impl Identities {
         }
         let mut sessions = sessions.into_iter();
         match (sessions.next(), first_error) {
-            (Some(first), _) => Ok(Self { first, others: sessions.collect(), refused }),
+            (Some(first), _) => {
+                let roles = connection.role_arns.iter().map(|role| printable(role)).collect();
+                Ok(Self { first, others: sessions.collect(), roles, refused })
+            }
             (None, Some(error)) => Err(error),
             (None, None) => Err(AwsError::Unidentified(Failure::found(FailureKind::Other, "no role was named"))),
         }
@@ -93,6 +97,12 @@ impl Identities {
     /// All of them.
     pub fn sessions(&self) -> impl Iterator<Item = &Session> {
         std::iter::once(&self.first).chain(&self.others)
+    }
+
+    /// The ARNs of the roles that were to be assumed, granted or refused.
+    #[must_use]
+    pub fn roles(&self) -> &[String] {
+        &self.roles
     }
 
     /// The roles that were refused.
@@ -125,6 +135,7 @@ fn failure_of(error: &AwsError) -> Failure {
         | AwsError::SecondFactor(source)
         | AwsError::WrongCredentials(source)
         | AwsError::Unidentified(source) => source.clone(),
+        AwsError::Proxy { .. } => Failure::found(FailureKind::Other, &error.to_string()),
         AwsError::NoCredentials(source) | AwsError::CredentialsUnavailable { source, .. } => {
             Failure::found(FailureKind::Credentials, &source.to_string())
         }

@@ -22,10 +22,12 @@ use super::wire::{STORED_ANSWER, StoredAnswer};
 
 /// Largest stored answer that is read back.
 const ANSWER_LIMIT: u64 = 64 * 1024 * 1024;
-/// How long the answers of a run that did not end are taken up again.
-const UNFINISHED_FOR: TimeDelta = TimeDelta::days(7);
-/// How long the answers of a run that came to its end are.
-const FINISHED_FOR: TimeDelta = TimeDelta::hours(1);
+/// How long after the end of the time that a question is about nothing new belongs to it any more: as long as deliveries are waited for.
+const CLOSED_AFTER: i64 = 2 * 3600;
+/// How long it stays known, while a run is taken up again, who may use a single thing.
+///
+/// An account may have so many of them that no session lasts until all have been asked about.
+const USERS_KNOWN_FOR: TimeDelta = TimeDelta::days(1);
 
 /// One question to AWS, as the ledger names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,8 +76,7 @@ impl Call {
     }
 
     fn identity(&self) -> Sha256Hash {
-        let moving = moving(self.operation, &self.parameters);
-        identity(self.service, self.account, &self.region, self.operation, &self.parameters, moving)
+        identity(self.service, self.account, &self.region, self.operation, &self.parameters)
     }
 }
 
@@ -85,10 +86,9 @@ fn identity(
     region: &Region,
     operation: &str,
     parameters: &BTreeMap<String, String>,
-    moving: &[&str],
 ) -> Sha256Hash {
     let mut text = format!("{service}\n{account}\n{region}\n{operation}\n");
-    for (name, value) in parameters.iter().filter(|(name, _)| !moving.contains(&name.as_str())) {
+    for (name, value) in parameters {
         // Lengths, so that no two lists of parameters read alike.
         text.extend([name, value].map(|part| format!("{}:{part}\n", part.len())));
     }
@@ -112,7 +112,9 @@ pub trait KeepPage: Send + Sync + fmt::Debug {
     fn keep(&self, page: Page) -> Pin<Box<dyn Future<Output = Result<(), Halt>> + Send + '_>>;
 }
 
-/// The answers that a case holds already, so that a resumed run need not ask again.
+/// The answers that a case holds already, and that a new one could not differ from.
+///
+/// What is listed, and whatever is said of the present, is asked anew by every run: what came or went meanwhile would be missed.
 #[derive(Debug, Default)]
 pub struct Answers {
     folder: Option<CaseFolder>,
@@ -125,10 +127,28 @@ struct StoredPage {
     path: PayloadPath,
     sha256: Sha256Hash,
     status: u16,
-    at: Timestamp,
-    finished_runs: u32,
-    /// Whether the next page can still be asked for if this one is not the last.
-    leads_on: bool,
+    last: bool,
+    good: Good,
+}
+
+/// How long an answer is as good as a new one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Good {
+    /// It is of a time that is over.
+    ForEver,
+    /// Since then, as long as no run came to its end.
+    Since(Timestamp, u32),
+}
+
+impl Good {
+    fn is_at(self, now: Timestamp, finished_runs: u32) -> bool {
+        match self {
+            Self::ForEver => true,
+            Self::Since(at, runs) => {
+                runs == finished_runs && now.instant().signed_duration_since(at.instant()) < USERS_KNOWN_FOR
+            }
+        }
+    }
 }
 
 /// Events of the history that are asked for until now, whatever the window: what was done to trails, and to regions, after it decides what
@@ -136,23 +156,22 @@ struct StoredPage {
 pub const EVENTS_UNTIL_NOW: [&str; 6] =
     ["CreateTrail", "DeleteTrail", "UpdateTrail", "StartLogging", "StopLogging", "DisableRegion"];
 
-/// The parameters of a question that only say "until now".
-fn moving(operation: &str, parameters: &BTreeMap<String, String>) -> &'static [&'static str] {
-    let until_now = match operation {
-        "ListPublicKeys" => true,
-        "LookupEvents" => {
-            let name = parameters.get("LookupAttributes").and_then(|attribute| attribute.strip_prefix("EventName="));
-            name.is_some_and(|name| EVENTS_UNTIL_NOW.contains(&name))
+/// Whether what was answered at a time can be taken up again.
+fn good(operation: &str, parameters: &BTreeMap<String, String>, answered: Timestamp, finished_runs: u32) -> Option<Good> {
+    let end: Timestamp = match operation {
+        "LookupEvents" => parameters.get("EndTime")?.parse().ok()?,
+        "FilterLogEvents" => {
+            let milliseconds = parameters.get("endTime")?.parse().ok()?;
+            Timestamp::new(chrono::DateTime::from_timestamp_millis(milliseconds)?)
         }
-        _ => false,
+        "DescribeSnapshotAttribute" | "DescribeImageAttribute" => return Some(Good::Since(answered, finished_runs)),
+        _ => return None,
     };
-    if until_now { &["EndTime"] } else { &[] }
+    (end.plus_seconds(CLOSED_AFTER) <= answered).then_some(Good::ForEver)
 }
 
 impl Answers {
-    /// Reads from the ledger which answers the case holds, and how far their numbers have come.
-    ///
-    /// Answers of a run that did not end are good for a week, those of a finished run for an hour: a later run looks afresh.
+    /// Reads from the ledger which answers can be taken up again, and how far the numbers of all have come.
     ///
     /// `also` is shown every event and when it was recorded, so that the ledger is read once for all who want to know it.
     pub fn of_case(case: &CaseWriter, now: Timestamp, also: &mut dyn FnMut(&Event, Timestamp)) -> Result<Self, CaseError> {
@@ -166,14 +185,10 @@ impl Answers {
                     let Origin::ApiResponse(origin) = &artifact.source else { return };
                     let number = answers.numbers.entry(folder_of(artifact.path.as_str()).to_owned()).or_default();
                     *number = (*number).max(number_of(artifact.path.as_str()));
-                    let key = identity(
-                        &origin.service,
-                        origin.account,
-                        &origin.region,
-                        &origin.operation,
-                        &origin.parameters,
-                        moving(&origin.operation, &origin.parameters),
-                    );
+                    // AWS's clock, where it showed it, decides whether a time was over.
+                    let answered = origin.exchange.date.unwrap_or(line.entry.at);
+                    let Some(good) = good(&origin.operation, &origin.parameters, answered, finished_runs) else { return };
+                    let key = identity(&origin.service, origin.account, &origin.region, &origin.operation, &origin.parameters);
                     let pages = answers.pages.entry(key).or_default();
                     let place = usize::try_from(origin.page).unwrap_or(usize::MAX).saturating_sub(1);
                     // A later answer to the same question replaces what was known from its page on.
@@ -183,27 +198,18 @@ impl Answers {
                             path: artifact.path.clone(),
                             sha256: artifact.sha256,
                             status: origin.status,
-                            at: line.entry.at,
-                            finished_runs,
-                            // S3's tokens stay good; those of other services expire within the hour.
-                            leads_on: origin.last || origin.service == "s3",
+                            last: origin.last,
+                            good,
                         });
                     }
                 }
                 _ => {}
             }
         })?;
-        for pages in answers.pages.values_mut() {
-            let stale = pages.iter().position(|page| {
-                let age = now.instant().signed_duration_since(page.at.instant());
-                age >= if page.finished_runs == finished_runs { UNFINISHED_FOR } else { FINISHED_FOR }
-            });
-            // Pages follow from each other: one that is too old takes those after it along.
-            pages.truncate(stale.unwrap_or(usize::MAX));
-            if pages.last().is_some_and(|page| !page.leads_on) {
-                pages.clear();
-            }
-        }
+        // Tokens expire within the hour, so pages that do not lead to the end of their answer lead nowhere.
+        answers.pages.retain(|_, pages| {
+            pages.last().is_some_and(|page| page.last) && pages.iter().all(|page| page.good.is_at(now, finished_runs))
+        });
         Ok(answers)
     }
 
@@ -320,7 +326,7 @@ impl Recorder {
         F: Future<Output = Result<O, SdkError<E, HttpResponse>>>,
         E: ProvideErrorMetadata + std::error::Error + 'static,
     {
-        // What was refused a moment ago may be permitted now; what did not exist is an answer for good.
+        // What was refused may be permitted now; what did not exist is an answer for good.
         if let Some(stored) = self.inner.answers.page(call, page).await
             && is_settled(stored.status, &stored.body)
         {
@@ -422,21 +428,50 @@ mod tests {
     }
 
     #[test]
-    fn questions_differ_by_every_parameter_but_those_that_move() {
+    fn questions_differ_by_every_parameter() {
         let of = |operation| {
             let (account, region) = ("111122223333".parse().unwrap(), "us-east-1".parse().unwrap());
             Call::new("cloudtrail", "cloudtrail", operation, account, &region)
         };
-        let call = || of("ListPublicKeys");
-        let at = |start: &str, end: &str| call().with("StartTime", start).with("EndTime", end).identity();
-        assert_eq!(at("1", "2"), at("1", "3"));
-        assert_ne!(at("1", "2"), at("2", "2"));
-        let events = |name: &str, end: &str| {
-            of("LookupEvents").with("LookupAttributes", format!("EventName={name}")).with("EndTime", end).identity()
-        };
-        assert_eq!(events("StopLogging", "2"), events("StopLogging", "3"));
-        assert_ne!(events("PutBucketPolicy", "2"), events("PutBucketPolicy", "3"));
-        assert_ne!(of("LookupEvents").with("EndTime", "2").identity(), of("LookupEvents").with("EndTime", "3").identity());
+        let call = || of("LookupEvents");
+        assert_eq!(call().with("EndTime", "2").identity(), call().with("EndTime", "2").identity());
+        assert_ne!(call().with("EndTime", "2").identity(), call().with("EndTime", "3").identity());
+        assert_ne!(call().identity(), of("ListPublicKeys").identity());
         assert_ne!(call().with("a", "b=c").identity(), call().with("a=b", "c").identity());
+    }
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    fn judged(operation: &str, name: &str, value: &str, answered: &str) -> Option<Good> {
+        good(operation, &BTreeMap::from([(name.to_owned(), value.to_owned())]), at(answered), 1)
+    }
+
+    #[test]
+    fn an_answer_about_a_time_that_was_over_is_good_for_ever() {
+        let ends = "2026-03-01T10:00:00Z";
+        let milliseconds = at(ends).instant().timestamp_millis().to_string();
+        for (operation, name, value) in [("LookupEvents", "EndTime", ends), ("FilterLogEvents", "endTime", &milliseconds)] {
+            assert_eq!(judged(operation, name, value, "2026-03-01T12:00:00Z"), Some(Good::ForEver), "{operation}");
+            assert_eq!(judged(operation, name, value, "2026-03-01T11:59:59Z"), None, "{operation} may still grow");
+            assert_eq!(judged(operation, name, "soon", "2026-03-01T12:00:00Z"), None, "{operation}");
+        }
+    }
+
+    #[test]
+    fn an_answer_about_what_is_there_or_how_it_stands_is_never_taken_up_again() {
+        for operation in ["ListObjectsV2", "ListObjectVersions", "ListPublicKeys", "DescribeTrails", "DescribeRegions"] {
+            assert_eq!(judged(operation, "EndTime", "2026-03-01T10:00:00Z", "2026-03-05T10:00:00Z"), None, "{operation}");
+        }
+    }
+
+    #[test]
+    fn who_may_use_a_snapshot_stays_known_for_a_day_of_one_collection() {
+        let answered = "2026-03-01T10:00:00Z";
+        let good = judged("DescribeSnapshotAttribute", "SnapshotId", "snap-1", answered).unwrap();
+        assert!(good.is_at(at("2026-03-02T09:59:59Z"), 1));
+        assert!(!good.is_at(at("2026-03-02T10:00:00Z"), 1), "a day later it may have been shared");
+        assert!(!good.is_at(at("2026-03-01T10:30:00Z"), 2), "a run that came to its end is looked at afresh");
     }
 }

@@ -18,15 +18,15 @@ use crate::model::{Region, printable};
 use super::Halt;
 use super::clock::ClockSamples;
 use super::connection::{AwsError, Connection, Ground, sdk_region};
-use super::exchange::ExchangeTap;
+use super::exchange::{ExchangeTap, without_userinfo};
 use super::failure::{Failure, FailureKind, one_line};
-use super::wire::{STORED_ANSWER, Wire};
+use super::wire::Wire;
 
 /// How long the question whether AWS answers at all may take.
 const HASTE: Duration = Duration::from_secs(8);
 /// Attempts for the very first request.
 const FIRST_ATTEMPTS: u32 = 3;
-/// Requests in a row without any whole answer after which AWS counts as out of reach.
+/// Requests in a row without any whole answer after which AWS is asked whether it answers at all.
 const UNREACHABLE_AFTER: u32 = 16;
 /// The time between two requests of an operation that AWS grants twice a second.
 const PACE: Duration = Duration::from_millis(550);
@@ -42,7 +42,9 @@ struct Inner {
     config: SdkConfig,
     wire: Wire,
     region: Region,
+    endpoint_url: Option<String>,
     service_endpoints: BTreeMap<String, String>,
+    proxies: BTreeMap<String, String>,
     caller: Caller,
     s3: Mutex<HashMap<Region, aws_sdk_s3::Client>>,
     ec2: Mutex<HashMap<Region, aws_sdk_ec2::Client>>,
@@ -76,11 +78,14 @@ impl Session {
 
     /// Asks AWS whose the credentials are.
     pub(super) async fn open(ground: Ground, connection: &Connection) -> Result<Self, AwsError> {
-        let Ground { config, http, region, access_key_id, service_endpoints, .. } = ground;
+        let Ground { config, http, region, access_key_id, service_endpoints, proxies, .. } = ground;
+        let endpoint_url = config.endpoint_url().map(|url| printable(&without_userinfo(url)));
         let mut session = Inner {
             wire: Wire::new(http),
             region,
+            endpoint_url: endpoint_url.clone(),
             service_endpoints,
+            proxies,
             // Filled in by the answer to the first call, below.
             caller: Caller {
                 account: nobody()?,
@@ -111,12 +116,12 @@ impl Session {
             aws_sdk_sts::config::Builder::default().retry_config(RetryConfig::standard().with_max_attempts(FIRST_ATTEMPTS));
         let asked = session.sts().get_caller_identity().customize().config_override(hasty).interceptor(tap.clone());
         let answer = asked.send().await;
-        let endpoint = session.config.endpoint_url().map(printable);
         let answer = answer.map_err(|error| {
             let failure = Failure::of(&error);
+            let proxy = session.proxies.values().next().cloned();
             match failure.kind {
                 FailureKind::Credentials | FailureKind::Denied => AwsError::WrongCredentials(failure),
-                FailureKind::Network => AwsError::Unreachable { endpoint, source: failure },
+                FailureKind::Network => AwsError::Unreachable { endpoint: endpoint_url, proxy, source: failure },
                 _ => AwsError::Unidentified(failure),
             }
         })?;
@@ -145,16 +150,23 @@ impl Session {
         &self.inner.region
     }
 
-    /// The endpoint asked instead of AWS's own, wherever it was set.
+    /// The endpoint asked instead of AWS's own, wherever it was set; without a name and password.
     #[must_use]
     pub fn endpoint_url(&self) -> Option<&str> {
-        self.inner.config.endpoint_url()
+        self.inner.endpoint_url.as_deref()
     }
 
-    /// The endpoints that the environment sets for single services, by the service's name there.
+    /// The endpoints that the environment or the profile sets for single services, by the service's name in the environment; without a
+    /// name and password.
     #[must_use]
     pub fn service_endpoints(&self) -> &BTreeMap<String, String> {
         &self.inner.service_endpoints
+    }
+
+    /// The proxies that are used, by the variables that name them; without a name and password.
+    #[must_use]
+    pub fn proxies(&self) -> &BTreeMap<String, String> {
+        &self.inner.proxies
     }
 
     /// How the clocks compare, from every answer so far.
@@ -202,9 +214,7 @@ impl Session {
     /// Asks which regions there are, or takes the answer that was asked for when the session was opened.
     pub(crate) async fn describe_regions(&self, tap: ExchangeTap) -> RegionsAnswer {
         let ahead = self.inner.regions_ahead.lock().unwrap_or_else(PoisonError::into_inner).take();
-        // What the case holds already is not asked for.
-        if STORED_ANSWER.try_with(|_| ()).is_err()
-            && let Some(mut ahead) = ahead
+        if let Some(mut ahead) = ahead
             && let Some(Ok((answer, asked))) = ahead.join_next().await
         {
             tap.take_over(&asked);
@@ -268,12 +278,14 @@ impl Session {
     pub(crate) async fn judge(&self, mut failure: Failure) -> Result<Failure, Halt> {
         match failure.kind {
             FailureKind::Network => {
-                // One host may be out of reach, behind a firewall for example; only when nobody says who we are is the run at its end.
-                if self.inner.wire.reach().has_lost_one() && !self.answers_at_all().await {
-                    return Err(Halt::Unreachable(failure));
-                }
-                if self.inner.unanswered.fetch_add(1, Ordering::Relaxed) + 1 >= UNREACHABLE_AFTER {
-                    return Err(Halt::Unreachable(failure));
+                // One host may be out of reach, behind a firewall for example, or break off every body; only when nobody says who we
+                // are is the run at its end.
+                let in_a_row = self.inner.unanswered.fetch_add(1, Ordering::Relaxed) + 1;
+                if in_a_row >= UNREACHABLE_AFTER || self.inner.wire.reach().has_lost_one() {
+                    if !self.answers_at_all().await {
+                        return Err(Halt::Unreachable(failure));
+                    }
+                    self.answered();
                 }
             }
             FailureKind::Credentials => match self.sts().get_caller_identity().send().await {

@@ -136,12 +136,18 @@ pub struct CollectionStarted {
     /// The other identities of the run, where several roles were assumed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub also_as: Vec<Caller>,
+    /// The ARNs of the roles that were to be assumed, granted or refused.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub roles: Vec<String>,
     /// The endpoint asked instead of AWS's own, if one was set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub endpoint_url: Option<String>,
     /// The endpoints set for single services.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub service_endpoints: BTreeMap<String, String>,
+    /// The proxies that were used, by the variable that names each.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub proxies: BTreeMap<String, String>,
     /// What the window was.
     pub window: Window,
     /// What the scope was.

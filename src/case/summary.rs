@@ -25,6 +25,8 @@ pub struct Summary {
     pub gaps: Vec<Gap>,
     /// Every run of `collect`.
     pub runs: Vec<Run>,
+    /// The accounts as which a run began, and none that came to its end has asked since.
+    pub unfinished_as: Vec<AccountId>,
     /// The seals that the ledger announces.
     pub seals: Vec<String>,
     /// The packages that were written.
@@ -73,6 +75,9 @@ pub struct Run {
     pub finished: Option<Timestamp>,
     /// Who AWS said was asking; several, where several roles were assumed.
     pub caller: String,
+    /// The roles that were to be assumed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub roles: Vec<String>,
 }
 
 type Place = (String, Option<AccountId>, Option<Region>);
@@ -105,6 +110,7 @@ impl Default for Summing {
             bytes: 0,
             gaps: Vec::new(),
             runs: Vec::new(),
+            unfinished_as: Vec::new(),
             seals: Vec::new(),
             packages: Vec::new(),
             ledger_lines: 0,
@@ -128,6 +134,12 @@ impl Summing {
         self.summary.take(event, at, &mut self.rows);
     }
 
+    /// The gaps so far.
+    #[must_use]
+    pub fn gaps(&self) -> &Gaps {
+        &self.gaps
+    }
+
     /// The summary, with the tree over all the lines that were taken.
     #[must_use]
     pub fn finish(self, tree: &MerkleTree) -> Summary {
@@ -135,6 +147,7 @@ impl Summing {
         for (((source, account, region), ..), in_scope) in listings {
             row(&mut rows, &source, account, region.as_ref()).found += in_scope;
         }
+        summary.unfinished_as = gaps.unfinished_as().iter().copied().collect();
         summary.gaps = gaps.into_open().0;
         for gap in &summary.gaps {
             *row(&mut rows, &gap.source, gap.account, gap.region.as_ref()).gaps.entry(gap.reason).or_default() += 1;
@@ -191,7 +204,7 @@ impl Summary {
             Event::CollectionStarted(started) => {
                 let callers = std::iter::once(&started.caller).chain(&started.also_as);
                 let caller = callers.map(|caller| caller.arn.as_str()).collect::<Vec<_>>().join(", ");
-                self.runs.push(Run { run: started.run, started: at, finished: None, caller });
+                self.runs.push(Run { run: started.run, started: at, finished: None, caller, roles: started.roles.clone() });
             }
             Event::CollectionFinished(finished) => {
                 if let Some(run) = self.runs.iter_mut().find(|run| run.run == finished.run) {
@@ -204,9 +217,15 @@ impl Summary {
         }
     }
 
-    /// Whether the last run came to its end.
+    /// Whether what was begun came to its end, as everybody as whom it was begun.
     #[must_use]
     pub fn is_finished(&self) -> bool {
-        self.runs.last().is_some_and(|run| run.finished.is_some())
+        self.runs.last().is_some_and(|run| run.finished.is_some()) && self.unfinished_as.is_empty()
+    }
+
+    /// Whether everything in scope was asked for and is stored.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.is_finished() && !self.gaps.iter().any(|gap| gap.reason.is_incompleteness())
     }
 }

@@ -84,7 +84,7 @@ pub(super) struct ConnectionArguments {
     #[arg(long, value_name = "CODE", requires = "mfa_serial")]
     pub(super) mfa_code: Option<String>,
     /// Ask this endpoint instead of AWS's own; recorded in the ledger.
-    #[arg(long, value_name = "URL", env = "AWS_ENDPOINT_URL")]
+    #[arg(long, value_name = "URL", env = "AWS_ENDPOINT_URL", hide_env_values = true)]
     pub(super) endpoint_url: Option<String>,
     /// How many objects of a bucket are fetched at once; left out, as many as are found to help.
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u16).range(1..=512))]
@@ -262,7 +262,7 @@ pub(super) fn refuse_changes(
     }
     Err(CliError::usage("this case was opened with other words: its number, people, window or scope differ from those given")
         .meaning("They are written once, so that nobody has to ask later which of them the evidence answers.")
-        .next("To go on with the case, give only its folder. For another window, collect into another folder."))
+        .next("To go on with the case, give only its folder, and --profile or --role-arn as before. For another window, collect into another folder."))
 }
 
 #[cfg(test)]

@@ -1,13 +1,12 @@
 //! What the commands that ask AWS have in common.
 
-use std::collections::BTreeMap;
 use std::future::Future;
 use std::num::NonZeroUsize;
 
 use crate::acquire::{AcquireError, Request};
-use crate::aws::{AwsError, Connection, Halt, Identities, SecondFactor};
+use crate::aws::{AwsError, Connection, Halt, Identities, Proxies, SecondFactor, without_userinfo};
 use crate::case::Scope;
-use crate::model::{Window, printable};
+use crate::model::Window;
 
 use super::arguments::ConnectionArguments;
 use super::output::Output;
@@ -40,16 +39,16 @@ pub(super) async fn connect(
     asks_regions: bool,
 ) -> Result<Identities, CliError> {
     refuse_unknown(arguments.profile.as_deref()).await?;
-    let named = arguments.endpoint_url.clone().filter(|url| std::env::var("AWS_ENDPOINT_URL").as_ref() != Ok(url));
     // One that is named here outranks those of single services; one of the environment does not, and the SDK finds it by itself.
-    let service_endpoints = if named.is_none() { service_endpoints(std::env::vars()) } else { BTreeMap::new() };
+    let named = arguments.endpoint_url.as_ref().filter(|url| std::env::var("AWS_ENDPOINT_URL").as_ref() != Ok(url));
     let connection = Connection {
         profile: arguments.profile.clone(),
         role_arns: arguments.roles()?,
         external_id: arguments.external_id.clone(),
         second_factor: arguments.mfa_serial.clone().zip(arguments.mfa_code.clone()).map(second_factor),
-        endpoint_url: named,
-        service_endpoints,
+        // AWS knows nobody by a name and password before a host; a signature over them is not good.
+        endpoint_url: named.map(|url| without_userinfo(url)),
+        proxies: Proxies::of(|name| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned())),
         region: scope.regions.first().cloned(),
         case_number,
         concurrency: usize::from(arguments.concurrency.unwrap_or(0)),
@@ -60,23 +59,20 @@ pub(super) async fn connect(
     Ok(Identities::connect(&connection).await.map_err(AcquireError::Aws)?)
 }
 
-/// What the environment sets as `AWS_ENDPOINT_URL_SERVICE`, by service.
-fn service_endpoints(environment: impl Iterator<Item = (String, String)>) -> BTreeMap<String, String> {
-    let named = environment.filter(|(_, url)| !url.is_empty());
-    named.filter_map(|(name, url)| Some((name.strip_prefix("AWS_ENDPOINT_URL_")?.to_owned(), printable(&url)))).collect()
-}
-
-/// Tells which endpoints are asked instead of AWS's own.
+/// Tells which endpoints are asked instead of AWS's own, and through which proxies.
 pub(super) fn note_endpoints(identities: &Identities, output: &Output) {
     let session = identities.first();
     if let Some(url) = session.endpoint_url() {
-        output.note(&format!("Asking {} instead of AWS's own endpoints.", printable(url)));
+        output.note(&format!("Asking {url} instead of AWS's own endpoints."));
     }
     for (service, url) in session.service_endpoints() {
         output.note(&format!(
-            "Asking {url} instead of AWS's own endpoint of {} (AWS_ENDPOINT_URL_{service}).",
-            printable(service)
+            "Asking {url} instead of AWS's own endpoint of {} (set by AWS_ENDPOINT_URL_{service} or by the profile).",
+            service.replace('_', " ")
         ));
+    }
+    for (variable, url) in session.proxies() {
+        output.note(&format!("Asking through the proxy {url} ({variable})."));
     }
 }
 
@@ -113,8 +109,11 @@ impl From<AcquireError> for CliError {
                     AwsError::SecondFactor(_) => {
                         "Wait until the device shows another code (each is good once) and give that one with --mfa-code. Only the long-term access key of a user takes one."
                     }
+                    AwsError::Proxy { .. } => {
+                        "Write it as http://HOST:PORT or https://HOST:PORT, with special characters of a password as %XX."
+                    }
                     AwsError::Unreachable { .. } | AwsError::Unidentified(_) => {
-                        "Check the network, a proxy, and --endpoint-url or AWS_ENDPOINT_URL."
+                        "Check the network, a proxy (HTTPS_PROXY, NO_PROXY), and --endpoint-url or AWS_ENDPOINT_URL."
                     }
                 };
                 return Self::new(Exit::Failed, aws)
@@ -131,22 +130,5 @@ impl From<AcquireError> for CliError {
             AcquireError::Halted(_) => (error, format!("To complete it, {AGAIN}")),
         };
         Self::new(Exit::Failed, &error).meaning(SAFE).next(nothing)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn endpoints_of_single_services_are_read_from_the_environment() {
-        let environment = [
-            ("AWS_ENDPOINT_URL", "http://192.0.2.1"),
-            ("AWS_ENDPOINT_URL_S3", "http://192.0.2.2"),
-            ("AWS_ENDPOINT_URL_EC2", ""),
-            ("HOME", "/home/user"),
-        ];
-        let found = service_endpoints(environment.into_iter().map(|(name, url)| (name.to_owned(), url.to_owned())));
-        assert_eq!(found.into_iter().collect::<Vec<_>>(), [("S3".to_owned(), "http://192.0.2.2".to_owned())]);
     }
 }

@@ -5,7 +5,8 @@ use std::sync::{Arc, Weak};
 use serde::Serialize;
 
 use crate::acquire::{CollectOutcome, Notice, Progress, RunContext, Stop, StopSwitch, collect};
-use crate::case::event::Caller;
+use crate::aws::without_userinfo;
+use crate::case::event::{Caller, Gap};
 use crate::case::summary::SummaryRow;
 use crate::case::{CaseFolder, CaseWriter, check_vacant, is_begun};
 use crate::model::{Sha256Hash, Timestamp, printable};
@@ -18,7 +19,7 @@ use super::configuration::{ConfigurationFile, Defaults};
 use super::output::{Output, bytes, counted, thousands, wrapped};
 use super::progress::{Lines, lines};
 use super::regions::note_unknown;
-use super::status::{gap_lines, rows_table};
+use super::status::{gap_lines, rows_table, with_roles};
 use super::tool::{look_at_this_tool, this_tool};
 use super::verify::{LimitArguments, sentence, verify_showing_progress};
 use super::{CliError, Exit};
@@ -65,6 +66,8 @@ struct Collected<'a> {
     outcome: &'a CollectOutcome,
     /// Everything the case holds now, this run and earlier ones.
     case_rows: &'a [SummaryRow],
+    /// Everything that is missing in the case, whichever run met it.
+    case_gaps: &'a [Gap],
     ledger_lines: u64,
     ledger_root: Sha256Hash,
     /// None where it was not wanted yet.
@@ -77,7 +80,6 @@ pub(super) fn run(mut arguments: CollectArguments, file: &ConfigurationFile, out
     let mut defaults = file.read()?;
     // The folder first: whatever stands in the way there is told before anybody is asked, and before a code of a device is spent.
     let existing = existing_case(&arguments, now)?;
-    let resumes = existing.is_some();
     let identity = match &existing {
         Some(case) => case.identity().clone(),
         None => new_case(&mut arguments, &mut defaults, now, output)?,
@@ -92,7 +94,7 @@ pub(super) fn run(mut arguments: CollectArguments, file: &ConfigurationFile, out
     let is_whole = |outcome: &Result<CollectOutcome, CliError>| outcome.as_ref().is_ok_and(|it| it.interrupted.is_none());
     let collecting = async {
         // Then credentials: a folder is made only when there is something to put into it.
-        let identities = connect(&arguments.connection, scope, Some(number.clone()), !resumes).await?;
+        let identities = connect(&arguments.connection, scope, Some(number.clone()), true).await?;
         note_endpoints(&identities, output);
         let tool = this_tool();
         let case = match existing {
@@ -113,7 +115,11 @@ pub(super) fn run(mut arguments: CollectArguments, file: &ConfigurationFile, out
     if let Some(cause) = &outcome.interrupted {
         return Err(CliError::failed(format!("the collection was stopped: {cause}"))
             .meaning(format!("What was stored is safe: {} in this run.", counted(outcome.totals.stored, "object")))
-            .next(format!("To go on where it stopped: caselock collect {}", arguments.folder.display())));
+            .next(format!(
+                "To go on where it stopped: caselock collect {}{}, with the same profile",
+                arguments.folder.display(),
+                with_roles(&arguments.connection.role_arns)
+            )));
     }
     let folder = CaseFolder::open(&arguments.folder)?;
     let limited = Options { limits: arguments.limits.limits(), ..Options::default() };
@@ -122,6 +128,7 @@ pub(super) fn run(mut arguments: CollectArguments, file: &ConfigurationFile, out
         case: arguments.folder.display().to_string(),
         outcome: &outcome,
         case_rows: &outcome.case_rows,
+        case_gaps: &outcome.case_gaps,
         ledger_lines: outcome.ledger_lines,
         ledger_root: outcome.ledger_root,
         verification: report.as_ref(),
@@ -191,7 +198,8 @@ fn context(tool: &crate::case::event::Tool, defaults: &Defaults) -> RunContext {
         host: text(system.nodename()),
         system: format!("{} {} {}", text(system.sysname()), text(system.release()), text(system.machine())),
         os_user: os_user(&name, rustix::process::getuid().as_raw()),
-        command_line: redacted(std::env::args()),
+        // Names of files need not be text.
+        command_line: redacted(std::env::args_os().map(|argument| argument.to_string_lossy().into_owned())),
         configuration: defaults.used(),
     }
 }
@@ -214,7 +222,8 @@ fn redacted(arguments: impl Iterator<Item = String>) -> Vec<String> {
         hide_next = SECRETS.contains(&argument.as_str());
         match argument.split_once('=') {
             Some((name, _)) if SECRETS.contains(&name) => format!("{name}=[removed]"),
-            _ => argument,
+            // An address may hold a name and a password.
+            _ => without_userinfo(&argument),
         }
     };
     arguments.map(hide).collect()
@@ -282,7 +291,7 @@ fn text(collected: &Collected<'_>, verbose: bool) -> String {
     }
     lines.push(String::new());
     lines.push(rows_table(collected.case_rows));
-    lines.extend(gap_lines("Not had", &outcome.gaps, verbose));
+    lines.extend(gap_lines("Not had", collected.case_gaps, verbose));
     lines.extend(notice_lines(&outcome.notices));
     lines.extend([
         String::new(),
@@ -325,6 +334,13 @@ mod tests {
     #[test]
     fn whatever_the_environment_calls_the_user_the_system_s_number_stands_beside_it() {
         assert_eq!((os_user("mallory", 0), os_user("", 1000)), ("mallory (uid 0)".to_owned(), "uid 1000".to_owned()));
+    }
+
+    #[test]
+    fn the_password_of_an_endpoint_is_not_recorded() {
+        let line = ["caselock", "--endpoint-url", "http://user:s3cret@192.0.2.1", "--endpoint-url=https://user:s3cret@h/x"];
+        let recorded = redacted(line.map(str::to_owned).into_iter());
+        assert_eq!(recorded, ["caselock", "--endpoint-url", "http://192.0.2.1", "--endpoint-url=https://h/x"]);
     }
 
     #[test]

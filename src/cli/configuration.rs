@@ -1,6 +1,8 @@
 //! `caselock.toml`: what would otherwise be typed each time. The command line outranks it, and nothing of it is secret.
 
 use std::collections::BTreeMap;
+#[cfg(feature = "acquire")]
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
@@ -73,8 +75,8 @@ impl Outranked {
 
 /// The variable by which the environment chooses the credentials, if it does.
 #[cfg(feature = "acquire")]
-fn chosen_by(environment: impl Iterator<Item = (String, String)>) -> Option<&'static str> {
-    let set: Vec<String> = environment.filter(|(_, value)| !value.is_empty()).map(|(name, _)| name).collect();
+fn chosen_by(environment: impl Iterator<Item = (OsString, OsString)>) -> Option<&'static str> {
+    let set: Vec<OsString> = environment.filter(|(_, value)| !value.is_empty()).map(|(name, _)| name).collect();
     ["AWS_PROFILE", "AWS_ACCESS_KEY_ID"].into_iter().find(|wanted| set.iter().any(|name| name == wanted))
 }
 
@@ -199,7 +201,7 @@ impl Defaults {
     pub(super) fn fill_connection(&mut self, connection: &mut super::arguments::ConnectionArguments) {
         let settings = self.settings.clone();
         match settings.profile {
-            Some(profile) if connection.profile.is_none() => match chosen_by(std::env::vars()) {
+            Some(profile) if connection.profile.is_none() => match chosen_by(std::env::vars_os()) {
                 Some(variable) => self.outranked = Some(Outranked { profile, variable }),
                 None => self.text("profile", &mut connection.profile, Some(profile)),
             },
@@ -306,7 +308,7 @@ mod tests {
     #[test]
     fn the_environment_chooses_by_its_profile_or_its_keys() {
         let chosen =
-            |set: &[(&str, &str)]| chosen_by(set.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+            |set: &[(&str, &str)]| chosen_by(set.iter().map(|(name, value)| (OsString::from(name), OsString::from(value))));
         assert_eq!(chosen(&[("AWS_PROFILE", "incident")]), Some("AWS_PROFILE"));
         assert_eq!(chosen(&[("AWS_ACCESS_KEY_ID", "AKIA"), ("AWS_PROFILE", "incident")]), Some("AWS_PROFILE"));
         assert_eq!(chosen(&[("AWS_ACCESS_KEY_ID", "AKIA")]), Some("AWS_ACCESS_KEY_ID"));

@@ -108,10 +108,10 @@ pub(super) fn run(arguments: &StatusArguments, output: &Output) -> Result<Exit, 
     let status = Status { case: CaseFields::from(&identity), summary: &summary, damage: &damage, next: next.clone() };
     let exit = if !damage.is_empty() {
         Exit::Integrity
-    } else if !summary.is_finished() || summary.gaps.iter().any(|gap| gap.reason.is_incompleteness()) {
-        Exit::Incomplete
-    } else {
+    } else if summary.is_complete() {
         Exit::Done
+    } else {
+        Exit::Incomplete
     };
     output.result(&status, || text(&identity, &status, output.is_verbose())).map_err(|error| error.after(exit))?;
     Ok(exit)
@@ -135,7 +135,9 @@ fn next(summary: &Summary, damage: &[String], case: &str) -> String {
     if !damage.is_empty() {
         format!("caselock verify {case}    (and keep the folder as it is)")
     } else if !summary.is_finished() {
-        format!("caselock collect {case}    (goes on where it stopped)")
+        let begun = summary.runs.iter().rev().find(|run| run.finished.is_none());
+        let roles = begun.map(|run| with_roles(&run.roles)).unwrap_or_default();
+        format!("caselock collect {case}{roles}    (goes on where it stopped)")
     } else if summary.seals.is_empty() {
         format!("caselock verify {case}, then caselock seal {case} --signing-key KEY")
     } else if summary.packages.is_empty() {
@@ -143,6 +145,11 @@ fn next(summary: &Summary, damage: &[String], case: &str) -> String {
     } else {
         format!("caselock verify {case}")
     }
+}
+
+/// The roles of a run, as its command line has them.
+pub(super) fn with_roles(roles: &[String]) -> String {
+    roles.iter().map(|role| format!(" --role-arn {}", printable(role))).collect()
 }
 
 fn text(identity: &CaseIdentity, status: &Status<'_>, verbose: bool) -> String {
@@ -154,6 +161,11 @@ fn text(identity: &CaseIdentity, status: &Status<'_>, verbose: bool) -> String {
         let end = run.finished.map_or_else(|| "not finished".to_owned(), |at| format!("finished {at}"));
         lines.push(format!("{:<9}started {}, {end}", format!("Run {}", run.run), run.started));
         lines.push(hanging(&printable(&run.caller), "         as ", "            "));
+    }
+    if summary.runs.last().is_some_and(|run| run.finished.is_some()) && !summary.unfinished_as.is_empty() {
+        let accounts: Vec<String> = summary.unfinished_as.iter().map(ToString::to_string).collect();
+        let said = format!("what was begun as {} did not come to its end, and no later run asked as it", accounts.join(", "));
+        lines.push(hanging(&said, "Begun    ", "         "));
     }
     lines.push(format!("Holds    {} artifacts, {}", thousands(summary.artifacts), bytes(summary.bytes)));
     lines.push(format!("Ledger   {} lines", thousands(summary.ledger_lines)));

@@ -248,6 +248,10 @@ fn in_words(event: &Event) -> Option<Said> {
         Event::CollectionStarted(started) => {
             format!("Collection run {} began on {} as {}.", started.run, started.host, started.caller.arn)
         }
+        Event::ListingRecorded(listing) if listing.rule.starts_with("noncurrent versions") => format!(
+            "Listed the versions in s3://{}/{}: {} versions and delete markers, {} of them earlier versions in scope.",
+            listing.bucket, listing.prefix, listing.listed, listing.in_scope
+        ),
         Event::ListingRecorded(listing) => format!(
             "Listed s3://{}/{}: {}, {} of them in scope.",
             listing.bucket,
@@ -311,4 +315,22 @@ fn package_in_words(created: &PackageCreated) -> String {
         counted(created.size, "byte"),
         created.sha256
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_listing_of_versions_is_not_told_as_one_of_objects() {
+        let told = |rule: &str| {
+            let line = serde_json::json!({"event": "listing.recorded", "source": "cloudtrail", "bucket": "b", "prefix": "p/",
+                "listed": 23, "in_scope": 1, "bytes": 0, "pages": 1, "rule": rule});
+            in_words(&serde_json::from_value(line).unwrap()).unwrap()
+        };
+        assert_eq!(told("digests of the window"), "Listed s3://b/p/: 23 objects, 1 of them in scope.");
+        let of_versions =
+            "Listed the versions in s3://b/p/: 23 versions and delete markers, 1 of them earlier versions in scope.";
+        assert_eq!(told("noncurrent versions, where the key is in scope; digests of the window"), of_versions);
+    }
 }

@@ -26,6 +26,7 @@ mod disclosure;
 mod documents;
 #[cfg(feature = "encrypt")]
 mod encryption;
+mod endpoints;
 mod expected_root;
 mod exports;
 mod faults;

@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use caselock::case::event::{
-    Agreement, Artifact, Caller, CaseOpened, ClockOffset, CollectionFinished, CollectionStarted, Event, Exchange, Gap,
-    GapReason, ObjectOrigin, Origin, ResponseOrigin,
+    Agreement, Artifact, Caller, CaseOpened, ClockOffset, CollectionFinished, CollectionInterrupted, CollectionStarted, Event,
+    Exchange, Gap, GapReason, ObjectOrigin, Origin, ResponseOrigin,
 };
 use caselock::case::{CaseError, CaseFiles, CaseIdentity, FORMAT_VERSION, Found, Scope, Workspace};
 use caselock::model::{PayloadPath, S3Location, Sha256Hash, Timestamp, Window};
@@ -112,6 +112,8 @@ pub(crate) struct Collection {
     pub(crate) not_listed: BTreeSet<String>,
     /// Further accounts as which AWS was asked.
     pub(crate) also_as: Vec<&'static str>,
+    /// Further accounts as which a run before this one began, which did not come to its end.
+    pub(crate) begun_before_as: Vec<&'static str>,
     /// Whether the run came to its end.
     pub(crate) finished: bool,
     /// How the machine's clock compares with AWS's.
@@ -170,6 +172,7 @@ impl Collection {
             left_out: BTreeSet::new(),
             not_listed: BTreeSet::new(),
             also_as: Vec::new(),
+            begun_before_as: Vec::new(),
             finished: true,
             clock: None,
             endpoints: [None, None],
@@ -328,7 +331,13 @@ impl Collection {
         }));
         case.files.insert("custody/case.toml".to_owned(), identity);
         case.files.insert("README.txt".to_owned(), b"README".to_vec());
-        ledger.append(&self.started());
+        if !self.begun_before_as.is_empty() {
+            ledger.append(&self.started(1, &self.begun_before_as));
+            let cause = Some("the run was asked to stop".to_owned());
+            ledger.append(&Event::CollectionInterrupted(CollectionInterrupted { run: 1, discarded: Vec::new(), cause }));
+        }
+        let run = if self.begun_before_as.is_empty() { 1 } else { 2 };
+        ledger.append(&self.started(run, &self.also_as));
         let mut listings = self.listings();
         for (path, bytes, source) in self.artifacts() {
             if matches!(source, Origin::ApiResponse(_)) {
@@ -349,7 +358,7 @@ impl Collection {
         }
         if self.finished {
             let gaps = self.gaps.len().try_into().unwrap();
-            let finished = CollectionFinished { run: 1, artifacts: 0, bytes: 0, already_stored: 0, gaps, clock: self.clock };
+            let finished = CollectionFinished { run, artifacts: 0, bytes: 0, already_stored: 0, gaps, clock: self.clock };
             ledger.append(&Event::CollectionFinished(finished));
         }
         case.files.insert("custody/ledger.jsonl".to_owned(), ledger.text);
@@ -360,10 +369,10 @@ impl Collection {
         self.case().verify()
     }
 
-    fn started(&self) -> Event {
+    fn started(&self, run: u32, also_as: &[&str]) -> Event {
         let scenario = self.account.scenario();
         Event::CollectionStarted(Box::new(CollectionStarted {
-            run: 1,
+            run,
             tool: tool(),
             host: "examiner.example.com".to_owned(),
             system: "Linux".to_owned(),
@@ -371,9 +380,11 @@ impl Collection {
             command_line: vec!["caselock".to_owned(), "collect".to_owned()],
             configuration: None,
             caller: caller(ACCOUNT_ID),
-            also_as: self.also_as.iter().map(|account| caller(account)).collect(),
+            also_as: also_as.iter().map(|account| caller(account)).collect(),
+            roles: Vec::new(),
             endpoint_url: self.endpoints[0].map(str::to_owned),
             service_endpoints: self.endpoints[1].map(|url| ("CLOUDTRAIL".to_owned(), url.to_owned())).into_iter().collect(),
+            proxies: std::collections::BTreeMap::new(),
             window: self.window,
             scope: self.scope.clone(),
             regions: scenario.regions.iter().map(|region| region.parse().unwrap()).collect(),

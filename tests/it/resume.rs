@@ -44,8 +44,9 @@ fn artifacts(case: &Path) -> BTreeMap<String, String> {
             }
             (format!("{} {parameters}", question.join(" ")), without_request_id(&String::from_utf8(bytes).unwrap()))
         };
+        // What may have changed is asked again by every run; the last answer counts.
         let twice = artifacts.insert(name.clone(), Sha256Hash::of(&content).to_string());
-        assert_eq!(twice, None, "{name} was stored twice");
+        assert!(twice.is_none() || source["kind"] == "api-response", "{name} was stored twice");
     }
     artifacts
 }
@@ -164,12 +165,13 @@ fn killed_again_and_again() {
     while killed < 5 {
         let mut child = simulated.start_collecting("case", &["--concurrency", "2"]);
         until(&mut child, || objects_of(&case).len() > stored + 8);
-        stored = objects_of(&case).len();
         child.kill().unwrap();
         // Where this test was kept waiting, a run may have come to its end, or to its verification, by itself.
         if child.wait().unwrap().success() || events(&case, "collection.finished") > 0 {
             break;
         }
+        // Counted when nothing more comes: what counts for the next one is its own.
+        stored = objects_of(&case).len();
         killed += 1;
     }
     assert!(killed > 1, "{killed}");

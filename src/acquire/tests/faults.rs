@@ -193,13 +193,7 @@ async fn changes_after_it_was_stored(change: impl FnOnce(&crate::sim::Objects, &
     let before = stage.objects();
     let key = stage.account.objects().keys(TRAIL_BUCKET, &format!("AWSLogs/{ACCOUNT_ID}/CloudTrail/us-east-1/")).pop().unwrap();
     change(stage.account.objects(), &key);
-    // An hour later the listing is asked for again.
-    let outcome = {
-        let (session, case) = (stage.session().await, stage.open(&stage.request()));
-        let (_switch, stop) = Stop::pair();
-        let later = Timestamp::new(chrono::Utc::now()).plus_seconds(7_200);
-        collect::collect_at(later, &session, case, &stage.request(), &context(), Arc::new(Silent), stop).await.unwrap()
-    };
+    let outcome = stage.collect(&stage.request()).await;
     assert_eq!(gaps(&outcome, GapReason::ChangedDuringAcquisition), [format!("s3://{TRAIL_BUCKET}/{key}")]);
     assert_eq!(stage.objects(), before);
 }
@@ -238,19 +232,98 @@ async fn credentials_that_fail_in_one_region_only_do_not_end_the_run() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn failure_after_failure_without_an_answer_ends_the_run_and_one_answer_forgives_them() {
+async fn failure_after_failure_ends_the_run_only_where_nobody_says_who_we_are() {
     let stage = Stage::new();
     let session = stage.session().await;
     let unanswered = || Failure::found(FailureKind::Network, "connection refused");
-    for _ in 0..15 {
+    // One service behind a firewall, or bodies that never come whole.
+    for _ in 0..100 {
         assert!(session.judge(unanswered()).await.is_ok());
     }
     session.answered();
-    assert!(session.judge(unanswered()).await.is_ok());
-    for _ in 0..14 {
+    stage.server.faults().add(Fault::reset("sts:GetCallerIdentity"));
+    for _ in 0..15 {
         assert!(session.judge(unanswered()).await.is_ok());
     }
     assert!(matches!(session.judge(unanswered()).await, Err(Halt::Unreachable(_))));
+    stage.server.faults().clear();
+    assert!(session.judge(unanswered()).await.is_ok(), "it answers again");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_object_that_was_refused_and_is_gone_when_it_is_asked_for_again_leaves_the_case_incomplete() {
+    let stage = Stage::new();
+    let key = stage.account.objects().keys(TRAIL_BUCKET, &format!("AWSLogs/{ACCOUNT_ID}/CloudTrail/us-east-1/")).pop().unwrap();
+    stage.server.faults().add(Fault::deny("s3:GetObject").on(&key));
+    assert!(!stage.collect(&stage.request()).await.complete);
+    stage.server.faults().clear();
+    assert!(stage.account.objects().erase(TRAIL_BUCKET, &key));
+    let second = stage.collect(&stage.request()).await;
+    assert_eq!(second.totals.incompleteness(), 0, "this run met nothing that it could not have");
+    let open: Vec<_> = second.case_gaps.iter().filter(|gap| gap.reason.is_incompleteness()).map(|gap| &gap.what).collect();
+    assert_eq!((second.complete, open), (false, vec![&format!("s3://{TRAIL_BUCKET}/{key}")]));
+}
+
+/// A log that is delivered for the last minutes of the window.
+fn deliver_late(stage: &Stage) -> String {
+    let name = format!("{ACCOUNT_ID}_CloudTrail_us-east-1_20260302T0555Z_LATELATELATELATE.json.gz");
+    let key = format!("AWSLogs/{ACCOUNT_ID}/CloudTrail/us-east-1/2026/03/02/{name}");
+    let body = crate::sim::Upload::new(gzipped(b"{\"Records\":[]}"));
+    stage.account.objects().put_new_version(TRAIL_BUCKET, &key, body).unwrap();
+    key
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_delivered_after_a_finished_run_is_taken_by_the_next_at_once() {
+    let stage = Stage::new();
+    assert!(stage.collect(&stage.request()).await.complete);
+    let key = deliver_late(&stage);
+    let second = stage.collect(&stage.request()).await;
+    assert_eq!((second.complete, second.totals.stored), (true, 1), "{:#?}", second.gaps);
+    assert!(stage.objects().contains_key(path_of(&key).as_str()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_delivered_while_a_run_lay_interrupted_is_taken_when_it_goes_on() {
+    let stage = Stage::new();
+    stage.server.faults().set_latency(Duration::from_millis(5));
+    let (session, request) = (stage.session().await, stage.request());
+    let case = stage.open(&request);
+    let (switch, stop) = Stop::pair();
+    // When the day of logs has been listed, and one of them was asked for.
+    let stopping = async {
+        let of_log =
+            |asked: &crate::sim::Request| asked.operation == "GetObject" && asked.target.contains("CloudTrail/us-east-1");
+        while !stage.server.requests().iter().any(of_log) {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        switch.stop();
+    };
+    let run = context();
+    let (outcome, ()) = tokio::join!(collect(&session, case, &request, &run, Arc::new(Silent), stop), stopping);
+    assert!(outcome.unwrap().interrupted.is_some());
+    stage.server.faults().clear();
+    let (key, stored, asked) = (deliver_late(&stage), stage.objects(), stage.server.requests().len());
+    let listed_before = stage.events().iter().filter(|event| matches!(event, Event::ListingRecorded(_))).count();
+    assert!(stage.collect(&request).await.complete);
+    assert!(stage.objects().contains_key(path_of(&key).as_str()));
+    // Whatever the ledger says was listed by this run, this run listed.
+    let again = stage.server.requests().split_off(asked);
+    let listings = stage.events().into_iter().filter_map(|event| match event {
+        Event::ListingRecorded(listing) => Some(listing),
+        _ => None,
+    });
+    let listed: Vec<_> = listings.collect();
+    for listing in &listed[listed_before..] {
+        let operation = if listing.rule.starts_with("noncurrent versions") { "ListObjectVersions" } else { "ListObjectsV2" };
+        assert!(again.iter().any(|request| request.operation == operation && request.target.contains(&listing.bucket)));
+    }
+    // And nothing that was stored is fetched again.
+    let fetched = again.iter().filter(|request| request.operation == "GetObject");
+    for request in fetched {
+        let key = request.target.split_once('/').unwrap().1;
+        assert!(!stored.contains_key(path_of(key).as_str()), "{}", request.target);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -69,6 +69,63 @@ async fn a_role_that_is_denied_is_a_gap_and_the_other_accounts_are_collected() {
     assert!(!outcome.complete && outcome.totals.stored > 50);
 }
 
+/// What is open in the case and makes it incomplete.
+fn open(outcome: &CollectOutcome) -> Vec<&str> {
+    outcome.case_gaps.iter().filter(|gap| gap.reason.is_incompleteness()).map(|gap| gap.what.as_str()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_as_somebody_else_closes_nothing_and_says_so() {
+    let stage = organization();
+    let home = Identities::connect(&connection(&stage, &[ACCOUNT_ID])).await.unwrap();
+    stage.server.faults().add(Fault::deny("ec2:DescribeVolumes"));
+    assert!(!collect_as(&stage, &home).await.complete);
+    stage.server.faults().clear();
+    let other = Identities::connect(&connection(&stage, &[FOREIGN_ACCOUNT_ID])).await.unwrap();
+    let second = collect_as(&stage, &other).await;
+    assert_eq!((second.complete, second.totals.incompleteness()), (false, 0), "{:#?}", second.gaps);
+    assert_eq!(open(&second), ["DescribeVolumes", "DescribeVolumes"]);
+    let told: Vec<_> = second.notices.iter().filter(|notice| notice.source == "session").collect();
+    assert!(told.len() == 1 && told[0].text.contains(&format!("asked as {ACCOUNT_ID}")), "{told:#?}");
+    assert!(told[0].text.contains(&format!("--role-arn {}", role(ACCOUNT_ID))), "{told:#?}");
+    let both = Identities::connect(&connection(&stage, &[ACCOUNT_ID, FOREIGN_ACCOUNT_ID])).await.unwrap();
+    let third = collect_as(&stage, &both).await;
+    assert!(third.complete && third.notices.iter().all(|notice| notice.source != "session"), "{:#?}", third.case_gaps);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_role_that_was_denied_stays_open_until_it_is_asked_for_again() {
+    let stage = organization();
+    stage.server.faults().add(Fault::deny("sts:AssumeRole").on(FOREIGN_ACCOUNT_ID));
+    let accounts = connection(&stage, &[ACCOUNT_ID, FOREIGN_ACCOUNT_ID]);
+    assert!(!collect_as(&stage, &Identities::connect(&accounts).await.unwrap()).await.complete);
+    let Event::CollectionStarted(started) = &stage.events()[1] else { panic!("{:?}", stage.events()[1]) };
+    assert_eq!(started.roles, [role(ACCOUNT_ID), role(FOREIGN_ACCOUNT_ID)], "granted and refused");
+    stage.server.faults().clear();
+    let home = Identities::connect(&connection(&stage, &[ACCOUNT_ID])).await.unwrap();
+    let second = collect_as(&stage, &home).await;
+    assert_eq!((second.complete, open(&second)), (false, vec![format!("AssumeRole of {}", role(FOREIGN_ACCOUNT_ID)).as_str()]));
+    let third = collect_as(&stage, &Identities::connect(&accounts).await.unwrap()).await;
+    assert!(third.complete, "{:#?}", third.case_gaps);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_begun_as_two_is_not_ended_by_one() {
+    let stage = organization();
+    let both = Identities::connect(&connection(&stage, &[ACCOUNT_ID, FOREIGN_ACCOUNT_ID])).await.unwrap();
+    // As a run leaves it that was cut off.
+    let mut case = stage.open(&stage.request());
+    let run = case.begin_run().unwrap();
+    let home = Identities::connect(&connection(&stage, &[ACCOUNT_ID])).await.unwrap();
+    case.append(Event::CollectionStarted(Box::new(collect::started(&both, &stage.request(), &context(), run, &[])))).unwrap();
+    drop(case);
+    let one = collect_as(&stage, &home).await;
+    assert_eq!((one.complete, open(&one)), (false, vec![]));
+    let status = crate::case::summary::summarize(&CaseFolder::open(&stage.case()).unwrap()).unwrap();
+    assert_eq!(status.unfinished_as, [FOREIGN_ACCOUNT_ID.parse().unwrap()]);
+    assert!(collect_as(&stage, &both).await.complete);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn where_every_role_is_denied_nothing_begins() {
     let stage = organization();

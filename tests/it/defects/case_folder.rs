@@ -211,5 +211,22 @@ pub(super) fn all() -> Vec<Defect> {
             others: &["collection-unfinished"],
             make: Make::Quiet(|it| it.finished = false),
         },
+        Defect {
+            name: "collection-unfinished-as-one-of-two",
+            about: "A collection as two accounts was interrupted, and the one that came to its end asked as one of them only.",
+            failures: &[],
+            others: &["collection-unfinished"],
+            make: Make::Quiet(|it| it.begun_before_as.push("444455556666")),
+        },
+        Defect {
+            name: "collection-ended-by-another-run",
+            about: "A collection as two accounts was interrupted, and one that came to its end asked as both. Nothing is wrong.",
+            failures: &[],
+            others: &[],
+            make: Make::Quiet(|it| {
+                it.begun_before_as.push("444455556666");
+                it.also_as.push("444455556666");
+            }),
+        },
     ]
 }
