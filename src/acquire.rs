@@ -3,6 +3,7 @@
 //! Every kind of evidence is a [`Source`]; a new one is a new file here and one line in [`sources`]. A plan and a collection run the
 //! same sources: a plan keeps nothing and only counts.
 
+mod askers;
 mod bucket;
 mod cloudtrail;
 mod collect;

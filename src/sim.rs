@@ -62,6 +62,8 @@ struct State {
     objects: Objects,
     keys: keys::Keys,
     events: Vec<record::Event>,
+    /// What happened besides, and is in the event history alone.
+    unlogged: RwLock<Vec<record::Event>>,
     deliveries: BTreeMap<String, trail::LastDelivery>,
     disks: RwLock<disks::Disks>,
     flow_logs: RwLock<Vec<flow::FlowLog>>,
@@ -77,6 +79,10 @@ impl State {
 
     fn flow_logs(&self) -> RwLockReadGuard<'_, Vec<flow::FlowLog>> {
         self.flow_logs.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn unlogged(&self) -> RwLockReadGuard<'_, Vec<record::Event>> {
+        self.unlogged.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn trail_key(&self) -> Option<String> {
@@ -105,6 +111,7 @@ impl Account {
             objects,
             keys,
             events,
+            unlogged: RwLock::default(),
             deliveries,
             disks: RwLock::new(disks),
             flow_logs: RwLock::new(flow_logs),
@@ -196,6 +203,17 @@ impl Account {
         let mut flow_logs = self.state.flow_logs.write().unwrap_or_else(PoisonError::into_inner);
         let number = flow_logs.len();
         flow_logs.push(flow::FlowLog::to(destination, region, number, self.scenario().start()));
+    }
+
+    /// Deletes the flow logs of a region in the middle of the history, and returns their ids. Their files stay where they are, and the event
+    /// history tells of it.
+    pub fn delete_flow_logs(&self, region: &str) -> Vec<String> {
+        let mut flow_logs = self.state.flow_logs.write().unwrap_or_else(PoisonError::into_inner);
+        let gone = flow_logs.extract_if(.., |flow_log| flow_log.region == region).map(|flow_log| flow_log.id);
+        let ids: Vec<String> = gone.collect();
+        let event = story::flow_logs_deleted(self.scenario(), region, &ids);
+        self.state.unlogged.write().unwrap_or_else(PoisonError::into_inner).push(event);
+        ids
     }
 
     /// Makes a CloudWatch Logs group of records, each with its time and the stream that it is in.

@@ -10,20 +10,24 @@ use crate::aws::{BucketRegion, Call, FailureKind, Halt, region_of_bucket};
 use crate::case::event::GapReason;
 use crate::model::{AccountId, Region};
 
+use super::askers::{Asker, Door};
 use super::encryption::describe_keys;
 use super::errand::Errand;
 use super::tally::RowKey;
 
 /// Asks one question about a bucket and keeps the answer. What is not configured is an answer, not a gap.
 macro_rules! ask {
-    ($errand:ident, $row:ident, $account:ident, $region:ident, $bucket:ident, $client:ident, $operation:literal, $method:ident) => {
+    ($errand:ident, $row:ident, $account:ident, $region:ident, $bucket:ident, $operation:literal, $method:ident) => {
         // In a place of its own: the futures of ten questions together would be large.
         Box::pin(async {
             let call = Call::new($row.source, "s3", $operation, $account, $region).with("Bucket", $bucket);
-            let answer = $errand
-                .recorder
-                .call(&call, 1, |_| true, |tap| $client.$method().bucket($bucket).customize().interceptor(tap).send())
-                .await?;
+            let (call, door) = (&call, Door { act: $operation, bucket: $bucket, account: None });
+            let asking = $errand.ask(door, |asker: Asker| async move {
+                let client = asker.recorder.session().s3($region);
+                let send = |tap| client.$method().bucket($bucket).customize().interceptor(tap).send();
+                asker.recorder.call(call, 1, |_| true, send).await
+            });
+            let answer = asking.await?;
             if let Err(failure) = &answer
                 && !matches!(failure.kind, FailureKind::NotFound | FailureKind::NotEnabled)
             {
@@ -71,7 +75,7 @@ pub(crate) async fn describe(
     bucket: &str,
 ) -> Result<Option<LogBucket>, Halt> {
     let row = RowKey { source, account: Some(account), region: None };
-    let region = match region_of_bucket(&errand.recorder, source, account, bucket).await? {
+    let region = match whereabouts(errand, source, account, bucket).await? {
         BucketRegion::Known(region) => region,
         BucketRegion::Inferred(region, mut failure) => {
             failure.message = format!("{}; HeadBucket told that it lies in {region}", failure.message);
@@ -97,6 +101,23 @@ pub(crate) async fn describe(
     Ok(Some(LogBucket { region, keeps_versions }))
 }
 
+/// Where a bucket lies, as whoever may ask says.
+async fn whereabouts(errand: &Errand, source: &'static str, account: AccountId, bucket: &str) -> Result<BucketRegion, Halt> {
+    let own = region_of_bucket(&errand.recorder, source, account, bucket).await?;
+    let refused = match &own {
+        BucketRegion::Inferred(_, failure) | BucketRegion::Unknown(failure) => failure.kind == FailureKind::Denied,
+        BucketRegion::Known(_) | BucketRegion::Gone(_) => false,
+    };
+    let others = errand.notes.askers.all().iter().filter(|asker| asker.recorder.session().caller() != errand.caller());
+    for other in others.filter(|_| refused) {
+        let known = region_of_bucket(&other.recorder, source, account, bucket).await?;
+        if matches!(known, BucketRegion::Known(_)) {
+            return Ok(known);
+        }
+    }
+    Ok(own)
+}
+
 /// Keeps everything that a bucket says about itself, and tells whether it keeps earlier versions.
 async fn configuration(
     errand: &Arc<Errand>,
@@ -107,46 +128,18 @@ async fn configuration(
     tell: watch::Sender<Option<bool>>,
 ) -> Result<(), Halt> {
     let row = RowKey { source, account: Some(account), region: Some(region.clone()) };
-    let (client, region_of_bucket) = (errand.session().s3(region), region);
     // Side by side: what they ask is independent, and whoever is far from the bucket waits for each answer.
     let (versioning, encryption, ..) = tokio::try_join!(
-        ask!(errand, row, account, region_of_bucket, bucket, client, "GetBucketVersioning", get_bucket_versioning),
-        ask!(errand, row, account, region_of_bucket, bucket, client, "GetBucketEncryption", get_bucket_encryption),
-        ask!(errand, row, account, region_of_bucket, bucket, client, "GetBucketPolicy", get_bucket_policy),
-        ask!(errand, row, account, region_of_bucket, bucket, client, "GetBucketAcl", get_bucket_acl),
-        ask!(errand, row, account, region_of_bucket, bucket, client, "GetPublicAccessBlock", get_public_access_block),
-        ask!(
-            errand,
-            row,
-            account,
-            region_of_bucket,
-            bucket,
-            client,
-            "GetBucketOwnershipControls",
-            get_bucket_ownership_controls
-        ),
-        ask!(errand, row, account, region_of_bucket, bucket, client, "GetBucketLogging", get_bucket_logging),
-        ask!(
-            errand,
-            row,
-            account,
-            region_of_bucket,
-            bucket,
-            client,
-            "GetBucketLifecycleConfiguration",
-            get_bucket_lifecycle_configuration
-        ),
-        ask!(errand, row, account, region_of_bucket, bucket, client, "GetBucketReplication", get_bucket_replication),
-        ask!(
-            errand,
-            row,
-            account,
-            region_of_bucket,
-            bucket,
-            client,
-            "GetObjectLockConfiguration",
-            get_object_lock_configuration
-        ),
+        ask!(errand, row, account, region, bucket, "GetBucketVersioning", get_bucket_versioning),
+        ask!(errand, row, account, region, bucket, "GetBucketEncryption", get_bucket_encryption),
+        ask!(errand, row, account, region, bucket, "GetBucketPolicy", get_bucket_policy),
+        ask!(errand, row, account, region, bucket, "GetBucketAcl", get_bucket_acl),
+        ask!(errand, row, account, region, bucket, "GetPublicAccessBlock", get_public_access_block),
+        ask!(errand, row, account, region, bucket, "GetBucketOwnershipControls", get_bucket_ownership_controls),
+        ask!(errand, row, account, region, bucket, "GetBucketLogging", get_bucket_logging),
+        ask!(errand, row, account, region, bucket, "GetBucketLifecycleConfiguration", get_bucket_lifecycle_configuration),
+        ask!(errand, row, account, region, bucket, "GetBucketReplication", get_bucket_replication),
+        ask!(errand, row, account, region, bucket, "GetObjectLockConfiguration", get_object_lock_configuration),
     )?;
     // Suspended versioning has a status too, and leaves the versions from before.
     tell.send_replace(Some(versioning.map_or(true, |answer| answer.status().is_some())));
@@ -154,7 +147,7 @@ async fn configuration(
         let rules = answer.server_side_encryption_configuration().map(ServerSideEncryptionConfiguration::rules);
         let defaults = rules.into_iter().flatten().filter_map(|rule| rule.apply_server_side_encryption_by_default());
         let keys = defaults.filter_map(|default| default.kms_master_key_id().map(str::to_owned)).collect();
-        describe_keys(errand, source, region_of_bucket, keys).await?;
+        describe_keys(errand, source, region, keys).await?;
     }
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! CloudTrail: trails and their state, signing keys, and every log and digest that the window asks for.
 
 mod digests;
+mod elsewhere;
 mod folders;
 mod history;
 mod public_keys;
@@ -22,6 +23,7 @@ use crate::model::Region;
 use super::Source;
 use super::errand::{Errand, join_all};
 use super::tally::RowKey;
+pub(super) use elsewhere::Elsewhere;
 #[cfg(test)]
 pub(super) use history::DEFINING_EVENTS;
 use store::Store;
@@ -47,7 +49,10 @@ impl Source for CloudTrail {
     }
 
     fn conclude(&self, errand: Arc<Errand>) -> Pin<Box<dyn Future<Output = Result<(), Halt>> + Send>> {
-        Box::pin(async move { say_which_accounts_are_missing(&errand).await })
+        Box::pin(async move {
+            errand.notes.elsewhere.say(&errand).await?;
+            say_which_accounts_are_missing(&errand).await
+        })
     }
 }
 
@@ -78,7 +83,7 @@ async fn gather(errand: Arc<Errand>) -> Result<(), Halt> {
         keys.ask(&errand, region, &mut tasks);
     }
     if let Some(bucket) = errand.request.scope.bucket.clone() {
-        // A bucket named by the user stands for itself: the trail that filled it may be gone.
+        // A bucket named by the user stands for itself: the trail that filled it may be gone. Those of the trails there are come besides.
         let store = Store::new(bucket, errand.request.scope.prefix.as_deref());
         stores.sweep(&errand, store, Vec::new(), &keys, &mut tasks);
     }
@@ -91,10 +96,8 @@ async fn gather(errand: Arc<Errand>) -> Result<(), Halt> {
     let mut questions = JoinSet::new();
     // One region may be far away: what another one names already is gone after at once.
     while let Some(trail) = trails.recv().await {
-        if errand.request.scope.bucket.is_none() {
-            let store = Store::new(trail.bucket.clone(), trail.prefix.as_deref());
-            stores.sweep(&errand, store, trail.kinds_of(errand.caller().account), &keys, &mut tasks);
-        }
+        let store = Store::new(trail.bucket.clone(), trail.prefix.as_deref());
+        stores.sweep(&errand, store, trail.kinds_of(errand.caller().account), &keys, &mut tasks);
         let errand = Arc::clone(&errand);
         questions.spawn(async move {
             let standing = trails::question(&errand, &trail).await?;

@@ -1,4 +1,5 @@
 use std::collections::HashMap;
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -7,11 +8,12 @@ use std::time::Instant;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use crate::aws::{Failure, FailureKind, Halt, ObjectFetcher, Recorder, Session, Wanted, try_reading};
+use crate::aws::{Failure, FailureKind, Fetched, Halt, ObjectFetcher, Recorder, Session, Wanted, try_reading};
 use crate::case::event::{Caller, Gap, GapReason};
-use crate::case::{CaseFolder, Staging, read_bounded};
+use crate::case::{CaseError, CaseFolder, Staging, read_bounded};
 use crate::model::{AccountId, Region, Timestamp, Window};
 
+use super::askers::{Asker, Door};
 use super::level::{self, Level};
 use super::notes::Notes;
 use super::pipeline::Intake;
@@ -64,8 +66,37 @@ struct Collecting {
     folder: CaseFolder,
 }
 
-/// What reads an object's bytes as they come in, with its key.
-pub(crate) type OnBody = Arc<dyn Fn(&str, &[u8]) + Send + Sync>;
+/// What reads an object's bytes as they come in.
+#[derive(Clone)]
+pub(crate) struct OnBody {
+    /// Is shown an object's key, and its bytes, or nothing where there are too many to be read.
+    read: Arc<dyn Fn(&str, Option<&[u8]>) + Send + Sync>,
+    /// Whether objects that are too large to be held in memory as they come in are read again for it.
+    large: bool,
+}
+
+impl fmt::Debug for OnBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OnBody").field("large", &self.large).finish_non_exhaustive()
+    }
+}
+
+impl OnBody {
+    /// Reads the small objects.
+    pub(crate) fn of_small(read: impl Fn(&str, &[u8]) + Send + Sync + 'static) -> Self {
+        let read = move |key: &str, body: Option<&[u8]>| {
+            if let Some(body) = body {
+                read(key, body);
+            }
+        };
+        Self { read: Arc::new(read), large: false }
+    }
+
+    /// Reads all objects, and is told of those that are too large for it.
+    pub(crate) fn of_all(read: impl Fn(&str, Option<&[u8]>) + Send + Sync + 'static) -> Self {
+        Self { read: Arc::new(read), large: true }
+    }
+}
 
 impl Errand {
     pub(crate) fn new(
@@ -103,6 +134,12 @@ impl Errand {
     pub(crate) fn sharing(mut self, notes: &Arc<Notes>) -> Self {
         self.notes = Arc::clone(notes);
         self
+    }
+
+    /// Who asks, and with what.
+    pub(crate) fn asker(&self) -> Asker {
+        let fetcher = self.collecting.as_ref().map(|collecting| collecting.fetcher.clone());
+        Asker { recorder: self.recorder.clone(), fetcher }
     }
 
     /// The conversation with AWS.
@@ -225,7 +262,9 @@ impl Errand {
         if wanted.size == Some(0) || !self.notes.claim(claim) {
             return Ok(());
         }
-        let Err(failure) = try_reading(self.session(), bucket_region, wanted).await? else { return Ok(()) };
+        let tried =
+            self.ask(door(wanted), |asker| async move { try_reading(asker.recorder.session(), bucket_region, wanted).await });
+        let Err(failure) = tried.await? else { return Ok(()) };
         let row = RowKey { source: wanted.source, account: wanted.account, region: wanted.region.clone() };
         let of_key = failure.message.contains("kms:") || failure.code.as_ref().is_some_and(|code| code.starts_with("KMS"));
         let action = if of_key { "kms:Decrypt" } else { action };
@@ -255,22 +294,32 @@ impl Errand {
             }
             if let Some(on_body) = on_body {
                 let folder = collecting.folder.clone();
-                let read = tokio::task::spawn_blocking(move || read_bounded(&folder, path.as_str(), READ_BACK_LIMIT));
-                // Bytes that cannot be read back are for verification to report.
-                if let Ok(Ok(body)) = read.await {
-                    on_body(&wanted.location.key, &body);
-                }
+                let (key, size) = (wanted.location.key.clone(), stored.len());
+                let reading = move || {
+                    if size > READ_BACK_LIMIT {
+                        (on_body.read)(&key, None);
+                    } else if let Ok(body) = read_bounded(&folder, path.as_str(), READ_BACK_LIMIT) {
+                        // Bytes that cannot be read back are for verification to report.
+                        (on_body.read)(&key, Some(&body));
+                    }
+                };
+                tokio::task::spawn_blocking(reading).await.map_err(|_| Halt::TaskLost)?;
             }
             if wanted.size.is_none() {
                 self.intake.found(&row, 1, stored.len()).await?;
             }
             return self.intake.already_stored(&row, stored.len()).await;
         }
-        match collecting.fetcher.fetch(bucket_region, &wanted, &path).await? {
-            Ok(fetched) => {
+        let (asked, there) = (&wanted, &path);
+        let fetching = self.ask(door(asked), |asker| async move {
+            let Some(fetcher) = asker.fetcher else { return Err(Halt::Closed) };
+            fetcher.fetch(bucket_region, asked, there).await
+        });
+        match fetching.await? {
+            Ok(mut fetched) => {
                 *effort = Effort { bytes: fetched.body.size(), throttled: fetched.throttled };
-                if let (Some(on_body), Some(body)) = (on_body, fetched.body.held()) {
-                    on_body(&wanted.location.key, body);
+                if let Some(on_body) = on_body {
+                    fetched = show(fetched, &wanted.location.key, on_body).await?;
                 }
                 // What no listing named is counted when it is there.
                 if wanted.size.is_none() {
@@ -285,6 +334,30 @@ impl Errand {
             }
         }
     }
+}
+
+/// What it takes to fetch an object.
+fn door(wanted: &Wanted) -> Door<'_> {
+    let act = if wanted.version.is_some() { "get a version" } else { "get" };
+    Door { act, bucket: &wanted.location.bucket, account: wanted.account }
+}
+
+/// Shows what was fetched to whoever reads it, before it is handed in.
+async fn show(fetched: Fetched, key: &str, on_body: OnBody) -> Result<Fetched, Halt> {
+    if let Some(body) = fetched.body.held() {
+        (on_body.read)(key, Some(body));
+        return Ok(fetched);
+    }
+    if !on_body.large {
+        return Ok(fetched);
+    }
+    let key = key.to_owned();
+    let reading = move || {
+        let body = fetched.body.read_again(READ_BACK_LIMIT)?;
+        (on_body.read)(&key, body.as_deref());
+        Ok::<_, CaseError>(fetched)
+    };
+    Ok(tokio::task::spawn_blocking(reading).await.map_err(|_| Halt::TaskLost)??)
 }
 
 /// What a fetch took, as far as it says how many should go on at once.

@@ -2,7 +2,9 @@
 
 mod context;
 mod log_groups;
+mod places;
 mod statuses;
+mod traces;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
@@ -21,14 +23,15 @@ use crate::model::{AccountId, Region, printable};
 use super::Source;
 use super::bucket::{self, LogBucket};
 use super::errand::{Errand, join_all};
-use super::keys::{DayLayout, StampRange, flow_stamp};
+use super::keys::{DayLayout, StampRange, flow_name};
 use super::pages::every_page_or_gap;
 use super::sweep::{Choose, Chosen, Sweep, sweep};
 use super::tally::RowKey;
 use super::versions::{InScope, sweep_versions};
 use log_groups::Groups;
+pub(super) use traces::Traces;
 
-const NAME: &str = "flow-logs";
+pub(super) const NAME: &str = "flow-logs";
 /// A file holds the records of the five minutes that start at its stamp.
 const BEFORE: i64 = 5 * 60;
 /// A record may be aggregated over ten minutes, and files are delivered within the hour.
@@ -53,6 +56,16 @@ impl Source for FlowLogs {
     fn gather(&self, errand: Arc<Errand>) -> Pin<Box<dyn Future<Output = Result<(), Halt>> + Send>> {
         Box::pin(gather(errand))
     }
+
+    fn conclude(&self, errand: Arc<Errand>) -> Pin<Box<dyn Future<Output = Result<(), Halt>> + Send>> {
+        Box::pin(async move {
+            // Among the logs of trails, whose buckets are known only when these have been gone through.
+            for folder in errand.notes.traces.take_folders() {
+                places::sweep_folder(&errand, folder).await?;
+            }
+            errand.notes.traces.say(&errand).await
+        })
+    }
 }
 
 /// Where flow logs of one account and region lie; several may share a place.
@@ -62,6 +75,13 @@ struct Place {
     prefix: String,
     hive: bool,
     region: Region,
+}
+
+impl Place {
+    /// Two flow logs may deliver to one place, and two identities see it.
+    fn claim(&self) -> String {
+        format!("{NAME} in s3://{}/{}", self.bucket, self.prefix)
+    }
 }
 
 async fn gather(errand: Arc<Errand>) -> Result<(), Halt> {
@@ -114,13 +134,14 @@ async fn gather(errand: Arc<Errand>) -> Result<(), Halt> {
 async fn sweep_bucket(errand: &Arc<Errand>, account: AccountId, bucket: &str, places: Vec<Place>) -> Result<(), Halt> {
     let mut tasks = JoinSet::new();
     let Some(log_bucket) = bucket::describe(errand, &mut tasks, NAME, account, bucket).await? else { return Ok(()) };
-    for place in places {
-        // Two flow logs may deliver to one place, and two identities see it.
-        if errand.notes.claim(format!("{NAME} in s3://{}/{}", place.bucket, place.prefix)) {
+    for place in places.clone() {
+        if errand.notes.claim(place.claim()) {
             let (errand, log_bucket) = (Arc::clone(errand), log_bucket.clone());
-            tasks.spawn(async move { sweep_place(&errand, account, &log_bucket, place).await });
+            tasks.spawn(async move { sweep_place(&errand, account, &log_bucket, place, true).await });
         }
     }
+    let (errand, bucket) = (Arc::clone(errand), bucket.to_owned());
+    tasks.spawn(async move { places::sweep_beside(&errand, account, &bucket, &log_bucket, &places).await });
     join_all(&mut tasks).await
 }
 
@@ -155,6 +176,10 @@ async fn describe(errand: &Errand, account: AccountId, region: &Region) -> Resul
         |output| flow_logs.extend(output.flow_logs().iter().cloned()),
     )
     .await?;
+    if answered {
+        let ids = flow_logs.iter().filter_map(|flow_log| flow_log.flow_log_id().map(str::to_owned));
+        errand.notes.traces.describes(account, region, ids);
+    }
     if answered && flow_logs.is_empty() {
         errand.gap(&row, "flow logs", GapReason::NotEnabled, Some("the region has no flow log")).await?;
     }
@@ -211,15 +236,18 @@ fn destination(flow_log: &FlowLog, account: AccountId, region: &Region) -> Desti
     let folder = if folder.is_empty() { String::new() } else { format!("{folder}/") };
     let options = flow_log.destination_options();
     let hive = options.and_then(aws_sdk_ec2::types::DestinationOptionsResponse::hive_compatible_partitions) == Some(true);
-    let prefix = if hive {
-        format!("{folder}AWSLogs/aws-account-id={account}/aws-service=vpcflowlogs/aws-region={region}/")
-    } else {
-        format!("{folder}AWSLogs/{account}/vpcflowlogs/{region}/")
-    };
-    Destination::S3(Place { bucket: bucket.to_owned(), prefix, hive, region: region.clone() })
+    let layout = if hive { DayLayout::Hive } else { DayLayout::Plain };
+    Destination::S3(places::place_of(bucket, &places::folder_of(&folder, account, layout), region, layout))
 }
 
-async fn sweep_place(errand: &Arc<Errand>, account: AccountId, log_bucket: &LogBucket, place: Place) -> Result<(), Halt> {
+/// Sweeps a place; `is_known` says whether a flow log delivers there now.
+async fn sweep_place(
+    errand: &Arc<Errand>,
+    account: AccountId,
+    log_bucket: &LogBucket,
+    place: Place,
+    is_known: bool,
+) -> Result<(), Halt> {
     let row = RowKey { source: NAME, account: Some(account), region: Some(place.region.clone()) };
     let range = StampRange::around(errand.window(), BEFORE, AFTER, BEFORE);
     // Hours, where there are any, lie below days, and the file's name has the stamp in every layout.
@@ -241,42 +269,57 @@ async fn sweep_place(errand: &Arc<Errand>, account: AccountId, log_bucket: &LogB
         what: "flow log files".to_owned(),
         on_body: Some(on_body),
     };
-    let swept = sweep(errand, &listing, &mut FlowRule { account, region: place.region.clone(), range }).await?;
-    if swept.whole && swept.in_scope == 0 {
-        let what = format!("flow log files under s3://{}/{}", place.bucket, place.prefix);
-        errand.gap(&row, &what, GapReason::Empty, Some("there are none that the window asks for")).await?;
+    let files = format!("flow log files under s3://{}/{}", place.bucket, place.prefix);
+    let rule = FlowRule { errand: Arc::clone(errand), account, region: place.region.clone(), range };
+    let swept = sweep(errand, &listing, &mut rule.clone()).await?;
+    if is_known && swept.whole && swept.in_scope == 0 {
+        errand.gap(&row, &files, GapReason::Empty, Some("there are none that the window asks for")).await?;
+    }
+    if !is_known && swept.in_scope > 0 {
+        let text = format!("{} {files} were taken, though no flow log delivers there now", swept.in_scope);
+        errand.notice(&row, text).await?;
     }
     let statuses = *statuses.lock().unwrap_or_else(PoisonError::into_inner);
     let unread = if errand.is_plan() { 0 } else { swept.in_scope.saturating_sub(statuses.read) };
-    if let Some(text) = statuses.sentence(&format!("flow log files under s3://{}/{}", place.bucket, place.prefix), unread) {
+    if let Some(text) = statuses.sentence(&files, unread) {
         errand.notice(&row, text).await?;
     }
     if log_bucket.keeps_versions().await {
-        let in_scope: InScope = Arc::new(move |key| {
-            let name = key.rsplit('/').next().unwrap_or_default();
-            flow_stamp(name, account, &place.region).is_some_and(|stamp| range.holds(stamp))
-        });
+        let in_scope: InScope = Arc::new(move |key| rule.is_of_window(key) == Some(true));
         sweep_versions(errand, &listing, in_scope).await?;
     }
     Ok(())
 }
 
 /// Chooses files by the stamp in their names.
+#[derive(Clone)]
 struct FlowRule {
+    errand: Arc<Errand>,
     account: AccountId,
     region: Region,
     range: StampRange,
 }
 
+impl FlowRule {
+    /// Whether a file is one that the window asks for, and so a trace of its flow log; nothing where its name is not one of AWS's.
+    fn is_of_window(&self, key: &str) -> Option<bool> {
+        let (id, stamp) = flow_name(key.rsplit('/').next().unwrap_or_default(), self.account, &self.region)?;
+        let holds = self.range.holds(stamp);
+        if holds {
+            self.errand.notes.traces.sees(id);
+        }
+        Some(holds)
+    }
+}
+
 impl Choose for FlowRule {
     fn choose(&mut self, object: ListedObject) -> Chosen {
-        let name = object.key.rsplit('/').next().unwrap_or_default();
-        if name.is_empty() && object.size == 0 {
+        if object.key.ends_with('/') && object.size == 0 {
             return Chosen::InScope(Vec::new());
         }
-        match flow_stamp(name, self.account, &self.region) {
-            Some(stamp) if self.range.holds(stamp) => Chosen::InScope(vec![object]),
-            Some(_) => Chosen::InScope(Vec::new()),
+        match self.is_of_window(&object.key) {
+            Some(true) => Chosen::InScope(vec![object]),
+            Some(false) => Chosen::InScope(Vec::new()),
             None => Chosen::Stranger(object),
         }
     }

@@ -43,12 +43,17 @@ pub(crate) fn digest_name(name: &str, account: AccountId, region: &Region) -> Op
 
 /// The stamp of a VPC flow log: `ACCOUNT_vpcflowlogs_REGION_ID_YYYYMMDDTHHMMZ_HASH.log.gz` or `.log.parquet`.
 pub(crate) fn flow_stamp(name: &str, account: AccountId, region: &Region) -> Option<Timestamp> {
+    flow_name(name, account, region).map(|(_, stamp)| stamp)
+}
+
+/// The flow log in the name of one of its files, and the stamp.
+pub(crate) fn flow_name<'a>(name: &'a str, account: AccountId, region: &Region) -> Option<(&'a str, Timestamp)> {
     let rest = name.strip_prefix(&format!("{account}_vpcflowlogs_{region}_"))?;
     let rest = rest.strip_suffix(".log.gz").or_else(|| rest.strip_suffix(".log.parquet"))?;
     let (rest, hash) = rest.rsplit_once('_')?;
     let (id, stamp) = rest.rsplit_once('_')?;
     (!hash.is_empty() && !id.is_empty()).then_some(())?;
-    minute_stamp(stamp)
+    Some((id, minute_stamp(stamp)?))
 }
 
 /// `YYYYMMDDTHHMMZ`.

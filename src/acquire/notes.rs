@@ -7,7 +7,10 @@ use std::sync::{Mutex, PoisonError};
 use crate::case::event::{Event, Origin};
 use crate::model::{AccountId, PayloadPath, Timestamp};
 
+use super::askers::Askers;
+use super::cloudtrail::Elsewhere;
 use super::ebs::Lineage;
+use super::flow_logs::Traces;
 
 /// What the errands of one run share: several identities may reach the same place, and it is gone through once.
 #[derive(Debug, Default)]
@@ -17,6 +20,12 @@ pub(crate) struct Notes {
     accounts_met: Mutex<BTreeSet<AccountId>>,
     /// What was learned of snapshots, for the report on them.
     pub(crate) lineage: Lineage,
+    /// Who asks.
+    pub(crate) askers: Askers,
+    /// What digests name outside their trail's own store.
+    pub(crate) elsewhere: Elsewhere,
+    /// What tells of flow logs that EC2 does not know any more.
+    pub(crate) traces: Traces,
 }
 
 impl Notes {
@@ -28,11 +37,6 @@ impl Notes {
     /// Whether whoever asks is the first to claim this.
     pub(crate) fn claim(&self, what: String) -> bool {
         self.claims.lock().unwrap_or_else(PoisonError::into_inner).insert(what)
-    }
-
-    /// Leaves it to the next one after all.
-    pub(crate) fn release(&self, what: &str) {
-        self.claims.lock().unwrap_or_else(PoisonError::into_inner).remove(what);
     }
 
     /// Notes that some bucket has a folder of these accounts.
@@ -197,10 +201,8 @@ mod tests {
     }
 
     #[test]
-    fn a_claim_is_granted_once_until_it_is_released() {
+    fn a_claim_is_granted_once() {
         let notes = Notes::default();
         assert!(notes.claim("a".to_owned()) && !notes.claim("a".to_owned()) && notes.claim("b".to_owned()));
-        notes.release("a");
-        assert!(notes.claim("a".to_owned()));
     }
 }

@@ -169,6 +169,9 @@ pub(crate) async fn gather_all(
     for gap in gaps {
         intake.gap(gap).await?;
     }
+    if let Some(first) = errands.first() {
+        first.notes.askers.introduce(errands.iter().map(|errand| errand.asker()).collect());
+    }
     for errand in errands {
         gather(sources, errand).await?;
     }

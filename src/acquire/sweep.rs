@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::task::JoinSet;
 
-use crate::aws::{Failure, Halt, ListQuery, ListedObject, Wanted, list_page};
+use crate::aws::{Failure, Halt, ListQuery, ListedObject, Wanted};
 use crate::case::event::Listing;
 use crate::model::S3Location;
 
@@ -64,7 +64,7 @@ pub(crate) async fn sweep(errand: &Arc<Errand>, sweep: &Sweep, choose: &mut dyn 
     let mut strays = Strays::default();
     let mut tokens = Tokens::default();
     let permit = errand.sweeping().await?;
-    let mut listed = list_page(&errand.recorder, &sweep.query, 1, None).await?;
+    let mut listed = errand.list_page(&sweep.query, 1, None).await?;
     let failure = loop {
         let page = match listed {
             Ok(page) => page,
@@ -107,7 +107,7 @@ pub(crate) async fn sweep(errand: &Arc<Errand>, sweep: &Sweep, choose: &mut dyn 
             if last || repeated.is_some() {
                 Ok(None)
             } else {
-                list_page(&errand.recorder, &sweep.query, swept.pages + 1, token.as_deref()).await.map(Some)
+                errand.list_page(&sweep.query, swept.pages + 1, token.as_deref()).await.map(Some)
             }
         };
         let fetching = async {
@@ -178,7 +178,7 @@ pub(crate) async fn level_below(errand: &Errand, query: &ListQuery) -> Result<Re
     let _permit = errand.discovery().await?;
     let (mut token, mut number) = (None::<String>, 1);
     loop {
-        let page = match list_page(&errand.recorder, query, number, token.as_deref()).await? {
+        let page = match errand.list_page(query, number, token.as_deref()).await? {
             Ok(page) => page,
             Err(failure) => return Ok(Err(failure)),
         };

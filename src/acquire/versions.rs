@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use tokio::task::JoinSet;
 
-use crate::aws::{Halt, ListedVersion, Wanted, list_versions_page};
+use crate::aws::{Failure, Halt, ListQuery, ListedVersion, Wanted};
 use crate::case::event::{GapReason, Listing};
 use crate::model::{S3Location, printable};
 
+use super::bucket::LogBucket;
 use super::errand::{Errand, join_all};
 use super::pages::Tokens;
-use super::sweep::Sweep;
+use super::sweep::{Level, Sweep, level_below};
 
 /// Names of deleted objects, as far as a gap names them.
 const NAMED: usize = 5;
@@ -42,6 +43,46 @@ struct Key {
     has_versions: bool,
 }
 
+/// Where a listing of versions goes on, as one word. No key holds a NUL.
+fn as_token((key, version): &(String, Option<String>)) -> String {
+    format!("{key}\0{}", version.as_deref().unwrap_or_default())
+}
+
+/// The folders directly below a prefix, without their slashes: those that hold anything, be it only what was deleted. All pages of them.
+async fn folders_ever(errand: &Errand, query: &ListQuery) -> Result<Result<Vec<String>, Failure>, Halt> {
+    let (mut folders, mut tokens) = (Vec::new(), Tokens::default());
+    let _permit = errand.discovery().await?;
+    let (mut after, mut number) = (None::<(String, Option<String>)>, 1);
+    loop {
+        let page = match errand.list_versions_page(query, number, after.as_ref()).await? {
+            Ok(page) => page,
+            Err(failure) => return Ok(Err(failure)),
+        };
+        let names = page.folders.iter().filter_map(|folder| folder.strip_prefix(&query.prefix)?.strip_suffix('/'));
+        folders.extend(names.map(str::to_owned));
+        let Some(next) = page.next else { return Ok(Ok(folders)) };
+        if let Err(repeated) = tokens.take(&as_token(&next)) {
+            return Ok(Err(repeated));
+        }
+        (after, number) = (Some(next), number + 1);
+    }
+}
+
+/// What lies below a prefix, and the folders that lay there at any time.
+#[derive(Debug)]
+pub(crate) struct Seen {
+    pub(crate) now: Result<Level, Failure>,
+    pub(crate) ever: Result<Vec<String>, Failure>,
+}
+
+/// Looks below a prefix. What was deleted folder by folder is in no listing of what is there: where the bucket keeps versions, or does
+/// not say, they are asked for their folders, too.
+pub(crate) async fn see(errand: &Errand, log_bucket: &LogBucket, query: &ListQuery) -> Result<Seen, Halt> {
+    let ever = async { if log_bucket.keeps_versions().await { folders_ever(errand, query).await } else { Ok(Ok(Vec::new())) } };
+    let (now, ever) = tokio::try_join!(level_below(errand, query), ever)?;
+    Ok(Seen { now, ever })
+}
+
 /// Lists all versions below a prefix, and fetches those in scope that are not current.
 ///
 /// The sweep is that of the current objects; what it stops before, its place and its words are the same.
@@ -53,7 +94,7 @@ pub(crate) async fn sweep_versions(errand: &Arc<Errand>, sweep: &Sweep, in_scope
     let (mut after, mut tokens) = (None::<(String, Option<String>)>, Tokens::default());
     let permit = errand.sweeping().await?;
     let failure = loop {
-        let page = match list_versions_page(&errand.recorder, &sweep.query, pages + 1, after.as_ref()).await? {
+        let page = match errand.list_versions_page(&sweep.query, pages + 1, after.as_ref()).await? {
             Ok(page) => page,
             Err(failure) => break Some(failure),
         };
@@ -92,12 +133,11 @@ pub(crate) async fn sweep_versions(errand: &Arc<Errand>, sweep: &Sweep, in_scope
         match page.next {
             None => break None,
             Some(_) if beyond => break None,
-            Some((key, version)) => {
-                // No key holds a NUL.
-                if let Err(repeated) = tokens.take(&format!("{key}\0{}", version.as_deref().unwrap_or_default())) {
+            Some(next) => {
+                if let Err(repeated) = tokens.take(&as_token(&next)) {
                     break Some(repeated);
                 }
-                after = Some((key, version));
+                after = Some(next);
             }
         }
     };

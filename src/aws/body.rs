@@ -66,6 +66,14 @@ impl Body {
         }
     }
 
+    /// A copy of the bytes, read again where they were written already; none where there are more than `limit`. This may wait for the disk.
+    pub fn read_again(&self, limit: u64) -> Result<Option<Vec<u8>>, CaseError> {
+        match self {
+            Self::Held(held) => Ok(Some(held.bytes.bytes()).filter(|_| self.size() <= limit).map(<[u8]>::to_vec)),
+            Self::Staged(staged) => staged.read_again(limit),
+        }
+    }
+
     /// Writes them, if they are not written yet. This may wait for the disk.
     pub fn stage(self, staging: &Staging) -> Result<Staged, CaseError> {
         match self {

@@ -172,7 +172,13 @@ pub enum BucketRegion {
     Unknown(Failure),
 }
 
+/// Codes with which S3 says that a question has to be asked in the bucket's own region.
+const ASKED_ELSEWHERE: [&str; 4] =
+    ["AuthorizationHeaderMalformed", "PermanentRedirect", "TemporaryRedirect", "IllegalLocationConstraintException"];
+
 /// Finds out where a bucket lies: S3 names its region even to those who may not ask for it.
+///
+/// The bucket stands in the path, not in the host: to a host of the bucket's own, some regions answer only what was signed for them.
 pub async fn region_of_bucket(
     recorder: &Recorder,
     source: &'static str,
@@ -183,7 +189,15 @@ pub async fn region_of_bucket(
     let client = session.s3(session.region());
     let call = Call::new(source, "s3", "GetBucketLocation", account, session.region()).with("Bucket", bucket);
     let answer = recorder
-        .call(&call, 1, |_| true, |tap| client.get_bucket_location().bucket(bucket).customize().interceptor(tap).send())
+        .call(
+            &call,
+            1,
+            |_| true,
+            |tap| {
+                let in_path = aws_sdk_s3::config::Builder::default().force_path_style(true);
+                client.get_bucket_location().bucket(bucket).customize().config_override(in_path).interceptor(tap).send()
+            },
+        )
         .await?;
     let failure = match answer {
         Ok(output) => {
@@ -205,7 +219,9 @@ pub async fn region_of_bucket(
     let head = client.head_bucket().bucket(bucket).customize().interceptor(tap.clone()).send().await;
     session.note(&tap);
     if let Some(region) = tap.bucket_region().and_then(|region| region.parse().ok()) {
-        return Ok(BucketRegion::Inferred(region, failure));
+        // Where it has to be asked is an answer to where it lies.
+        let answered = failure.code.as_deref().is_some_and(|code| ASKED_ELSEWHERE.contains(&code));
+        return Ok(if answered { BucketRegion::Known(region) } else { BucketRegion::Inferred(region, failure) });
     }
     Ok(match head {
         Err(error) if Failure::of(&error).kind == FailureKind::NotFound => BucketRegion::Gone(failure),

@@ -30,6 +30,8 @@ pub struct ListedVersion {
 pub struct VersionPage {
     /// Versions and delete markers, sorted by key.
     pub versions: Vec<ListedVersion>,
+    /// The groups, each ending in `/`; also those in which nothing is current any more.
+    pub folders: Vec<String>,
     /// The key and version after which the next page begins.
     pub next: Option<(String, Option<String>)>,
 }
@@ -45,6 +47,9 @@ pub async fn list_versions_page(
     let mut call = Call::new(query.source, "s3", "ListObjectVersions", query.account, &query.region)
         .with("Bucket", query.bucket.clone())
         .with("Prefix", query.prefix.clone());
+    if query.folders {
+        call = call.with("Delimiter", "/");
+    }
     if let Some(key) = &query.start_after {
         call = call.with("KeyMarker", key.clone());
     }
@@ -62,6 +67,7 @@ pub async fn list_versions_page(
                     .list_object_versions()
                     .bucket(&query.bucket)
                     .prefix(&query.prefix)
+                    .set_delimiter(query.folders.then(|| "/".to_owned()))
                     .set_key_marker(key_marker.clone())
                     .set_version_id_marker(version_marker.clone())
                     .encoding_type(EncodingType::Url)
@@ -111,6 +117,9 @@ fn read_page(output: &ListObjectVersionsOutput, query: &ListQuery) -> Result<Ver
         });
     }
     page.versions.sort_by(|left, right| left.key.cmp(&right.key));
+    for folder in output.common_prefixes() {
+        page.folders.push(name(folder.prefix())?);
+    }
     if truncated {
         let key = output.next_key_marker().filter(|key| !key.is_empty());
         let key = key.ok_or("the listing of versions says there is more, and not how to ask for it")?;
@@ -123,7 +132,7 @@ fn read_page(output: &ListObjectVersionsOutput, query: &ListQuery) -> Result<Ver
 
 #[cfg(test)]
 mod tests {
-    use aws_sdk_s3::types::{DeleteMarkerEntry, ObjectVersion};
+    use aws_sdk_s3::types::{CommonPrefix, DeleteMarkerEntry, ObjectVersion};
 
     use super::*;
 
@@ -147,6 +156,17 @@ mod tests {
         let page = read_page(&output, &query()).unwrap();
         let found: Vec<_> = page.versions.iter().map(|version| (version.key.as_str(), version.size)).collect();
         assert_eq!(found, [("AWSLogs/a", None), ("AWSLogs/b", Some(3))]);
+    }
+
+    #[test]
+    fn folders_are_named_as_they_are_and_only_below_the_prefix() {
+        let with = |prefix: &str| {
+            let folder = CommonPrefix::builder().prefix(prefix).build();
+            ListObjectVersionsOutput::builder().is_truncated(false).encoding_type(EncodingType::Url).common_prefixes(folder)
+        };
+        let page = read_page(&with("AWSLogs/a+b/").build(), &query()).unwrap();
+        assert_eq!(page.folders, ["AWSLogs/a b/"]);
+        assert!(read_page(&with("other/").build(), &query()).is_err());
     }
 
     #[test]

@@ -4,11 +4,12 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::io::Write as _;
 use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use rustix::fs::{AtFlags, CWD, Mode, OFlags, linkat, mkdirat, openat, unlinkat};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, fcntl_getfl, fcntl_setfl, linkat, mkdirat, openat, unlinkat};
 use rustix::io::Errno;
 
 use crate::model::{PayloadPath, Sha256Hash, Sha256Hasher};
@@ -143,7 +144,7 @@ impl Staging {
         let folder = self.folder(folder_path)?;
         let mode = Mode::RUSR | Mode::RGRP | Mode::ROTH;
         let unnamed = if self.inner.unnamed_files {
-            openat(&*folder, ".", OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC, mode)
+            openat(&*folder, ".", OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC, mode)
         } else {
             Err(Errno::OPNOTSUPP)
         };
@@ -153,7 +154,7 @@ impl Staging {
             Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::NOENT | Errno::INVAL) => {
                 let number = self.inner.next_name.fetch_add(1, Ordering::Relaxed);
                 let temporary = format!("{TEMPORARY}{}-{number}", std::process::id());
-                let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+                let flags = OFlags::CREATE | OFlags::EXCL | OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC;
                 (openat(&*folder, &temporary, flags, mode).doing("create", &full_path)?, Some(temporary))
             }
             Err(errno) => return Err(errno).doing("create", &full_path),
@@ -247,6 +248,17 @@ impl Staged {
     #[must_use]
     pub fn path(&self) -> &PayloadPath {
         &self.place.path
+    }
+
+    /// Its bytes, read again; none where there are more than `limit`.
+    pub fn read_again(&self, limit: u64) -> Result<Option<Vec<u8>>, CaseError> {
+        let Some(size) = usize::try_from(self.size).ok().filter(|_| self.size <= limit) else { return Ok(None) };
+        // What is set to go past the page cache takes whole blocks only.
+        let flags = fcntl_getfl(&self.file).doing("read", &self.place.full_path)?;
+        fcntl_setfl(&self.file, flags.difference(OFlags::DIRECT)).doing("read", &self.place.full_path)?;
+        let mut bytes = vec![0; size];
+        self.file.read_exact_at(&mut bytes, 0).doing("read", &self.place.full_path)?;
+        Ok(Some(bytes))
     }
 
     /// Gives the file its name, never replacing one.

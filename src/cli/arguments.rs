@@ -29,7 +29,7 @@ pub(super) struct ScopeArguments {
     /// Collect this trail only.
     #[arg(long, value_name = "ARN")]
     pub(super) trail_arn: Option<TrailArn>,
-    /// The bucket of a trail that AWS no longer knows.
+    /// The bucket of a trail or flow log that AWS no longer knows, besides those that it knows.
     #[arg(long, value_name = "BUCKET")]
     pub(super) bucket: Option<String>,
     /// The key prefix in that bucket.

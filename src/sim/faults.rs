@@ -30,17 +30,31 @@ pub(super) enum Effect {
     Refuse(u16, &'static str, &'static str),
 }
 
+/// What a request is about, as far as a fault may be narrowed down.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Asked<'a> {
+    /// `bucket/key`, or what else is asked about.
+    pub(super) target: &'a str,
+    pub(super) region: &'a str,
+    /// Whose credentials signed it.
+    pub(super) account: Option<&'a str>,
+    /// What a listing is of.
+    pub(super) prefix: Option<&'a str>,
+}
+
 /// A misbehaviour of one operation, such as `s3:GetObject`; `s3:*` stands for all of a service and
 /// `*` for all of all.
 ///
-/// It is narrowed down by [`on`](Fault::on), [`in_region`](Fault::in_region),
-/// [`after`](Fault::after) and [`times`](Fault::times).
+/// It is narrowed down by [`on`](Fault::on), [`of_prefix`](Fault::of_prefix), [`in_region`](Fault::in_region),
+/// [`for_account`](Fault::for_account), [`after`](Fault::after) and [`times`](Fault::times).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
     action: String,
     effect: Effect,
     target: Option<String>,
+    prefix: Option<String>,
     region: Option<String>,
+    account: Option<String>,
     skip: u32,
     remaining: Option<u32>,
 }
@@ -119,6 +133,20 @@ impl Fault {
         self
     }
 
+    /// Only for listings of exactly this prefix.
+    #[must_use]
+    pub fn of_prefix(mut self, prefix: &str) -> Self {
+        self.prefix = Some(prefix.to_owned());
+        self
+    }
+
+    /// Only for whoever asks as one of this account.
+    #[must_use]
+    pub fn for_account(mut self, account: &str) -> Self {
+        self.account = Some(account.to_owned());
+        self
+    }
+
     /// Only for requests signed for this region.
     #[must_use]
     pub fn in_region(mut self, region: &str) -> Self {
@@ -141,13 +169,24 @@ impl Fault {
     }
 
     fn new(action: &str, effect: Effect) -> Self {
-        Self { action: action.to_owned(), effect, target: None, region: None, skip: 0, remaining: None }
+        Self {
+            action: action.to_owned(),
+            effect,
+            target: None,
+            prefix: None,
+            region: None,
+            account: None,
+            skip: 0,
+            remaining: None,
+        }
     }
 
-    fn matches(&self, action: &str, target: &str, region: &str) -> bool {
+    fn matches(&self, action: &str, asked: &Asked<'_>) -> bool {
         self.action.strip_suffix('*').map_or(self.action == action, |beginning| action.starts_with(beginning))
-            && self.target.as_deref().is_none_or(|part| target.contains(part))
-            && self.region.as_deref().is_none_or(|wanted| wanted == region)
+            && self.target.as_deref().is_none_or(|part| asked.target.contains(part))
+            && self.prefix.as_deref().is_none_or(|prefix| asked.prefix == Some(prefix))
+            && self.region.as_deref().is_none_or(|wanted| wanted == asked.region)
+            && self.account.as_deref().is_none_or(|account| asked.account == Some(account))
             && self.remaining != Some(0)
     }
 }
@@ -185,13 +224,13 @@ impl Faults {
     }
 
     /// What is to go wrong with a request, counting it.
-    pub(super) fn strike(&self, service: &str, operation: &str, target: &str, region: &str) -> Option<Effect> {
+    pub(super) fn strike(&self, service: &str, operation: &str, asked: &Asked<'_>) -> Option<Effect> {
         let mut plan = self.plan.lock().unwrap_or_else(PoisonError::into_inner);
         if plan.faults.is_empty() {
             return None;
         }
         let action = format!("{service}:{operation}");
-        for fault in plan.faults.iter_mut().filter(|fault| fault.matches(&action, target, region)) {
+        for fault in plan.faults.iter_mut().filter(|fault| fault.matches(&action, asked)) {
             if fault.skip > 0 {
                 fault.skip -= 1;
                 continue;
@@ -213,11 +252,24 @@ mod tests {
     fn a_fault_strikes_only_what_it_names_and_only_so_often() {
         let faults = Faults::default();
         faults.add(Fault::throttle("s3:GetObject").on("/logs/").in_region("us-east-1").after(1).times(2));
-        let strike = |operation, target, region| faults.strike("s3", operation, target, region).is_some();
+        let strike =
+            |operation, target, region| faults.strike("s3", operation, &Asked { target, region, ..Asked::default() }).is_some();
         assert!(!strike("HeadObject", "b/logs/1", "us-east-1"));
         assert!(!strike("GetObject", "b/other", "us-east-1"));
         assert!(!strike("GetObject", "b/logs/1", "us-west-2"));
         let struck: Vec<bool> = (0..4).map(|_| strike("GetObject", "b/logs/1", "us-east-1")).collect();
         assert_eq!(struck, [false, true, true, false]);
+    }
+
+    #[test]
+    fn a_fault_strikes_only_whom_and_which_prefix_it_names() {
+        let faults = Faults::default();
+        faults.add(Fault::deny("s3:ListObjectsV2").of_prefix("AWSLogs/").for_account("111122223333"));
+        let strike = |account, prefix| {
+            let asked = Asked { target: "b", account: Some(account), prefix: Some(prefix), ..Asked::default() };
+            faults.strike("s3", "ListObjectsV2", &asked).is_some()
+        };
+        assert!(strike("111122223333", "AWSLogs/"));
+        assert!(!strike("444455556666", "AWSLogs/") && !strike("111122223333", "AWSLogs/111122223333/"));
     }
 }

@@ -33,6 +33,14 @@ pub(super) fn tell(scenario: &Scenario, disks: &mut Disks) -> Vec<Event> {
     events
 }
 
+/// An intruder deletes flow logs of a region, in the middle of the history.
+pub(super) fn flow_logs_deleted(scenario: &Scenario, region: &str, ids: &[String]) -> Event {
+    let mut chance = Chance::new(scenario.seed, &format!("flow logs deleted in {region}"));
+    let at = scenario.start() + chrono::Duration::hours(i64::from(scenario.hours / 2));
+    let (actor, deed) = intrusion::delete_flow_logs(ids);
+    Event::new(&mut chance, at, region, &actor, deed)
+}
+
 /// When the intruder arrives: some two hours before the trail is stopped.
 pub(super) fn intrusion_start(scenario: &Scenario) -> DateTime<Utc> {
     let (stopped, _) = scenario.outage();

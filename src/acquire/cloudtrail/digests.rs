@@ -87,6 +87,8 @@ pub(super) struct NamedLog {
 
 #[derive(Deserialize)]
 struct Digest {
+    #[serde(rename = "digestStartTime", default)]
+    start: Option<Timestamp>,
     #[serde(rename = "logFiles", default)]
     log_files: Vec<NamedLog>,
     #[serde(rename = "previousDigestS3Bucket", default)]
@@ -101,22 +103,31 @@ fn read(body: &[u8]) -> Option<Digest> {
     serde_json::from_slice(&content).ok()
 }
 
-/// Where a digest says that its predecessor lies.
-pub(super) fn predecessor(body: &[u8]) -> Option<S3Location> {
-    let digest = read(body)?;
-    Some(S3Location::new(digest.previous_bucket?, digest.previous_key?))
-}
-
-/// The logs that a digest names and whose events overlap the window. A digest that cannot be read names none: verification says why.
+/// What a digest names.
 ///
 /// Nothing here is proof: whether the digest is genuine is for verification to say. It only tells where else to look.
-pub(super) fn logs_of_window(body: &[u8], window: Window) -> Vec<NamedLog> {
-    let Some(digest) = read(body) else { return Vec::new() };
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Names {
+    /// The logs whose events overlap the window.
+    pub(super) logs: Vec<NamedLog>,
+    /// The digest before it.
+    pub(super) predecessor: Option<S3Location>,
+    /// When its own time begins, and with it the predecessor's ends.
+    pub(super) start: Option<Timestamp>,
+}
+
+/// What a digest names. None where it cannot be read.
+pub(super) fn names_in(body: &[u8], window: Window) -> Option<Names> {
+    let digest = read(body)?;
     let overlaps = |log: &NamedLog| match (log.oldest, log.newest) {
         (Some(oldest), Some(newest)) => window.overlaps(oldest, newest),
         _ => false,
     };
-    digest.log_files.into_iter().filter(overlaps).collect()
+    Some(Names {
+        logs: digest.log_files.into_iter().filter(overlaps).collect(),
+        predecessor: digest.previous_bucket.zip(digest.previous_key).map(|(bucket, key)| S3Location::new(bucket, key)),
+        start: digest.start,
+    })
 }
 
 #[cfg(test)]
@@ -205,8 +216,9 @@ mod tests {
         let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
         packed.write_all(json).unwrap();
         let window = Window::new("2026-03-01T08:00:00Z".parse().unwrap(), "2026-03-01T10:00:00Z".parse().unwrap()).unwrap();
-        let late = logs_of_window(&packed.finish().unwrap(), window);
-        assert_eq!(late.iter().map(|log| log.key.as_str()).collect::<Vec<_>>(), ["late"]);
-        assert!(logs_of_window(b"not a digest", window).is_empty());
+        let names = names_in(&packed.finish().unwrap(), window).unwrap();
+        assert_eq!(names.logs.iter().map(|log| log.key.as_str()).collect::<Vec<_>>(), ["late"]);
+        assert_eq!((names.predecessor, names.start), (None, None));
+        assert_eq!(names_in(b"not a digest", window), None);
     }
 }

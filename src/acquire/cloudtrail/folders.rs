@@ -8,15 +8,22 @@ use crate::aws::{Failure, Halt, ListQuery};
 use crate::case::event::GapReason;
 use crate::model::{AccountId, Region};
 
+use super::super::bucket::LogBucket;
 use super::super::errand::{Errand, join_all};
+use super::super::keys::DayLayout;
 use super::super::strays::{sweep_stray_folder, take_strays};
 use super::super::sweep::{Level, level_below};
 use super::super::tally::RowKey;
+use super::super::versions::{Seen, see};
 use super::NAME;
 use super::store::{Store, query};
 
 pub(super) const DIGESTS: &str = "CloudTrail-Digest";
 pub(super) const LOGS: &str = "CloudTrail";
+/// Flow logs, which may share a bucket.
+const FLOWS: &str = "vpcflowlogs";
+/// How the folder of an account's flow logs begins in the layout of Hive.
+const HIVE_ACCOUNT: &str = "aws-account-id=";
 
 /// A folder of one kind of file of one account in one region.
 #[derive(Clone, Debug)]
@@ -35,12 +42,12 @@ struct Ahead {
 }
 
 /// A look that was asked for.
-type Asked = JoinHandle<Result<Result<Level, Failure>, Halt>>;
+type Asked = JoinHandle<Result<Seen, Halt>>;
 
 impl Ahead {
-    fn ask(&self, errand: &Arc<Errand>, query: ListQuery) {
-        let (errand, prefix) = (Arc::clone(errand), query.prefix.clone());
-        let asked = tokio::spawn(async move { level_below(&errand, &query).await });
+    fn ask(&self, errand: &Arc<Errand>, log_bucket: &LogBucket, query: ListQuery) {
+        let (errand, log_bucket, prefix) = (Arc::clone(errand), log_bucket.clone(), query.prefix.clone());
+        let asked = tokio::spawn(async move { see(&errand, &log_bucket, &query).await });
         self.looks.lock().unwrap_or_else(PoisonError::into_inner).insert(prefix, asked);
     }
 
@@ -71,7 +78,7 @@ impl Drop for Ahead {
 struct Look<'a> {
     errand: &'a Arc<Errand>,
     store: &'a Store,
-    bucket_region: &'a Region,
+    log_bucket: &'a LogBucket,
     row: RowKey,
     ahead: &'a Ahead,
 }
@@ -79,30 +86,63 @@ struct Look<'a> {
 impl Look<'_> {
     fn query(&self, prefix: String) -> ListQuery {
         let account = self.row.account.unwrap_or(self.errand.caller().account);
-        query(self.store, self.bucket_region, account, prefix, true)
+        query(self.store, &self.log_bucket.region, account, prefix, true)
     }
 
-    /// The folders below a prefix whose names are AWS's. Objects there, and folders with other names, are strays.
-    async fn below(&self, prefix: &str, is_known: impl Fn(&str) -> bool) -> Result<Vec<String>, Halt> {
+    /// The folders below a prefix whose names are AWS's, those included of which only deleted objects are left. None where it could not
+    /// be listed, which is a gap by then: nobody knows what is there. Objects there, and folders with other names, are strays.
+    async fn below(&self, prefix: &str, is_known: impl Fn(&str) -> bool) -> Result<Option<Vec<String>>, Halt> {
         let query = self.query(prefix.to_owned());
-        let level = match self.ahead.take(prefix) {
+        let seen = match self.ahead.take(prefix) {
             Some(asked) => asked.await.map_err(|_| Halt::TaskLost)?,
-            None => level_below(self.errand, &query).await,
+            None => see(self.errand, self.log_bucket, &query).await,
         };
-        let Level { folders, objects } = match level? {
+        let Seen { now, ever } = seen?;
+        let now = self.taken(&query, now, &is_known).await?;
+        let ever = match ever {
+            Ok(folders) => folders.into_iter().filter(|name| is_known(name)).collect(),
+            Err(failure) => {
+                let what = format!("earlier versions of folders under s3://{}/{prefix}", self.store.bucket);
+                self.errand.failed(&self.row, &what, &failure).await?;
+                Vec::new()
+            }
+        };
+        if now.is_none() && ever.is_empty() {
+            return Ok(None);
+        }
+        let all: BTreeSet<String> = now.into_iter().flatten().chain(ever).collect();
+        Ok(Some(all.into_iter().collect()))
+    }
+
+    /// Takes what lies below a prefix where only folders with such names should: one that was deleted is not looked for.
+    async fn strays(&self, prefix: &str, is_known: impl Fn(&str) -> bool) -> Result<(), Halt> {
+        let query = self.query(prefix.to_owned());
+        let now = level_below(self.errand, &query).await?;
+        self.taken(&query, now, &is_known).await.map(drop)
+    }
+
+    /// Takes the strays of a level; gives its other folders. None where it could not be listed.
+    async fn taken(
+        &self,
+        query: &ListQuery,
+        level: Result<Level, Failure>,
+        is_known: &impl Fn(&str) -> bool,
+    ) -> Result<Option<Vec<String>>, Halt> {
+        let prefix = &query.prefix;
+        let Level { folders, objects } = match level {
             Ok(level) => level,
             Err(failure) => {
                 let what = format!("listing of s3://{}/{prefix}", self.store.bucket);
                 self.errand.failed(&self.row, &what, &failure).await?;
-                return Ok(Vec::new());
+                return Ok(None);
             }
         };
-        take_strays(self.errand, &self.row, &query, objects).await?;
+        take_strays(self.errand, &self.row, query, objects).await?;
         let (known, strange): (Vec<String>, Vec<String>) = folders.into_iter().partition(|name| is_known(name));
         for name in strange {
-            sweep_stray_folder(self.errand, &self.row, &query, format!("{prefix}{name}/")).await?;
+            sweep_stray_folder(self.errand, &self.row, query, format!("{prefix}{name}/")).await?;
         }
-        Ok(known)
+        Ok(Some(known))
     }
 }
 
@@ -114,43 +154,37 @@ fn is_organization(name: &str) -> bool {
     name.starts_with("o-")
 }
 
+/// The folders of one account, as far as they are known.
+#[derive(Debug, Default)]
+struct OfAccount {
+    prefixes: Vec<String>,
+    /// Whether somebody saw them, or they only should be there: where nobody may list all accounts, each may be listed by itself.
+    seen: bool,
+}
+
 /// Finds the folders of all accounts and regions in scope, and tells of those of each account together.
 ///
 /// The asking account is expected to have folders of `kinds`, so they are looked into before it is known that they are there.
 pub(super) async fn discover(
     errand: &Arc<Errand>,
     store: &Store,
-    bucket_region: &Region,
+    log_bucket: &LogBucket,
     kinds: &[String],
     tell: UnboundedSender<Folder>,
 ) -> Result<(), Halt> {
     let owner = errand.caller().account;
-    let row = RowKey { source: NAME, account: Some(owner), region: Some(bucket_region.clone()) };
+    let row = RowKey { source: NAME, account: Some(owner), region: Some(log_bucket.region.clone()) };
     let root = format!("{}AWSLogs/", store.prefix);
     let ahead = Arc::new(Ahead::default());
     if !kinds.is_empty() && errand.wants_account(owner) {
         let own = format!("{root}{owner}/");
         for prefix in kinds.iter().map(|kind| format!("{own}{kind}/")).chain([own.clone()]) {
-            ahead.ask(errand, query(store, bucket_region, owner, prefix, true));
+            ahead.ask(errand, log_bucket, query(store, &log_bucket.region, owner, prefix, true));
         }
     }
-    let look = Look { errand, store, bucket_region, row: row.clone(), ahead: &ahead };
-    let mut accounts: BTreeMap<AccountId, Vec<String>> = BTreeMap::new();
-    // Flow logs in Hive folders may share the bucket.
-    let is_known = |name: &str| is_account(name) || is_organization(name) || name.starts_with("aws-account-id=");
-    for name in look.below(&root, is_known).await? {
-        let below = format!("{root}{name}/");
-        if let Ok(account) = name.parse() {
-            accounts.entry(account).or_default().push(below);
-        } else if is_organization(&name) {
-            for member in look.below(&below, is_account).await? {
-                if let Ok(account) = member.parse() {
-                    accounts.entry(account).or_default().push(format!("{below}{member}/"));
-                }
-            }
-        }
-    }
-    errand.notes.meet(accounts.keys().copied());
+    let look = Look { errand, store, log_bucket, row: row.clone(), ahead: &ahead };
+    let accounts = accounts_below(&look, &root).await?;
+    errand.notes.meet(accounts.iter().filter(|(_, of)| of.seen).map(|(account, _)| *account));
     if accounts.is_empty() {
         let detail = "the bucket has no folder of any account there: either nothing was ever delivered, or it was removed";
         errand.gap(&row, &format!("logs under s3://{}/{root}", store.bucket), GapReason::Empty, Some(detail)).await?;
@@ -162,64 +196,130 @@ pub(super) async fn discover(
         errand.gap(&row, &format!("other accounts in s3://{}/{root}", store.bucket), GapReason::Skipped, Some(&detail)).await?;
     }
     let mut tasks = JoinSet::new();
-    for (account, prefixes) in accounts.into_iter().filter(|(account, _)| errand.wants_account(*account)) {
-        let (errand, store, bucket_region) = (Arc::clone(errand), store.clone(), bucket_region.clone());
+    for (account, folders) in accounts.into_iter().filter(|(account, _)| errand.wants_account(*account)) {
+        let expected = if account == owner { kinds.to_vec() } else { Vec::new() };
+        let (errand, store, log_bucket) = (Arc::clone(errand), store.clone(), log_bucket.clone());
         let (ahead, tell) = (Arc::clone(&ahead), tell.clone());
-        tasks.spawn(async move { folders_of_account(&errand, &store, &bucket_region, account, prefixes, &ahead, tell).await });
+        tasks.spawn(async move {
+            folders_of_account(&errand, &store, &log_bucket, account, folders, &expected, &ahead, tell).await
+        });
     }
     drop(tell);
     join_all(&mut tasks).await?;
     ahead.finish().await
 }
 
+/// The accounts that have folders below the root of a store, organizations' included. Where a level may not be listed, the accounts of those
+/// who ask, and those asked for, are looked for by their names.
+async fn accounts_below(look: &Look<'_>, root: &str) -> Result<BTreeMap<AccountId, OfAccount>, Halt> {
+    let mut accounts: BTreeMap<AccountId, OfAccount> = BTreeMap::new();
+    let mut add = |account: AccountId, prefix: String, seen: bool| {
+        let of = accounts.entry(account).or_default();
+        of.prefixes.push(prefix);
+        of.seen |= seen;
+    };
+    let likely = look.errand.likely_accounts();
+    // Flow logs in Hive folders may share the bucket.
+    let is_known = |name: &str| is_account(name) || is_organization(name) || name.starts_with(HIVE_ACCOUNT);
+    let Some(names) = look.below(root, is_known).await? else {
+        likely.into_iter().for_each(|account| add(account, format!("{root}{account}/"), false));
+        return Ok(accounts);
+    };
+    for name in names {
+        let below = format!("{root}{name}/");
+        if let Ok(account) = name.parse() {
+            add(account, below, true);
+        } else if is_organization(&name) {
+            match look.below(&below, is_account).await? {
+                Some(members) => {
+                    for (account, member) in members.iter().filter_map(|member| Some((member.parse().ok()?, member))) {
+                        add(account, format!("{below}{member}/"), true);
+                    }
+                }
+                None => likely.iter().for_each(|account| add(*account, format!("{below}{account}/"), false)),
+            }
+        } else if let Some(account) = name.strip_prefix(HIVE_ACCOUNT).and_then(|account| account.parse().ok())
+            && look.errand.collects_flow_logs_of(account)
+        {
+            let folder = format!("{below}aws-service=vpcflowlogs/");
+            look.errand.notes.traces.folder(look.log_bucket, &look.store.bucket, folder, account, DayLayout::Hive);
+        }
+    }
+    Ok(accounts)
+}
+
 /// Tells of the folders of one account, by kind and region; gaps for those that are missing or left out.
+///
+/// Where the account's folder may not be listed, those of the `expected` kinds are looked for by their names.
+#[expect(clippy::too_many_arguments, reason = "what there is to know of an account's folders")]
 async fn folders_of_account(
     errand: &Arc<Errand>,
     store: &Store,
-    bucket_region: &Region,
+    log_bucket: &LogBucket,
     account: AccountId,
-    prefixes: Vec<String>,
+    of_account: OfAccount,
+    expected: &[String],
     ahead: &Arc<Ahead>,
     tell: UnboundedSender<Folder>,
 ) -> Result<(), Halt> {
     let whole = RowKey { source: NAME, account: Some(account), region: None };
-    let look = Look { errand, store, bucket_region, row: whole.clone(), ahead };
+    let look = Look { errand, store, log_bucket, row: whole.clone(), ahead };
     let mut others = BTreeSet::new();
     let (mut kinds, mut years) = (JoinSet::new(), JoinSet::new());
-    for prefix in prefixes {
+    let (mut listed, mut is_empty) = (true, true);
+    for prefix in of_account.prefixes {
+        let below = look.below(&prefix, |_| true).await?;
+        listed &= below.is_some();
         // Other services deliver beside CloudTrail, each to a folder of its name.
-        for kind in look.below(&prefix, |_| true).await? {
+        for kind in below.unwrap_or_else(|| expected.to_vec()) {
+            is_empty = false;
+            if kind == FLOWS && errand.collects_flow_logs_of(account) {
+                errand.notes.traces.folder(log_bucket, &store.bucket, format!("{prefix}{kind}/"), account, DayLayout::Plain);
+                continue;
+            }
             // Lake query results are not of a region.
             if !kind.starts_with(LOGS) || kind == "CloudTrail-Lake" {
                 others.insert(kind);
                 continue;
             }
-            let (errand, store, bucket_region) = (Arc::clone(errand), store.clone(), bucket_region.clone());
+            let (errand, store, log_bucket) = (Arc::clone(errand), store.clone(), log_bucket.clone());
             let (row, ahead, below) = (whole.clone(), Arc::clone(ahead), format!("{prefix}{kind}/"));
             kinds.spawn(async move {
-                let look = Look { errand: &errand, store: &store, bucket_region: &bucket_region, row, ahead: &ahead };
+                let look = Look { errand: &errand, store: &store, log_bucket: &log_bucket, row, ahead: &ahead };
                 let names = look.below(&below, |name| name.parse::<Region>().is_ok()).await?;
                 Ok::<_, Halt>((kind, below, names))
             });
         }
     }
-    let (mut found, mut skipped) = (Vec::new(), BTreeSet::new());
+    if !of_account.seen {
+        if listed && is_empty {
+            let detail = "the bucket has no folder of this account there";
+            let what = format!("logs of {account} in s3://{}", store.bucket);
+            return errand.gap(&whole, &what, GapReason::Empty, Some(detail)).await;
+        }
+        errand.notes.meet((!is_empty && listed).then_some(account).into_iter());
+    }
+    let (mut found, mut skipped, mut known, mut unknown) = (Vec::new(), BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
     while let Some(done) = kinds.join_next().await {
         let (kind, below, names) = done.map_err(|_| Halt::TaskLost)??;
-        for region in names.iter().filter_map(|name| name.parse::<Region>().ok()) {
+        if names.is_some() {
+            known.insert(kind.clone())
+        } else {
+            unknown.insert(kind.clone())
+        };
+        for region in names.unwrap_or_default().iter().filter_map(|name| name.parse::<Region>().ok()) {
             if !errand.wants_region(&region) {
                 skipped.insert(region);
                 continue;
             }
             let prefix = format!("{below}{region}/");
             let row = RowKey { region: Some(region.clone()), ..whole.clone() };
-            let (errand, store, bucket_region) = (Arc::clone(errand), store.clone(), bucket_region.clone());
+            let (errand, store, log_bucket) = (Arc::clone(errand), store.clone(), log_bucket.clone());
             let (ahead, above) = (Arc::clone(ahead), prefix.clone());
             // What lies where only years should has nothing to do with what lies below them.
             years.spawn(async move {
-                let look = Look { errand: &errand, store: &store, bucket_region: &bucket_region, row, ahead: &ahead };
-                let is_year = |name: &str| name.len() == 4 && name.bytes().all(|digit| digit.is_ascii_digit());
-                look.below(&above, is_year).await.map(drop)
+                let look = Look { errand: &errand, store: &store, log_bucket: &log_bucket, row, ahead: &ahead };
+                look.strays(&above, |name| name.len() == 4 && name.bytes().all(|digit| digit.is_ascii_digit())).await
             });
             let folder = Folder { account, region, kind: kind.clone(), prefix };
             // Whoever does not listen any more has met what ends the run.
@@ -242,7 +342,9 @@ async fn folders_of_account(
     }
     for region in &errand.regions {
         for (kind, what) in [(LOGS, "log files"), (DIGESTS, "digests")] {
-            if !found.iter().any(|folder| folder.region == *region && folder.kind == kind) {
+            // That there is none can be said only of what was listed.
+            let is_told = !unknown.contains(kind) && (listed || known.contains(kind));
+            if is_told && !found.iter().any(|folder| folder.region == *region && folder.kind == kind) {
                 let row = RowKey { region: Some(region.clone()), ..whole.clone() };
                 let detail = format!("s3://{} has no {kind} folder of this account and region", store.bucket);
                 errand.gap(&row, what, GapReason::Empty, Some(&detail)).await?;

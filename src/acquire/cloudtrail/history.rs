@@ -242,7 +242,13 @@ async fn look_up_series(
             asked.set_next_token(token).customize().interceptor(tap).send()
         },
         |output: &LookupEventsOutput| output.next_token(),
-        |output| *events += output.events().len(),
+        |output| {
+            *events += output.events().len();
+            for event in output.events() {
+                let account = errand.caller().account;
+                errand.notes.traces.is_told(account, region, event.event_name(), event.cloud_trail_event());
+            }
+        },
     )
     .await
 }

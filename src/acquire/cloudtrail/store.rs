@@ -6,7 +6,7 @@ use tokio::task::JoinSet;
 
 use crate::aws::{Halt, ListQuery, ListedObject, Wanted};
 use crate::case::event::GapReason;
-use crate::model::{AccountId, Region, S3Location, printable};
+use crate::model::{AccountId, Region, S3Location, Timestamp, printable};
 
 use super::super::bucket::{self, LogBucket};
 use super::super::errand::{Errand, OnBody, join_all};
@@ -14,8 +14,9 @@ use super::super::keys::{DayLayout, StampRange, day_folder, digest_name, log_sta
 use super::super::sweep::{Choose, Chosen, Sweep, sweep};
 use super::super::tally::RowKey;
 use super::super::versions::{InScope, sweep_versions};
-use super::digests::{DigestRule, logs_of_window, predecessor};
-use super::folders::{DIGESTS, Folder, discover};
+use super::digests::{DigestRule, names_in};
+use super::elsewhere::cut;
+use super::folders::{DIGESTS, Folder, LOGS, discover};
 use super::{Keys, NAME};
 
 /// CloudTrail cuts a file every five minutes, so the file that holds the first event may be stamped that much earlier.
@@ -26,6 +27,8 @@ const SLACK: i64 = 2 * 3600;
 const MARGIN: i64 = 15 * 60;
 /// How far back the listing of digests starts, to find the predecessor of the first.
 const DIGESTS_BEFORE: i64 = 26 * 3600;
+/// Digests that a gap names one by one.
+const NAMED: usize = 5;
 
 /// A bucket and prefix to which trails deliver.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,6 +39,11 @@ pub(super) struct Store {
 }
 
 impl Store {
+    /// Whether a trail that delivers here could have put an object there.
+    fn holds(&self, location: &S3Location) -> bool {
+        location.bucket == self.bucket && location.key.starts_with(&format!("{}AWSLogs/", self.prefix))
+    }
+
     pub(super) fn new(bucket: String, prefix: Option<&str>) -> Self {
         let prefix = prefix.unwrap_or_default().trim_matches('/');
         let prefix = if prefix.is_empty() { String::new() } else { format!("{prefix}/") };
@@ -49,22 +57,20 @@ impl Store {
 /// folders that the asking account should have there.
 pub(super) async fn sweep_store(errand: &Arc<Errand>, store: &Store, kinds: &[&str], keys: &Arc<Keys>) -> Result<(), Halt> {
     let owner = errand.caller().account;
-    let claim = format!("{NAME} in s3://{}/{}", store.bucket, store.prefix);
-    if !errand.notes.claim(claim.clone()) {
-        return Ok(()); // another identity has been through it
+    if !errand.notes.claim(format!("{NAME} in s3://{}/{}", store.bucket, store.prefix)) {
+        return Ok(()); // another identity has been through it, and had the help of all
     }
     let mut tasks = JoinSet::new();
     let Some(log_bucket) = bucket::describe(errand, &mut tasks, NAME, owner, &store.bucket).await? else { return Ok(()) };
+    errand.notes.elsewhere.sweeps(&store.bucket, &store.prefix);
     let (tell, mut folders) = mpsc::unbounded_channel();
     {
-        let (errand, store, region) = (Arc::clone(errand), store.clone(), log_bucket.region.clone());
+        let (errand, store, log_bucket) = (Arc::clone(errand), store.clone(), log_bucket.clone());
         let kinds: Vec<String> = kinds.iter().map(|kind| (*kind).to_owned()).collect();
-        tasks.spawn(async move { discover(&errand, &store, &region, &kinds, tell).await });
+        tasks.spawn(async move { discover(&errand, &store, &log_bucket, &kinds, tell).await });
     }
-    let mut found = 0_usize;
     // Whoever has many accounts need not wait until the last of them has been looked into.
     while let Some(folder) = folders.recv().await {
-        found += 1;
         if folder.kind == DIGESTS {
             keys.ask(errand, &folder.region, &mut tasks);
         }
@@ -77,12 +83,7 @@ pub(super) async fn sweep_store(errand: &Arc<Errand>, store: &Store, kinds: &[&s
             }
         });
     }
-    join_all(&mut tasks).await?;
-    if found == 0 {
-        // Another identity may see more.
-        errand.notes.release(&claim);
-    }
-    Ok(())
+    join_all(&mut tasks).await
 }
 
 pub(super) fn query(store: &Store, bucket_region: &Region, account: AccountId, prefix: String, folders: bool) -> ListQuery {
@@ -156,16 +157,13 @@ async fn sweep_digests(errand: &Arc<Errand>, store: &Store, log_bucket: &LogBuck
     let only = errand.request.scope.trail_arn.clone();
     let mut rule = DigestRule::new(folder.account, folder.region.clone(), anchor, only.clone());
     let named: Arc<Mutex<Named>> = Arc::default();
-    let on_body: OnBody = {
-        let (named, window, range, folder) = (Arc::clone(&named), errand.window(), log_range(errand), folder.clone());
-        let unanchored = rule.unanchored();
-        Arc::new(move |key, body| {
-            let late = logs_of_window(body, window).into_iter().filter(|log| !is_swept(&log.key, &folder, range));
-            let late: Vec<S3Location> = late.map(|log| S3Location::new(log.bucket, log.key)).collect();
+    let reading =
+        Reading { errand: Arc::clone(errand), store: store.clone(), folder: folder.clone(), row: row.clone(), anchor };
+    let on_body = {
+        let (named, unanchored) = (Arc::clone(&named), rule.unanchored());
+        OnBody::of_all(move |key, body| {
             let first = unanchored.lock().unwrap_or_else(PoisonError::into_inner).contains(key);
-            let mut named = named.lock().unwrap_or_else(PoisonError::into_inner);
-            named.late.extend(late);
-            named.anchors.extend(first.then(|| predecessor(body)).flatten());
+            reading.take(key, body, first, &mut named.lock().unwrap_or_else(PoisonError::into_inner));
         })
     };
     let listing = Sweep {
@@ -205,13 +203,63 @@ struct Named {
     late: BTreeSet<S3Location>,
     /// Digests to which the first listed ones link.
     anchors: BTreeSet<S3Location>,
+    /// Digests that could not be read for what they name.
+    unread: BTreeSet<String>,
 }
 
-/// Whether the sweep of the logs takes a key anyway.
-fn is_swept(key: &str, folder: &Folder, range: StampRange) -> bool {
-    let name = key.rsplit('/').next().unwrap_or_default();
-    let kinds = ["CloudTrail", "CloudTrail-Insight", "CloudTrail-NetworkActivity", "CloudTrail-Aggregated"];
-    kinds.iter().filter_map(|kind| log_stamp(name, folder.account, kind, &folder.region)).any(|stamp| range.holds(stamp))
+/// Reads out of the digests of a folder where else to look.
+struct Reading {
+    errand: Arc<Errand>,
+    store: Store,
+    folder: Folder,
+    row: RowKey,
+    /// Up to here, what lies before says nothing about the window.
+    anchor: Timestamp,
+}
+
+impl Reading {
+    /// Takes a digest that was stored; `first` says whether it is the first of its chain here.
+    fn take(&self, key: &str, body: Option<&[u8]>, first: bool, named: &mut Named) {
+        let Some(names) = body.and_then(|body| names_in(body, self.errand.window())) else {
+            let name = key.rsplit('/').next().unwrap_or_default();
+            if digest_name(name, self.folder.account, &self.folder.region).is_some() {
+                named.unread.insert(key.to_owned());
+            }
+            return;
+        };
+        let elsewhere = &self.errand.notes.elsewhere;
+        for log in names.logs {
+            let location = S3Location::new(log.bucket, log.key);
+            if !self.store.holds(&location) {
+                let (_, below) = cut(&location.key);
+                elsewhere.is_named(&self.row, &location, self.is_swept(below));
+            } else if !location.key.strip_prefix(&self.store.prefix).is_some_and(|below| self.is_swept(below)) {
+                named.late.insert(location);
+            }
+        }
+        // The digest before one whose time begins ahead of the window has nothing of the window.
+        let of_window = names.start.is_none_or(|start| start > self.anchor);
+        match names.predecessor {
+            Some(location) if self.store.holds(&location) => named.anchors.extend(first.then_some(location)),
+            // The digests in between lie there, as far as this one can tell.
+            Some(location) if first || of_window => elsewhere.is_named(&self.row, &location, true),
+            _ => {}
+        }
+    }
+
+    /// Whether the sweep of the logs beside the folder takes a key anyway; it is given without its store's prefix.
+    fn is_swept(&self, below: &str) -> bool {
+        let (folder, range) = (&self.folder, log_range(&self.errand));
+        let digests = folder.prefix.strip_prefix(&self.store.prefix);
+        let beside = digests.and_then(|digests| digests.strip_suffix(&format!("{DIGESTS}/{}/", folder.region)));
+        let Some((kind, below)) = beside.and_then(|beside| below.strip_prefix(beside)?.split_once('/')) else { return false };
+        let Some(day) = below.strip_prefix(&format!("{}/", folder.region)) else { return false };
+        let days = range.first_folder(DayLayout::Plain)..range.folder_after(DayLayout::Plain);
+        let name = day.rsplit('/').next().unwrap_or_default();
+        kind.starts_with(LOGS)
+            && days.contains(&day.to_owned())
+            && log_stamp(name, folder.account, kind, &folder.region).is_some_and(|stamp| range.holds(stamp))
+    }
 }
 
 /// Fetches what digests name and the listings did not bring.
@@ -224,15 +272,10 @@ async fn fetch_named(
 ) -> Result<(), Halt> {
     let row = RowKey { source: NAME, account: Some(folder.account), region: Some(folder.region.clone()) };
     let mut tasks = JoinSet::new();
-    let (mut elsewhere, mut late) = (BTreeSet::new(), BTreeSet::new());
+    let mut late = BTreeSet::new();
     // A predecessor may have expired long ago, which says nothing about the window; a log of the window must be there.
     let all = named.anchors.into_iter().map(|location| (location, true));
     for (location, optional) in all.chain(named.late.into_iter().map(|location| (location, false))) {
-        // A digest is not proven yet: what it says is followed inside the trail's own store, and nowhere else.
-        if location.bucket != store.bucket || !location.key.starts_with(&format!("{}AWSLogs/", store.prefix)) {
-            elsewhere.insert(printable(&location.bucket));
-            continue;
-        }
         if !optional {
             late.insert(location.key.clone());
         }
@@ -249,11 +292,12 @@ async fn fetch_named(
         };
         errand.want(&mut tasks, &log_bucket.region, wanted, None).await?;
     }
-    for bucket in elsewhere {
-        let detail = "digests name evidence of the window there; collect it with its bucket and prefix named";
-        errand
-            .gap(&row, &format!("logs or digests in another place, in bucket {bucket}"), GapReason::Failed, Some(detail))
-            .await?;
+    if !named.unread.is_empty() {
+        let names: Vec<String> = named.unread.iter().take(NAMED).map(|key| printable(key)).collect();
+        let detail =
+            format!("they are too large or cannot be read, so what they name was not looked for: {}", names.join(", "));
+        let what = format!("late logs that {} digests in s3://{}/{} name", named.unread.len(), store.bucket, folder.prefix);
+        errand.gap(&row, &what, GapReason::Failed, Some(&detail)).await?;
     }
     join_all(&mut tasks).await?;
     if log_bucket.keeps_versions().await {

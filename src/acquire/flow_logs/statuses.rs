@@ -62,9 +62,9 @@ pub(super) fn status_field(format: Option<&str>) -> Option<usize> {
 /// Counts what the text files of a sweep say, as they come in.
 pub(super) fn counting() -> (Arc<Mutex<Statuses>>, OnBody) {
     let counted: Arc<Mutex<Statuses>> = Arc::default();
-    let on_body: OnBody = {
+    let on_body = {
         let counted = Arc::clone(&counted);
-        Arc::new(move |key, body| {
+        OnBody::of_small(move |key, body| {
             if let Some(of_file) = key.ends_with(".log.gz").then(|| read(body)).flatten() {
                 let mut all = counted.lock().unwrap_or_else(PoisonError::into_inner);
                 all.read += 1;

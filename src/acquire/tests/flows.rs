@@ -120,3 +120,78 @@ async fn networks_interfaces_and_instances_are_kept_raw() {
         assert_eq!(answers.iter().filter(|answer| answer.contains(operation)).count(), 2, "{operation}: one a region");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_of_a_deleted_flow_log_are_found_beside_those_of_others() {
+    let (whole, stage) = (Stage::new(), Stage::new());
+    whole.collect(&flow_logs_only(&whole)).await;
+    // The other one delivers below a folder of the same bucket, in the layout of Hive.
+    assert_eq!(stage.account.delete_flow_logs("us-east-1").len(), 1);
+    let outcome = stage.collect(&stage.request()).await;
+    assert!(outcome.complete, "{:#?}", outcome.gaps);
+    assert!(gaps(&outcome, GapReason::NotEnabled).contains(&"flow logs"));
+    let files = |stage: &Stage| {
+        let objects = stage.objects().into_iter().filter(|(path, _)| path.contains("vpcflowlogs"));
+        objects.collect::<BTreeMap<_, _>>()
+    };
+    assert_eq!(files(&stage), files(&whole));
+    let told = outcome.notices.iter().filter(|notice| notice.text.contains("no flow log delivers there now"));
+    assert_eq!(told.count(), 1, "{:#?}", outcome.notices);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_of_a_deleted_flow_log_are_found_among_the_logs_of_a_trail_be_they_deleted() {
+    for is_hive in [false, true] {
+        let stage = Stage::new();
+        let id = stage.account.delete_flow_logs("us-east-1").remove(0);
+        stage.account.delete_flow_logs("eu-central-1");
+        let objects = stage.account.objects();
+        let folder = if is_hive {
+            format!(
+                "AWSLogs/aws-account-id={ACCOUNT_ID}/aws-service=vpcflowlogs/aws-region=us-east-1/year=2026/month=03/day=02"
+            )
+        } else {
+            format!("AWSLogs/{ACCOUNT_ID}/vpcflowlogs/us-east-1/2026/03/02")
+        };
+        let key = format!("{folder}/{ACCOUNT_ID}_vpcflowlogs_us-east-1_{id}_20260302T0300Z_0a1b2c3d.log.gz");
+        let version = objects.put_new_version(TRAIL_BUCKET, &key, crate::sim::Upload::new(gzipped(b"version\n2\n"))).unwrap();
+        assert!(objects.delete(TRAIL_BUCKET, &key));
+        let outcome = stage.collect(&stage.request()).await;
+        let stored = PayloadPath::for_version(&S3Location::new(TRAIL_BUCKET, &*key), &version);
+        assert!(stage.objects().contains_key(stored.as_str()), "{:#?}", outcome.gaps);
+        // Of the other one nothing is known but that it was deleted.
+        let failed = outcome.gaps.iter().filter(|gap| gap.reason == GapReason::Failed).collect::<Vec<_>>();
+        assert!(matches!(&failed[..], [gap] if gap.region == Some("eu-central-1".parse().unwrap())), "{failed:#?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deleted_flow_log_of_which_nothing_is_found_is_a_gap_that_names_it() {
+    let stage = Stage::new();
+    let ids = [stage.account.delete_flow_logs("us-east-1"), stage.account.delete_flow_logs("eu-central-1")].concat();
+    let outcome = stage.collect(&stage.request()).await;
+    assert!(!outcome.complete);
+    let mut expected: Vec<String> = ids.iter().map(|id| expected_of(id)).collect();
+    expected.sort();
+    assert_eq!(gaps(&outcome, GapReason::Failed), expected, "{:#?}", outcome.gaps);
+    assert!(
+        outcome
+            .gaps
+            .iter()
+            .any(|gap| gap.detail.as_ref().is_some_and(|detail| detail.contains("was deleted at 2026-03-02T03")))
+    );
+    // The bucket can be named.
+    let named = Stage::new();
+    named.account.delete_flow_logs("us-east-1");
+    named.account.delete_flow_logs("eu-central-1");
+    let mut request = named.request();
+    request.scope.bucket = Some(FLOW_BUCKET.to_owned());
+    let outcome = named.collect(&request).await;
+    let stored = named.objects().into_keys().filter(|path| path.contains("vpcflowlogs_us-east-1")).count();
+    assert!(stored > 50, "{:#?}", outcome.gaps);
+    assert_eq!(gaps(&outcome, GapReason::Failed), [expected_of(&ids[1])], "that one lies below a folder of its own");
+}
+
+fn expected_of(id: &str) -> String {
+    format!("records of flow log {id}")
+}

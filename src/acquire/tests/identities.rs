@@ -127,6 +127,49 @@ async fn what_was_begun_as_two_is_not_ended_by_one() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_one_role_may_not_see_another_one_brings_whoever_is_named_first() {
+    let whole = organization();
+    let identities = Identities::connect(&connection(&whole, &[ACCOUNT_ID, FOREIGN_ACCOUNT_ID])).await.unwrap();
+    let undisturbed = collect_as(&whole, &identities).await;
+    let (first, second) = ([ACCOUNT_ID, FOREIGN_ACCOUNT_ID], [FOREIGN_ACCOUNT_ID, ACCOUNT_ID]);
+    for (action, accounts) in [("s3:GetObject", first), ("s3:List*", second), ("s3:GetBucket*", first), ("s3:*", second)] {
+        let stage = organization();
+        stage.server.faults().add(Fault::deny(action).on(TRAIL_BUCKET).for_account(accounts[0]));
+        let identities = Identities::connect(&connection(&stage, &accounts)).await.unwrap();
+        let planned = plan(&identities, &stage.request()).await.unwrap();
+        assert_eq!(planned.missing_permissions, Vec::<String>::new(), "{action}");
+        let outcome = collect_as(&stage, &identities).await;
+        assert!(outcome.complete, "{action}: {:#?}", outcome.gaps);
+        assert_eq!(stage.objects(), whole.objects(), "{action}");
+        assert_eq!(gaps(&outcome, GapReason::Empty).len(), gaps(&undisturbed, GapReason::Empty).len(), "{:#?}", outcome.gaps);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_was_let_in_is_asked_first_the_next_time() {
+    let stage = organization();
+    stage.server.faults().add(Fault::deny("s3:GetObject").on(TRAIL_BUCKET).for_account(ACCOUNT_ID));
+    let identities = Identities::connect(&connection(&stage, &[ACCOUNT_ID, FOREIGN_ACCOUNT_ID])).await.unwrap();
+    let (request, (_switch, stop)) = (Request { concurrency: 2, ..stage.request() }, Stop::pair());
+    let case = stage.open(&request);
+    assert!(collect(&identities, case, &request, &context(), Arc::new(Silent), stop).await.unwrap().complete);
+    let refused = stage.server.requests().into_iter().filter(|request| request.status == 403).count();
+    assert!((1..=2).contains(&refused), "those that were on their way when the first one was let in: {refused}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_no_role_may_see_is_one_gap() {
+    let stage = organization();
+    let key = digest_keys(&stage).pop().unwrap();
+    stage.server.faults().add(Fault::deny("s3:GetObject").on(&key));
+    let identities = Identities::connect(&connection(&stage, &[ACCOUNT_ID, FOREIGN_ACCOUNT_ID])).await.unwrap();
+    let outcome = collect_as(&stage, &identities).await;
+    let denied: Vec<_> = outcome.gaps.iter().filter(|gap| gap.reason == GapReason::Denied).collect();
+    assert!(denied.len() == 1 && denied[0].what.ends_with(&key), "{denied:#?}");
+    assert!(denied[0].detail.as_ref().unwrap().contains("other identity"), "{denied:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn where_every_role_is_denied_nothing_begins() {
     let stage = organization();
     stage.server.faults().add(Fault::deny("sts:AssumeRole"));

@@ -221,3 +221,154 @@ async fn thousands_of_objects_come_page_by_page_and_none_is_lost_or_doubled() {
     });
     assert!(listings.map(|listing| listing.pages).max().unwrap() >= 3);
 }
+
+/// The digests of the home region that end in the window, and what they say; the trail was moved away before `away` and back after it.
+fn move_away_and_back(stage: &Stage, away: usize) -> String {
+    let (objects, keys) = (stage.account.objects(), digest_keys(stage));
+    let elsewhere = "example-corp-elsewhere";
+    objects.create_bucket(elsewhere, "us-east-1", false, stage.account.scenario().start());
+    let gone = objects.get(TRAIL_BUCKET, &keys[away]).unwrap();
+    objects.put_new_version(elsewhere, &keys[away], crate::sim::Upload::like(&gone, gone.body.clone())).unwrap();
+    assert!(objects.erase(TRAIL_BUCKET, &keys[away]));
+    let mut back = gunzipped(&objects.get(TRAIL_BUCKET, &keys[away + 1]).unwrap().body);
+    back["previousDigestS3Bucket"] = elsewhere.into();
+    let log = back["logFiles"][0]["s3Object"].as_str().unwrap().to_owned();
+    back["logFiles"][0]["s3Bucket"] = elsewhere.into();
+    let moved = objects.get(TRAIL_BUCKET, &log).unwrap();
+    objects.put_new_version(elsewhere, &log, crate::sim::Upload::like(&moved, moved.body.clone())).unwrap();
+    assert!(objects.erase(TRAIL_BUCKET, &log));
+    assert!(objects.put(TRAIL_BUCKET, &keys[away + 1], gzipped(back.to_string().as_bytes())));
+    log
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_trail_that_was_sent_elsewhere_and_back_leaves_a_gap_that_names_the_place() {
+    let stage = Stage::new();
+    move_away_and_back(&stage, 3);
+    let outcome = stage.collect(&stage.request()).await;
+    let failed = gaps(&outcome, GapReason::Failed);
+    assert_eq!(failed, ["logs or digests in another place, in bucket example-corp-elsewhere below AWSLogs/"]);
+    assert!(!stage.server.requests().iter().any(|request| format!("{request:?}").contains("example-corp-elsewhere")));
+    // The bucket is named besides.
+    let stage = Stage::new();
+    let log = move_away_and_back(&stage, 3);
+    let mut request = stage.request();
+    request.scope.bucket = Some("example-corp-elsewhere".to_owned());
+    let outcome = stage.collect(&request).await;
+    assert!(outcome.complete, "{:#?}", outcome.gaps);
+    let path = PayloadPath::for_object(&S3Location::new("example-corp-elsewhere", log));
+    assert!(stage.objects().contains_key(path.as_str()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_move_that_was_over_before_the_window_is_no_gap() {
+    let stage = Stage::new();
+    move_away_and_back(&stage, 0);
+    let mut request = stage.request();
+    let end = request.window.end();
+    request.window = Window::new("2026-03-02T04:30:00Z".parse().unwrap(), end).unwrap();
+    let outcome = stage.collect(&request).await;
+    assert!(outcome.complete, "{:#?}", outcome.gaps);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bucket_that_is_named_is_gone_through_besides_those_of_the_trails() {
+    let stage = Stage::new();
+    let whole = Stage::new();
+    whole.collect(&whole.request()).await;
+    let objects = stage.account.objects();
+    objects.create_bucket("example-corp-old", "us-east-1", false, stage.account.scenario().start());
+    let name = format!("{ACCOUNT_ID}_CloudTrail_us-east-1_20260302T0305Z_OldOldOldOldOld0.json.gz");
+    let old = format!("AWSLogs/{ACCOUNT_ID}/CloudTrail/us-east-1/2026/03/02/{name}");
+    objects.put_new_version("example-corp-old", &old, crate::sim::Upload::new(gzipped(b"{\"Records\":[]}"))).unwrap();
+    let mut request = stage.request();
+    request.scope.bucket = Some("example-corp-old".to_owned());
+    let outcome = stage.collect(&request).await;
+    assert!(outcome.complete, "{:#?}", outcome.gaps);
+    let mut expected: BTreeSet<String> = whole.objects().into_keys().collect();
+    expected.insert(PayloadPath::for_object(&S3Location::new("example-corp-old", old)).to_string());
+    assert_eq!(stage.objects().into_keys().collect::<BTreeSet<_>>(), expected);
+}
+
+/// What is said to be empty, but for the event history, which remembers no account of the past.
+fn said_to_be_empty(outcome: &CollectOutcome) -> Vec<&str> {
+    gaps(outcome, GapReason::Empty).into_iter().filter(|what| *what != "older event history").collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_may_list_only_below_an_account_still_gets_its_logs_and_no_word_of_emptiness() {
+    let (whole, stage) = (Stage::new(), Stage::new());
+    whole.collect(&whole.request()).await;
+    for operation in ["s3:ListObjectsV2", "s3:ListObjectVersions"] {
+        stage.server.faults().add(Fault::deny(operation).on(TRAIL_BUCKET).of_prefix("AWSLogs/"));
+    }
+    let outcome = stage.collect(&stage.request()).await;
+    assert_eq!(stage.objects(), whole.objects());
+    assert_eq!(said_to_be_empty(&outcome), Vec::<&str>::new(), "{:#?}", outcome.gaps);
+    assert_eq!(gaps(&outcome, GapReason::Denied).len(), 2, "{:#?}", outcome.gaps);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_what_may_not_be_listed_nobody_says_that_it_is_empty() {
+    let own = format!("AWSLogs/{ACCOUNT_ID}/");
+    for refused in [own.clone(), format!("{own}CloudTrail-Digest/"), format!("{own}CloudTrail/")] {
+        let stage = Stage::new();
+        for operation in ["s3:ListObjectsV2", "s3:ListObjectVersions"] {
+            stage.server.faults().add(Fault::deny(operation).on(TRAIL_BUCKET).of_prefix(&refused));
+        }
+        let outcome = stage.collect(&stage.request()).await;
+        assert_eq!(said_to_be_empty(&outcome), Vec::<&str>::new(), "{refused}: {:#?}", outcome.gaps);
+        assert!(gaps(&outcome, GapReason::Denied).contains(&format!("listing of s3://{TRAIL_BUCKET}/{refused}").as_str()));
+        // The folders of its kinds were asked for by their names.
+        let is_whole = refused == own;
+        let logs = stage.objects().into_keys().filter(|path| path.contains("/CloudTrail/")).count();
+        assert_eq!(logs > 0, is_whole || refused.ends_with("Digest/"), "{refused}");
+    }
+}
+
+/// Makes the last digest name a late log among so many others, and gives its key.
+fn name_late_log(stage: &Stage, others: usize) -> String {
+    let (objects, last) = (stage.account.objects(), digest_keys(stage).pop().unwrap());
+    let name = format!("{ACCOUNT_ID}_CloudTrail_us-east-1_20260309T0405Z_LateLateLateLate.json.gz");
+    let late = format!("AWSLogs/{ACCOUNT_ID}/CloudTrail/us-east-1/2026/03/09/{name}");
+    objects.put_new_version(TRAIL_BUCKET, &late, crate::sim::Upload::new(gzipped(b"{\"Records\":[]}"))).unwrap();
+    let mut digest = gunzipped(&objects.get(TRAIL_BUCKET, &last).unwrap().body);
+    let entry = |key: &str, hash: &str, day: u32| {
+        serde_json::json!({"s3Bucket": TRAIL_BUCKET, "s3Object": key, "hashAlgorithm": "SHA-256", "hashValue": hash,
+            "oldestEventTime": format!("2026-03-{day:02}T03:00:00Z"), "newestEventTime": format!("2026-03-{day:02}T03:01:00Z")})
+    };
+    let logs = digest["logFiles"].as_array_mut().unwrap();
+    logs.push(entry(&late, "00", 2));
+    for number in 0..others {
+        // What cannot be compressed makes it as large as a busy hour does.
+        logs.push(entry(&format!("other-{number}"), &Sha256Hash::of(&number.to_le_bytes()).to_string(), 9));
+    }
+    assert!(objects.put(TRAIL_BUCKET, &last, gzipped(digest.to_string().as_bytes())));
+    late
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_came_late_is_found_through_a_digest_of_any_size_in_the_first_run() {
+    let stage = Stage::new();
+    let late = name_late_log(&stage, 20_000);
+    let size = stage.account.objects().get(TRAIL_BUCKET, &digest_keys(&stage).pop().unwrap()).unwrap().body.len();
+    assert!(size > 600 * 1024, "{size}");
+    let outcome = stage.collect(&stage.request()).await;
+    assert!(outcome.complete, "{:#?}", outcome.gaps);
+    assert!(stage.objects().contains_key(path_of(&late).as_str()));
+    let again = stage.collect(&stage.request()).await;
+    assert_eq!((again.complete, again.totals.stored), (true, 0), "{:#?}", again.gaps);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_digest_that_cannot_be_read_for_what_it_names_is_a_gap_in_every_run() {
+    let stage = Stage::new();
+    let last = digest_keys(&stage).pop().unwrap();
+    assert!(stage.account.objects().put(TRAIL_BUCKET, &last, gzipped(b"no digest")));
+    for _ in 0..2 {
+        let outcome = stage.collect(&stage.request()).await;
+        let failed: Vec<_> = outcome.gaps.iter().filter(|gap| gap.reason == GapReason::Failed).collect();
+        assert!(failed.len() == 1 && failed[0].what.starts_with("late logs that 1 digests"), "{failed:#?}");
+        assert!(failed[0].detail.as_ref().unwrap().contains(&last), "{failed:#?}");
+    }
+}

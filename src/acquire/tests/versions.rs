@@ -48,6 +48,55 @@ async fn deleted_logs_and_digests_are_recovered_and_told_of() {
     assert_eq!(told.len(), 2, "{:#?}", outcome.gaps);
 }
 
+/// Deletes every object below a prefix as a client does, and collects CloudTrail's evidence: the paths of the versions that must come.
+async fn collect_after_deleting(stage: &Stage, prefix: impl Fn(&str) -> bool) -> (CollectOutcome, BTreeSet<String>) {
+    let objects = stage.account.objects();
+    let gone: Vec<String> = objects.keys(TRAIL_BUCKET, "").into_iter().filter(|key| prefix(key)).collect();
+    let version = |key: &String| version_path(key, &objects.get(TRAIL_BUCKET, key).unwrap().version_id);
+    let versions = gone.iter().filter(|key| !key.ends_with('/')).map(version).collect();
+    assert!(gone.iter().all(|key| objects.delete(TRAIL_BUCKET, key)));
+    let mut request = stage.request();
+    request.scope.sources = vec!["cloudtrail".to_owned()];
+    let planned = plan(&stage.session().await, &request).await.unwrap();
+    let outcome = stage.collect(&request).await;
+    assert_eq!((planned.totals.found, planned.totals.gaps), (outcome.totals.stored, outcome.totals.gaps.clone()));
+    (outcome, versions)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_region_that_was_deleted_as_a_whole_is_found_among_the_versions() {
+    let stage = Stage::new();
+    let (outcome, versions) = collect_after_deleting(&stage, |key| key.contains("/eu-central-1/")).await;
+    let stored: BTreeSet<String> = stage.objects().into_keys().collect();
+    assert!(versions.len() > 10 && versions.is_subset(&stored), "{:#?}", versions.difference(&stored));
+    let told = outcome.gaps.iter().filter(|gap| gap.what.starts_with("current versions of "));
+    assert_eq!(told.filter(|gap| gap.region == Some("eu-central-1".parse().unwrap())).count(), 2, "{:#?}", outcome.gaps);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn everything_that_was_deleted_is_found_among_the_versions() {
+    let stage = Stage::new();
+    stage.account.objects().set_page_limit(7);
+    let (outcome, versions) = collect_after_deleting(&stage, |_| true).await;
+    assert_eq!(stage.objects().into_keys().collect::<BTreeSet<_>>(), versions);
+    assert!(versions.len() > 40);
+    assert!(!gaps(&outcome, GapReason::Empty).iter().any(|what| what.starts_with("logs under ")), "{:#?}", outcome.gaps);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_of_which_all_expired_long_ago_leaves_the_collection_complete() {
+    let stage = Stage::new();
+    for region in ["eu-central-1", "sa-east-1"] {
+        let name = format!("{ACCOUNT_ID}_CloudTrail_{region}_20250301T0305Z_AbCdEfGh01234567.json.gz");
+        let key = format!("AWSLogs/{ACCOUNT_ID}/CloudTrail/{region}/2025/03/01/{name}");
+        stage.account.objects().put_new_version(TRAIL_BUCKET, &key, Upload::new("x")).unwrap();
+        assert!(stage.account.objects().delete(TRAIL_BUCKET, &key));
+    }
+    let outcome = stage.collect(&stage.request()).await;
+    assert!(outcome.complete, "{:#?}", outcome.gaps);
+    assert!(!stage.objects().keys().any(|path| path.starts_with("data/s3-versions/")));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_deleted_log_without_any_version_left_makes_the_collection_incomplete() {
     let stage = Stage::new();

@@ -166,6 +166,21 @@ async fn a_bucket_in_another_region_is_asked_there() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_bucket_that_has_to_be_asked_in_its_own_region_has_said_where_it_lies() {
+    let stage = Stage::new();
+    let created = stage.account.scenario().start();
+    stage.account.objects().create_bucket(TRAIL_BUCKET, "eu-west-1", true, created);
+    let message = "The authorization header is malformed; the region 'us-east-1' is wrong; expecting 'eu-west-1'";
+    let fault = Fault::refuse("s3:GetBucketLocation", 400, "AuthorizationHeaderMalformed", message).on(TRAIL_BUCKET);
+    let outcome = collect_with(&stage, fault).await;
+    assert!(outcome.complete, "{:#?}", outcome.gaps);
+    let asked = stage.server.requests();
+    let mut objects =
+        asked.iter().filter(|request| request.operation == "GetObject" && request.target.starts_with(TRAIL_BUCKET));
+    assert!(objects.all(|request| request.region == "eu-west-1"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_bucket_that_redirects_is_a_gap() {
     let stage = Stage::new();
     let moved = "The bucket is in this region: eu-west-1. Please use this region to retry the request";

@@ -16,7 +16,7 @@ use s3s::Body;
 use s3s::service::S3Service;
 use sha2::{Digest as _, Sha256};
 
-use super::super::faults::{Effect, Faults};
+use super::super::faults::{Asked, Effect, Faults};
 use super::super::principals::{Principal, Principals};
 use super::super::requests::{Request, RequestLog};
 use super::super::service::{Answer, Form, Objection, Protocol, Refusal, cloudtrail, ec2, kms, logs, s3, sts};
@@ -119,7 +119,9 @@ impl Dispatcher {
         }
         .to_owned();
         let about = form.get("RoleArn").unwrap_or_default();
-        let effect = self.faults.strike(protocol.service(), &operation, about, &region);
+        let account = scope.as_ref().and_then(|scope| self.principals.with_key(&scope.access_key)).map(|asking| asking.account);
+        let asked = Asked { target: about, region: &region, account: account.as_deref(), prefix: None };
+        let effect = self.faults.strike(protocol.service(), &operation, &asked);
         if effect == Some(Effect::Silence) {
             std::future::pending::<()>().await;
         }

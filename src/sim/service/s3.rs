@@ -43,7 +43,7 @@ struct Storage {
 pub(in super::super) fn service(objects: &Objects, principals: &Principals, faults: &Faults) -> S3Service {
     let mut builder = S3ServiceBuilder::new(Storage { objects: objects.clone() });
     builder.set_auth(access::KnownKeys(principals.clone()));
-    builder.set_access(access::Gate { faults: faults.clone() });
+    builder.set_access(access::Gate { faults: faults.clone(), principals: principals.clone() });
     builder.build()
 }
 

@@ -211,6 +211,19 @@ pub(super) fn stop_and_restart_logging(script: &mut Script<'_>) {
     script.happens(started + Duration::minutes(4), &home, &responder, key);
 }
 
+/// Who deletes flow logs, and how CloudTrail writes it down.
+pub(super) fn delete_flow_logs(ids: &[String]) -> (Actor, Deed) {
+    let id = |(tag, id): (u32, &String)| json!({"tag": tag, "content": id});
+    let ids: Vec<Value> = (1..).zip(ids).map(id).collect();
+    let deed = Deed::write(
+        "ec2.amazonaws.com",
+        "DeleteFlowLogs",
+        json!({"DeleteFlowLogsRequest": {"FlowLogId": if let [only] = &ids[..] { only.clone() } else { json!(ids) }}}),
+        json!({"DeleteFlowLogsResponse": {"unsuccessful": ""}}),
+    );
+    (intruder(), deed)
+}
+
 fn intruder() -> Actor {
     Actor::user("backup-service", "AIDAIOSFODNN7BACKUPSV", STOLEN_KEY, EXFILTRATION_ADDRESS, INTRUDER_CLI)
 }

@@ -37,8 +37,9 @@ pub(super) fn chains<'a>(
     }
     let mut expected = BTreeSet::new();
     for trail in trails.validated(identity.scope.trail_arn.as_ref()) {
-        // Where a bucket is named, that alone is asked for.
-        if identity.scope.bucket.as_ref().is_some_and(|bucket| !trail.delivers_to(bucket, identity.scope.prefix.as_deref())) {
+        // Where a bucket is named, that alone was asked for by earlier versions; since then, those of the trails besides.
+        let is_named = |bucket: &String| trail.delivers_to(bucket, identity.scope.prefix.as_deref());
+        if identity.scope.bucket.as_ref().is_some_and(|bucket| !is_named(bucket)) && !looked.in_store(trail.store()) {
             continue;
         }
         let (accounts, organization) = accounts_of(trail, &stored, members, acts, identity);

@@ -60,6 +60,11 @@ impl<'a> Looked<'a> {
         account.is_none_or(|account| self.wants(account)) && self.below(&location.bucket, root)
     }
 
+    /// Whether what a trail delivers to a bucket and prefix was looked for.
+    pub(super) fn in_store(&self, (bucket, prefix): (&str, &str)) -> bool {
+        self.below(bucket, prefix)
+    }
+
     fn below(&self, bucket: &str, root: &str) -> bool {
         self.places.get(bucket).is_some_and(|roots| roots.contains(&Some(root)) || roots.contains(&None))
     }

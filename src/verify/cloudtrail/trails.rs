@@ -250,6 +250,11 @@ impl Trail {
         in_scope.iter().filter(|region| self.records(region)).cloned().collect()
     }
 
+    /// The bucket to which it delivers, and what stands before `AWSLogs/` there.
+    pub(super) fn store(&self) -> (&str, &str) {
+        (&self.bucket, &self.prefix)
+    }
+
     /// Whether it delivers to a bucket and prefix as a user names them.
     pub(super) fn delivers_to(&self, bucket: &str, prefix: Option<&str>) -> bool {
         self.bucket == bucket && self.prefix.trim_matches('/') == prefix.unwrap_or_default().trim_matches('/')

@@ -266,6 +266,18 @@ fn places_that_were_not_listed() -> Vec<Defect> {
             }),
         },
         Defect {
+            name: "region-erased-beside-a-bucket-that-was-named",
+            about: "The bucket of another, deleted trail is named, and that of the trail there is collected besides. All that it delivered abroad is \
+                    erased, and its status there could not be asked for.",
+            failures: &[],
+            others: &["no-digests"],
+            make: Make::Quiet(|it| {
+                it.scope.bucket = Some("example-corp-old".to_owned());
+                it.forget("GetTrailStatus", ABROAD);
+                erase(it, OWN, ABROAD);
+            }),
+        },
+        Defect {
             name: "bucket-that-was-not-listed",
             about: "The trail's bucket could not be looked into, and its status remembers digests: nobody deleted them for all that is known.",
             failures: &[],

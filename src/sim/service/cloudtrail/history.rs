@@ -35,7 +35,10 @@ pub(super) fn look_up(state: &State, region: &str, request: &Value) -> Result<Va
             .and_then(|(_, position)| position.parse().ok())
             .ok_or_else(|| refusal("InvalidNextTokenException", "The specified next token is invalid"))?,
     };
-    let matching = state.events.iter().rev().filter(|event| {
+    let unlogged = state.unlogged();
+    let mut all: Vec<&Event> = state.events.iter().chain(unlogged.iter()).collect();
+    all.sort_by_key(|event| event.time);
+    let matching = all.into_iter().rev().filter(|event| {
         event.management
             && event.region == region
             && (start..=end).contains(&event.time)

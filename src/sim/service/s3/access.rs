@@ -8,9 +8,9 @@ use s3s::auth::{S3Auth, SecretKey};
 use s3s::path::S3Path;
 use s3s::{S3Error, S3ErrorCode, S3Result};
 
-use super::super::super::faults::{Effect, Faults};
+use super::super::super::faults::{Asked, Effect, Faults};
 use super::super::super::principals::Principals;
-use super::super::CALLER_ARN;
+use super::super::{CALLER_ARN, Form};
 
 /// Knows the secrets of the account's access keys, and refuses others in S3's words.
 #[derive(Debug)]
@@ -64,6 +64,7 @@ impl Trace {
 #[derive(Debug)]
 pub(super) struct Gate {
     pub(super) faults: Faults,
+    pub(super) principals: Principals,
 }
 
 impl Gate {
@@ -75,14 +76,19 @@ impl Gate {
             S3Path::Object { bucket, key } => format!("{bucket}/{key}"),
         };
         let signed = context.credentials().is_some();
+        let asking = context.credentials().and_then(|credentials| self.principals.with_key(&credentials.access_key));
+        let query = context.uri().query().unwrap_or_default().to_owned();
+        let prefix = Form::parse(&query).get("prefix").map(str::to_owned);
         let trace = context.extensions_mut().get::<Trace>().cloned().unwrap_or_default();
         let mut found = trace.found.lock().unwrap_or_else(PoisonError::into_inner);
-        found.effect = self.faults.strike("s3", &operation, &target, &found.region);
+        let account = asking.as_ref().map(|asking| asking.account.as_str());
+        let asked = Asked { target: &target, region: &found.region, account, prefix: prefix.as_deref() };
+        let mut effect = self.faults.strike("s3", &operation, &asked);
         // To name a version takes a permission of its own (IAM, "Actions defined by Amazon S3").
-        let names_version = || context.uri().query().is_some_and(|query| query.contains("versionId="));
-        if found.effect.is_none() && operation == "GetObject" && names_version() {
-            found.effect = self.faults.strike("s3", "GetObjectVersion", &target, &found.region);
+        if effect.is_none() && operation == "GetObject" && query.contains("versionId=") {
+            effect = self.faults.strike("s3", "GetObjectVersion", &asked);
         }
+        found.effect = effect;
         found.operation.clone_from(&operation);
         found.target.clone_from(&target);
         if !signed {

@@ -1,0 +1,103 @@
+use std::collections::BTreeSet;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::aws::Halt;
+use crate::case::event::GapReason;
+use crate::model::{S3Location, printable};
+
+use super::super::errand::Errand;
+use super::super::tally::RowKey;
+
+/// What digests name outside the store of their trail.
+///
+/// A digest is not proven yet when it is read, so it leads to no other bucket than to those that are gone through anyway: what lies
+/// elsewhere is told of, when it is known where the run has been.
+#[derive(Debug, Default)]
+pub(crate) struct Elsewhere {
+    known: Mutex<Known>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    /// The stores that are gone through.
+    swept: BTreeSet<Place>,
+    named: BTreeSet<Named>,
+}
+
+/// A bucket, and what stands before `AWSLogs/` in it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Place {
+    bucket: String,
+    prefix: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Named {
+    row: RowKey,
+    place: Place,
+    /// Whether who goes through the place brings it.
+    is_met_there: bool,
+}
+
+/// The part of a key before its last `AWSLogs/`, and the rest.
+pub(super) fn cut(key: &str) -> (&str, &str) {
+    key.split_at(key.rfind("AWSLogs/").unwrap_or_default())
+}
+
+impl Elsewhere {
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes that a store is gone through.
+    pub(super) fn sweeps(&self, bucket: &str, prefix: &str) {
+        self.known().swept.insert(Place { bucket: bucket.to_owned(), prefix: prefix.to_owned() });
+    }
+
+    /// Notes that a digest names this. `is_met_there` says whether who goes through that place brings it.
+    pub(super) fn is_named(&self, row: &RowKey, location: &S3Location, is_met_there: bool) {
+        let (prefix, _) = cut(&location.key);
+        let place = Place { bucket: location.bucket.clone(), prefix: prefix.to_owned() };
+        self.known().named.insert(Named { row: row.clone(), place, is_met_there });
+    }
+
+    /// Gaps for what the run did not come to.
+    pub(super) async fn say(&self, errand: &Errand) -> Result<(), Halt> {
+        for (row, place) in self.unmet() {
+            let what = format!(
+                "logs or digests in another place, in bucket {} below {}AWSLogs/",
+                printable(&place.bucket),
+                printable(&place.prefix)
+            );
+            let detail = "digests name evidence of the window there; collect it with its bucket and prefix named";
+            errand.gap(&row, &what, GapReason::Failed, Some(detail)).await?;
+        }
+        Ok(())
+    }
+
+    fn unmet(&self) -> BTreeSet<(RowKey, Place)> {
+        let known = self.known();
+        let unmet = known.named.iter().filter(|named| !(named.is_met_there && known.swept.contains(&named.place)));
+        unmet.map(|named| (named.row.clone(), named.place.clone())).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_no_sweep_brings_is_told_of() {
+        let (elsewhere, row) = (Elsewhere::default(), RowKey { source: "cloudtrail", account: None, region: None });
+        let at = |bucket: &str, key: &str| S3Location::new(bucket, key);
+        elsewhere.is_named(&row, &at("moved", "team/AWSLogs/111122223333/a"), true);
+        elsewhere.is_named(&row, &at("moved", "AWSLogs/111122223333/a"), true);
+        elsewhere.is_named(&row, &at("late", "AWSLogs/111122223333/a"), false);
+        elsewhere.is_named(&row, &at("moved", "no-store/a"), true);
+        elsewhere.sweeps("moved", "team/");
+        elsewhere.sweeps("late", "");
+        let told: Vec<(String, String)> =
+            elsewhere.unmet().into_iter().map(|(_, place)| (place.bucket, place.prefix)).collect();
+        assert_eq!(told, [("late", ""), ("moved", "")].map(|(bucket, prefix)| (bucket.to_owned(), prefix.to_owned())));
+    }
+}

@@ -1,0 +1,233 @@
+//! What tells of flow logs that EC2 does not know any more: the event history, the folders in buckets, the names of files.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use serde_json::Value;
+
+use crate::aws::Halt;
+use crate::case::event::GapReason;
+use crate::model::{AccountId, Region, printable};
+
+use super::super::bucket::LogBucket;
+use super::super::errand::Errand;
+use super::super::keys::DayLayout;
+use super::super::tally::RowKey;
+use super::NAME;
+
+/// The events of the history that name flow logs.
+const EVENTS: [&str; 2] = ["CreateFlowLogs", "DeleteFlowLogs"];
+
+/// What a run has met of flow logs, wherever it looked.
+#[derive(Debug, Default)]
+pub(crate) struct Traces {
+    met: Mutex<Met>,
+}
+
+#[derive(Debug, Default)]
+struct Met {
+    folders: Vec<Folder>,
+    /// Where EC2 said which there are.
+    answered: BTreeSet<(AccountId, Region)>,
+    /// The ids that it knows.
+    described: BTreeSet<String>,
+    /// The ids in the names of files of the window.
+    seen: BTreeSet<String>,
+    /// What the event history tells, by id.
+    told: BTreeMap<String, Told>,
+}
+
+/// A folder with flow logs of an account, up to where its regions begin.
+#[derive(Clone, Debug)]
+pub(super) struct Folder {
+    pub(super) log_bucket: LogBucket,
+    pub(super) bucket: String,
+    pub(super) prefix: String,
+    pub(super) account: AccountId,
+    pub(super) layout: DayLayout,
+}
+
+/// What the event history tells of a flow log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Told {
+    account: AccountId,
+    region: Region,
+    /// When it was deleted, in the words of the event.
+    deleted: Option<String>,
+    /// Where it was to deliver.
+    destination: Option<String>,
+}
+
+impl Traces {
+    fn met(&self) -> MutexGuard<'_, Met> {
+        self.met.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes a folder in a bucket that is gone through for other logs.
+    pub(crate) fn folder(&self, log_bucket: &LogBucket, bucket: &str, prefix: String, account: AccountId, layout: DayLayout) {
+        let folder = Folder { log_bucket: log_bucket.clone(), bucket: bucket.to_owned(), prefix, account, layout };
+        self.met().folders.push(folder);
+    }
+
+    pub(super) fn take_folders(&self) -> Vec<Folder> {
+        std::mem::take(&mut self.met().folders)
+    }
+
+    /// Notes what EC2 knows of a region.
+    pub(super) fn describes(&self, account: AccountId, region: &Region, ids: impl Iterator<Item = String>) {
+        let mut met = self.met();
+        met.answered.insert((account, region.clone()));
+        met.described.extend(ids);
+    }
+
+    /// Notes the id in the name of a file of the window.
+    pub(super) fn sees(&self, id: &str) {
+        let mut met = self.met();
+        if !met.seen.contains(id) {
+            met.seen.insert(id.to_owned());
+        }
+    }
+
+    /// Notes what an event of the history tells, if it is one that tells of flow logs.
+    pub(crate) fn is_told(&self, account: AccountId, region: &Region, name: Option<&str>, record: Option<&str>) {
+        let (Some(name), Some(record)) = (name.filter(|name| EVENTS.contains(name)), record) else { return };
+        let Ok(record) = serde_json::from_str::<Value>(record) else { return };
+        // What was refused changed nothing.
+        if record.get("errorCode").is_some_and(|code| !code.is_null()) {
+            return;
+        }
+        let (asked, answered) = (record.get("requestParameters"), record.get("responseElements"));
+        let (mut ids, mut destination) = (BTreeSet::new(), None);
+        [asked, answered].into_iter().flatten().for_each(|part| read(part, &mut ids, &mut destination));
+        let deleted = (name == "DeleteFlowLogs").then(|| record.get("eventTime").and_then(Value::as_str).map(printable));
+        let mut met = self.met();
+        for id in ids {
+            let told = Told { account, region: region.clone(), deleted: None, destination: None };
+            let told = met.told.entry(id).or_insert(told);
+            told.deleted = told.deleted.take().or_else(|| deleted.clone().map(Option::unwrap_or_default));
+            told.destination = told.destination.take().or_else(|| destination.clone());
+        }
+    }
+
+    /// Gaps for the flow logs that there were in the window, and of which nothing was found.
+    pub(super) async fn say(&self, errand: &Errand) -> Result<(), Halt> {
+        for (id, told) in self.gone() {
+            let row = RowKey { source: NAME, account: Some(told.account), region: Some(told.region) };
+            let how = match &told.deleted {
+                Some(at) if !at.is_empty() => format!("was deleted at {at}"),
+                Some(_) => "was deleted".to_owned(),
+                None => "was made in the window and is gone".to_owned(),
+            };
+            let whither = match &told.destination {
+                Some(destination) => format!("its records went to {destination}"),
+                None => "where its records went is not known".to_owned(),
+            };
+            let detail = format!(
+                "the event history says that it {how}; {whither}, and no file of it lies where others were looked for: if that is a \
+                 bucket, collect it by its name (--bucket)"
+            );
+            errand.gap(&row, &format!("records of flow log {}", printable(&id)), GapReason::Failed, Some(&detail)).await?;
+        }
+        Ok(())
+    }
+
+    fn gone(&self) -> BTreeMap<String, Told> {
+        let met = self.met();
+        let gone = met.told.iter().filter(|(id, told)| {
+            // Where EC2 did not answer, one that was made may be there; one that was deleted is not.
+            let is_asked = told.deleted.is_some() || met.answered.contains(&(told.account, told.region.clone()));
+            is_asked && !met.described.contains(*id) && !met.seen.contains(*id)
+        });
+        gone.map(|(id, told)| (id.clone(), told.clone())).collect()
+    }
+}
+
+/// Finds the ids of flow logs in what was asked or answered, at whatever depth, and where they deliver.
+fn read(part: &Value, ids: &mut BTreeSet<String>, destination: &mut Option<String>) {
+    match part {
+        Value::String(text) if is_id(text) => {
+            ids.insert(text.clone());
+        }
+        Value::Array(parts) => parts.iter().for_each(|part| read(part, ids, destination)),
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                if let ("LogDestination" | "LogGroupName", Value::String(text)) = (name.as_str(), value) {
+                    *destination = destination.take().or_else(|| Some(printable(text)));
+                }
+                read(value, ids, destination);
+            }
+        }
+        _ => {}
+    }
+}
+
+fn is_id(text: &str) -> bool {
+    text.strip_prefix("fl-").is_some_and(|rest| {
+        (8..=17).contains(&rest.len()) && rest.bytes().all(|digit| digit.is_ascii_digit() || (b'a'..=b'f').contains(&digit))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const ID: &str = "fl-0123456789abcdef0";
+
+    fn tell(traces: &Traces, record: &Value) {
+        let name = record["eventName"].as_str();
+        let (account, region) = ("111122223333".parse().unwrap(), "us-east-1".parse().unwrap());
+        traces.is_told(account, &region, name, Some(&record.to_string()));
+    }
+
+    fn deleted() -> Value {
+        json!({"eventName": "DeleteFlowLogs", "eventTime": "2026-03-02T03:00:00Z",
+            "requestParameters": {"DeleteFlowLogsRequest": {"FlowLogId": {"content": ID, "tag": 1}}}})
+    }
+
+    fn created() -> Value {
+        json!({"eventName": "CreateFlowLogs", "eventTime": "2026-03-02T02:00:00Z",
+            "requestParameters": {"CreateFlowLogsRequest": {"LogDestination": "arn:aws:s3:::example-flow/team",
+                "ResourceId": {"content": "vpc-0123456789abcdef0", "tag": 1}}},
+            "responseElements": {"CreateFlowLogsResponse": {"flowLogIdSet": {"item": ID}}}})
+    }
+
+    #[test]
+    fn a_deleted_flow_log_is_gone_unless_files_of_it_are_met() {
+        let traces = Traces::default();
+        tell(&traces, &deleted());
+        tell(&traces, &created());
+        let gone = traces.gone();
+        assert_eq!(gone.keys().collect::<Vec<_>>(), [ID]);
+        let told = &gone[ID];
+        assert_eq!(told.deleted.as_deref(), Some("2026-03-02T03:00:00Z"));
+        assert_eq!(told.destination.as_deref(), Some("arn:aws:s3:::example-flow/team"));
+        traces.sees(ID);
+        assert!(traces.gone().is_empty());
+    }
+
+    #[test]
+    fn one_that_was_made_is_gone_only_if_ec2_does_not_know_it() {
+        let (account, region) = ("111122223333".parse().unwrap(), "us-east-1".parse().unwrap());
+        let traces = Traces::default();
+        tell(&traces, &created());
+        assert!(traces.gone().is_empty(), "EC2 did not say which there are");
+        traces.describes(account, &region, std::iter::empty());
+        assert_eq!(traces.gone().len(), 1);
+        traces.describes(account, &region, [ID.to_owned()].into_iter());
+        assert!(traces.gone().is_empty());
+    }
+
+    #[test]
+    fn what_was_refused_and_what_cannot_be_read_tells_nothing() {
+        let traces = Traces::default();
+        let mut refused = deleted();
+        refused["errorCode"] = "Client.UnauthorizedOperation".into();
+        tell(&traces, &refused);
+        let (account, region) = ("111122223333".parse().unwrap(), "us-east-1".parse().unwrap());
+        traces.is_told(account, &region, Some("DeleteFlowLogs"), Some("not JSON"));
+        traces.is_told(account, &region, Some("RunInstances"), Some(&deleted().to_string()));
+        assert!(traces.gone().is_empty());
+    }
+}
