@@ -326,7 +326,10 @@ mod tests {
         let told = |rule: &str| {
             let line = serde_json::json!({"event": "listing.recorded", "source": "cloudtrail", "bucket": "b", "prefix": "p/",
                 "listed": 23, "in_scope": 1, "bytes": 0, "pages": 1, "rule": rule});
-            in_words(&serde_json::from_value(line).unwrap()).unwrap()
+            match in_words(&serde_json::from_value(line).unwrap()).unwrap() {
+                Said::Done(told) => told,
+                other => panic!("{other:?}"),
+            }
         };
         assert_eq!(told("digests of the window"), "Listed s3://b/p/: 23 objects, 1 of them in scope.");
         let of_versions =
