@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::io::{self, BufReader, Write};
 
 use crate::case::event::{CaseSealed, Event, Tool};
@@ -101,22 +101,19 @@ pub fn seal_case_with(
     options: &SealOptions<'_>,
 ) -> Result<Sealed, SealError> {
     let files = writer.files()?;
-    let announced = announced(writer)?;
+    let (recorded, announced) = read_ledger(writer, &options.workspace)?;
     let (earlier, lost) = earlier_seals(&files, key, &announced)?;
     let number = earlier.last().map_or(1, |last| last.number() + 1);
     let path = path_of(number);
     let mut damage = options.damage.clone();
     damage.extend(lost);
-    if let Some(signer) =
-        announced.get(&path).and_then(|signers| signers.iter().find(|signer| **signer != key.signer().fingerprint))
-    {
+    if let Some(announced) = announced.by_another(&path, key) {
         if !options.replaces {
-            return Err(SealError::Announced { path: files.describe(&path), signer: signer.clone() });
+            return Err(SealError::Announced { path: files.describe(&path), signer: announced.signer.clone() });
         }
         damage.push(format!("seal-replaced {path}"));
     }
     // What is damaged cannot be held against the ledger; then the manifest lists what is found.
-    let recorded = read_ledger(writer, &files, &earlier, &options.workspace)?;
     let recorded = if options.damage.is_empty() { Some(recorded.finish(writer)?) } else { None };
     let (totals, manifest_sha256, tagmanifest_sha256) = match earlier.last() {
         None => write_bag(writer, &files, recorded, key, at, tool, options.progress)?,
@@ -197,22 +194,33 @@ impl Earlier {
     }
 }
 
-/// The keys by which the ledger announces seals, by the seals' files.
-fn announced(writer: &CaseWriter) -> Result<BTreeMap<String, BTreeSet<String>>, SealError> {
-    let mut announced: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    writer.read_ledger(&mut |line| {
-        if let Event::CaseSealed(sealed) = &line.entry.event {
-            announced.entry(sealed.seal.clone()).or_default().insert(sealed.signer.clone());
-        }
-    })?;
-    Ok(announced)
+/// A line of the ledger that announces a seal.
+#[derive(Debug)]
+struct Announced {
+    /// The seal's file.
+    path: String,
+    /// The key that was to sign.
+    signer: String,
+    /// The ledger with that line, which is what the seal covers.
+    head: LedgerHead,
+}
+
+/// Every seal that the ledger announces.
+#[derive(Debug, Default)]
+struct Announcements(Vec<Announced>);
+
+impl Announcements {
+    /// The one at `path` by another key than `key`, if there is one.
+    fn by_another(&self, path: &str, key: &SigningKey) -> Option<&Announced> {
+        self.0.iter().find(|announced| announced.path == path && announced.signer != key.signer().fingerprint)
+    }
 }
 
 /// The seals of a case folder that stay, each checked by itself and against the one before; and what is to be said of one without a signature.
 fn earlier_seals(
     files: &CaseFolder,
     key: &SigningKey,
-    announced: &BTreeMap<String, BTreeSet<String>>,
+    announced: &Announcements,
 ) -> Result<(Vec<Earlier>, Option<String>), SealError> {
     let mut numbers = SealNumbers::default();
     if files.describe(SEALS).is_dir() {
@@ -226,8 +234,7 @@ fn earlier_seals(
     // What is last and has no signature is what an interrupted attempt left, or all that is left of a seal. By the same key it is made again.
     let mut lost = None;
     if let Some(last) = seals.last().filter(|seal| !seal.is_complete()) {
-        let is_others = |signers: &BTreeSet<String>| signers.iter().any(|signer| *signer != key.signer().fingerprint);
-        let stays = last.statement.is_some() && (last.timestamp.is_some() || announced.get(&last.path).is_some_and(is_others));
+        let stays = last.statement.is_some() && (last.timestamp.is_some() || announced.by_another(&last.path, key).is_some());
         if stays {
             lost = Some(format!("{UNSIGNED} {}", last.path));
         } else {
@@ -247,6 +254,10 @@ fn earlier_seals(
         }
         if statement.previous_seal_sha256 != earlier.last().map(|last| last.sha256) {
             return Err(broken("it does not hold the hash of the seal before".to_owned()));
+        }
+        // What it covers must be how the ledger begins, down to the line that announces it.
+        if !announced.0.iter().any(|announced| announced.path == seal.path && announced.head == statement.ledger) {
+            return Err(SealError::NotAsSealed { path: files.describe(LEDGER), seal: seal.number });
         }
         let sha256 = Sha256Hash::of(seal.statement.as_deref().unwrap_or_default());
         earlier.push(Earlier { statement, sha256 });
@@ -274,27 +285,18 @@ fn checked(seal: &SealFile) -> Result<SealStatement, String> {
     }
 }
 
-/// What the ledger records of the payload. Every earlier seal must cover a prefix of it.
-fn read_ledger<'a>(
-    writer: &CaseWriter,
-    files: &CaseFolder,
-    earlier: &[Earlier],
-    workspace: &'a Workspace<'a>,
-) -> Result<Recording<'a>, SealError> {
-    let mut recorded = Recording::new(workspace);
-    let mut unmet = earlier.iter().peekable();
-    writer.read_ledger(&mut |line| {
-        if let Event::ArtifactAcquired(artifact) = &line.entry.event {
-            recorded.add(artifact);
+/// What the ledger records of the payload, and of seals.
+fn read_ledger<'a>(writer: &CaseWriter, workspace: &'a Workspace<'a>) -> Result<(Recording<'a>, Announcements), SealError> {
+    let (mut recorded, mut announcements) = (Recording::new(workspace), Announcements::default());
+    writer.read_ledger(&mut |line| match &line.entry.event {
+        Event::ArtifactAcquired(artifact) => recorded.add(artifact),
+        Event::CaseSealed(sealed) => {
+            let head = LedgerHead { lines: line.tree.size(), root: line.tree.root() };
+            announcements.0.push(Announced { path: sealed.seal.clone(), signer: sealed.signer.clone(), head });
         }
-        let lines = line.tree.size();
-        let is_met = |head: LedgerHead| head.lines == lines && head.root == line.tree.root();
-        while unmet.next_if(|seal| is_met(seal.statement.ledger)).is_some() {}
+        _ => {}
     })?;
-    if let Some(seal) = unmet.peek() {
-        return Err(SealError::NotAsSealed { path: files.describe(crate::case::LEDGER), seal: seal.number() });
-    }
-    Ok(recorded)
+    Ok((recorded, announcements))
 }
 
 /// Compares the payload with the ledger, or lists it as it is found.
