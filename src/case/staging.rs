@@ -11,7 +11,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rustix::fs::{Advice, AtFlags, CWD, Mode, OFlags, fadvise, linkat, mkdirat, openat, unlinkat};
-use rustix::fs::{fcntl_getfl, fcntl_setfl};
 use rustix::io::Errno;
 
 use crate::model::{PayloadPath, Sha256Hash, Sha256Hasher};
@@ -257,8 +256,8 @@ impl Staged {
     pub fn read_again(&self, limit: u64) -> Result<Option<Vec<u8>>, CaseError> {
         let Some(size) = usize::try_from(self.size).ok().filter(|_| self.size <= limit) else { return Ok(None) };
         // What is set to go past the page cache takes whole blocks only.
-        let flags = fcntl_getfl(&self.file).doing("read", &self.place.full_path)?;
-        fcntl_setfl(&self.file, flags.difference(OFlags::DIRECT)).doing("read", &self.place.full_path)?;
+        let flags = rustix::fs::fcntl_getfl(&self.file).doing("read", &self.place.full_path)?;
+        rustix::fs::fcntl_setfl(&self.file, flags.difference(OFlags::DIRECT)).doing("read", &self.place.full_path)?;
         let mut bytes = vec![0; size];
         self.file.read_exact_at(&mut bytes, 0).doing("read", &self.place.full_path)?;
         Ok(Some(bytes))
