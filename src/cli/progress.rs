@@ -374,6 +374,103 @@ mod tests {
         assert_eq!(pace.line(done, false, begun + Duration::from_secs(76)), "7 files  1:16");
     }
 
+    /// A terminal of 80 columns that remembers what it shows.
+    #[derive(Clone, Debug, Default)]
+    struct Screen(Arc<Mutex<Shown>>);
+
+    #[derive(Debug, Default)]
+    struct Shown {
+        lines: BTreeMap<usize, String>,
+        row: usize,
+        column: usize,
+    }
+
+    impl Screen {
+        fn change(&self, change: impl FnOnce(&mut Shown)) -> std::io::Result<()> {
+            change(&mut self.0.lock().unwrap());
+            Ok(())
+        }
+
+        fn lines(&self) -> Vec<String> {
+            let lines = self.0.lock().unwrap().lines.clone();
+            lines.into_values().map(|line| line.trim().to_owned()).filter(|line| !line.is_empty()).collect()
+        }
+    }
+
+    impl indicatif::TermLike for Screen {
+        fn width(&self) -> u16 {
+            80
+        }
+
+        fn move_cursor_up(&self, n: usize) -> std::io::Result<()> {
+            self.change(|shown| shown.row -= n)
+        }
+
+        fn move_cursor_down(&self, n: usize) -> std::io::Result<()> {
+            self.change(|shown| shown.row += n)
+        }
+
+        fn move_cursor_right(&self, n: usize) -> std::io::Result<()> {
+            self.change(|shown| shown.column += n)
+        }
+
+        fn move_cursor_left(&self, n: usize) -> std::io::Result<()> {
+            self.change(|shown| shown.column -= n)
+        }
+
+        fn write_line(&self, text: &str) -> std::io::Result<()> {
+            self.write_str(&format!("{text}\n"))
+        }
+
+        fn write_str(&self, text: &str) -> std::io::Result<()> {
+            self.change(|shown| {
+                for letter in text.chars() {
+                    if letter == '\n' || shown.column == 80 {
+                        (shown.row, shown.column) = (shown.row + 1, 0);
+                    }
+                    if letter != '\n' {
+                        shown.lines.entry(shown.row).or_default().push(letter);
+                        shown.column += 1;
+                    }
+                }
+            })
+        }
+
+        fn clear_line(&self) -> std::io::Result<()> {
+            self.change(|shown| {
+                shown.lines.remove(&shown.row);
+                shown.column = 0;
+            })
+        }
+
+        fn flush(&self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn lines_that_say_they_are_done_are_gone_as_well_when_the_phase_ends() {
+        let screen = Screen::default();
+        let terminal = MultiProgress::with_draw_target(ProgressDrawTarget::term_like(Box::new(screen.clone())));
+        let mut board = Board { terminal: Some(terminal), rows: BTreeMap::new() };
+        let meters: BTreeMap<String, Arc<Meter>> =
+            ["cloudtrail", "ebs", "flow-logs"].into_iter().map(|what| (what.to_owned(), Arc::default())).collect();
+        for meter in meters.values() {
+            meter.expect(2, 2048);
+        }
+        board.show(&meters, Instant::now());
+        for what in ["ebs", "flow-logs"] {
+            meters[what].add(2, 2048);
+            meters[what].finished.store(true, Ordering::Relaxed);
+        }
+        board.show(&meters, Instant::now());
+        let shown = screen.lines();
+        assert!(shown.len() == 3 && shown[1].starts_with("ebs") && shown[1].ends_with("done"), "{shown:?}");
+        board.clear();
+        drop(board);
+        assert_eq!(screen.lines(), [""; 0]);
+    }
+
     #[test]
     fn hours_are_told_as_hours() {
         assert_eq!(part_of("900.0 KiB", "1.5 GiB"), "900.0 KiB of 1.5 GiB");

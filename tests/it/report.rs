@@ -99,7 +99,7 @@ fn nothing_is_written_into_a_sealed_case_and_nothing_is_replaced() {
     assert!(!sample.file("reports").exists());
     let beside = sample.path("case-report.html");
     let first = fs::read(&beside).unwrap();
-    assert_eq!(caselock(&[&sample.case()]).status.code(), Some(1));
+    assert_eq!(caselock(&[&sample.case()]).status.code(), Some(2));
     assert_eq!(fs::read(&beside).unwrap(), first);
     let inside = sample.file("data/report.html");
     assert_eq!(caselock(&[&sample.case(), Path::new("-o"), &inside]).status.code(), Some(2));
