@@ -1,7 +1,7 @@
 //! Packages in numbered parts, and packages past the limits of the first zip format.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use caselock::case::{CaseFiles as _, CaseFolder, CaseWriter, Found};
