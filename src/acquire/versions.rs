@@ -1,5 +1,6 @@
 //! Earlier versions of objects, and the marks that deletions leave: what was overwritten or deleted is still there.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use tokio::task::JoinSet;
@@ -50,7 +51,7 @@ fn as_token((key, version): &(String, Option<String>)) -> String {
 
 /// The folders directly below a prefix, without their slashes: those that hold anything, be it only what was deleted. All pages of them.
 async fn folders_ever(errand: &Errand, query: &ListQuery) -> Result<Result<Vec<String>, Failure>, Halt> {
-    let (mut folders, mut tokens) = (Vec::new(), Tokens::default());
+    let (mut folders, mut tokens) = (BTreeSet::new(), Tokens::default());
     let _permit = errand.discovery().await?;
     let (mut after, mut number) = (None::<(String, Option<String>)>, 1);
     loop {
@@ -59,8 +60,10 @@ async fn folders_ever(errand: &Errand, query: &ListQuery) -> Result<Result<Vec<S
             Err(failure) => return Ok(Err(failure)),
         };
         let names = page.folders.iter().filter_map(|folder| folder.strip_prefix(&query.prefix)?.strip_suffix('/'));
-        folders.extend(names.map(str::to_owned));
-        let Some(next) = page.next else { return Ok(Ok(folders)) };
+        // Not every store groups versions by folder when it is asked to.
+        let of_versions = page.versions.iter().filter_map(|version| version.key.strip_prefix(&query.prefix)?.split_once('/'));
+        folders.extend(names.chain(of_versions.map(|(folder, _)| folder)).map(str::to_owned));
+        let Some(next) = page.next else { return Ok(Ok(folders.into_iter().collect())) };
         if let Err(repeated) = tokens.take(&as_token(&next)) {
             return Ok(Err(repeated));
         }

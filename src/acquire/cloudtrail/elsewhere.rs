@@ -8,6 +8,9 @@ use crate::model::{S3Location, printable};
 use super::super::errand::Errand;
 use super::super::tally::RowKey;
 
+/// Places that are told of one by one.
+const TOLD: usize = 200;
+
 /// What digests name outside the store of their trail.
 ///
 /// A digest is not proven yet when it is read, so it leads to no other bucket than to those that are gone through anyway: what lies
@@ -55,7 +58,7 @@ impl Elsewhere {
     }
 
     /// Notes that a digest names this. `is_met_there` says whether who goes through that place brings it.
-    pub(super) fn is_named(&self, row: &RowKey, location: &S3Location, is_met_there: bool) {
+    pub(super) fn note(&self, row: &RowKey, location: &S3Location, is_met_there: bool) {
         let (prefix, _) = cut(&location.key);
         let place = Place { bucket: location.bucket.clone(), prefix: prefix.to_owned() };
         self.known().named.insert(Named { row: row.clone(), place, is_met_there });
@@ -63,14 +66,20 @@ impl Elsewhere {
 
     /// Gaps for what the run did not come to.
     pub(super) async fn say(&self, errand: &Errand) -> Result<(), Halt> {
-        for (row, place) in self.unmet() {
+        let unmet = self.unmet();
+        for (row, place) in unmet.iter().take(TOLD) {
             let what = format!(
                 "logs or digests in another place, in bucket {} below {}AWSLogs/",
                 printable(&place.bucket),
                 printable(&place.prefix)
             );
             let detail = "digests name evidence of the window there; collect it with its bucket and prefix named";
-            errand.gap(&row, &what, GapReason::Failed, Some(detail)).await?;
+            errand.gap(row, &what, GapReason::Failed, Some(detail)).await?;
+        }
+        if let Some((row, _)) = unmet.iter().nth(TOLD) {
+            let what = format!("logs or digests in {} further places", unmet.len() - TOLD);
+            let detail = "digests name more places than are told of one by one; whoever can write digests can name any";
+            errand.gap(row, &what, GapReason::Failed, Some(detail)).await?;
         }
         Ok(())
     }
@@ -90,10 +99,10 @@ mod tests {
     fn only_what_no_sweep_brings_is_told_of() {
         let (elsewhere, row) = (Elsewhere::default(), RowKey { source: "cloudtrail", account: None, region: None });
         let at = |bucket: &str, key: &str| S3Location::new(bucket, key);
-        elsewhere.is_named(&row, &at("moved", "team/AWSLogs/111122223333/a"), true);
-        elsewhere.is_named(&row, &at("moved", "AWSLogs/111122223333/a"), true);
-        elsewhere.is_named(&row, &at("late", "AWSLogs/111122223333/a"), false);
-        elsewhere.is_named(&row, &at("moved", "no-store/a"), true);
+        elsewhere.note(&row, &at("moved", "team/AWSLogs/111122223333/a"), true);
+        elsewhere.note(&row, &at("moved", "AWSLogs/111122223333/a"), true);
+        elsewhere.note(&row, &at("late", "AWSLogs/111122223333/a"), false);
+        elsewhere.note(&row, &at("moved", "no-store/a"), true);
         elsewhere.sweeps("moved", "team/");
         elsewhere.sweeps("late", "");
         let told: Vec<(String, String)> =

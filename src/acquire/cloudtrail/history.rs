@@ -246,7 +246,7 @@ async fn look_up_series(
             *events += output.events().len();
             for event in output.events() {
                 let account = errand.caller().account;
-                errand.notes.traces.is_told(account, region, event.event_name(), event.cloud_trail_event());
+                errand.notes.traces.note_event(account, region, event.event_name(), event.cloud_trail_event());
             }
         },
     )

@@ -232,7 +232,7 @@ impl Reading {
             let location = S3Location::new(log.bucket, log.key);
             if !self.store.holds(&location) {
                 let (_, below) = cut(&location.key);
-                elsewhere.is_named(&self.row, &location, self.is_swept(below));
+                elsewhere.note(&self.row, &location, self.is_swept(below));
             } else if !location.key.strip_prefix(&self.store.prefix).is_some_and(|below| self.is_swept(below)) {
                 named.late.insert(location);
             }
@@ -242,7 +242,7 @@ impl Reading {
         match names.predecessor {
             Some(location) if self.store.holds(&location) => named.anchors.extend(first.then_some(location)),
             // The digests in between lie there, as far as this one can tell.
-            Some(location) if first || of_window => elsewhere.is_named(&self.row, &location, true),
+            Some(location) if first || of_window => elsewhere.note(&self.row, &location, true),
             _ => {}
         }
     }

@@ -89,7 +89,7 @@ impl Traces {
     }
 
     /// Notes what an event of the history tells, if it is one that tells of flow logs.
-    pub(crate) fn is_told(&self, account: AccountId, region: &Region, name: Option<&str>, record: Option<&str>) {
+    pub(crate) fn note_event(&self, account: AccountId, region: &Region, name: Option<&str>, record: Option<&str>) {
         let (Some(name), Some(record)) = (name.filter(|name| EVENTS.contains(name)), record) else { return };
         let Ok(record) = serde_json::from_str::<Value>(record) else { return };
         // What was refused changed nothing.
@@ -178,7 +178,7 @@ mod tests {
     fn tell(traces: &Traces, record: &Value) {
         let name = record["eventName"].as_str();
         let (account, region) = ("111122223333".parse().unwrap(), "us-east-1".parse().unwrap());
-        traces.is_told(account, &region, name, Some(&record.to_string()));
+        traces.note_event(account, &region, name, Some(&record.to_string()));
     }
 
     fn deleted() -> Value {
@@ -226,8 +226,8 @@ mod tests {
         refused["errorCode"] = "Client.UnauthorizedOperation".into();
         tell(&traces, &refused);
         let (account, region) = ("111122223333".parse().unwrap(), "us-east-1".parse().unwrap());
-        traces.is_told(account, &region, Some("DeleteFlowLogs"), Some("not JSON"));
-        traces.is_told(account, &region, Some("RunInstances"), Some(&deleted().to_string()));
+        traces.note_event(account, &region, Some("DeleteFlowLogs"), Some("not JSON"));
+        traces.note_event(account, &region, Some("RunInstances"), Some(&deleted().to_string()));
         assert!(traces.gone().is_empty());
     }
 }

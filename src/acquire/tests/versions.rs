@@ -84,6 +84,18 @@ async fn everything_that_was_deleted_is_found_among_the_versions() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_does_not_group_its_versions_names_the_folders_all_the_same() {
+    let stage = Stage::new();
+    let flat = r"<ListVersionsResult><IsTruncated>false</IsTruncated><DeleteMarker>
+        <Key>AWSLogs/111122223333/CloudTrail/eu-central-1/2026/03/02/any</Key><VersionId>1</VersionId><IsLatest>true</IsLatest>
+        </DeleteMarker></ListVersionsResult>";
+    stage.server.faults().add(Fault::replace("s3:ListObjectVersions", flat).of_prefix("AWSLogs/111122223333/CloudTrail/"));
+    let (_, versions) = collect_after_deleting(&stage, |key| key.contains("/CloudTrail/eu-central-1/")).await;
+    let stored: BTreeSet<String> = stage.objects().into_keys().collect();
+    assert!(versions.len() > 5 && versions.is_subset(&stored), "{:#?}", versions.difference(&stored));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_folder_of_which_all_expired_long_ago_leaves_the_collection_complete() {
     let stage = Stage::new();
     for region in ["eu-central-1", "sa-east-1"] {
