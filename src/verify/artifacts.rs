@@ -9,7 +9,7 @@ use std::panic::resume_unwind;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Mutex, PoisonError};
 
-use crate::case::event::{Artifact, Event, ObjectOrigin, Origin, ResponseOrigin};
+use crate::case::event::{Agreement, Artifact, Event, ObjectOrigin, Origin, ResponseOrigin};
 use crate::case::ledger::{LedgerState, read_ledger};
 use crate::case::sorting::{Sorted, Sorting};
 use crate::case::{CaseError, CaseFiles, Found, LEDGER};
@@ -80,6 +80,8 @@ pub(super) struct Checked {
     twice: Vec<String>,
     /// Stored at a path that is not the one of the object which the ledger says it is.
     misplaced: Vec<String>,
+    /// Stored although they are not the bytes whose digest S3 named, having come the same twice.
+    contradicted: Vec<String>,
 }
 
 /// Checks all artifacts that `feed` shows, on several threads, while the ledger is still being read.
@@ -309,8 +311,8 @@ impl Checked {
     /// Whether it holds more than counts.
     fn has_anything(&self) -> bool {
         let Self { report, events, history, object_events, delete_markers, responses, .. } = self;
-        let Self { unreadable, unreadable_objects, unsearched, misplaced, regions_disabled, .. } = self;
-        let paths = [&report.modified, &report.missing, unreadable_objects, misplaced];
+        let Self { unreadable, unreadable_objects, unsearched, misplaced, contradicted, regions_disabled, .. } = self;
+        let paths = [&report.modified, &report.missing, unreadable_objects, misplaced, contradicted];
         let told = [events.len(), history.len(), object_events.len(), delete_markers.len(), responses.len()];
         paths.iter().any(|paths| !paths.is_empty())
             || told.iter().any(|count| *count > 0)
@@ -323,6 +325,7 @@ impl Checked {
         self.report.modified.extend(other.report.modified);
         self.report.missing.extend(other.report.missing);
         self.misplaced.extend(other.misplaced);
+        self.contradicted.extend(other.contradicted);
         self.unreadable.extend(other.unreadable);
         self.unreadable_objects.extend(other.unreadable_objects);
         self.unsearched.extend(other.unsearched);
@@ -372,10 +375,13 @@ impl Checked {
             Err(_) => self.report.modified.push(path.to_owned()),
         }
         let current = !artifact.path.as_str().starts_with("data/s3-versions/");
-        if let Origin::S3Object(origin) = &artifact.source
-            && !is_in_its_place(&artifact, origin, current)
-        {
-            self.misplaced.push(artifact.path.to_string());
+        if let Origin::S3Object(origin) = &artifact.source {
+            if !is_in_its_place(&artifact, origin, current) {
+                self.misplaced.push(artifact.path.to_string());
+            }
+            if origin.aws_digest == Agreement::Mismatch {
+                self.contradicted.push(artifact.path.to_string());
+            }
         }
         let bytes = &mut scratch.bytes;
         match artifact.source {

@@ -369,7 +369,8 @@ fn a_receipt_that_another_key_sealed_is_signed_for_by_nobody() {
     assert!(unsigned.contains("NO SEAL by that key covers this line") && unsigned.contains("B (NOT SIGNED FOR)"), "{unsigned}");
     assert!(unsigned.contains("[after the last seal: nobody signed for this line]"), "{unsigned}");
     let mut writer = crate::sample::open_again(&sample.case());
-    sample.seal(&mut writer);
+    let options = SealOptions { replaces: true, ..SealOptions::default() };
+    seal_case_with(&mut writer, &sample.key(), crate::sample::at(), &crate::sample::tool(), &options).unwrap();
     drop(writer);
     let by_another = verified(&sample);
     assert_eq!((by_another.custody[0].signer.as_deref(), by_another.custody[0].received_at.is_some()), (None, true));

@@ -42,6 +42,11 @@ impl Checked {
                 format!("It is there and could not be read: {why}. Read it from a copy, or mend the disk, and verify again.");
             findings.push(Finding::new(Severity::Gap, "artifact-unreadable", path, &detail));
         }
+        for path in &self.contradicted {
+            let detail = "It came twice the same, and its MD5 is not the one that S3 named as its entity tag. Where it is not S3 itself that was \
+                          asked, entity tags need not be MD5.";
+            findings.push(Finding::new(Severity::Notice, "artifact-contradicted", path, detail));
+        }
         for path in &self.report.unlisted {
             if (run_unfinished || is_temporary(path)) && !sealed {
                 let detail = "No line of the ledger names it; the interrupted run left it, and the next one discards it.";

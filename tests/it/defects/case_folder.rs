@@ -1,6 +1,8 @@
 //! What can be done to a case after it was collected.
 
+use caselock::model::Sha256Hash;
 use caselock::verify::Options;
+use serde_json::{Value, json};
 
 use super::{Defect, Make};
 use crate::memory_case::{Collection, HOME, MemoryCase, quiet};
@@ -39,6 +41,28 @@ pub(super) fn all() -> Vec<Defect> {
             failures: &["artifact-modified", "log-malformed-gzip"],
             others: &[],
             make: Make::Case(|case| case.files.get_mut(&artifact()).unwrap().push(0)),
+        },
+        Defect {
+            name: "object-that-is-not-what-its-entity-tag-says",
+            about: "When it was collected, an object came twice with bytes whose MD5 is not its entity tag. Nobody changed the case.",
+            failures: &[],
+            others: &["artifact-contradicted"],
+            make: Make::Case(|case| {
+                let (path, mut previous) = (artifact(), String::new());
+                case.edit_ledger(|lines| {
+                    for line in lines {
+                        let mut entry: Value = serde_json::from_str(line).unwrap();
+                        if !previous.is_empty() {
+                            entry["prev"] = json!(Sha256Hash::of(previous.as_bytes()).to_string());
+                        }
+                        if entry["path"] == json!(path) {
+                            entry["source"]["aws_digest"] = json!("mismatch");
+                        }
+                        *line = String::from_utf8(serde_json_canonicalizer::to_vec(&entry).unwrap()).unwrap();
+                        previous.clone_from(line);
+                    }
+                });
+            }),
         },
         Defect {
             name: "artifact-removed",
