@@ -3,25 +3,28 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Read as _, Seek as _, SeekFrom, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::num::NonZeroU64;
+use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::thread::JoinHandle;
 
+use rustix::fs::{Advice, fadvise};
 use zip::result::ZipError;
 
-use crate::case::{BLOCK, BlockBuffer, DirectFile};
 use crate::model::{Sha256Hash, Sha256Hasher};
 
 use super::error::IoContext as _;
-use super::headers::Headers;
+use super::headers::HeaderWriter;
 use super::large::Large;
 use super::load::Load;
 use super::{PackageError, Progress};
 
 /// The central headers wait in memory until there are so many bytes of them.
 const BUFFER: usize = 256 * 1024;
-/// Written at once.
-const PIECE: usize = 1024 * 1024;
+/// Bytes after which what was written is brought to the disk.
+const FLUSHED: u64 = 32 * 1024 * 1024;
 
 /// A zip being written. Whoever has it adds the next members; who has written them into the file needs only the [`Output`].
 #[derive(Debug)]
@@ -34,8 +37,6 @@ pub(super) struct Archive {
     members: u64,
     /// Where the next member begins.
     end: u64,
-    /// The bytes before that which do not fill a block, and which nobody has written.
-    rest: Vec<u8>,
     /// Of all bytes before.
     hasher: Sha256Hasher,
 }
@@ -52,7 +53,8 @@ impl Archive {
     /// Writes to `file`, which is empty and lies at `path`.
     pub(super) fn begin(file: &File, path: &Path, progress: Progress) -> Result<Self, PackageError> {
         let directory = unnamed(path, ".directory")?;
-        let output = Output { file: DirectFile::new(file.try_clone().doing("write", path)?), path: path.to_owned() };
+        let flushing = Flushing::begin(file.try_clone().doing("flush", path)?);
+        let output = Output { file: file.try_clone().doing("write", path)?, path: path.to_owned(), flushing };
         Ok(Self {
             output: Arc::new(output),
             progress,
@@ -60,7 +62,6 @@ impl Archive {
             directory_size: 0,
             members: 0,
             end: 0,
-            rest: Vec::new(),
             hasher: Sha256Hasher::default(),
         })
     }
@@ -70,54 +71,49 @@ impl Archive {
         Arc::clone(&self.output)
     }
 
-    /// Where the next member begins.
-    pub(super) fn end(&self) -> u64 {
-        self.end
-    }
-
-    /// Adds the members of a load; says where in the file the load belongs.
-    pub(super) fn add(&mut self, load: &Load, central: &[u8]) -> Result<Place, PackageError> {
-        self.hasher.update(load.bytes());
-        self.list(central)?;
+    /// Adds the members of a load, whose content is hashed on the way; says where in the file the load belongs.
+    pub(super) fn add(&mut self, load: &mut Load) -> Result<u64, PackageError> {
+        let path = &self.output.path;
+        let mut headers = HeaderWriter::new(self.end);
+        for (name, content) in load.members() {
+            headers.begin(name, length(content)).map_err(|source| zip_error(path, source))?;
+            headers.content(content).doing("write", path)?;
+        }
+        let headers = headers.finish().map_err(|source| zip_error(path, source))?;
+        if !load.take_headers(headers.local()) {
+            return Err(PackageError::Unfinished);
+        }
+        load.hash_into(&mut self.hasher);
+        self.list(headers.central())?;
+        let at = self.end;
         let (members, bytes) = load.totals();
         self.members += members;
+        self.end = self.end.saturating_add(length(load.bytes()));
         self.progress.add(members, bytes);
-        Ok(self.place(load.bytes()))
-    }
-
-    /// Where those bytes belong that come next. What does not fill a block of them is kept for those that come then.
-    fn place(&mut self, bytes: &[u8]) -> Place {
-        let before = std::mem::take(&mut self.rest);
-        let at = self.end.saturating_sub(length(&before));
-        self.end = self.end.saturating_add(length(bytes));
-        let left = (before.len() + bytes.len()) % BLOCK;
-        let Some(count) = bytes.len().checked_sub(left) else {
-            // All of them together do not fill one.
-            self.rest = [&before, bytes].concat();
-            return Place { at, before: Vec::new(), count: 0 };
-        };
-        self.rest.extend_from_slice(bytes.get(count..).unwrap_or_default());
-        Place { at, before, count }
+        Ok(at)
     }
 
     /// Adds a member that is too large for memory, and writes it. Says whether it is what it should be.
-    pub(super) fn add_large(
-        &mut self,
-        large: &Large,
-        headers: &Headers,
-        buffer: &mut BlockBuffer,
-    ) -> Result<bool, PackageError> {
+    pub(super) fn add_large(&mut self, large: &Large) -> Result<bool, PackageError> {
+        let path = &self.output.path;
+        let mut headers = HeaderWriter::new(self.end);
+        headers.begin(&large.name, large.size).map_err(|source| zip_error(path, source))?;
+        // Its checksum stands before it.
+        let whole = large.read(&mut |piece| headers.content(piece).doing("write", path))?;
+        let headers = headers.finish().map_err(|source| zip_error(path, source))?;
         let header: Vec<u8> = headers.local().flatten().copied().collect();
+        if !whole {
+            return Ok(false);
+        }
         self.progress.add(1, 0);
+        self.output.write(&header, self.end)?;
         self.hasher.update(&header);
+        let start = self.end.saturating_add(length(&header));
         let crc = header.get(14..).and_then(|rest| rest.first_chunk()).map_or(0, |crc| u32::from_le_bytes(*crc));
-        let mut blocks = Blocks::after(&self.output, self.end, &self.rest, buffer)?;
-        blocks.write(&header)?;
-        let as_it_should_be = large.copy(&mut blocks, &mut self.hasher, crc, &self.progress)?;
-        self.rest = blocks.rest()?;
+        let as_it_should_be = large.copy(&self.output, start, &mut self.hasher, crc, &self.progress)?;
         self.list(headers.central())?;
         self.members += 1;
-        self.end = self.end.saturating_add(length(&header)).saturating_add(large.size);
+        self.end = start.saturating_add(large.size);
         Ok(as_it_should_be)
     }
 
@@ -129,12 +125,11 @@ impl Archive {
 
     /// Writes the central directory and the end records.
     pub(super) fn finish(self) -> Result<Written, PackageError> {
-        let Self { output, directory, directory_size, members, end, rest, mut hasher, .. } = self;
+        let Self { output, directory, directory_size, members, end, mut hasher, .. } = self;
         let path = &output.path;
         let mut directory = directory.into_inner().map_err(io::IntoInnerError::into_error).doing("write", path)?;
         directory.seek(SeekFrom::Start(0)).doing("read", path)?;
-        let mut piece = Output::buffer();
-        let mut blocks = Blocks::after(&output, end, &rest, &mut piece)?;
+        let mut at = end;
         let mut buffer = vec![0; BUFFER];
         loop {
             let count = match directory.read(&mut buffer) {
@@ -142,18 +137,21 @@ impl Archive {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 other => other.doing("read", path)?,
             };
-            let bytes = buffer.get(..count).unwrap_or_default();
-            hasher.update(bytes);
-            blocks.write(bytes)?;
+            let piece = buffer.get(..count).unwrap_or_default();
+            hasher.update(piece);
+            output.write(piece, at)?;
+            at = at.saturating_add(length(piece));
         }
         let ends = end_records(end, directory_size, members);
         hasher.update(&ends);
-        blocks.write(&ends)?;
-        let rest = blocks.rest()?;
-        let size = end.saturating_add(directory_size).saturating_add(length(&ends));
-        output.write(&rest, size.saturating_sub(length(&rest)))?;
+        output.write(&ends, at)?;
+        let size = at.saturating_add(length(&ends));
         Ok(Written { members, size, sha256: hasher.finish() })
     }
+}
+
+fn zip_error(path: &Path, source: ZipError) -> PackageError {
+    PackageError::Zip { path: path.to_owned(), source }
 }
 
 fn length(bytes: &[u8]) -> u64 {
@@ -175,21 +173,12 @@ pub(super) fn unnamed(beside: &Path, suffix: &str) -> Result<File, PackageError>
     Ok(file)
 }
 
-/// The file that a zip is written into, by several at a time, each whole blocks.
+/// The file that a zip is written into, by several at a time.
 #[derive(Debug)]
 pub(super) struct Output {
-    file: DirectFile,
+    file: File,
     path: PathBuf,
-}
-
-/// Where bytes belong that were added: in whole blocks.
-#[derive(Debug)]
-pub(super) struct Place {
-    pub(super) at: u64,
-    /// What was left of those before.
-    before: Vec<u8>,
-    /// How many of their own are written with it.
-    count: usize,
+    flushing: Flushing,
 }
 
 impl Output {
@@ -198,72 +187,19 @@ impl Output {
         &self.path
     }
 
-    /// What went wrong with making its headers.
-    pub(super) fn zip_error(&self, source: ZipError) -> PackageError {
-        PackageError::Zip { path: self.path.clone(), source }
-    }
-
-    /// Memory to write from.
-    pub(super) fn buffer() -> BlockBuffer {
-        BlockBuffer::new(PIECE / BLOCK)
-    }
-
     /// Writes bytes at their place.
-    pub(super) fn put(&self, bytes: &[u8], place: &Place, buffer: &mut BlockBuffer) -> Result<(), PackageError> {
-        let mut blocks = Blocks { output: self, at: place.at, buffer };
-        blocks.buffer.clear();
-        blocks.write(&place.before)?;
-        blocks.write(bytes.get(..place.count).unwrap_or_default())?;
-        blocks.rest().map(drop)
-    }
-
-    fn write(&self, bytes: &[u8], at: u64) -> Result<(), PackageError> {
-        self.file.write_all_at(bytes, at).doing("write", &self.path)
-    }
-}
-
-/// Bytes on their way into the file, one after the other.
-#[derive(Debug)]
-pub(super) struct Blocks<'a> {
-    output: &'a Output,
-    /// Where what is in the buffer belongs.
-    at: u64,
-    buffer: &'a mut BlockBuffer,
-}
-
-impl<'a> Blocks<'a> {
-    /// Goes on at `end`, where `rest` was not written yet.
-    fn after(output: &'a Output, end: u64, rest: &[u8], buffer: &'a mut BlockBuffer) -> Result<Self, PackageError> {
-        buffer.clear();
-        let mut blocks = Self { output, at: end.saturating_sub(length(rest)), buffer };
-        blocks.write(rest)?;
-        Ok(blocks)
-    }
-
-    /// Adds the next bytes.
-    pub(super) fn write(&mut self, mut bytes: &[u8]) -> Result<(), PackageError> {
-        while !bytes.is_empty() {
-            let (_, rest) = bytes.split_at(self.buffer.fill(bytes));
-            if self.buffer.is_full() {
-                self.output.write(self.buffer.bytes(), self.at)?;
-                self.at = self.at.saturating_add(length(self.buffer.bytes()));
-                self.buffer.clear();
-            }
-            bytes = rest;
+    pub(super) fn write(&self, bytes: &[u8], at: u64) -> Result<(), PackageError> {
+        self.file.write_all_at(bytes, at).doing("write", &self.path)?;
+        let end = at.saturating_add(length(bytes));
+        if at / FLUSHED != end / FLUSHED {
+            self.flushing.advance(end);
         }
         Ok(())
     }
 
-    /// Writes what fills blocks, and gives the rest.
-    fn rest(self) -> Result<Vec<u8>, PackageError> {
-        let bytes = self.buffer.bytes();
-        let (whole, rest) = bytes.split_at(bytes.len() - bytes.len() % BLOCK);
-        if !whole.is_empty() {
-            self.output.write(whole, self.at)?;
-        }
-        let rest = rest.to_vec();
-        self.buffer.clear();
-        Ok(rest)
+    /// Waits until nothing is being brought to the disk any more.
+    pub(super) fn finish(self) -> Result<(), PackageError> {
+        self.flushing.finish().doing("flush", &self.path)
     }
 }
 
@@ -300,19 +236,50 @@ fn end_records(start: u64, size: u64, members: u64) -> Vec<u8> {
 /// The version of the format that zip64 needs.
 const VERSION: u16 = 45;
 
+/// Has what is written brought to the disk while the rest is still on its way, so that less is left to wait for, and has the system forget
+/// what is there: the pages are used again at once, and those of the case stay.
+///
+/// The system tells of a failed write-back once: it must not be lost here.
+#[derive(Debug)]
+struct Flushing {
+    more: SyncSender<u64>,
+    thread: JoinHandle<io::Result<()>>,
+}
+
+impl Flushing {
+    fn begin(file: File) -> Self {
+        let (more, asked) = sync_channel(1);
+        Self { more, thread: std::thread::spawn(move || asked.iter().try_for_each(|end| flush(&file, end))) }
+    }
+
+    fn advance(&self, end: u64) {
+        // If one round is due already, it will do.
+        let _due = self.more.try_send(end);
+    }
+
+    fn finish(self) -> io::Result<()> {
+        drop(self.more);
+        self.thread.join().unwrap_or_else(|_| Err(io::Error::other("the flushing thread ended early")))
+    }
+}
+
+fn flush(file: &File, end: u64) -> io::Result<()> {
+    file.sync_data()?;
+    // Only advice: what is not yet on disk stays, and a file system that knows nothing of it does no harm.
+    let _advised = fadvise(file, 0, NonZeroU64::new(end), Advice::DontNeed);
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::FileExt as _;
-
     use zip::write::SimpleFileOptions;
     use zip::{CompressionMethod, DateTime, ZipWriter};
 
     use super::*;
 
     fn add(archive: &mut Archive, load: &mut Load) {
-        let central = load.make_headers(archive.end()).unwrap().unwrap();
-        let place = archive.add(load, &central).unwrap();
-        archive.output().put(load.bytes(), &place, &mut Output::buffer()).unwrap();
+        let at = archive.add(load).unwrap();
+        archive.output().write(load.bytes(), at).unwrap();
         load.clear();
     }
 
@@ -385,8 +352,7 @@ mod tests {
         let large = tempfile::tempfile().unwrap();
         large.write_all_at(b"case/c", 0).unwrap();
         let large = Large { name: "case/c".to_owned(), size: 6, file: large, place: PathBuf::new(), sha256: None };
-        let headers = large.make_headers(archive.end(), &archive.output()).unwrap().unwrap();
-        assert!(archive.add_large(&large, &headers, &mut Output::buffer()).unwrap());
+        assert!(archive.add_large(&large).unwrap());
         let written = archive.finish().unwrap();
         assert_eq!(written.size, file.metadata().unwrap().len());
         let mut read_back = zip::ZipArchive::new(file).unwrap();

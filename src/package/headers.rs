@@ -19,12 +19,10 @@ const ENDS_LENGTH: usize = 56 + 20 + END_LENGTH;
 const LOCATOR: [u8; 4] = 0x0706_4b50_u32.to_le_bytes();
 /// Length of a local header but for the name.
 const LOCAL_LENGTH: usize = 30;
-/// Length of a local header's zip64 fields.
-const ZIP64_LENGTH: usize = 20;
 
-/// Bytes that the local header of a member takes that has `size` bytes.
-pub(super) fn local_header_length(name: &str, size: u64) -> usize {
-    LOCAL_LENGTH + name.len() + if size >= ZIP64_FROM { ZIP64_LENGTH } else { 0 }
+/// Bytes that the local header of a member takes that has no zip64 fields.
+pub(super) fn local_header_length(name: &str) -> usize {
+    LOCAL_LENGTH + name.len()
 }
 
 /// Makes the headers of members that lie one after the other in a zip.
@@ -197,7 +195,7 @@ mod tests {
         let headers = made(0);
         let mut joined = Vec::new();
         for (header, (name, content)) in headers.local().zip(members) {
-            assert_eq!(header.len(), local_header_length(name, length(content)));
+            assert_eq!(header.len(), local_header_length(name));
             joined.extend_from_slice(header);
             joined.extend_from_slice(content);
         }

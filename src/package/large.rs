@@ -8,9 +8,8 @@ use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
 
 use crate::model::{Sha256Hash, Sha256Hasher};
 
-use super::archive::{Blocks, Output};
+use super::archive::Output;
 use super::error::IoContext as _;
-use super::headers::{HeaderWriter, Headers};
 use super::{PackageError, Progress};
 
 /// Read and written at once.
@@ -30,22 +29,19 @@ pub(super) struct Large {
 }
 
 impl Large {
-    /// Makes its headers, for which it is read once, as its checksum stands before it; it lies in the zip from `at` on. None where it is
-    /// shorter than it should be.
-    pub(super) fn make_headers(&self, at: u64, output: &Output) -> Result<Option<Headers>, PackageError> {
-        let mut headers = HeaderWriter::new(at);
-        headers.begin(&self.name, self.size).map_err(|source| output.zip_error(source))?;
+    /// Shows the content piece by piece. Says whether there is as much of it as there should be.
+    pub(super) fn read(&self, show: &mut dyn FnMut(&[u8]) -> Result<(), PackageError>) -> Result<bool, PackageError> {
         let mut piece = vec![0; PIECE];
-        let mut read = 0;
-        while read < self.size {
-            let count = self.fill(&mut piece, read)?;
+        let mut at = 0;
+        while at < self.size {
+            let count = self.fill(&mut piece, at)?;
             if count == 0 {
-                return Ok(None);
+                return Ok(false);
             }
-            headers.content(piece.get(..count).unwrap_or_default()).doing("read", &self.place)?;
-            read = read.saturating_add(u64::try_from(count).unwrap_or(u64::MAX));
+            show(piece.get(..count).unwrap_or_default())?;
+            at = at.saturating_add(u64::try_from(count).unwrap_or(u64::MAX));
         }
-        headers.finish().map(Some).map_err(|source| output.zip_error(source))
+        Ok(true)
     }
 
     /// Reads what lies at `at`; less than a piece only at the end.
@@ -63,10 +59,11 @@ impl Large {
         Ok(filled)
     }
 
-    /// Writes the content to `blocks`, and hashes it. Says whether it is what it should be, and what it was before.
+    /// Writes the content to `output` from `start` on, and hashes it. Says whether it is what it should be, and what it was before.
     pub(super) fn copy(
         &self,
-        blocks: &mut Blocks<'_>,
+        output: &Output,
+        start: u64,
         zip: &mut Sha256Hasher,
         crc: u32,
         progress: &Progress,
@@ -77,7 +74,7 @@ impl Large {
             let (loads, loaded) = sync_channel::<(Vec<u8>, usize)>(PIECES);
             let (spent, again) = channel();
             // One thread hashes, the other does all the rest.
-            let carrier = scope.spawn(move || self.carry(blocks, &loads, &again));
+            let carrier = scope.spawn(move || self.carry(output, start, &loads, &again));
             for (piece, count) in loaded {
                 let bytes = piece.get(..count).unwrap_or_default();
                 checksum.update(bytes);
@@ -99,7 +96,8 @@ impl Large {
     /// Reads pieces, and writes those that were hashed, in order.
     fn carry(
         &self,
-        blocks: &mut Blocks<'_>,
+        output: &Output,
+        start: u64,
         loads: &SyncSender<(Vec<u8>, usize)>,
         hashed: &Receiver<(Vec<u8>, usize)>,
     ) -> Result<bool, PackageError> {
@@ -120,7 +118,7 @@ impl Large {
             }
             let next = if free.is_empty() || read >= self.size { hashed.recv().ok() } else { hashed.try_recv().ok() };
             if let Some((piece, count)) = next {
-                blocks.write(piece.get(..count).unwrap_or_default())?;
+                output.write(piece.get(..count).unwrap_or_default(), start.saturating_add(written))?;
                 written = written.saturating_add(u64::try_from(count).unwrap_or(u64::MAX));
                 free.push(piece);
             } else if free.is_empty() || read >= self.size {

@@ -5,9 +5,7 @@ use std::ops::Range;
 
 use crate::model::{Sha256Hash, Sha256Hasher};
 
-use zip::result::ZipError;
-
-use super::headers::{HeaderWriter, local_header_length};
+use super::headers::local_header_length;
 
 /// Hashed at once while there is something else to look out for.
 const STEP: usize = 128 * 1024;
@@ -86,7 +84,7 @@ impl Load {
 
     /// Where the content of a member will lie.
     fn room(&mut self, name: &str, size: usize) -> Range<usize> {
-        let start = self.used + local_header_length(name, u64::try_from(size).unwrap_or(u64::MAX));
+        let start = self.used + local_header_length(name);
         let end = start + size;
         if self.buffer.len() < end {
             self.buffer.resize(end, 0);
@@ -100,25 +98,22 @@ impl Load {
         self.members.push(Member { name, header, content, expected });
     }
 
-    /// Makes the headers of members that lie in the zip from `at` on, and puts the local ones where room was left for them. Gives the central
-    /// ones; none where the local ones do not fill their room.
-    pub(super) fn make_headers(&mut self, at: u64) -> Result<Option<Vec<u8>>, ZipError> {
-        let mut headers = HeaderWriter::new(at);
-        for member in &self.members {
-            let content = self.buffer.get(member.content.clone()).unwrap_or_default();
-            headers.begin(&member.name, u64::try_from(content.len()).unwrap_or(u64::MAX))?;
-            headers.content(content)?;
-        }
-        let headers = headers.finish()?;
+    /// Name and content of each member.
+    pub(super) fn members(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.members.iter().map(|member| (member.name.as_str(), self.buffer.get(member.content.clone()).unwrap_or_default()))
+    }
+
+    /// Puts the headers where room was left for them. Says whether they fill it.
+    pub(super) fn take_headers<'a>(&mut self, headers: impl Iterator<Item = &'a [u8]>) -> bool {
         let mut taken = 0;
-        for (member, header) in self.members.iter().zip(headers.local()) {
+        for (member, header) in self.members.iter().zip(headers) {
             match self.buffer.get_mut(member.header..member.content.start) {
                 Some(place) if place.len() == header.len() => place.copy_from_slice(header),
-                _ => return Ok(None),
+                _ => return false,
             }
             taken += 1;
         }
-        Ok((taken == self.members.len()).then(|| headers.central().to_vec()))
+        taken == self.members.len()
     }
 
     /// Hashes a little of what must be compared, if there is anything left.
@@ -141,6 +136,23 @@ impl Load {
         one.hashed += piece.len();
         *hashed = at;
         true
+    }
+
+    /// Hashes everything as bytes of the zip, and what of the files is not hashed yet.
+    pub(super) fn hash_into(&mut self, zip: &mut Sha256Hasher) {
+        for member in &mut self.members {
+            zip.update(self.buffer.get(member.header..member.content.start).unwrap_or_default());
+            let content = self.buffer.get(member.content.clone()).unwrap_or_default();
+            let Some(expected) = &mut member.expected else {
+                zip.update(content);
+                continue;
+            };
+            let (hashed, rest) = content.split_at(expected.hashed.min(content.len()));
+            zip.update(hashed);
+            zip.update_beside(rest, &mut expected.hasher, rest);
+            expected.hashed = content.len();
+        }
+        self.hashed = self.members.len();
     }
 
     /// The path of the first file that is not what it must be, once everything is hashed.
@@ -180,7 +192,9 @@ mod tests {
                 for step in 0..steps {
                     assert_eq!(load.hash_some(), step < 2);
                 }
-                while load.hash_some() {}
+                let mut zip = Sha256Hasher::default();
+                load.hash_into(&mut zip);
+                assert_eq!(zip.finish(), Sha256Hash::of(load.bytes()));
                 assert_eq!(load.changed(), wrong.map(|at| ["0", "1", "2"][at]));
             }
         }

@@ -6,19 +6,17 @@
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, Write as _};
-use std::num::NonZero;
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
-use crate::case::{BlockBuffer, CaseFiles as _, CaseFolder, FileOpener};
+use crate::case::{CaseFiles as _, CaseFolder, FileOpener};
 use crate::model::Sha256Hash;
 
 use super::PackageError;
-use super::archive::{Archive, Output, Place, Written, unnamed};
+use super::archive::{Archive, Output, Written, unnamed};
 use super::error::IoContext as _;
-use super::headers::{Headers, local_header_length};
 use super::large::Large;
 use super::load::Load;
 
@@ -31,9 +29,7 @@ pub(super) const LARGE: u64 = 16 * 1024 * 1024;
 /// Members asked for together.
 const REQUESTS: usize = 64;
 /// Most threads: hashing the zip is for one at a time, and is a good third of the work.
-const WORKERS: usize = 6;
-/// Threads beyond the number of cores: so many wait for the disk.
-const WAITING: usize = 2;
+const WORKERS: usize = 4;
 
 /// What comes into the zip next, as the member `name`.
 #[derive(Debug)]
@@ -62,21 +58,6 @@ impl Source {
             Self::Large(large, _) => large.size,
         }
     }
-
-    /// The bytes that it takes in the zip, with its header.
-    fn bytes_in_zip(&self) -> u64 {
-        let (Self::File { name, .. } | Self::Text { name, .. } | Self::Large(Large { name, .. }, _)) = self;
-        let header = local_header_length(name, self.size());
-        self.size().saturating_add(u64::try_from(header).unwrap_or(u64::MAX))
-    }
-}
-
-/// Members that are ready for the zip.
-enum Ready {
-    /// They are in memory. With their central headers.
-    Load(Vec<u8>),
-    /// It is too large for that. With its path.
-    Large(Large, String, Headers),
 }
 
 /// The archive, or why there is none any more.
@@ -108,7 +89,7 @@ struct Shared {
     case: CaseFolder,
     output: Arc<Output>,
     queue: Mutex<Queue>,
-    /// What first went wrong with what the archive had already. It went on, but never comes to its end.
+    /// What first went wrong in writing. The archive went on, but never comes to its end.
     failure: Mutex<Option<(u64, PackageError)>>,
 }
 
@@ -122,15 +103,11 @@ struct Queue {
     opened: Option<Result<Source, PackageError>>,
     /// Where the archive comes to after what was taken last.
     turn: Receiver<Turn>,
-    /// Where in the zip begins what is taken next.
-    end: u64,
 }
 
 /// Members that somebody has taken, and his place in the order.
 struct Taken {
     sources: Result<Vec<Source>, PackageError>,
-    /// Where in the zip they begin.
-    at: u64,
     turn: Receiver<Turn>,
     next: SyncSender<Turn>,
 }
@@ -139,15 +116,16 @@ impl Loading {
     pub(super) fn begin(case: &CaseFolder, archive: Archive) -> Self {
         let (requests, asked) = sync_channel(2);
         let (first, turn) = sync_channel(1);
-        let (output, end) = (archive.output(), archive.end());
+        let output = archive.output();
         let aside = output.path().to_owned();
         // There is room for one.
         let _sent = first.send(Ok(archive));
         let opener = FileOpener::new(case.clone());
-        let queue = Queue { asked: Some(asked), requests: VecDeque::new(), opener, opened: None, turn, end };
+        let queue = Queue { asked: Some(asked), requests: VecDeque::new(), opener, opened: None, turn };
         let shared = Shared { case: case.clone(), output, queue: Mutex::new(queue), failure: Mutex::default() };
         let shared = Arc::new(shared);
-        let count = std::thread::available_parallelism().map_or(1, NonZero::get).saturating_add(WAITING).min(WORKERS);
+        // Not fewer than two, so that one can wait for the disk.
+        let count = std::thread::available_parallelism().map_or(2, |cores| cores.get().clamp(2, WORKERS));
         let workers = (0..count).map(|_| {
             let shared = Arc::clone(&shared);
             std::thread::spawn(move || shared.work())
@@ -208,7 +186,11 @@ impl Loading {
     pub(super) fn finish(mut self) -> Result<Written, PackageError> {
         self.end_text()?;
         self.send();
-        self.end()?.finish()
+        let written = self.end()?.finish()?;
+        let output = Arc::clone(&self.shared.output);
+        drop(self);
+        Arc::into_inner(output).ok_or(PackageError::Unfinished)?.finish()?;
+        Ok(written)
     }
 
     fn ask(&mut self, request: Request) -> Result<(), PackageError> {
@@ -228,7 +210,7 @@ impl Loading {
         for worker in self.workers.drain(..) {
             let _ended = worker.join();
         }
-        // Whatever ended the archive came after.
+        // What failed to be written came before what ended the archive.
         let failure = lock(&self.shared.failure).take();
         let turn = lock(&self.shared.queue).turn.try_recv();
         match failure {
@@ -251,9 +233,9 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Shared {
     fn work(&self) {
-        let (mut load, mut buffer) = (Load::default(), Output::buffer());
+        let mut load = Load::default();
         while let Some(taken) = self.take() {
-            if !self.add(taken, &mut load, &mut buffer) {
+            if !self.add(taken, &mut load) {
                 self.stop();
                 return;
             }
@@ -310,33 +292,36 @@ impl Shared {
     }
 
     /// Adds what was taken. Whether there is any use in going on.
-    fn add(&self, taken: Taken, load: &mut Load, buffer: &mut BlockBuffer) -> bool {
-        let Taken { sources, at, turn, next } = taken;
-        let ready = sources.and_then(|sources| self.read(sources, at, load));
+    fn add(&self, taken: Taken, load: &mut Load) -> bool {
+        let Taken { sources, turn, next } = taken;
+        let read = sources.and_then(|sources| self.read(sources, load));
         let archive = loop {
             match turn.try_recv() {
-                Err(TryRecvError::Empty) if ready.is_ok() && load.hash_some() => {}
+                Err(TryRecvError::Empty) if read.is_ok() && load.hash_some() => {}
                 Err(TryRecvError::Empty) => break turn.recv().unwrap_or(Err(PackageError::Unfinished)),
                 Err(TryRecvError::Disconnected) => break Err(PackageError::Unfinished),
                 Ok(archive) => break archive,
             }
         };
         let added = archive.and_then(|mut archive| {
-            match ready {
+            let large = match read {
+                Ok(large) => large,
                 // One of those before it may be wrong, too.
                 Err(problem) => {
                     while load.hash_some() {}
-                    Err(load.changed().map_or(problem, |path| self.changed(path)))
+                    return Err(load.changed().map_or(problem, |path| self.changed(path)));
                 }
-                Ok(_) if archive.end() != at => Err(PackageError::Unfinished),
-                Ok(Ready::Large(large, path, headers)) => {
-                    if archive.add_large(&large, &headers, buffer)? {
-                        Ok((archive, None))
-                    } else {
-                        Err(self.changed(&path))
-                    }
+            };
+            if let Some((large, path)) = large {
+                if !archive.add_large(&large)? {
+                    return Err(self.changed(&path));
                 }
-                Ok(Ready::Load(central)) => archive.add(load, &central).map(|place| (archive, Some(place))),
+                return Ok((archive, None));
+            }
+            let at = archive.add(load)?;
+            match load.changed() {
+                Some(path) => Err(self.changed(path)),
+                None => Ok((archive, Some(at))),
             }
         });
         match added {
@@ -345,21 +330,18 @@ impl Shared {
                 let _sent = next.send(Err(problem));
                 false
             }
-            Ok((archive, place)) => {
+            Ok((archive, at)) => {
                 let _sent = next.send(Ok(archive));
-                place.is_none_or(|place| self.write(load, &place, buffer) && self.compare(load, &place))
+                at.is_none_or(|at| self.write(load, at))
             }
         }
     }
 
-    /// Reads what fits into memory, and makes the headers. What does not fit is always alone.
-    fn read(&self, sources: Vec<Source>, at: u64, load: &mut Load) -> Result<Ready, PackageError> {
+    /// Reads what fits into memory; gives back what does not, which is always alone.
+    fn read(&self, sources: Vec<Source>, load: &mut Load) -> Result<Option<(Large, String)>, PackageError> {
         for source in sources {
             match source {
-                Source::Large(large, path) => {
-                    let headers = large.make_headers(at, &self.output)?.ok_or_else(|| self.changed(&path))?;
-                    return Ok(Ready::Large(large, path, headers));
-                }
+                Source::Large(large, path) => return Ok(Some((large, path))),
                 Source::Text { name, bytes } => load.add_text(name, &bytes),
                 Source::File { name, path, sha256, size, file } => {
                     let size = usize::try_from(size).unwrap_or(usize::MAX);
@@ -370,28 +352,16 @@ impl Shared {
                 }
             }
         }
-        let central = load.make_headers(at).map_err(|source| self.output.zip_error(source))?;
-        central.map(Ready::Load).ok_or(PackageError::Unfinished)
+        Ok(None)
     }
 
-    /// Writes a load that the archive has. Whether that went well.
-    fn write(&self, load: &Load, place: &Place, buffer: &mut BlockBuffer) -> bool {
-        let written = self.output.put(load.bytes(), place, buffer);
-        written.map_err(|problem| self.fail(place, problem)).is_ok()
-    }
-
-    /// Hashes what is not hashed yet. Whether everything is what it should be.
-    fn compare(&self, load: &mut Load, place: &Place) -> bool {
-        while load.hash_some() {}
-        let changed = load.changed().map(|path| self.fail(place, self.changed(path)));
-        changed.is_none()
-    }
-
-    fn fail(&self, place: &Place, problem: PackageError) {
+    fn write(&self, load: &Load, at: u64) -> bool {
+        let Err(problem) = self.output.write(load.bytes(), at) else { return true };
         let mut failure = lock(&self.failure);
-        if failure.as_ref().is_none_or(|(earliest, _)| place.at < *earliest) {
-            *failure = Some((place.at, problem));
+        if failure.as_ref().is_none_or(|(earliest, _)| at < *earliest) {
+            *failure = Some((at, problem));
         }
+        false
     }
 
     fn stop(&self) {
@@ -429,9 +399,6 @@ impl Queue {
     /// What was taken, with the place in the order that comes next.
     fn taken(&mut self, sources: Result<Vec<Source>, PackageError>) -> Taken {
         let (next, after) = sync_channel(1);
-        let at = self.end;
-        let bytes = sources.iter().flatten().map(Source::bytes_in_zip);
-        self.end = bytes.fold(at, u64::saturating_add);
-        Taken { sources, at, turn: std::mem::replace(&mut self.turn, after), next }
+        Taken { sources, turn: std::mem::replace(&mut self.turn, after), next }
     }
 }
