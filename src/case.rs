@@ -29,6 +29,7 @@ mod writer_tests;
 
 pub use beginning::{check_vacant, is_begun, is_ledger_gone};
 pub use configuration::{Configuration, Setting};
+#[cfg(feature = "acquire")]
 pub(crate) use direct::{BLOCK, BlockBuffer};
 pub use error::CaseError;
 pub use files::{CaseFiles, CaseFolder, FileOpener, Found, MissingPart, read_bounded};

@@ -27,11 +27,14 @@ pub(crate) struct Door<'a> {
     pub(crate) account: Option<AccountId>,
 }
 
+/// The same, to be kept.
+type DoorKept = (&'static str, String, Option<AccountId>);
+
 /// The identities of a run, and which of them was let in where.
 #[derive(Debug, Default)]
 pub(crate) struct Askers {
     all: OnceLock<Vec<Asker>>,
-    let_in: Mutex<BTreeMap<(&'static str, String, Option<AccountId>), usize>>,
+    let_in: Mutex<BTreeMap<DoorKept, usize>>,
 }
 
 impl Askers {

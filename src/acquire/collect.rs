@@ -225,8 +225,9 @@ fn asked_as_others(earlier: &Gaps, identities: &Identities) -> Option<String> {
     if others.is_empty() {
         return None;
     }
-    let roles: String = earlier.roles().into_iter().map(|role| format!(" --role-arn {role}")).collect();
-    let again = if roles.is_empty() { "the same profile as before".to_owned() } else { format!("as before:{roles}") };
+    let roles: Vec<String> = earlier.roles().into_iter().map(|role| format!("--role-arn {role}")).collect();
+    let again =
+        if roles.is_empty() { "the same profile as before".to_owned() } else { format!("as before: {}", roles.join(" ")) };
     Some(format!(
         "Earlier runs of this case asked as {}, and this one does not: nothing is asked for again as that account, and what was left open \
          then stays open. To go on with it, give {again}.",

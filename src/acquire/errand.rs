@@ -66,11 +66,13 @@ struct Collecting {
     folder: CaseFolder,
 }
 
+/// Is shown an object's key, and its bytes, or nothing where there are too many to be read.
+type Reading = dyn Fn(&str, Option<&[u8]>) + Send + Sync;
+
 /// What reads an object's bytes as they come in.
 #[derive(Clone)]
 pub(crate) struct OnBody {
-    /// Is shown an object's key, and its bytes, or nothing where there are too many to be read.
-    read: Arc<dyn Fn(&str, Option<&[u8]>) + Send + Sync>,
+    read: Arc<Reading>,
     /// Whether objects that are too large to be held in memory as they come in are read again for it.
     large: bool,
 }

@@ -140,7 +140,7 @@ pub enum AwsError {
         proxy: Option<String>,
         /// The failure.
         #[source]
-        source: Failure,
+        source: Box<Failure>,
     },
     /// AWS did not say who is asking.
     #[error("AWS did not say who is asking")]

@@ -21,7 +21,7 @@ pub(crate) fn content_hash(bytes: &[u8]) -> Option<Sha256Hash> {
 }
 
 /// What two bodies that are all there unpack to is held up to this size, to be hashed side by side.
-const BESIDE: usize = 512 * 1024;
+const BESIDE: u64 = 512 * 1024;
 
 thread_local! {
     /// Memory for that, kept by each thread.
@@ -70,7 +70,7 @@ enum Unpacked {
 /// Unpacks a body into `content`.
 fn unpack(body: &[u8], content: &mut Vec<u8>) -> Unpacked {
     content.clear();
-    let unpacked = inflate_member(body, BESIDE as u64, &mut |piece| content.extend_from_slice(piece));
+    let unpacked = inflate_member(body, BESIDE, &mut |piece| content.extend_from_slice(piece));
     match unpacked {
         Ok(_) => Unpacked::Whole,
         Err(GzipProblem::TooLarge) => Unpacked::TooLarge,

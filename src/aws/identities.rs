@@ -130,8 +130,8 @@ pub fn account_of_role(arn: &str) -> Option<AccountId> {
 
 fn failure_of(error: &AwsError) -> Failure {
     match error {
+        AwsError::Unreachable { source, .. } => source.as_ref().clone(),
         AwsError::AssumeRole { source, .. }
-        | AwsError::Unreachable { source, .. }
         | AwsError::SecondFactor(source)
         | AwsError::WrongCredentials(source)
         | AwsError::Unidentified(source) => source.clone(),

@@ -121,7 +121,7 @@ impl Session {
             let proxy = session.proxies.values().next().cloned();
             match failure.kind {
                 FailureKind::Credentials | FailureKind::Denied => AwsError::WrongCredentials(failure),
-                FailureKind::Network => AwsError::Unreachable { endpoint: endpoint_url, proxy, source: failure },
+                FailureKind::Network => AwsError::Unreachable { endpoint: endpoint_url, proxy, source: Box::new(failure) },
                 _ => AwsError::Unidentified(failure),
             }
         })?;

@@ -15,6 +15,7 @@ use rustix::io::Errno;
 pub(crate) const BLOCK: usize = 4096;
 
 /// Memory that a disk can take as it is. It is filled from its beginning, up to a whole number of blocks.
+#[cfg(any(feature = "acquire", test))]
 #[derive(Debug)]
 pub(crate) struct BlockBuffer {
     /// What lies before `start` is only there so that the rest lies where it should.
@@ -23,6 +24,7 @@ pub(crate) struct BlockBuffer {
     end: usize,
 }
 
+#[cfg(any(feature = "acquire", test))]
 impl BlockBuffer {
     /// Room for so many blocks.
     pub(crate) fn new(blocks: usize) -> Self {
@@ -120,8 +122,8 @@ fn is_refusal(error: &io::Error) -> bool {
 }
 
 fn is_whole_blocks(bytes: &[u8], at: u64) -> bool {
-    let place = usize::try_from(at % BLOCK as u64).unwrap_or(1);
-    place == 0 && bytes.len().is_multiple_of(BLOCK) && bytes.as_ptr().addr().is_multiple_of(BLOCK)
+    let place = at.checked_rem(u64::try_from(BLOCK).unwrap_or(1));
+    place == Some(0) && bytes.len().is_multiple_of(BLOCK) && bytes.as_ptr().addr().is_multiple_of(BLOCK)
 }
 
 #[cfg(test)]
@@ -180,7 +182,7 @@ mod tests {
         let mut buffer = BlockBuffer::new(2);
         assert_eq!((buffer.fill(&[1; BLOCK + 1]), buffer.is_full()), (BLOCK + 1, false));
         assert_eq!((buffer.fill(&[2; BLOCK]), buffer.is_full()), (BLOCK - 1, true));
-        assert!(is_whole_blocks(buffer.bytes(), BLOCK as u64) && !is_whole_blocks(buffer.bytes(), 1));
+        assert!(is_whole_blocks(buffer.bytes(), 4096) && !is_whole_blocks(buffer.bytes(), 1));
         buffer.clear();
         assert_eq!((buffer.fill(&[3; 9]), buffer.bytes()), (9, &[3; 9][..]));
         assert!(!is_whole_blocks(buffer.bytes(), 0) && !is_whole_blocks(&buffer.bytes()[1..], 0));

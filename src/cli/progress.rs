@@ -386,6 +386,7 @@ mod tests {
     }
 
     impl Screen {
+        #[expect(clippy::unnecessary_wraps, reason = "what a terminal answers to everything")]
         fn change(&self, change: impl FnOnce(&mut Shown)) -> std::io::Result<()> {
             change(&mut self.0.lock().unwrap());
             Ok(())

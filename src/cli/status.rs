@@ -149,7 +149,8 @@ fn next(summary: &Summary, damage: &[String], case: &str) -> String {
 
 /// The roles of a run, as its command line has them.
 pub(super) fn with_roles(roles: &[String]) -> String {
-    roles.iter().map(|role| format!(" --role-arn {}", printable(role))).collect()
+    let roles: Vec<String> = roles.iter().map(|role| format!(" --role-arn {}", printable(role))).collect();
+    roles.concat()
 }
 
 fn text(identity: &CaseIdentity, status: &Status<'_>, verbose: bool) -> String {

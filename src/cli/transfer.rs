@@ -365,12 +365,11 @@ fn show(recorded: &Recorded<'_>, case: &Path, damaged: bool, output: &Output) ->
     Ok(if damaged { Exit::Integrity } else { Exit::Done })
 }
 
+/// The packages, or parts, that receipts are for, and the receipts.
+pub(super) type Receipts = (Vec<PackageHead>, Vec<ReceiptFile>);
+
 /// Whether a path is a package that receipts can lie beside.
-pub(super) fn receipts_of(
-    path: &Path,
-    named: &[PathBuf],
-    output: &Output,
-) -> Result<Option<(Vec<PackageHead>, Vec<ReceiptFile>)>, CliError> {
+pub(super) fn receipts_of(path: &Path, named: &[PathBuf], output: &Output) -> Result<Option<Receipts>, CliError> {
     if !path.is_file() {
         return Ok(None);
     }

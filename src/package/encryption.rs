@@ -1,7 +1,6 @@
 //! Encryption for handover: an age file (age-encryption.org/v1) around a package, for age recipients and SSH keys.
 //!
 //! It is outside everything that is hashed and signed: whoever decrypts it has the package, byte for byte.
-#![expect(clippy::disallowed_methods, reason = "reads files of recipients; writes only through `publish`")]
 
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, Write};

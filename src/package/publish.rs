@@ -48,6 +48,10 @@ impl<'a> Delivery<'a> {
         Self { recipients, ..self }
     }
 
+    #[cfg_attr(
+        not(feature = "encrypt"),
+        expect(clippy::trivially_copy_pass_by_ref, reason = "there is more of it with encryption")
+    )]
     pub(super) fn progress(&self) -> &'a Progress {
         self.progress
     }
@@ -80,7 +84,10 @@ impl Published {
 }
 
 /// Writes a package with `write`, and publishes it as `out` or, encrypted, as `out` with `.age` added.
-#[cfg_attr(not(feature = "encrypt"), expect(unused_variables, reason = "without encryption there is one way to deliver"))]
+#[cfg_attr(
+    not(feature = "encrypt"),
+    expect(unused_variables, clippy::trivially_copy_pass_by_ref, reason = "without encryption there is one way to deliver")
+)]
 pub(super) fn publish(
     out: &Path,
     delivery: &Delivery<'_>,
@@ -248,7 +255,8 @@ pub(super) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     PathBuf::from(name)
 }
 
-#[cfg(all(test, feature = "encrypt"))]
+#[cfg(feature = "encrypt")]
+#[cfg(test)]
 mod tests {
     use super::*;
 

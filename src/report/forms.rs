@@ -131,7 +131,8 @@ fn matter_item_and_source(page: &mut Markup, facts: &Facts, report: &Report) {
     let mut description =
         format!("AWS evidence, {}, {}", counted(facts.summary.artifacts, "file"), counted(facts.summary.bytes, "byte"));
     if report.artifacts.valid != facts.summary.artifacts {
-        description.push_str(&format!("; of these {} here and unchanged", counted(report.artifacts.valid, "file")));
+        let unchanged = counted(report.artifacts.valid, "file");
+        description = format!("{description}; of these {unchanged} here and unchanged");
     }
     page.raw("<h3>2 &nbsp;Item</h3>\n").fields(&[
         ("Evidence or exhibit number", identity.evidence_number.clone()),

@@ -315,10 +315,10 @@ fn check_seal(
     let Some(statement) = statement else { return (report, None, signer) };
     report.time = Some(statement.sealed_at);
     report.ledger_size = Some(statement.ledger.lines);
-    if let Some(signer) = &signer {
-        if signer.fingerprint != statement.signer.fingerprint || signer.public_key != statement.signer.public_key {
-            fail("seal-signer-mismatch", "It was signed with another key than the one it names.");
-        }
+    if let Some(signer) = &signer
+        && (signer.fingerprint != statement.signer.fingerprint || signer.public_key != statement.signer.public_key)
+    {
+        fail("seal-signer-mismatch", "It was signed with another key than the one it names.");
     }
     if statement.number != seal.number {
         fail("seal-number-mismatch", "It is not the seal that its name says.");

@@ -22,10 +22,13 @@ fn answer(sample: &Sample, command: &str) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
 }
 
+/// What somebody makes of two lines.
+type Deception = fn(&str, &str) -> String;
+
 #[test]
 fn another_key_does_not_pass_for_the_signers_whatever_allowed_signers_shows() {
     // (what custody/allowed_signers says, for the genuine key and the forger's)
-    let deceptions: [(&str, fn(&str, &str) -> String); 5] = [
+    let deceptions: [(&str, Deception); 5] = [
         ("the signer's line, then the forger's without its options", |honest, forger| {
             format!("{PRINCIPAL} namespaces=\"caselock-seal\" {honest}\n{PRINCIPAL} {forger}\n")
         }),

@@ -183,7 +183,7 @@ pub(super) async fn discover(
         }
     }
     let look = Look { errand, store, log_bucket, row: row.clone(), ahead: &ahead };
-    let accounts = accounts_below(&look, &root).await?;
+    let accounts = Box::pin(accounts_below(&look, &root)).await?;
     errand.notes.meet(accounts.iter().filter(|(_, of)| of.seen).map(|(account, _)| *account));
     if accounts.is_empty() {
         let detail = "the bucket has no folder of any account there: either nothing was ever delivered, or it was removed";
@@ -201,7 +201,7 @@ pub(super) async fn discover(
         let (errand, store, log_bucket) = (Arc::clone(errand), store.clone(), log_bucket.clone());
         let (ahead, tell) = (Arc::clone(&ahead), tell.clone());
         tasks.spawn(async move {
-            folders_of_account(&errand, &store, &log_bucket, account, folders, &expected, &ahead, tell).await
+            Box::pin(folders_of_account(&errand, &store, &log_bucket, account, folders, &expected, &ahead, tell)).await
         });
     }
     drop(tell);
@@ -222,7 +222,9 @@ async fn accounts_below(look: &Look<'_>, root: &str) -> Result<BTreeMap<AccountI
     // Flow logs in Hive folders may share the bucket.
     let is_known = |name: &str| is_account(name) || is_organization(name) || name.starts_with(HIVE_ACCOUNT);
     let Some(names) = look.below(root, is_known).await? else {
-        likely.into_iter().for_each(|account| add(account, format!("{root}{account}/"), false));
+        for account in likely {
+            add(account, format!("{root}{account}/"), false);
+        }
         return Ok(accounts);
     };
     for name in names {

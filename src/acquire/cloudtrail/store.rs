@@ -67,7 +67,7 @@ pub(super) async fn sweep_store(errand: &Arc<Errand>, store: &Store, kinds: &[&s
     {
         let (errand, store, log_bucket) = (Arc::clone(errand), store.clone(), log_bucket.clone());
         let kinds: Vec<String> = kinds.iter().map(|kind| (*kind).to_owned()).collect();
-        tasks.spawn(async move { discover(&errand, &store, &log_bucket, &kinds, tell).await });
+        tasks.spawn(async move { Box::pin(discover(&errand, &store, &log_bucket, &kinds, tell)).await });
     }
     // Whoever has many accounts need not wait until the last of them has been looked into.
     while let Some(folder) = folders.recv().await {
