@@ -263,7 +263,8 @@ fn summary(verified: &Value, status: &Value, case: &str, package: &str) -> Strin
         ),
         format!(
             "  Proven      {} of {} stored files are unchanged;\n              \
-             {} digests and {} logs carry AWS's own signature;\n              \
+             {} digests and {} logs carry the trail's signature\n              \
+             (in a real account it is AWS's own);\n              \
              {} of {} hours (× regions) have no hole",
             thousands(number(verified, "/artifacts/valid")),
             thousands(number(verified, "/artifacts/total")),
@@ -289,7 +290,7 @@ fn summary(verified: &Value, status: &Value, case: &str, package: &str) -> Strin
         Output::bold("What to try next"),
         format!("  caselock status {case}"),
         format!("  caselock verify {case}"),
-        "      (when logging was off, and who switched it off: proven by AWS)".to_owned(),
+        "      (when logging was off, who switched it off, and what signatures prove)".to_owned(),
         format!("  caselock report {case}"),
         "      (the pages for people, with the forms to sign)".to_owned(),
         format!("  unzip {package}"),
