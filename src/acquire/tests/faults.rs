@@ -94,27 +94,32 @@ async fn what_was_denied_is_asked_again_and_stored_by_the_next_run() {
     assert!(second.totals.stored > 0);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn the_stop_signal_leaves_a_case_that_can_be_resumed() {
-    let stage = Stage::new();
+/// Collects until an object was asked for whose bucket and key contain `target`.
+async fn interrupted(stage: &Stage, target: &str) -> CollectOutcome {
     stage.server.faults().set_latency(Duration::from_millis(5));
     let (session, request) = (stage.session().await, stage.request());
     let case = stage.open(&request);
     let (switch, stop) = Stop::pair();
-    // As soon as the first object was asked for.
     let stopping = async {
-        while !stage.server.requests().iter().any(|request| request.operation == "GetObject") {
+        let is_it = |asked: &crate::sim::Request| asked.operation == "GetObject" && asked.target.contains(target);
+        while !stage.server.requests().iter().any(is_it) {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         switch.stop();
     };
     let run = context();
     let (outcome, ()) = tokio::join!(collect(&session, case, &request, &run, Arc::new(Silent), stop), stopping);
-    let outcome = outcome.unwrap();
+    stage.server.faults().clear();
+    outcome.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_stop_signal_leaves_a_case_that_can_be_resumed() {
+    let stage = Stage::new();
+    let outcome = interrupted(&stage, "").await;
     assert!(outcome.interrupted.is_some() && !outcome.complete);
     assert!(matches!(stage.events().last(), Some(Event::CollectionInterrupted(_))));
-    stage.server.faults().clear();
-    assert!(stage.collect(&request).await.complete);
+    assert!(stage.collect(&stage.request()).await.complete);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -287,26 +292,11 @@ async fn what_was_delivered_after_a_finished_run_is_taken_by_the_next_at_once() 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_delivered_while_a_run_lay_interrupted_is_taken_when_it_goes_on() {
     let stage = Stage::new();
-    stage.server.faults().set_latency(Duration::from_millis(5));
-    let (session, request) = (stage.session().await, stage.request());
-    let case = stage.open(&request);
-    let (switch, stop) = Stop::pair();
-    // When the day of logs has been listed, and one of them was asked for.
-    let stopping = async {
-        let of_log =
-            |asked: &crate::sim::Request| asked.operation == "GetObject" && asked.target.contains("CloudTrail/us-east-1");
-        while !stage.server.requests().iter().any(of_log) {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-        switch.stop();
-    };
-    let run = context();
-    let (outcome, ()) = tokio::join!(collect(&session, case, &request, &run, Arc::new(Silent), stop), stopping);
-    assert!(outcome.unwrap().interrupted.is_some());
-    stage.server.faults().clear();
+    // The day of logs has been listed by then.
+    assert!(interrupted(&stage, "CloudTrail/us-east-1").await.interrupted.is_some());
     let (key, stored, asked) = (deliver_late(&stage), stage.objects(), stage.server.requests().len());
     let listed_before = stage.events().iter().filter(|event| matches!(event, Event::ListingRecorded(_))).count();
-    assert!(stage.collect(&request).await.complete);
+    assert!(stage.collect(&stage.request()).await.complete);
     assert!(stage.objects().contains_key(path_of(&key).as_str()));
     // Whatever the ledger says was listed by this run, this run listed.
     let again = stage.server.requests().split_off(asked);
