@@ -109,12 +109,17 @@ impl DirectFile {
     fn end(&self) -> io::Result<()> {
         self.may.store(false, Ordering::Relaxed);
         if self.does.load(Ordering::Relaxed) {
-            let flags = fcntl_getfl(&self.file)?;
-            fcntl_setfl(&self.file, flags.difference(OFlags::DIRECT))?;
+            go_through_page_cache(&self.file)?;
             self.does.store(false, Ordering::Relaxed);
         }
         Ok(())
     }
+}
+
+/// Has a file read and written as any other again: past the page cache only whole blocks can be.
+pub(crate) fn go_through_page_cache(file: &File) -> io::Result<()> {
+    let flags = fcntl_getfl(file)?;
+    Ok(fcntl_setfl(file, flags.difference(OFlags::DIRECT))?)
 }
 
 fn is_refusal(error: &io::Error) -> bool {
@@ -147,8 +152,7 @@ mod tests {
         let direct = file.does.load(Ordering::Relaxed);
         let (mut file, mut there) = (file.into_file(), Vec::new());
         file.rewind().unwrap();
-        // A read past the page cache would want whole blocks, too.
-        fcntl_setfl(&file, fcntl_getfl(&file).unwrap().difference(OFlags::DIRECT)).unwrap();
+        go_through_page_cache(&file).unwrap();
         file.read_to_end(&mut there).unwrap();
         assert_eq!(there, all, "{sizes:?}");
         (there, direct)

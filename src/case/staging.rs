@@ -9,13 +9,13 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use rustix::fs::{AtFlags, CWD, Mode, OFlags, fcntl_getfl, fcntl_setfl, linkat, mkdirat, openat, unlinkat};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, linkat, mkdirat, openat, unlinkat};
 use rustix::io::Errno;
 
 use crate::model::{PayloadPath, Sha256Hash, Sha256Hasher};
 
 use super::CaseError;
-use super::direct::DirectFile;
+use super::direct::{DirectFile, go_through_page_cache};
 use super::error::IoContext;
 use super::naming::name_without_replacing;
 use super::protection::make_writable;
@@ -253,9 +253,7 @@ impl Staged {
     /// Its bytes, read again; none where there are more than `limit`.
     pub fn read_again(&self, limit: u64) -> Result<Option<Vec<u8>>, CaseError> {
         let Some(size) = usize::try_from(self.size).ok().filter(|_| self.size <= limit) else { return Ok(None) };
-        // What is set to go past the page cache takes whole blocks only.
-        let flags = fcntl_getfl(&self.file).doing("read", &self.place.full_path)?;
-        fcntl_setfl(&self.file, flags.difference(OFlags::DIRECT)).doing("read", &self.place.full_path)?;
+        go_through_page_cache(&self.file).doing("read", &self.place.full_path)?;
         let mut bytes = vec![0; size];
         self.file.read_exact_at(&mut bytes, 0).doing("read", &self.place.full_path)?;
         Ok(Some(bytes))

@@ -19,6 +19,7 @@ use super::error::IoContext as _;
 use super::headers::HeaderWriter;
 use super::large::Large;
 use super::load::Load;
+use super::publish::with_suffix;
 use super::{PackageError, Progress};
 
 /// The central headers wait in memory until there are so many bytes of them.
@@ -160,9 +161,7 @@ fn length(bytes: &[u8]) -> u64 {
 
 /// A new file that never has a name for others: it is gone with this process however that ends.
 pub(super) fn unnamed(beside: &Path, suffix: &str) -> Result<File, PackageError> {
-    let mut aside = beside.as_os_str().to_owned();
-    aside.push(suffix);
-    let aside = PathBuf::from(aside);
+    let aside = with_suffix(beside, suffix);
     // The package's own lock is held, so that what lies there was left by a run that was cut off.
     match fs::remove_file(&aside) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error).doing("discard the unfinished", &aside),

@@ -154,13 +154,7 @@ fn holds(path: &Path, sha256: &Sha256Hash) -> Result<bool, PackageError> {
 
 /// Writes the package's SHA-256 beside it. It has its name only once it is whole.
 fn write_list(path: &Path, line: &str) -> Result<(), PackageError> {
-    let part = with_suffix(path, ".part");
-    match fs::remove_file(&part) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error).doing("discard the unfinished", &part),
-        _ => {}
-    }
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o444).open(&part).doing("create", &part)?;
-    file.write_all(line.as_bytes()).and_then(|()| file.sync_all()).doing("write", &part)?;
+    let part = write_aside(path, line.as_bytes())?;
     match name_without_replacing(CWD, &part, CWD, path) {
         Err(Errno::EXIST) => {
             let same = fs::read(path).doing("read", path)? == line.as_bytes();
@@ -169,6 +163,18 @@ fn write_list(path: &Path, line: &str) -> Result<(), PackageError> {
         }
         other => other.doing("name", path),
     }
+}
+
+/// Writes a small file whole, under a name of its own beside `path` until it gets that. Gives where it lies.
+pub(super) fn write_aside(path: &Path, bytes: &[u8]) -> Result<PathBuf, PackageError> {
+    let part = with_suffix(path, ".part");
+    match fs::remove_file(&part) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error).doing("discard the unfinished", &part),
+        _ => {}
+    }
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o444).open(&part).doing("create", &part)?;
+    file.write_all(bytes).and_then(|()| file.sync_all()).doing("write", &part)?;
+    Ok(part)
 }
 
 /// The package under its temporary name; removed unless it gets its own.

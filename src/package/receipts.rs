@@ -1,9 +1,8 @@
 //! Receipts beside a package: found by name, written without ever replacing a file.
 #![expect(clippy::disallowed_methods, reason = "writes receipts, outside the case and never over an existing file")]
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::fs::{self, File};
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::CWD;
@@ -14,7 +13,7 @@ use crate::seal::{PackageHead, ReceiptFile};
 
 use super::error::IoContext as _;
 use super::parts::{PART, part_name, part_of};
-use super::publish::with_suffix;
+use super::publish::{with_suffix, write_aside};
 use super::{PackageError, PackageFiles};
 
 /// Largest file of a receipt that is read.
@@ -109,13 +108,7 @@ pub fn write_receipt(package: &Path, number: u32, receipt: &ReceiptFile) -> Resu
 }
 
 fn write(path: &Path, bytes: &[u8]) -> Result<(), PackageError> {
-    let part = with_suffix(path, ".part");
-    match fs::remove_file(&part) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error).doing("discard the unfinished", &part),
-        _ => {}
-    }
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o444).open(&part).doing("create", &part)?;
-    file.write_all(bytes).and_then(|()| file.sync_all()).doing("write", &part)?;
+    let part = write_aside(path, bytes)?;
     match name_without_replacing(CWD, &part, CWD, path) {
         // A signature without a statement is what an attempt left that was cut off: nobody can have relied on it.
         Err(rustix::io::Errno::EXIST) if path.extension().is_some_and(|extension| extension != "json") => {
