@@ -1,4 +1,4 @@
-//! How many objects of one bucket are fetched at once: more as long as more helps, fewer when AWS asks for less.
+//! How many objects of one bucket are fetched at once: more as long as more helps, fewer where fewer do as well or AWS asks for less.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,9 +12,13 @@ use crate::aws::Halt;
 pub(crate) const FIRST: usize = 128;
 /// Where it never falls below.
 const LEAST: usize = 4;
+/// Below this, fewer are not tried: what they would spare is too little.
+const FEW: usize = 48;
 /// How long the rate is measured at one level, at least; and until every slot was used once, which over a long way takes longer.
 const LOOK: Duration = Duration::from_millis(60);
-/// How long a level that was found is kept before a higher one is tried again.
+/// The same where it is to be found out whether fewer do as well: nothing hurries, and chance is not to decide it.
+const CLOSE_LOOK: Duration = Duration::from_millis(300);
+/// How long a level that was found is kept before another one is tried.
 const KEPT: Duration = Duration::from_secs(5);
 /// How long it is kept after AWS asked for less.
 const EASED: Duration = Duration::from_secs(10);
@@ -45,10 +49,53 @@ struct State {
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Phase {
-    /// The level was raised; this was the rate before.
-    Raised { from: usize, rate: f64 },
+    /// The first requests, which wait for connections to be made: their rate says nothing.
+    Connecting,
+    /// The rate of this level is measured, to be compared with another's.
+    Measured { next: Trial },
+    /// Another level is tried; this was the level before, and its rate.
+    Tried { trial: Trial, from: usize, rate: f64 },
     /// It stays where it is until then.
-    Kept { until: Instant },
+    Kept { until: Instant, next: Trial },
+}
+
+/// Which other level is tried.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Trial {
+    Higher,
+    Lower,
+}
+
+impl Trial {
+    /// The level to try, from this one.
+    fn of(self, limit: usize, most: usize) -> usize {
+        match self {
+            Self::Higher => (limit * 2).min(most),
+            Self::Lower => (limit / 2).max(FEW.min(limit)),
+        }
+    }
+
+    /// Whether the level that was tried is better: more have to bring something, and fewer to cost nothing.
+    fn worth(self, rate: f64, before: f64) -> bool {
+        match self {
+            Self::Higher => rate >= before * 1.05,
+            Self::Lower => rate >= before * 0.97,
+        }
+    }
+
+    fn other(self) -> Self {
+        match self {
+            Self::Higher => Self::Lower,
+            Self::Lower => Self::Higher,
+        }
+    }
+
+    fn look(self) -> Duration {
+        match self {
+            Self::Higher => LOOK,
+            Self::Lower => CLOSE_LOOK,
+        }
+    }
 }
 
 /// Room for one fetch.
@@ -62,8 +109,7 @@ impl Level {
     /// A level that finds itself, up to `most`; one that starts there stays there until AWS asks for less.
     pub(crate) fn new(first: usize, most: usize, now: Instant) -> Arc<Self> {
         let limit = first.clamp(1, most.max(1));
-        let phase = Phase::Raised { from: limit, rate: 0.0 };
-        let state = State { limit, most: most.max(1), surplus: 0, since: now, done: 0, work: 0, phase };
+        let state = State { limit, most: most.max(1), surplus: 0, since: now, done: 0, work: 0, phase: Phase::Connecting };
         Arc::new(Self { slots: Arc::new(Semaphore::new(limit)), full: AtomicBool::new(false), state: Mutex::new(state) })
     }
 
@@ -103,10 +149,10 @@ impl Level {
 impl State {
     /// The level after AWS asked for less: once for a burst of such answers.
     fn eased(&mut self, now: Instant) -> usize {
-        if matches!(self.phase, Phase::Kept { until } if now + EASED.saturating_sub(LOOK) < until) {
+        if matches!(self.phase, Phase::Kept { until, .. } if now + EASED.saturating_sub(LOOK) < until) {
             return self.limit;
         }
-        self.phase = Phase::Kept { until: now + EASED };
+        self.phase = Phase::Kept { until: now + EASED, next: Trial::Higher };
         self.begin(now);
         (self.limit * 7 / 10).max(LEAST.min(self.limit))
     }
@@ -114,7 +160,11 @@ impl State {
     /// The level after a look at the rate, if it is time for one.
     fn looked(&mut self, full: &AtomicBool, now: Instant) -> usize {
         let passed = now.saturating_duration_since(self.since);
-        if passed < LOOK || self.done < self.limit {
+        let look = match self.phase {
+            Phase::Measured { next: trial } | Phase::Tried { trial, .. } => trial.look(),
+            Phase::Connecting | Phase::Kept { .. } => LOOK,
+        };
+        if passed < look || self.done < self.limit {
             return self.limit;
         }
         let rate = rate(self.work, passed);
@@ -123,16 +173,31 @@ impl State {
         match self.phase {
             // The listing, or the end of the work, is what limits: nothing is learnt from that.
             _ if !full => self.limit,
-            Phase::Raised { from, rate: before } if rate < before * 1.05 => {
-                self.phase = Phase::Kept { until: now + KEPT };
+            Phase::Connecting => self.measured_next(Trial::Higher),
+            Phase::Kept { until, .. } if now < until => self.limit,
+            Phase::Kept { next, .. } => self.measured_next(next),
+            Phase::Measured { next } => self.tried_next(next, rate, now),
+            Phase::Tried { trial, rate: before, .. } if trial.worth(rate, before) => self.tried_next(trial, rate, now),
+            Phase::Tried { trial, from, .. } => {
+                self.phase = Phase::Kept { until: now + KEPT, next: trial.other() };
                 from
             }
-            Phase::Kept { until } if now < until => self.limit,
-            Phase::Raised { .. } | Phase::Kept { .. } => {
-                self.phase = Phase::Raised { from: self.limit, rate };
-                (self.limit * 2).min(self.most)
-            }
         }
+    }
+
+    fn measured_next(&mut self, next: Trial) -> usize {
+        self.phase = Phase::Measured { next };
+        self.limit
+    }
+
+    fn tried_next(&mut self, trial: Trial, rate: f64, now: Instant) -> usize {
+        let level = trial.of(self.limit, self.most);
+        self.phase = if level == self.limit {
+            Phase::Kept { until: now + KEPT, next: trial.other() }
+        } else {
+            Phase::Tried { trial, from: self.limit, rate }
+        };
+        level
     }
 
     fn begin(&mut self, now: Instant) {
@@ -185,6 +250,27 @@ mod tests {
         let level = Level::new(FIRST, 512, now);
         let found = play(&level, &mut now, 4, 3_000.0, 0.02);
         assert_eq!(found, FIRST, "3,000 a second at 20 ms are 60 in flight");
+    }
+
+    #[test]
+    fn in_a_long_run_it_falls_to_where_fewer_would_bring_less() {
+        let mut now = Instant::now();
+        let level = Level::new(512, 512, now);
+        let found = play(&level, &mut now, 60, 3_000.0, 0.02);
+        assert_eq!(found, 64, "3,000 a second at 20 ms are 60 in flight");
+    }
+
+    #[test]
+    fn in_a_long_run_it_stays_where_every_one_counts() {
+        let mut now = Instant::now();
+        let level = Level::new(FIRST, 512, now);
+        let (mut lowest, mut found) = (512, 0);
+        play(&level, &mut now, 4, 1e9, 0.02);
+        for _ in 0..200 {
+            found = play(&level, &mut now, 1, 1e9, 0.02);
+            lowest = lowest.min(found);
+        }
+        assert!(found >= 256 && lowest >= 256, "half is tried now and then, and never kept");
     }
 
     #[test]
