@@ -10,7 +10,8 @@ fn main() {
     let seconds = words.iter().position(|word| word.parse::<u64>().is_ok()).map_or(60, |at| words.remove(at).parse().unwrap());
     let scratch = std::env::temp_dir().join(format!("caselock-fuzz-{}", std::process::id()));
     std::fs::create_dir_all(&scratch).unwrap();
-    for (name, target) in targets::TARGETS.iter().filter(|(name, _)| words.is_empty() || words.iter().any(|word| word == name)) {
+    for (name, target) in targets::TARGETS.iter().filter(|(name, _)| words.is_empty() || words.iter().any(|word| word == name))
+    {
         let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(name);
         let mut paths: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
         paths.sort();
