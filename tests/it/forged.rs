@@ -68,6 +68,19 @@ pub(crate) fn sealed_again(sample: &Sample, key: &str) {
     shell_ok(&sample.case(), &script, &[]);
 }
 
+/// Whether `verify_disclosure.py` finds a zip to be its members and nothing else.
+pub(crate) fn is_as_written_for_python(zip: &Path) -> bool {
+    let program = "import sys, zipfile\n\
+                   sys.path.insert(0, 'case-template')\n\
+                   sys.dont_write_bytecode = True\n\
+                   import verify_disclosure\n\
+                   members = zipfile.ZipFile(sys.argv[1]).infolist()\n\
+                   sys.exit(0 if verify_disclosure.is_as_written(sys.argv[1], members) else 1)";
+    let mut python = Command::new("python3");
+    python.args(["-I", "-c", program]).arg(zip).current_dir(env!("CARGO_MANIFEST_DIR"));
+    python.output().unwrap().status.success()
+}
+
 /// What whoever holds the key may do to the lines of a ledger and to the seal over them.
 type Lie = fn(&mut Vec<Value>, &mut Value);
 
