@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """Checks a disclosure made with "caselock package --include": some files of a sealed case, shown without the rest.
 
-    python3 verify_disclosure.py DISCLOSURE.zip
-    python3 verify_disclosure.py FOLDER            (the unpacked zip; the folder that holds custody/)
+    python3 -I verify_disclosure.py DISCLOSURE.zip
+    python3 -I verify_disclosure.py FOLDER         (the unpacked zip; the folder that holds custody/)
 
 It needs Python 3.8 or later and nothing else, no network and no other file. It writes nothing. Every line it prints must begin with
 "ok"; it ends with 0 if so, with 1 if anything is BAD, and with 2 if nothing is bad but something could not be checked here ("??").
+With -I, Python takes no file that lies beside this program or in the current folder for a part of itself.
 
 What is in a disclosure
     data/...                          the files that are disclosed, byte for byte as they were acquired
@@ -24,8 +25,15 @@ What it proves: each file under data/ is what the ledger recorded when it was ac
 bag-info.txt and custody/allowed_signers must say what follows from what was signed, and no other file may be there.
 What it does not prove: anything about what is not disclosed; when it was signed; whose key it is. Compare the fingerprint that it
 prints with what the signer tells you by another channel. Nobody signs for VERIFY.txt and for this program: what comes with the evidence
-can be exchanged together with it. Use a copy from elsewhere; it says so where the one among the files is another.
+can be exchanged together with it. Use a copy from elsewhere, and run it from outside the folder that it checks; it says so where the one
+among the files is another.
 """
+
+import sys
+
+# What lies beside this program may have come with the evidence: no hashlib.py there answers for Python's own.
+if __name__ == "__main__" and not sys.flags.isolated and not getattr(sys.flags, "safe_path", False):
+    del sys.path[0]
 
 import base64
 import hashlib
@@ -35,12 +43,13 @@ import re
 import shutil
 import struct
 import subprocess
-import sys
 import tempfile
 import zipfile
 
 bad = unchecked = 0
 SMALL = 16 * 1024 * 1024
+LINE = 9 * 1024 * 1024  # the longest line of a ledger, escaped, and its proof
+MOST = 100  # lines that are not as they should be and are named one by one
 
 
 def check(holds, what):
@@ -57,17 +66,73 @@ def not_checked(what):
 
 
 def printable(text):
-    return "".join(c if c.isprintable() else "\\u%04x" % ord(c) for c in str(text))
+    return "".join("\\u{%x}" % ord(c) if not c.isprintable() or re.match(HIDDEN, c) else c for c in str(text))
+
+
+def spelled(raw):
+    """What JSON says that is spelled in the one way of RFC 8785; anything else could be read in two ways."""
+
+    def refuse(constant):
+        raise ValueError(constant + " is no number")
+
+    value = json.loads(raw.decode("utf-8"), parse_constant=refuse)
+    if json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode("utf-8") != raw:
+        raise ValueError("JSON is not spelled as caselock spells it")
+    return value
 
 
 # --- the files: a zip or a folder -----------------------------------------------------------------------------------------------
+
+
+def headers(member, at):
+    """What stands before a member, and in the list of members, where it begins at the byte `at`."""
+    name, size = member.filename.encode("ascii"), min(member.file_size, 0xFFFFFFFF)
+    numbers = [member.file_size] * 2 if member.file_size >= 0xFFFFFFFF else []
+    shared = struct.pack("<5H3LH", 45 if numbers else 10, 0, 0, 0, 33, member.CRC, size, size, len(name))
+
+    def zip64(numbers):
+        return struct.pack("<HH%dQ" % len(numbers), 1, 8 * len(numbers), *numbers) if numbers else b""
+
+    here, there = zip64(numbers), zip64(numbers + ([at] if at >= 0xFFFFFFFF else []))
+    listed = struct.pack("<4H2L", len(there), 0, 0, 0, 0o100444 << 16, min(at, 0xFFFFFFFF))
+    return (b"PK\3\4" + shared + struct.pack("<H", len(here)) + name + here,
+            b"PK\1\2" + shared[:1] + b"\3" + shared + listed + name + there)
+
+
+def is_as_written(path, members):
+    """Whether a zip is its members, stored, one after the other, then the list of them, and not a byte besides.
+
+    Programs differ in what else they find in a zip: a member that only its own header shows, or other bytes under a name.
+    """
+    with open(path, "rb") as file:
+        at, listed = 0, []
+        for member in members:
+            before, in_list = headers(member, at)
+            file.seek(at)
+            if file.read(len(before)) != before:
+                return False
+            at += len(before) + member.file_size
+            listed.append(in_list)
+        end, count = b"".join(listed), len(members)
+        size, wide = len(end), count > 0xFFFF or max(at, len(end)) > 0xFFFFFFFF
+        if wide:
+            end += struct.pack("<LQ2H2L4Q", 0x06064B50, 44, 45, 45, 0, 0, count, count, size, at)
+            end += struct.pack("<2LQL", 0x07064B50, 0, at + size, 1)
+        short = min(count, 0xFFFF)
+        end += struct.pack("<L4H2LH", 0x06054B50, 0, 0, short, short, 0xFFFFFFFF if wide else size, min(at, 0xFFFFFFFF), 0)
+        file.seek(at)
+        return file.read(len(end) + 1) == end
 
 
 class Zip:
     def __init__(self, path):
         self.zip = zipfile.ZipFile(path)
         names = [info.filename for info in self.zip.infolist()]
+        if not is_as_written(path, self.zip.infolist()):
+            raise ValueError("the zip is not built as caselock builds it: something stands in it besides its members, or they are packed")
+        check(names == sorted(names), "the members of the zip are in order")
         check(len(names) == len({name.lower() for name in names}), "no name stands in the zip twice")
+        check(all(re.fullmatch("[A-Za-z0-9._=+@,~/-]+", name) for name in names), "every name is one that caselock gives")
         tops = {name.split("/", 1)[0] for name in names}
         check(len(tops) == 1 and all("/" in name for name in names), "everything is in one folder")
         self.top = min(tops) + "/"
@@ -105,9 +170,12 @@ def read(files, name):
 def lines(files, name):
     """The lines of a file of any size. A line ends with a newline: other separators may stand within one."""
     with files.open(name) as file:
-        for line in file:
+        while True:
+            line = file.readline(LINE)
+            if not line:
+                return
             if not line.endswith(b"\n"):
-                raise ValueError(name + " does not end with its last line")
+                raise ValueError(name + " has a line that does not end, or is longer than any can be")
             yield line[:-1]
 
 
@@ -242,7 +310,10 @@ def signature_holds(signature, message, public_key):
 # --- what caselock writes around the files, which follows from what was signed --------------------------------------------------
 
 BLANKS = "[\t-\r \u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+"
-HIDDEN = "[\u0000-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]"
+# What shows nothing of itself or changes how the rest is shown; caselock and verify.html have the same list.
+HIDDEN = ("[\u0000-\u001f\u007f-\u009f\u00ad\u034f\u0600-\u0605\u061c\u06dd\u070f\u0890-\u0891\u08e2\u115f-\u1160\u17b4-\u17b5"
+          "\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\U000110bd\U000110cd"
+          "\U00013430-\U0001343f\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]")
 
 
 def field(label, value):
@@ -285,12 +356,25 @@ def allowed_signers(signer):
 
 
 def manifest(files, name):
-    listed = {}
+    listed, previous = {}, ""
     for line in lines(files, name):
         digest, path = line.decode("ascii").split("  ", 1)
-        check(path not in listed, "%s lists %s once" % (name, printable(path))) if path in listed else None
-        listed[path] = digest
+        if not re.fullmatch("[0-9a-f]{64}", digest) or path <= previous:
+            raise ValueError("%s is not in order, or not as caselock writes it: %s" % (name, path))
+        listed[path], previous = digest, path
     return listed
+
+
+def disclosed(raw):
+    """A line of the disclosure: which line of the ledger it shows, that line, its proof, and what it says."""
+    entry = spelled(raw)
+    nodes = entry["proof"]
+    if sorted(entry) != ["index", "line", "proof"] or type(entry["index"]) is not int:
+        raise ValueError("a line of the disclosure has other members than caselock writes")
+    if not all(re.fullmatch("[0-9a-f]{64}", node) for node in nodes):
+        raise ValueError("a proof in the disclosure is not a list of hashes")
+    line = entry["line"].encode("utf-8")
+    return entry["index"], line, [bytes.fromhex(node) for node in nodes], spelled(line)
 
 
 def main(path):
@@ -299,9 +383,13 @@ def main(path):
     if not check(len(checkpoints) == 1, "there is one checkpoint"):
         return
     raw = read(files, checkpoints[0])
-    checkpoint = json.loads(raw)
+    checkpoint = spelled(raw)
     signer, size, root = checkpoint["signer"], checkpoint["ledger"]["lines"], bytes.fromhex(checkpoint["ledger"]["root"])
-    check(checkpoint["kind"] == "checkpoint" and checkpoint["format_version"] == 1, "it is a checkpoint of format version 1")
+    members = ["case_number", "format_version", "kind", "ledger", "number", "sealed_at", "signer"]
+    check(sorted(checkpoint) == members and checkpoint["kind"] == "checkpoint" and checkpoint["format_version"] == 1
+          and checkpoints[0] == "custody/checkpoints/%04d.json" % checkpoint["number"]
+          and re.fullmatch("[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}([.](?!000)[0-9]{3})?Z", checkpoint["sealed_at"]),
+          "it is a checkpoint of format version 1")
     holds = signature_holds(read(files, checkpoints[0] + ".sig"), raw, signer["public_key"])
     if holds is None:
         not_checked("the signature: a key of this kind needs ssh-keygen, which is not there")
@@ -311,16 +399,19 @@ def main(path):
     fingerprint = "SHA256:" + base64.b64encode(hashlib.sha256(blob).digest()).decode().rstrip("=")
     check(fingerprint == signer["fingerprint"], "the signer's key has the fingerprint " + fingerprint)
 
-    recorded, previous = {}, -1
-    for number, entry in enumerate(lines(files, "custody/disclosure.jsonl"), 1):
-        entry = json.loads(entry.decode("utf-8"))
-        line, index = entry["line"].encode("utf-8"), entry["index"]
-        proof = [bytes.fromhex(node) for node in entry["proof"]]
-        told = json.loads(line)
-        ordered, previous = index > previous, index
-        if not (leads_to_root(line, index, size, proof, root) and ordered and told["event"] == "artifact.acquired"):
-            check(False, "line %d of the disclosure belongs to the signed ledger" % number)
+    recorded, previous, wrong = {}, -1, 0
+    for number, shown in enumerate(lines(files, "custody/disclosure.jsonl"), 1):
+        index, line, proof, told = disclosed(shown)
+        belongs = leads_to_root(line, index, size, proof, root) and index > previous
+        if not (belongs and told["event"] == "artifact.acquired" and told["path"] not in recorded):
+            wrong += 1
+            if wrong <= MOST:
+                check(False, "line %d of the disclosure belongs to the signed ledger, after the lines before, about a file of its own" % number)
+            continue
+        previous = index
         recorded[told["path"]] = (told["sha256"], told["size"])
+    if wrong > MOST:
+        check(False, "and so do %d more" % (wrong - MOST))
     check(recorded, "%d lines of the ledger, of the %d signed, are shown and proven" % (len(recorded), size))
 
     for path, expected in sorted(recorded.items()):
@@ -357,6 +448,7 @@ if __name__ == "__main__":
         sys.exit(__doc__)
     try:
         main(sys.argv[1])
-    except (ArithmeticError, LookupError, OSError, TypeError, ValueError, AttributeError, struct.error, zipfile.BadZipFile) as error:
+    except (ArithmeticError, LookupError, OSError, RuntimeError, TypeError, ValueError, AttributeError, struct.error,
+            zipfile.BadZipFile) as error:
         check(False, "it can be read: %s %s" % (type(error).__name__, printable(error)))
     sys.exit(1 if bad else 2 if unchecked else 0)

@@ -7,14 +7,17 @@ use super::markup::Markup;
 
 /// What checks the signature of every seal with the key that it names, whoever sealed: the same as step 6 of VERIFY.txt.
 const SIGNATURES: &str = r#"signers=$(mktemp)
-for seal in custody/seals/[0-9]*.json; do
-  principal=$(python3 -c 'import json, sys
+for seal in custody/seals/[0-9][0-9][0-9][0-9].json; do
+  python3 -I -c 'import json, sys
 signer = json.load(open(sys.argv[1], encoding="utf-8"))["signer"]
-print(signer["principal"], signer["public_key"], file=open(sys.argv[2], "w"))
-print(signer["principal"])' "$seal" "$signers")
-  ssh-keygen -Y verify -f "$signers" -I "$principal" -n caselock-seal -s "$seal.sig" < "$seal" || echo "BAD signature: $seal"
+print("signer", signer["public_key"], file=open(sys.argv[2], "w"))
+print(sys.argv[1], "says it is by", ascii(signer["principal"]))' "$seal" "$signers"
+  ssh-keygen -Y verify -f "$signers" -I signer -n caselock-seal -s "$seal.sig" < "$seal" || echo "BAD signature: $seal"
 done
 rm "$signers""#;
+
+/// What compares every file with the manifests; names are shown so that none can move the cursor.
+const FILES: &str = "sha256sum --check --quiet manifest-sha256.txt tagmanifest-sha256.txt 2>&1 | cat -v";
 
 pub(super) fn how_to_verify(page: &mut Markup, facts: &Facts, _report: &Report) {
     if facts.seals.is_empty() {
@@ -34,11 +37,11 @@ pub(super) fn how_to_verify(page: &mut Markup, facts: &Facts, _report: &Report) 
          SHA-256 with the one that caselock publishes first, for it came with the package.",
     );
     page.paragraph("In a terminal, in short, in the unpacked folder:");
-    page.raw("<pre>").text_in_lines("sha256sum --check --quiet manifest-sha256.txt tagmanifest-sha256.txt").raw("\n");
+    page.raw("<pre>").text_in_lines(FILES).raw("\n");
     page.text_in_lines(SIGNATURES).raw("</pre>\n");
     page.paragraph(
-        "The first command proves that every file is unchanged since the manifests were written. The second shows for each seal whose key \
-         signed it; step 3 of VERIFY.txt ties manifests and ledger to the seals. A key proves nothing about who holds it, so compare \
+        "The first command prints nothing if every file is unchanged since the manifests were written. The second shows for each seal whose key \
+         signed it, and the name that the signer gave, which proves nothing; step 3 of VERIFY.txt ties manifests and ledger to the seals. A key proves nothing about who holds it, so compare \
          each fingerprint it prints with what that signer told you by another channel:",
     );
     let signer = |seal: &SealFacts| {

@@ -97,14 +97,15 @@ impl SealNumbers {
                 let there = self.0.contains(&(number, extension.to_owned()));
                 there.then(|| read_bounded(files, &format!("{SEALS}/{number:04}.{extension}"), SEAL_LIMIT)).transpose()
             };
+            let (statement, signature, timestamp) = (part("json")?, part("json.sig")?, part("json.tsr")?);
             let mut renewals = Vec::new();
-            for stamp in 2..=STAMPS {
+            // Without the time-stamp that it renews, a renewal is none.
+            for stamp in (2..=STAMPS).take_while(|_| timestamp.is_some()) {
                 match part(&renewal_extension(stamp))? {
                     Some(bytes) => renewals.push(bytes),
                     None => break,
                 }
             }
-            let (statement, signature, timestamp) = (part("json")?, part("json.sig")?, part("json.tsr")?);
             Ok(SealFile { number, path, statement, signature, timestamp, renewals })
         };
         numbers.into_iter().map(read).collect()

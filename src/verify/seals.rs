@@ -315,6 +315,12 @@ fn check_seal(
     let Some(statement) = statement else { return (report, None, signer) };
     report.time = Some(statement.sealed_at);
     report.ledger_size = Some(statement.ledger.lines);
+    if bag::allowed_signers_of(&statement.signer).is_none() {
+        fail(
+            "seal-malformed",
+            "The name or the key that it gives its signer is none that caselock writes: other programs could take it for something else.",
+        );
+    }
     if let Some(signer) = &signer
         && (signer.fingerprint != statement.signer.fingerprint || signer.public_key != statement.signer.public_key)
     {

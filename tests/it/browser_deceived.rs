@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 
 use caselock::case::CaseFolder;
 use caselock::case::event::{CaseSealed, Event};
-use caselock::model::Sha256Hash;
+use caselock::model::{Sha256Hash, printable};
 use caselock::package::{Glob, write_disclosure, write_parts};
 use caselock::seal::{SealStatement, SigningKey, seal_case};
 
 use crate::browser::{PAGE, package, page, verdict};
-use crate::forged::{rewrite, sealed_again};
+use crate::forged::{DISCLOSED_OTHERWISE, LIES, LINES, rewrite, sealed_again, sealed_with_a_lie, zipped};
 use crate::sample::{PRINCIPAL, Sample, at, shell_ok, tool};
 
 const PROGRAM: &str = include_str!("../../case-template/verify_disclosure.py");
@@ -232,16 +232,7 @@ fn allowed_signers_is_the_one_line_that_the_first_seal_gives() {
         sample.overwrite("custody/allowed_signers", text.as_bytes());
         sealed_again(&sample, key);
         // The ledger says which key sealed; whoever forges all of it makes it say their own.
-        let zip = sample.path(name);
-        shell_ok(
-            &sample.path(""),
-            &format!(
-                "rm -rf IR-2026-014 && cp -r case IR-2026-014 && rm -rf IR-2026-014/reports && find IR-2026-014 -type f | LC_ALL=C sort | zip -q -0 -X -@ '{}'",
-                zip.display()
-            ),
-            &[],
-        );
-        rewrite(&zip, "pass");
+        let zip = zipped(&sample, name);
         let (state, said) = verdict(&mut page, &[&zip]);
         assert_eq!(state, expected, "{name}: {said}");
         assert_eq!(said.contains("custody/allowed_signers is not the one line"), expected == "bad", "{name}: {said}");
@@ -345,4 +336,76 @@ fn a_phone_shows_every_character_of_what_is_to_be_compared() {
     assert_eq!(state, "ok", "{text}");
     let width = page.evaluate("document.documentElement.scrollWidth").as_u64().unwrap();
     assert!(width <= 390, "it is {width} pixels wide");
+}
+
+#[test]
+fn a_seal_that_caselock_cannot_have_made_is_refused_though_its_signature_holds() {
+    let honest = Sample::sealed();
+    sealed_with_a_lie(&honest, |_, _| {});
+    let mut page = page(&honest);
+    let (state, said) = verdict(&mut page, &[&zipped(&honest, "out.zip")]);
+    assert_eq!(state, "ok", "made again without a lie: {said}");
+    for (what, lie, _, named) in LIES {
+        let sample = Sample::sealed();
+        sealed_with_a_lie(&sample, lie);
+        let (state, said) = verdict(&mut page, &[&zipped(&sample, "out.zip")]);
+        assert!(state == "bad" && said.contains(named), "{what}: {said}");
+        assert!(said.contains("The signature of seal 1 is valid"), "{what}: {said}");
+    }
+    let sample = Sample::sealed();
+    sample.overwrite("custody/seals/0001.json.tsr.2", b"stamp");
+    let (state, said) = verdict(&mut page, &[&zipped(&sample, "out.zip")]);
+    assert!(state == "bad" && said.contains("custody/seals/0001.json.tsr.2"), "{said}");
+}
+
+#[test]
+fn a_disclosure_that_could_be_read_in_two_ways_or_shows_nothing_is_refused() {
+    let sample = Sample::sealed();
+    let zip = sample.path("part.zip");
+    write_disclosure(&CaseFolder::open(&sample.case()).unwrap(), &[Glob::new("s3://example-corp/a*")], &zip).unwrap();
+    let mut page = page(&sample);
+    assert_eq!(verdict(&mut page, &[&zip]).0, "ok");
+    for (what, change) in DISCLOSED_OTHERWISE {
+        let (state, said) = verdict(&mut page, &[&forged(&sample, &zip, &format!("{LINES}\n{change}\nretag()"))]);
+        assert_eq!(state, "bad", "{what}: {said}");
+    }
+    let nothing = "files = {name: files[name] for name in files if '/data/' not in name}
+files[top + '/custody/disclosure.jsonl'] = files[top + '/manifest-sha256.txt'] = b''
+retag()";
+    let (state, said) = verdict(&mut page, &[&forged(&sample, &zip, nothing)]);
+    assert!(state == "bad" && said.contains("nothing is shown"), "{said}");
+    let many = format!("{LINES}\nfiles[shown] += b'\\n' * 100000\nretag()");
+    let (state, said) = verdict(&mut page, &[&forged(&sample, &zip, &many)]);
+    assert!(state == "bad" && said.contains("and 81 more"), "{said}");
+}
+
+/// caselock, the page and the Python program derive the same texts: a character that one of them spells out, all spell out.
+#[test]
+fn all_three_spell_out_the_same_characters() {
+    let sample = Sample::sealed();
+    let mut page = page(&sample);
+    let by_page = page.evaluate(
+        "(() => {
+            const found = [], hidden = new RegExp(`^[${HIDDEN}]$`, 'u');
+            for (let c = 0; c < 0x110000; c++) if ((c < 0xd800 || c > 0xdfff) && hidden.test(String.fromCodePoint(c))) found.push(c);
+            return found;
+        })()",
+    );
+    let by_page: Vec<u32> = by_page.as_array().unwrap().iter().map(|c| u32::try_from(c.as_u64().unwrap()).unwrap()).collect();
+    let script = "python3 -I -c \"import sys
+sys.path.insert(0, 'case-template')
+sys.dont_write_bytecode = True
+import re, verify_disclosure
+print(*(c for c in range(0x110000) if not 0xd800 <= c <= 0xdfff and re.fullmatch(verify_disclosure.HIDDEN, chr(c))))\"";
+    let by_python = shell_ok(Path::new(env!("CARGO_MANIFEST_DIR")), script, &[]);
+    let by_python: Vec<u32> = by_python.split_whitespace().map(|c| c.parse().unwrap()).collect();
+    let by_caselock: Vec<u32> =
+        ('\0'..=char::MAX).filter(|c| printable(&c.to_string()) != c.to_string()).map(u32::from).collect();
+    assert_eq!(by_page, by_caselock);
+    assert_eq!(by_python, by_caselock);
+    for (text, written) in [("a\u{61c}b \u{e0041}c", r"a\u{61c}b \u{e0041}c"), ("🔒 e\u{301}", "🔒 e\u{301}")] {
+        let said = page.evaluate(&format!("words({}).join(' ')", serde_json::json!(text)));
+        assert_eq!(said, written);
+        assert_eq!(printable(text), written);
+    }
 }

@@ -5,11 +5,13 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use caselock::case::CaseFolder;
-use caselock::package::{Glob, write_disclosure, write_package};
+use caselock::package::{Glob, write_disclosure, write_package, write_parts};
+use caselock::report::{Made, read_facts, report_page};
 use caselock::seal::{SigningKey, seal_case};
+use caselock::verify::{Options, Verdict, verify};
 
-use crate::forged::{rewrite, sealed_again};
-use crate::sample::{PRINCIPAL, Sample, artifact, at, open_again, shell, shell_ok, tool};
+use crate::forged::{LIES, rewrite, sealed_again, sealed_with_a_lie};
+use crate::sample::{PRINCIPAL, Sample, artifact, at, open_again, shell, shell_as_anybody, shell_ok, tool};
 use crate::seal::commands;
 
 fn instructions(sample: &Sample) -> Vec<String> {
@@ -79,6 +81,144 @@ fn the_name_that_a_later_seal_gives_cannot_pass_for_a_fingerprint() {
     let said = answer(&sample, instructions(&sample).last().unwrap());
     assert_eq!(said.matches("Good \"caselock-seal\" signature for signer with ED25519 key").count(), 2, "{said}");
     assert!(said.trim_end().ends_with(&other.signer().fingerprint) && !said.contains('\u{1b}'), "{said}");
+    // The same in the report, which gives the commands as well.
+    let folder = CaseFolder::open(&sample.case()).unwrap();
+    let report = verify(&folder, &Options::default()).unwrap();
+    assert!(report.findings.iter().any(|finding| finding.kind == "seal-malformed"), "{:#?}", report.findings);
+    let page = report_page(&read_facts(&folder).unwrap(), &report, &Made { at: at(), tool: tool() });
+    let given = page.split_once("<pre>").unwrap().1.split_once("</pre>").unwrap().0;
+    let given =
+        given.replace("&quot;", "\"").replace("&#39;", "'").replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&");
+    let said = answer(&sample, &given);
+    assert_eq!(said.matches("Good \"caselock-seal\" signature for signer with ED25519 key").count(), 2, "{said}");
+    assert!(said.trim_end().ends_with(&other.signer().fingerprint) && !said.contains('\u{1b}'), "{said}");
+}
+
+/// Names of modules that the programs take from Python's own library.
+const MODULES: [&str; 14] = [
+    "base64",
+    "datetime",
+    "glob",
+    "hashlib",
+    "json",
+    "os",
+    "random",
+    "re",
+    "shutil",
+    "struct",
+    "subprocess",
+    "tempfile",
+    "time",
+    "zipfile",
+];
+
+#[test]
+fn no_program_of_the_case_is_run_by_the_steps_that_check_it() {
+    let plant = |folder: &Path, ran: &Path| {
+        let code = format!("import sys\nopen({ran:?}, 'w')\nprint('ok  it is all as it was sealed')\nsys.exit(0)\n");
+        for module in MODULES {
+            fs::write(folder.join(format!("{module}.py")), &code).unwrap();
+        }
+    };
+    let sample = Sample::sealed();
+    let ran = sample.path("ran");
+    plant(&sample.case(), &ran);
+    let commands = instructions(&sample);
+    for at in [2, 7] {
+        let said = answer(&sample, &commands[at]);
+        assert!(!ran.exists() && !said.contains("as it was sealed"), "{said}");
+    }
+    assert!(answer(&sample, &commands[2]).contains("NOTE nobody signed for 'glob.py'"));
+
+    let zip = sample.path("part.zip");
+    let sample = Sample::sealed();
+    write_disclosure(&CaseFolder::open(&sample.case()).unwrap(), &[Glob::new("data/**")], &zip).unwrap();
+    let open = zip.with_extension("open");
+    shell_ok(Path::new("/"), &format!("unzip -q '{}' -d '{1}'; chmod -R u+w '{1}'", zip.display(), open.display()), &[]);
+    let folder = open.join("IR-2026-014-disclosure");
+    plant(&folder, &ran);
+    for command in [
+        "python3 -I verify_disclosure.py .",
+        "python3 verify_disclosure.py .",
+        "cd / && python3 \"$OLDPWD/verify_disclosure.py\" \"$OLDPWD\"",
+    ] {
+        let output = shell(&folder, command, &[]);
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.code() == Some(1) && said.contains("ok  the signature over the checkpoint holds"), "{said}");
+        assert!(!ran.exists() && said.contains("no others: base64.py"), "{command}: {said}");
+    }
+}
+
+#[test]
+fn no_name_in_the_case_can_wipe_a_line_off_the_screen() {
+    let sample = Sample::sealed();
+    let commands = instructions(&sample);
+    let wipe = "\u{1b}[2J\u{1b}[Hok  there is a seal\r\nok  all is well\u{1b}[8m";
+    let seal = fs::read(sample.file("custody/seals/0001.json")).unwrap();
+    sample.overwrite(&format!("custody/seals/0001{wipe}.json"), &seal);
+    let manifest = fs::read_to_string(sample.file("manifest-sha256.txt")).unwrap();
+    sample.overwrite("manifest-sha256.txt", format!("{manifest}{}  data/x\u{1b}[2J\u{1b}[8m\n", "0".repeat(64)).as_bytes());
+    let ledger = fs::read_to_string(sample.file("custody/ledger.jsonl")).unwrap();
+    let twice = ledger.lines().nth(1).unwrap().replace("\"path\":\"data/", "\"path\":\"data/\\u001b[2J");
+    sample.overwrite("custody/ledger.jsonl", format!("{ledger}{twice}\n{twice}\n").as_bytes());
+    for (at, command) in commands.iter().enumerate().filter(|(at, _)| [2, 3, 4, 7].contains(at)) {
+        let said = answer(&sample, command);
+        assert!(!said.contains('\u{1b}') && !said.contains('\r'), "{at}: {said:?}");
+        assert_eq!(said.contains("BAD"), [2, 3, 4].contains(&at), "{at}: {said}");
+    }
+    let said = answer(&sample, &commands[2]);
+    assert!(said.contains("NOTE nobody signed for 'custody/seals/0001\\x1b[2J"), "{said}");
+}
+
+#[test]
+fn a_seal_that_caselock_cannot_have_made_is_refused_though_its_signature_holds() {
+    for (what, lie, named, _) in LIES {
+        let sample = Sample::sealed();
+        sealed_with_a_lie(&sample, lie);
+        let said = answer(&sample, &instructions(&sample)[2]);
+        assert!(said.contains(named) && said.contains("ok  custody/seals/0001.json signs the first"), "{what}: {said}");
+        let report = verify(&CaseFolder::open(&sample.case()).unwrap(), &Options::default()).unwrap();
+        assert_eq!(report.verdict, Verdict::Fail, "{what}: {:#?}", report.findings);
+    }
+    let sample = Sample::sealed();
+    sealed_with_a_lie(&sample, |_, _| {});
+    let said = answer(&sample, &instructions(&sample)[2]);
+    assert!(said.lines().all(|line| line.starts_with("ok  ")), "made again without a lie: {said}");
+}
+
+#[test]
+fn a_renewal_without_the_stamp_that_it_renews_is_no_part_of_a_seal() {
+    let sample = Sample::sealed();
+    sample.overwrite("custody/seals/0001.json.tsr.2", b"stamp");
+    let said = answer(&sample, &instructions(&sample)[2]);
+    assert!(said.contains("NOTE nobody signed for 'custody/seals/0001.json.tsr.2'"), "{said}");
+    let report = verify(&CaseFolder::open(&sample.case()).unwrap(), &Options::default()).unwrap();
+    let named = |kind: &str| report.findings.iter().any(|finding| finding.kind == kind && finding.object.ends_with(".tsr.2"));
+    assert!(named("file-not-covered"), "{:#?}", report.findings);
+    write_package(&CaseFolder::open(&sample.case()).unwrap(), &sample.path("out.zip")).unwrap();
+    let listed = shell_ok(&sample.path(""), "unzip -l out.zip", &[]);
+    assert!(!listed.contains(".tsr"), "{listed}");
+}
+
+#[test]
+fn parts_are_put_together_as_the_text_says_by_whoever_is_not_root() {
+    let sample = Sample::sealed();
+    let text = fs::read_to_string(sample.file("VERIFY.txt")).unwrap();
+    let given: Vec<&str> =
+        text.lines().filter(|line| line.starts_with("mkdir whole") || line.starts_with("mv -f whole")).collect();
+    assert_eq!(given.len(), 2, "{text}");
+    let parts = write_parts(&CaseFolder::open(&sample.case()).unwrap(), &sample.path("p.zip"), 200).unwrap();
+    assert!(parts.len() >= 3);
+    let open = sample.path("open");
+    fs::create_dir(&open).unwrap();
+    let script = format!(
+        "for part in ../p.part-*.zip; do unzip -q $part; done
+         {}
+         cd whole && sha256sum --check --quiet manifest-sha256.txt tagmanifest-sha256.txt",
+        given.join("\n")
+    );
+    let output = shell_as_anybody(&sample, &open, &script);
+    assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
 }
 
 #[test]
@@ -167,13 +307,21 @@ class Files:
     def open(self, name):
         return io.BytesIO((b'x' * 1023 + b'\\n') * (70 * 1024))
 print(sum(1 for line in program.lines(Files(), 'manifest-sha256.txt') if len(line) == 1023))
+class Endless:
+    def open(self, name):
+        return open('/dev/zero', 'rb')
+try:
+    list(program.lines(Endless(), 'custody/disclosure.jsonl'))
+except ValueError as error:
+    print(error)
 try:
     program.read(Files(), 'bag-info.txt')
 except ValueError as error:
     print(error)
 ";
     let said = shell_ok(Path::new(env!("CARGO_MANIFEST_DIR")), &format!("python3 - <<'END'\n{script}END"), &[]);
-    assert_eq!(said, "71680\nbag-info.txt is larger than it can be\n");
+    let endless = "custody/disclosure.jsonl has a line that does not end, or is longer than any can be";
+    assert_eq!(said, format!("71680\n{endless}\nbag-info.txt is larger than it can be\n"));
 }
 
 #[test]

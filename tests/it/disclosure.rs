@@ -10,6 +10,7 @@ use caselock::package::{Glob, PackageError, PackageFiles, write_disclosure};
 use caselock::seal::{DisclosedLine, read_seals};
 use caselock::verify::{Options, Report, Verdict, verify};
 
+use crate::forged::{DISCLOSED_OTHERWISE, LINES, rewrite};
 use crate::peers;
 use crate::sample::{Sample, shell_ok, started};
 
@@ -337,4 +338,97 @@ fn keys_that_python_alone_cannot_check_are_checked_with_ssh_keygen_or_said_to_be
     let alone = Command::new(python.trim()).arg(program).arg(&zip).env("PATH", "/nowhere").output().unwrap();
     let said = String::from_utf8_lossy(&alone.stdout).into_owned();
     assert!(alone.status.code() == Some(2) && said.contains("??"), "{said}");
+}
+
+#[test]
+fn what_could_be_read_in_two_ways_is_refused_by_both() {
+    let sample = sealed();
+    let good = disclose(&sample, "part.zip", &[CHOSEN, "s3://example-corp/a"]).unwrap();
+    for (what, change) in DISCLOSED_OTHERWISE {
+        let zip = sample.path("forged.zip");
+        fs::copy(&good, &zip).unwrap();
+        rewrite(&zip, &format!("{LINES}\n{change}\nretag()"));
+        let report = verified(&zip);
+        assert_eq!(report.verdict, Verdict::Fail, "{what}: {:?}", report.findings);
+        let checked = by_python(&zip);
+        let said = String::from_utf8_lossy(&checked.stdout).into_owned();
+        assert!(checked.status.code() == Some(1) && said.contains("BAD"), "{what}: {said}");
+        fs::remove_file(&zip).unwrap();
+    }
+}
+
+#[test]
+fn a_zip_with_anything_besides_its_members_is_refused_by_both() {
+    let sample = sealed();
+    let good = disclose(&sample, "part.zip", &[CHOSEN]).unwrap();
+    assert_eq!(by_python(&good).status.code(), Some(0));
+    let script = "
+import struct, zipfile, zlib
+raw = open('part.zip', 'rb').read()
+end = raw.rindex(b'PK\\5\\6')
+(listed,) = struct.unpack('<I', raw[end + 16:end + 20])
+name, planted = b'IR-2026-014-disclosure/data/hidden', b'planted'
+hidden = struct.pack('<IHHHHHIIIHH', 0x04034b50, 10, 0, 0, 0, 33, zlib.crc32(planted), 7, 7, len(name), 0) + name + planted
+made = {
+    'before': b'#!/bin/sh\\n' + raw,
+    'after': raw + b'x',
+    'comment': raw[:end + 20] + struct.pack('<H', 5) + b'hello',
+    'hidden': raw[:listed] + hidden + raw[listed:end + 16] + struct.pack('<I', listed + len(hidden)) + raw[end + 20:],
+    'rights': raw[:listed + 38] + struct.pack('<I', 0o120777 << 16) + raw[listed + 42:],
+}
+for name in made:
+    open(name + '.zip', 'wb').write(made[name])
+members = zipfile.ZipFile('part.zip')
+with zipfile.ZipFile('packed.zip', 'w', zipfile.ZIP_DEFLATED) as packed:
+    for member in members.namelist():
+        packed.writestr(member, members.read(member))
+";
+    fs::write(sample.path("forge.py"), script).unwrap();
+    shell_ok(&sample.path(""), "python3 forge.py", &[]);
+    for name in ["before", "after", "comment", "hidden", "rights", "packed"] {
+        let zip = sample.path(&format!("{name}.zip"));
+        assert!(PackageFiles::open(&zip).is_err(), "{name}");
+        let checked = by_python(&zip);
+        let said = String::from_utf8_lossy(&checked.stdout).into_owned();
+        assert!(checked.status.code() == Some(1) && said.contains("BAD"), "{name}: {said}");
+    }
+}
+
+#[test]
+fn however_many_lines_are_wrong_some_are_named_and_the_rest_are_counted() {
+    let sample = sealed();
+    let zip = disclose(&sample, "part.zip", &[CHOSEN]).unwrap();
+    let folder = unpacked(&sample, &zip);
+    let shown = folder.join("custody/disclosure.jsonl");
+    let good = fs::read(&shown).unwrap();
+    fs::write(&shown, [&good[..], &vec![b'\n'; 100_000]].concat()).unwrap();
+    let report = verified(&folder);
+    let about: Vec<&str> = report
+        .findings
+        .iter()
+        .filter(|finding| finding.kind == "disclosure-malformed")
+        .map(|finding| finding.detail.as_str())
+        .collect();
+    assert_eq!(about.len(), 101, "{about:?}");
+    assert!(about.iter().any(|detail| detail.ends_with("99900 more are not as they should be.")), "{about:?}");
+}
+
+#[test]
+fn a_root_that_was_noted_before_the_seal_is_not_held_against_a_disclosure() {
+    let (sample, mut writer) = Sample::new();
+    let noted = writer.ledger_tree().root().to_string();
+    let sealed = sample.seal(&mut writer).statement.ledger.root.to_string();
+    drop(writer);
+    let zip = disclose(&sample, "part.zip", &[CHOSEN]).unwrap();
+    let check = |root: &str| {
+        let expected = root.parse().unwrap();
+        let options = Options { expected_root: Some(&expected), ..Options::default() };
+        verify(&PackageFiles::open(&zip).unwrap(), &options).unwrap()
+    };
+    let report = check(&noted);
+    assert_eq!((report.verdict, report.ledger.expected_root_at), (Verdict::Incomplete, None), "{:#?}", report.findings);
+    assert!(report.findings.iter().any(|finding| finding.kind == "expected-root-not-shown"), "{:#?}", report.findings);
+    let report = check(&sealed[..16]);
+    assert_eq!(report.verdict, Verdict::Pass, "{:#?}", report.findings);
+    assert!(report.ledger.expected_root_at.is_some());
 }

@@ -4,8 +4,11 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use caselock::case::CaseFolder;
 use caselock::model::Sha256Hash;
 use caselock::seal::{Checkpoint, SealStatement, SealedBy, SigningKey};
+use caselock::verify::{Options, verify};
+use serde_json::{Value, json};
 
 use crate::sample::{Sample, shell_ok};
 
@@ -64,3 +67,145 @@ pub(crate) fn sealed_again(sample: &Sample, key: &str) {
     );
     shell_ok(&sample.case(), &script, &[]);
 }
+
+/// Whether `verify_disclosure.py` finds a zip to be its members and nothing else.
+pub(crate) fn is_as_written_for_python(zip: &Path) -> bool {
+    let program = "import sys, zipfile\n\
+                   sys.path.insert(0, 'case-template')\n\
+                   sys.dont_write_bytecode = True\n\
+                   import verify_disclosure\n\
+                   members = zipfile.ZipFile(sys.argv[1]).infolist()\n\
+                   sys.exit(0 if verify_disclosure.is_as_written(sys.argv[1], members) else 1)";
+    let mut python = Command::new("python3");
+    python.args(["-I", "-c", program]).arg(zip).current_dir(env!("CARGO_MANIFEST_DIR"));
+    python.output().unwrap().status.success()
+}
+
+/// What whoever holds the key may do to the lines of a ledger and to the seal over them.
+type Lie = fn(&mut Vec<Value>, &mut Value);
+
+/// Seals that no caselock made, by one who holds the key and signs for them: what it is, what step 3 of VERIFY.txt and `verify.html` say of it.
+pub(crate) const LIES: [(&str, Lie, &str, &str); 8] = [
+    (
+        "collected behind a seal",
+        |lines, _| {
+            let (last, sealed) = (lines.len() - 2, lines[lines.len() - 1].clone());
+            lines.insert(last, sealed);
+        },
+        "BAD the case was opened once, and nothing collected after its first seal: line 12",
+        "line 12 was not written by caselock",
+    ),
+    (
+        "opened twice",
+        |lines, _| lines.insert(1, lines[0].clone()),
+        "BAD the case was opened once, and nothing collected after its first seal: line 2",
+        "line 2 was not written by caselock",
+    ),
+    (
+        "recorded twice",
+        |lines, _| lines.insert(1, lines[1].clone()),
+        "BAD the ledger records no file twice: data/",
+        "line 3 records data/",
+    ),
+    (
+        "put in another's place",
+        |lines, _| {
+            let mut other = lines[lines.len() - 1].clone();
+            other["signer"] = json!("SHA256:another");
+            lines.insert(lines.len() - 1, other);
+        },
+        "BAD no seal was put in another's place",
+        "one was put in the place of another",
+    ),
+    (
+        "announced by another key",
+        |lines, _| lines.last_mut().unwrap()["signer"] = json!("SHA256:another"),
+        "BAD custody/seals/0001.json is announced by the last of them, with its key",
+        "the ledger does not say that the case was sealed with it, by this key",
+    ),
+    (
+        "dated before what it covers",
+        |_, seal| seal["sealed_at"] = json!("2024-06-01T10:00:00Z"),
+        "BAD custody/seals/0001.json is not dated before what it covers",
+        "sealed before lines were written which it covers",
+    ),
+    (
+        "with a time spelled otherwise",
+        |_, seal| seal["sealed_at"] = json!("2036-06-01T10:00:00.000Z"),
+        "BAD custody/seals/0001.json is spelled in the one way that a seal has",
+        "its time is not spelled as caselock spells one",
+    ),
+    (
+        "under a name for a terminal",
+        |_, seal| seal["signer"]["principal"] = json!("*,x with ED25519 key SHA256:examiner\u{1b}[8m"),
+        "BAD custody/seals/0001.json gives its signer a name as caselock writes it",
+        "a name that caselock never writes",
+    ),
+];
+
+/// Makes the first seal of a case one that lies, over a ledger that fits it, signed with the case's own key.
+pub(crate) fn sealed_with_a_lie(sample: &Sample, lie: Lie) {
+    let (seal, checkpoint) = ("custody/seals/0001.json", "custody/checkpoints/0001.json");
+    let encode = |value: &Value| serde_json_canonicalizer::to_vec(value).unwrap();
+    let ledger = fs::read_to_string(sample.file("custody/ledger.jsonl")).unwrap();
+    let mut lines: Vec<Value> = ledger.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let mut statement: Value = serde_json::from_slice(&fs::read(sample.file(seal)).unwrap()).unwrap();
+    lie(&mut lines, &mut statement);
+    let (mut text, mut previous) = (Vec::new(), Sha256Hash::ZERO);
+    for (seq, line) in lines.iter_mut().enumerate() {
+        line["seq"] = json!(seq);
+        line["prev"] = json!(previous);
+        let line = encode(line);
+        previous = Sha256Hash::of(&line);
+        text.extend(line);
+        text.push(b'\n');
+    }
+    sample.overwrite("custody/ledger.jsonl", &text);
+    let head = verify(&CaseFolder::open(&sample.case()).unwrap(), &Options::default()).unwrap().ledger;
+    statement["ledger"] = json!({ "lines": head.lines, "root": head.root });
+    let names = ["case_number", "format_version", "ledger", "number", "sealed_at", "signer"];
+    let mut said: Value = names.iter().map(|name| ((*name).to_owned(), statement[*name].clone())).collect();
+    said["kind"] = json!("checkpoint");
+    let said = encode(&said);
+    statement["checkpoint_sha256"] = json!(Sha256Hash::of(&said));
+    sample.overwrite(checkpoint, &said);
+    sample.overwrite(seal, &encode(&statement));
+    let script = format!(
+        "for signed in {checkpoint} {seal}; do rm -f $signed.sig; ssh-keygen -q -Y sign -n caselock-seal -f ../key $signed; done"
+    );
+    shell_ok(&sample.case(), &script, &[]);
+}
+
+/// Zips a case folder by hand, in all else as caselock writes a package.
+pub(crate) fn zipped(sample: &Sample, name: &str) -> std::path::PathBuf {
+    let zip = sample.path(name);
+    let script = format!(
+        "rm -rf IR-2026-014 '{0}' && cp -r case IR-2026-014 && rm -rf IR-2026-014/reports && find IR-2026-014 -type f | LC_ALL=C sort | zip -q -0 -X -@ '{0}'",
+        zip.display()
+    );
+    shell_ok(&sample.path(""), &script, &[]);
+    rewrite(&zip, "pass");
+    zip
+}
+
+/// Changes to a disclosure's lines that add nothing to what is proven and that a reader could take in two ways: for [`rewrite`], after [`LINES`].
+pub(crate) const DISCLOSED_OTHERWISE: [(&str, &str); 9] = [
+    ("a line twice", "files[shown] += lines[-1]"),
+    ("the lines the other way round", "files[shown] = b''.join(lines[::-1])"),
+    (
+        "a member more",
+        "files[shown] = lines[0].replace(b'{\"index\"', b'{\"a\":\"the examiner planted it\",\"index\"', 1) + b''.join(lines[1:])",
+    ),
+    ("a member twice", "files[shown] = b'{\"index\":0,' + files[shown][1:]"),
+    ("a blank", "files[shown] = files[shown].replace(b',\"line\"', b', \"line\"', 1)"),
+    ("a number with a point", "files[shown] = re.sub(rb'(\"index\":[0-9]+)', rb'\\1.0', files[shown], count=1)"),
+    ("an empty line", "files[shown] = b'\\n' + files[shown]"),
+    ("no end", "files[shown] = files[shown][:-1]"),
+    (
+        "a manifest in another order",
+        "manifest = top + '/manifest-sha256.txt'; files[manifest] = b''.join(files[manifest].splitlines(True)[::-1])",
+    ),
+];
+
+/// What those changes begin with.
+pub(crate) const LINES: &str = "shown = top + '/custody/disclosure.jsonl'; lines = files[shown].splitlines(True)";

@@ -10,6 +10,7 @@ use caselock::model::Sha256Hash;
 use caselock::package::{PackageError, PackageFiles, PackageSummary, write_package};
 use caselock::seal::{SealStatement, SigningKey, read_seals, seal_case};
 
+use crate::forged::is_as_written_for_python;
 use crate::peers;
 use crate::sample::{Sample, at, shell_ok, tool};
 
@@ -519,6 +520,7 @@ fn more_members_than_a_short_end_record_can_count_are_read() {
         let files = PackageFiles::open(&path).unwrap();
         assert_eq!(files.len(), count);
         assert_eq!(bytes_of(&files, "65533").unwrap(), b"65533");
+        assert!(is_as_written_for_python(&path), "{count}");
     }
 }
 
@@ -584,9 +586,11 @@ fn members_beyond_four_gigabytes_are_read_where_they_lie() {
     let files = PackageFiles::open(&path).unwrap();
     assert_eq!(files.size_of("a").unwrap(), Some(BIG));
     assert_eq!(bytes_of(&files, "b").unwrap(), b"after");
+    assert!(is_as_written_for_python(&path));
     for lie in [BIG - 1, BIG + 1, 5, u64::MAX, u64::MAX - 40] {
         build(lie, 45);
         assert!(PackageFiles::open(&path).unwrap_err().is_integrity_failure(), "{lie}");
+        assert!(!is_as_written_for_python(&path), "{lie}");
     }
     build(BIG, 46);
     assert!(PackageFiles::open(&path).unwrap_err().to_string().contains("another version"));

@@ -69,8 +69,8 @@ fn all_parts_together_are_the_whole_and_each_is_a_bag() {
     write_package(&CaseFolder::open(&sample.case()).unwrap(), &sample.path("one.zip")).unwrap();
     shell_ok(
         &sample.path("open"),
-        "mkdir whole && for part in IR-2026-014-part-*; do chmod -R u+w $part; cp -r $part/. whole/; done
-         mv whole/whole/* whole/ && rmdir whole/whole && rm whole/custody/part.json
+        "mkdir whole && for part in IR-2026-014-part-*; do cp -rf $part/. whole/; done
+         mv -f whole/whole/* whole/ && rmdir whole/whole && rm -f whole/custody/part.json
          unzip -q ../one.zip && diff -r whole IR-2026-014",
         &[],
     );
