@@ -14,6 +14,7 @@ mod completions;
 mod configuration;
 #[cfg(feature = "demo")]
 mod demo;
+mod destination;
 mod failure;
 mod man;
 mod output;
@@ -154,7 +155,9 @@ pub fn command() -> clap::Command {
 pub fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
-        Err(shown) if shown.kind() == ErrorKind::DisplayVersion => return told(version::print(&shown.to_string())),
+        Err(shown) if shown.kind() == ErrorKind::DisplayVersion => {
+            return told(version::print(&shown.to_string(), &Output::unread()));
+        }
         Err(shown) if !shown.use_stderr() => return told(Output::printed(shown.print())),
         Err(error) => return usage::explain(&error).into(),
     };
@@ -175,7 +178,7 @@ pub fn main() -> ExitCode {
         Command::Package(arguments) => package::run(&arguments, &output),
         Command::Transfer(arguments) => transfer::run(&arguments, &output),
         Command::Report(arguments) => report::run(arguments, &file, &output),
-        Command::Completions(arguments) => completions::run(&arguments),
+        Command::Completions(arguments) => completions::run(&arguments, &output),
         Command::Man(arguments) => man::run(&arguments, &output),
     };
     match outcome {

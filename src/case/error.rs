@@ -1,6 +1,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::CASE_TOML;
+
 /// Why a case folder could not be read or extended.
 ///
 /// `Display` says what was being done; the cause is in `source()`.
@@ -81,6 +83,17 @@ impl CaseError {
     pub fn is_not_found(&self) -> bool {
         matches!(self, Self::Io { source, .. } if source.kind() == io::ErrorKind::NotFound)
     }
+
+    /// Whether something was changed, removed or forged, rather than that the work could not be done.
+    #[must_use]
+    pub fn is_integrity_failure(&self) -> bool {
+        match self {
+            // Where there is a case at all, this was there when it was opened.
+            Self::Io { path, .. } => self.is_not_found() && path.ends_with(CASE_TOML),
+            Self::LedgerGone { .. } | Self::Malformed { .. } | Self::BrokenLedger { .. } | Self::AlreadyWritten { .. } => true,
+            Self::NotACase { .. } | Self::NoCase { .. } | Self::Sealed { .. } | Self::Locked { .. } | Self::Poisoned => false,
+        }
+    }
 }
 
 /// Gives an I/O error what was being done, and on what.
@@ -97,5 +110,48 @@ impl<T> IoContext<T> for io::Result<T> {
 impl<T> IoContext<T> for rustix::io::Result<T> {
     fn doing(self, doing: &'static str, path: &Path) -> Result<T, CaseError> {
         self.map_err(|errno| CaseError::Io { doing, path: path.to_owned(), source: errno.into() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn missing(path: &str) -> CaseError {
+        CaseError::Io { doing: "open", path: path.into(), source: io::ErrorKind::NotFound.into() }
+    }
+
+    #[test]
+    fn what_was_taken_away_or_changed_is_an_integrity_failure() {
+        let (path, problem) = (PathBuf::from("case"), "it is another".to_owned());
+        for error in [
+            missing("case/custody/case.toml"),
+            CaseError::LedgerGone { path: path.clone() },
+            CaseError::Malformed { path: path.clone(), problem: problem.clone() },
+            CaseError::BrokenLedger { line: 7, problem },
+            CaseError::AlreadyWritten { path },
+        ] {
+            assert!(error.is_integrity_failure(), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_only_could_not_be_done_is_none() {
+        let path = PathBuf::from("case");
+        for error in [
+            missing("case/data"),
+            CaseError::Io {
+                doing: "open",
+                path: "case/custody/case.toml".into(),
+                source: io::ErrorKind::PermissionDenied.into(),
+            },
+            CaseError::NotACase { path: path.clone() },
+            CaseError::NoCase { path: path.clone() },
+            CaseError::Sealed { path: path.clone() },
+            CaseError::Locked { path },
+            CaseError::Poisoned,
+        ] {
+            assert!(!error.is_integrity_failure(), "{error}");
+        }
     }
 }

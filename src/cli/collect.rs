@@ -16,6 +16,7 @@ use super::arguments::{CaseArguments, ConnectionArguments, ScopeArguments, refus
 use super::asking::ask_for_missing;
 use super::aws::{block_on, connect, note_endpoints, request};
 use super::configuration::{ConfigurationFile, Defaults};
+use super::destination::refuse_case_in_case;
 use super::output::{Output, bytes, counted, thousands, wrapped};
 use super::progress::{Lines, lines};
 use super::regions::note_unknown;
@@ -162,6 +163,7 @@ fn existing_case(arguments: &CollectArguments, now: Timestamp) -> Result<Option<
     // A folder whose making was cut off before its ledger began is made again.
     if !is_begun(&arguments.folder) {
         check_vacant(&arguments.folder)?;
+        refuse_case_in_case(&arguments.folder)?;
         return Ok(None);
     }
     let case = CaseWriter::open(&arguments.folder)?;

@@ -21,9 +21,12 @@ pub(super) struct CompletionsArguments {
     shell: Shell,
 }
 
-pub(super) fn run(arguments: &CompletionsArguments) -> Result<Exit, CliError> {
+pub(super) fn run(arguments: &CompletionsArguments, output: &Output) -> Result<Exit, CliError> {
     let mut script = Vec::new();
     clap_complete::generate(arguments.shell, &mut Arguments::command(), "caselock", &mut script);
-    Output::document(&script)?;
+    output.text_or(
+        &script,
+        || serde_json::json!({ "shell": arguments.shell.to_string(), "script": String::from_utf8_lossy(&script) }),
+    )?;
     Ok(Exit::Done)
 }

@@ -14,6 +14,7 @@ use crate::model::{Timestamp, Window};
 use crate::seal::SigningKey;
 use crate::sim::{Account, Scenario, Server};
 
+use super::destination::refuse_folder_in_case;
 use super::output::{Output, bytes, hanging, thousands, wrapped};
 use super::{CliError, Exit};
 
@@ -50,6 +51,7 @@ pub(super) fn run(arguments: &DemoArguments, output: &Output) -> Result<Exit, Cl
         return serve(&server, output);
     }
     let folder = &arguments.out;
+    refuse_folder_in_case(folder)?;
     let case = folder.join(CASE);
     let taken = folder.read_dir().is_ok_and(|mut entries| entries.next().is_some());
     if taken || folder.is_file() {

@@ -2,6 +2,8 @@ use std::error::Error;
 
 use crate::case::{CASE_TOML, CaseError};
 use crate::model::{WindowError, printable};
+use crate::package::PackageError;
+use crate::seal::SealError;
 
 use super::Exit;
 
@@ -16,6 +18,8 @@ pub(super) struct CliError {
     pub(super) next: Option<String>,
     /// The exit code.
     pub(super) exit: Exit,
+    /// Whether a result on standard output has said it already.
+    pub(super) told: bool,
 }
 
 impl CliError {
@@ -27,17 +31,17 @@ impl CliError {
             what.push(one_line(&error.to_string()));
             cause = error.source();
         }
-        Self { what, evidence: None, next: None, exit }
+        Self { what, evidence: None, next: None, exit, told: false }
     }
 
     /// A mistake on the command line.
     pub(super) fn usage(what: impl Into<String>) -> Self {
-        Self { what: vec![what.into()], evidence: None, next: None, exit: Exit::Usage }
+        Self { what: vec![what.into()], evidence: None, next: None, exit: Exit::Usage, told: false }
     }
 
     /// Something that could not be done.
     pub(super) fn failed(what: impl Into<String>) -> Self {
-        Self { what: vec![what.into()], evidence: None, next: None, exit: Exit::Failed }
+        Self { what: vec![what.into()], evidence: None, next: None, exit: Exit::Failed, told: false }
     }
 
     /// A file that was named on the command line could not be read.
@@ -75,6 +79,16 @@ impl CliError {
         Self::usage(format!("`{path}` is there already"))
             .meaning("It was left as it is, for caselock replaces no file; the case is unchanged.")
             .next("Choose another name, or move that file away first.")
+    }
+
+    /// The JSON document that every command prints for an error.
+    pub(super) fn document(&self) -> serde_json::Value {
+        serde_json::json!({ "error": self.what, "evidence": self.evidence, "next": self.next })
+    }
+
+    /// The same error after a result that has its document in it: there is one document on standard output.
+    pub(super) fn told_in_result(self) -> Self {
+        Self { told: true, ..self }
     }
 
     /// Says what it means for the evidence.
@@ -123,13 +137,49 @@ impl From<WindowError> for CliError {
     }
 }
 
+impl Exit {
+    /// How a command ends that a case stood in the way of. What would fail again for ever is the command line's mistake.
+    pub(super) fn of_case(error: &CaseError) -> Self {
+        match error {
+            error if error.is_integrity_failure() => Self::Integrity,
+            CaseError::NotACase { .. } | CaseError::NoCase { .. } | CaseError::Sealed { .. } => Self::Usage,
+            _ => Self::Failed,
+        }
+    }
+
+    /// How a command ends that could not seal.
+    pub(super) fn of_seal(error: &SealError) -> Self {
+        match error {
+            SealError::Case(error) => Self::of_case(error),
+            error if error.is_integrity_failure() => Self::Integrity,
+            SealError::Empty | SealError::Announced { .. } => Self::Usage,
+            _ => Self::Failed,
+        }
+    }
+
+    /// How a command ends that could not read or write a package.
+    pub(super) fn of_package(error: &PackageError) -> Self {
+        match error {
+            PackageError::Case(error) => Self::of_case(error),
+            error if error.is_integrity_failure() => Self::Integrity,
+            PackageError::Unsealed { .. }
+            | PackageError::NoCheckpoint { .. }
+            | PackageError::NothingIncluded { .. }
+            | PackageError::Recipient { .. }
+            | PackageError::Exists { .. }
+            | PackageError::Name { .. }
+            | PackageError::TooManyParts { .. } => Self::Usage,
+            _ => Self::Failed,
+        }
+    }
+}
+
 impl From<CaseError> for CliError {
     fn from(error: CaseError) -> Self {
-        let base = |exit| Self::new(exit, &error);
+        let base = Self::new(Exit::of_case(&error), &error);
         match &error {
-            // Where there is a case at all, this was there when it was opened.
-            CaseError::Io { source, path, .. } if source.kind() == std::io::ErrorKind::NotFound && path.ends_with(CASE_TOML) => {
-                base(Exit::Integrity)
+            CaseError::Io { path, .. } if error.is_integrity_failure() && path.ends_with(CASE_TOML) => {
+                base
                     .meaning("The file that tells which case this is was taken away. Nothing was written.")
                     .next("Keep the folder as it is, and compare it with a copy or a package.")
             }
@@ -140,40 +190,40 @@ impl From<CaseError> for CliError {
                 } else {
                     "Mend the cause, then run the same command again."
                 };
-                base(Exit::Failed)
+                base
                     .meaning("Everything the ledger names is safe; what was under way is fetched again.")
                     .next(next)
             }
-            CaseError::NotACase { .. } => base(Exit::Usage)
+            CaseError::NotACase { .. } => base
                 .meaning("Nothing was written: evidence is never mixed with other files.")
                 .next("Name a folder that does not exist yet, or an empty one."),
             // Those that take a package as well have opened it as one.
-            CaseError::NoCase { path } if path.is_file() => base(Exit::Usage)
+            CaseError::NoCase { path } if path.is_file() => base
                 .meaning("Nothing was read or written.")
                 .next("This command takes the case folder, which holds custody/case.toml. A package can be verified, reported on and transferred."),
-            CaseError::NoCase { .. } => base(Exit::Usage)
+            CaseError::NoCase { .. } => base
                 .meaning("Nothing was read or written.")
                 .next("Name the folder that collect wrote (it holds custody/case.toml), or a package ending in .zip."),
-            CaseError::LedgerGone { .. } => base(Exit::Integrity)
+            CaseError::LedgerGone { .. } => base
                 .meaning("The ledger is gone, and evidence is there that it told of: somebody or something took it away. Nothing was written.")
                 .next("Keep the folder as it is, and look for the ledger in a copy or a package. `caselock verify` tells what can still be said."),
-            CaseError::Sealed { .. } => base(Exit::Usage)
+            CaseError::Sealed { .. } => base
                 .meaning("A sealed case takes no more evidence: its seal covers exactly what it holds.")
                 .next("Collect into a new folder, under the same case number if it belongs to the same matter."),
-            CaseError::Locked { .. } => base(Exit::Failed)
+            CaseError::Locked { .. } => base
                 .meaning("Nothing was written: only one process may extend a case at a time.")
                 .next("Wait until the other one has ended; `caselock status` may be used meanwhile."),
-            CaseError::BrokenLedger { .. } => base(Exit::Integrity)
+            CaseError::BrokenLedger { .. } => base
                 .meaning("The ledger was changed after it was written, so nothing may be added to it.")
                 .next("Run `caselock verify` on the folder for the whole picture, and keep the folder as it is."),
-            CaseError::Malformed { .. } => base(Exit::Integrity)
+            CaseError::Malformed { .. } => base
                 .meaning("The file was changed after it was written, or it was written by another version.")
                 .next("Keep the folder as it is, and compare it with a copy or a package."),
-            CaseError::AlreadyWritten { .. } => base(Exit::Integrity)
+            CaseError::AlreadyWritten { .. } => base
                 .meaning("What is there was kept: a case never replaces a file.")
                 .next("Run `caselock verify` on the folder."),
             CaseError::Poisoned => {
-                base(Exit::Failed).meaning("Everything the ledger names is safe.").next("Run the same command again.")
+                base.meaning("Everything the ledger names is safe.").next("Run the same command again.")
             }
         }
     }
@@ -182,6 +232,31 @@ impl From<CaseError> for CliError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_same_fault_of_a_case_ends_every_command_alike() {
+        let faults: [fn() -> CaseError; 5] = [
+            || CaseError::LedgerGone { path: "case".into() },
+            || CaseError::Malformed { path: "case/custody/case.toml".into(), problem: "it is another".to_owned() },
+            || CaseError::AlreadyWritten { path: "case/bagit.txt".into() },
+            || CaseError::NoCase { path: "case".into() },
+            || CaseError::Locked { path: "case".into() },
+        ];
+        for (fault, exit) in faults.into_iter().zip([3, 3, 3, 2, 1]) {
+            let itself = CliError::from(fault()).exit;
+            let sealing = Exit::of_seal(&SealError::Case(fault()));
+            let packaging = Exit::of_package(&PackageError::Case(fault()));
+            assert_eq!([itself as i32, sealing as i32, packaging as i32], [exit; 3], "{}", fault());
+        }
+    }
+
+    #[test]
+    fn what_would_fail_again_for_ever_is_usage() {
+        let unsealed = PackageError::Unsealed { path: "case".into() };
+        let parts = PackageError::TooManyParts { parts: 10_000, most: 9999 };
+        assert_eq!([Exit::of_package(&unsealed), Exit::of_package(&parts)], [Exit::Usage; 2]);
+        assert_eq!(Exit::of_package(&PackageError::Busy { path: "p.zip.part".into() }), Exit::Failed);
+    }
 
     #[test]
     fn what_others_say_in_several_lines_is_told_in_one() {

@@ -5,6 +5,7 @@ use clap::{Command, CommandFactory as _};
 use clap_mangen::Man;
 use serde::Serialize;
 
+use super::destination::refuse_folder_in_case;
 use super::output::{Output, counted};
 use super::{Arguments, CliError, Exit};
 
@@ -31,9 +32,11 @@ pub(super) fn run(arguments: &ManArguments, output: &Output) -> Result<Exit, Cli
     let mut command = Arguments::command().disable_help_subcommand(true);
     command.build();
     let Some(folder) = &arguments.out else {
-        Output::document(&page(command).map_err(|error| CliError::new(Exit::Failed, &error))?)?;
+        let page = page(command).map_err(|error| CliError::new(Exit::Failed, &error))?;
+        output.text_or(&page, || serde_json::json!({ "page": String::from_utf8_lossy(&page) }))?;
         return Ok(Exit::Done);
     };
+    refuse_folder_in_case(folder)?;
     let pages = write_pages(folder, command).map_err(|error| {
         CliError::new(Exit::Failed, &error).next(format!("Check the folder {}, or name another with -o.", folder.display()))
     })?;

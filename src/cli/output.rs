@@ -37,8 +37,14 @@ impl Output {
         Self { json: false, quiet: false, verbose: false, progress: false }
     }
 
+    /// The same, where the command line did not come to be read to its end.
+    pub(super) fn unread() -> Self {
+        // A file may be called as the switch is, but not before `--`.
+        let json = std::env::args_os().take_while(|argument| argument != "--").any(|argument| argument == "--json");
+        Self { json, ..Self::plain() }
+    }
+
     /// Whether results are one JSON document.
-    #[cfg(feature = "demo")]
     pub(super) fn is_json(&self) -> bool {
         self.json
     }
@@ -89,7 +95,12 @@ impl Output {
         Self::document(printed.trim_end().as_bytes())
     }
 
-    /// Prints a text made by the program alone, for other programs to read.
+    /// Prints a text made by the program alone, for other programs to read; as JSON it is a value of the document.
+    pub(super) fn text_or<T: Serialize>(&self, text: &[u8], value: impl FnOnce() -> T) -> Result<(), CliError> {
+        if self.json { self.result(&value(), String::new) } else { Self::document(text) }
+    }
+
+    /// Prints bytes as they are.
     pub(super) fn document(bytes: &[u8]) -> Result<(), CliError> {
         let mut out = std::io::stdout().lock();
         let end: &[u8] = if bytes.ends_with(b"\n") { b"" } else { b"\n" };
@@ -154,18 +165,15 @@ impl Output {
                 say(title, text);
             }
         }
-        if self.json {
+        if self.json && !error.told {
             Self::error_document(error);
         }
     }
 
     /// Prints an error as the JSON document that every command prints for one.
     pub(super) fn error_document(error: &CliError) {
-        let document = serde_json::json!({
-            "error": error.what, "evidence": error.evidence, "next": error.next,
-        });
         // The exit code says it all the same, and standard error did.
-        let _printed = Self::document(escaped_json(&format!("{document:#}")).as_bytes());
+        let _printed = Self::document(escaped_json(&format!("{:#}", error.document())).as_bytes());
     }
 }
 

@@ -10,6 +10,7 @@ use crate::package::{
     Delivery, Glob, PackageError, PackageSummary, Progress, write_disclosure_with, write_package_with, write_parts_with,
 };
 
+use super::destination::refuse_file_in_case;
 use super::output::{Output, bytes, thousands};
 use super::progress::following;
 use super::tool::{look_at_this_tool, this_tool};
@@ -28,7 +29,7 @@ Examples:
 pub(super) struct PackageArguments {
     /// The case folder.
     case: PathBuf,
-    /// The zip file to write; it must not exist.
+    /// The zip file to write; it must not exist, and not lie in a case.
     #[arg(long, short = 'o', value_name = "FILE")]
     out: PathBuf,
     /// Disclose only these artifacts, with proofs that they belong to the sealed case, and nothing about the rest. A path in the case
@@ -86,6 +87,7 @@ fn parse_size(text: &str) -> Result<u64, String> {
 pub(super) fn run(arguments: &PackageArguments, output: &Output) -> Result<Exit, CliError> {
     look_at_this_tool();
     let folder = CaseFolder::open(&arguments.case)?;
+    refuse_file_in_case(&arguments.out)?;
     #[cfg(feature = "encrypt")]
     let recipients = read_recipients(&arguments.encrypt_to).map_err(|error| explain(&error))?;
     let mut before = Vec::new();
@@ -213,25 +215,33 @@ fn text(outcome: &Outcome) -> String {
 
 fn explain(error: &PackageError) -> CliError {
     if let PackageError::Exists { path } = error {
+        let next = if path.extension().is_some_and(|extension| extension == "age") {
+            "It may be this package: what is encrypted twice never has the same bytes, so this cannot be told. Choose another name \
+             with -o, or move it away first with its .sha256; of parts, all that an attempt which was cut off has left."
+        } else {
+            "It is not the package that was to be written. Choose another name with -o, or move that file away first."
+        };
         return CliError::is_there(path)
             .meaning("No package was written, and what is there was left as it is: caselock replaces no file. The case is unchanged.")
-            .next("It is not the package that was to be written. Choose another name with -o, or move that file away first.");
+            .next(next);
     }
-    let (exit, next) = match error {
+    let explained = CliError::new(Exit::of_package(error), error);
+    let next = match error {
+        _ if explained.exit == Exit::Integrity => "Run `caselock verify` on the case for the whole picture.",
         PackageError::NothingIncluded { .. } => {
-            (Exit::Usage, "Compare the pattern with the paths in manifest-sha256.txt; * stays within a folder, ** does not.")
+            "Compare the pattern with the paths in manifest-sha256.txt; * stays within a folder, ** does not."
         }
-        PackageError::Recipient { .. } => (Exit::Usage, "Give what age-keygen prints as public key, or a public SSH key."),
+        PackageError::Recipient { .. } => "Give what age-keygen prints as public key, or a public SSH key.",
         PackageError::Unsealed { .. } => {
-            (Exit::Failed, "Seal it first: caselock seal CASE --signing-key KEY. A package holds exactly what a seal covers.")
+            "Seal it first: caselock seal CASE --signing-key KEY. A package holds exactly what a seal covers."
         }
-        PackageError::NoCheckpoint { .. } => (Exit::Failed, "Seal the case again with this caselock, then disclose from it."),
-        PackageError::Busy { .. } => (Exit::Failed, "Wait until the other one has ended, then compare what it wrote."),
-        PackageError::Name { .. } => (Exit::Usage, "Name a file with -o, such as CASE.zip."),
-        error if error.is_integrity_failure() => (Exit::Integrity, "Run `caselock verify` on the case for the whole picture."),
-        _ => (Exit::Failed, "Mend the cause (room on the disk, rights), then run the same command again."),
+        PackageError::NoCheckpoint { .. } => "Seal the case again with this caselock, then disclose from it.",
+        PackageError::TooManyParts { .. } => "Give a larger --split-size.",
+        PackageError::Busy { .. } => "Wait until the other one has ended, then compare what it wrote.",
+        PackageError::Name { .. } => "Name a file with -o, such as CASE.zip.",
+        _ => "Mend the cause (room on the disk, rights), then run the same command again.",
     };
-    CliError::new(exit, error).meaning("No package was written; the case is unchanged.").next(next)
+    explained.meaning("No package was written; the case is unchanged.").next(next)
 }
 
 #[cfg(test)]

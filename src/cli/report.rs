@@ -12,6 +12,7 @@ use crate::seal::read_seals;
 use crate::verify::{Options, Report};
 
 use super::configuration::ConfigurationFile;
+use super::destination::refuse_file_in_case;
 use super::output::Output;
 use super::progress::line;
 use super::tool::{look_at_this_tool, this_tool};
@@ -117,13 +118,16 @@ pub(super) fn run(mut arguments: ReportArguments, file: &ConfigurationFile, outp
     };
     let sealed = !read_seals(&*files)?.is_empty();
     let place = match &arguments.out {
-        Some(out) => elsewhere(&arguments.case, out)?,
+        Some(out) => Place { path: out.clone(), replaces: false },
         None if arguments.case.is_file() || sealed => {
             Place { path: beside(&arguments.case, arguments.format), replaces: false }
         }
         None => Place { path: arguments.case.join("reports").join(arguments.format.file_name()), replaces: true },
     };
     // Verifying may take an hour; what cannot be written then can be told now.
+    if !place.replaces {
+        refuse_file_in_case(&place.path)?;
+    }
     if !place.replaces && place.path.symlink_metadata().is_ok() {
         return Err(CliError::is_there(&place.path));
     }
@@ -167,20 +171,6 @@ fn page(case: &Path, files: &dyn CaseFiles, report: &Report, output: &Output) ->
 struct Place {
     path: PathBuf,
     replaces: bool,
-}
-
-/// The place that was asked for, which must not be in the case.
-fn elsewhere(case: &Path, out: &Path) -> Result<Place, CliError> {
-    let folder = out.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let folder = folder
-        .canonicalize()
-        .map_err(|error| CliError::new(Exit::Usage, &error).next(format!("Make the folder {} first.", folder.display())))?;
-    if case.is_dir() && case.canonicalize().is_ok_and(|case| folder.starts_with(case)) {
-        return Err(CliError { exit: Exit::Usage, ..CliError::failed(format!("`{}` lies in the case", out.display())) }
-            .meaning("Nothing was written: a case holds evidence and what is sealed, nothing else.")
-            .next("Name a file outside the case with -o."));
-    }
-    Ok(Place { path: out.to_owned(), replaces: false })
 }
 
 /// `IR-1` and `IR-1.zip` have `IR-1-report.html` beside them.

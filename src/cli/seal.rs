@@ -3,7 +3,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use crate::case::event::{Event, VerificationRecorded};
-use crate::case::{CaseFolder, CaseWriter};
+use crate::case::{CaseFolder, CaseWriter, Flag, Protection};
 use crate::model::{Severity, Timestamp};
 use crate::seal::{SealError, SealOptions, SealStatement, SigningKey, seal_case_with};
 
@@ -66,8 +66,12 @@ struct Result<'a> {
     sha256: String,
     verdict: &'static str,
     statement: &'a SealStatement,
+    protection: Protection,
     #[serde(skip_serializing_if = "Option::is_none")]
     timestamp: Option<&'a Stamped>,
+    /// Why there is none that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    timestamp_error: Option<serde_json::Value>,
 }
 
 pub(super) fn run(
@@ -90,6 +94,8 @@ pub(super) fn run(
     let Some(signing_key) = &arguments.signing_key else {
         return timestamp::run(&arguments.case, &arguments.timestamp, output);
     };
+    // A seal cannot be taken back, so what makes its time-stamp impossible is told before.
+    arguments.timestamp.tsa.as_deref().map(timestamp::check_authority).transpose()?;
     let folder = CaseFolder::open(&arguments.case)?;
     let key = load_key(signing_key, arguments.principal.as_deref(), output)?;
     let mut writer = CaseWriter::open(&arguments.case)?;
@@ -132,47 +138,87 @@ pub(super) fn run(
     lines.finish();
     // The lock is for one at a time.
     drop(writer);
-    let stamped = arguments.timestamp.tsa.as_ref().map(|_| timestamp::stamp(&arguments.case, &arguments.timestamp)).transpose();
-    let timestamp = stamped.inspect_err(|_| output.note(&format!("Sealed, without a time-stamp: {}", sealed.path)))?;
+    let stamped = match &arguments.timestamp.tsa {
+        None => Ok(None),
+        Some(url) => {
+            timestamp::stamp(&arguments.case, &arguments.timestamp).map(Some).map_err(|error| unstamped(error, &arguments, url))
+        }
+    };
     let result = Result {
         seal: &sealed.path,
         sha256: sealed.sha256.to_string(),
         verdict: report.verdict.as_str(),
         statement: &sealed.statement,
-        timestamp: timestamp.as_ref(),
+        protection: sealed.protection,
+        timestamp: stamped.as_ref().ok().and_then(Option::as_ref),
+        timestamp_error: stamped.as_ref().err().map(CliError::document),
     };
-    output.result(&result, || {
-        let statement = &sealed.statement;
-        let case = arguments.case.display();
-        [
-            Output::bold(&format!(
-                "Sealed: {} artifacts, {}",
-                thousands(statement.artifacts.count),
-                bytes(statement.artifacts.bytes)
-            )),
-            format!("Seal     {}", sealed.path),
-            format!("SHA-256  {}", sealed.sha256),
-            format!("Ledger   {} lines", thousands(statement.ledger.lines)),
-            format!("Root     {}", statement.ledger.root),
-            format!("Signer   {}", statement.signer.principal),
-            format!("Key      {}", statement.signer.fingerprint),
-            if statement.damage.is_empty() {
-                format!("Verdict  {} when sealed", report.verdict.as_str())
-            } else {
-                format!(
-                    "Verdict  {} when sealed: DAMAGED, and the seal names {}",
-                    report.verdict.as_str(),
-                    counted(u64::try_from(statement.damage.len()).unwrap_or(u64::MAX), "finding")
-                )
-            },
-            timestamp.as_ref().map(Stamped::text).unwrap_or_default(),
-            "Tell the recipient the key's fingerprint by another channel: it is what makes".to_owned(),
-            "the seal yours.".to_owned(),
-            format!("Next: caselock package {case} -o {case}.zip"),
-        ]
-        .join("\n")
-    })?;
-    Ok(Exit::Done)
+    output.result(&result, || text(&result, &arguments.case))?;
+    // Sealed is sealed: it was told first, stamped or not.
+    stamped.map(|_| Exit::Done).map_err(CliError::told_in_result)
+}
+
+/// The same error once the case is sealed: whatever stood in the way, only the time-stamp is missing.
+fn unstamped(error: CliError, arguments: &SealArguments, url: &str) -> CliError {
+    CliError { exit: Exit::Failed, ..error }.meaning("The case is sealed; only the time-stamp is missing.").next(format!(
+        "Try again later, and without --signing-key, which would seal once more: caselock seal {} --tsa {url}",
+        arguments.case.display()
+    ))
+}
+
+fn text(result: &Result<'_>, case: &Path) -> String {
+    let (statement, case) = (result.statement, case.display());
+    let mut lines = vec![
+        Output::bold(&format!(
+            "Sealed: {} artifacts, {}",
+            thousands(statement.artifacts.count),
+            bytes(statement.artifacts.bytes)
+        )),
+        format!("Seal     {}", result.seal),
+        format!("SHA-256  {}", result.sha256),
+        format!("Ledger   {} lines", thousands(statement.ledger.lines)),
+        format!("Root     {}", statement.ledger.root),
+        format!("Signer   {}", statement.signer.principal),
+        format!("Key      {}", statement.signer.fingerprint),
+        if statement.damage.is_empty() {
+            format!("Verdict  {} when sealed", result.verdict)
+        } else {
+            format!(
+                "Verdict  {} when sealed: DAMAGED, and the seal names {}",
+                result.verdict,
+                counted(u64::try_from(statement.damage.len()).unwrap_or(u64::MAX), "finding")
+            )
+        },
+    ];
+    lines.extend(flags(result.protection));
+    lines.push(match (result.timestamp, &result.timestamp_error) {
+        (Some(stamped), _) => stamped.text(),
+        (None, Some(_)) => "Stamped  NO: the seal stands without a time-stamp\n".to_owned(),
+        (None, None) => String::new(),
+    });
+    lines.push("Tell the recipient the key's fingerprint by another channel: it is what makes".to_owned());
+    lines.push("the seal yours.".to_owned());
+    lines.push(format!("Next: caselock package {case} -o {case}.zip"));
+    lines.join("\n")
+}
+
+/// What became of the flags, where they were asked for.
+fn flags(protection: Protection) -> Vec<String> {
+    let word = |flag| match flag {
+        Flag::Set => "set",
+        Flag::Refused => "refused",
+        Flag::NotAsked => "not asked for",
+    };
+    let both = [protection.immutable, protection.append_only];
+    if both == [Flag::NotAsked; 2] {
+        return Vec::new();
+    }
+    let [immutable, append_only] = both.map(word);
+    let mut lines = vec![format!("Flags    immutable {immutable}, append-only {append_only}")];
+    if both.contains(&Flag::Refused) {
+        lines.push("         (they take the administrator, and a file system that has them)".to_owned());
+    }
+    lines
 }
 
 /// Loads the key to sign with.
@@ -212,11 +258,26 @@ fn explain(error: &SealError) -> CliError {
             .next("Run `caselock verify` for the whole picture.");
     }
     if matches!(error, SealError::Announced { .. }) {
-        return CliError::new(Exit::Failed, error)
+        return CliError::new(Exit::of_seal(error), error)
             .meaning("Nothing was sealed: whose seal it was could not be told from whose it is any more.")
             .next("Look for the signature, or seal with that key. If it is gone for good, --despite-damage seals all the same, and verification goes on to tell of it.");
     }
-    CliError::new(Exit::Failed, error)
+    CliError::new(Exit::of_seal(error), error)
         .meaning("The evidence is unchanged.")
         .next("Mend the cause, then seal again; an attempt that was cut off is simply made again.")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flags_are_told_of_where_they_were_asked_for() {
+        let said = |immutable, append_only| flags(Protection { read_only: true, immutable, append_only });
+        assert!(said(Flag::NotAsked, Flag::NotAsked).is_empty());
+        assert_eq!(said(Flag::Set, Flag::Set), ["Flags    immutable set, append-only set"]);
+        let refused = said(Flag::Refused, Flag::Set);
+        assert_eq!(refused[0], "Flags    immutable refused, append-only set");
+        assert!(refused[1].contains("administrator"));
+    }
 }

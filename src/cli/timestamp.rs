@@ -8,9 +8,10 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::case::{CaseFolder, CaseWriter};
-use crate::model::Timestamp;
+use crate::model::{Timestamp, printable};
 use crate::seal::{SealFile, Stamp, StampProblem, check_stamp, read_seals, stamp_request, stamp_request_with_nonce};
 
+use super::destination::refuse_file_in_case;
 use super::output::{Output, wrapped};
 use super::{CliError, Exit};
 
@@ -57,6 +58,7 @@ pub(super) fn run(case: &Path, arguments: &TimestampArguments, output: &Output) 
     if let Some(path) = &arguments.timestamp_request {
         let seals = read_seals(&CaseFolder::open(case)?)?;
         let seal = latest(&seals)?;
+        refuse_file_in_case(path)?;
         return write_request(path, seal, &seal.next_stamped(), output);
     }
     let stamped = stamp(case, arguments)?;
@@ -73,8 +75,9 @@ pub(super) fn stamp(case: &Path, arguments: &TimestampArguments) -> Result<Stamp
     let (answer, stamp) = match (&arguments.tsa, &arguments.timestamp_response) {
         (Some(url), _) => ask_for_stamp(url, &stamped)?,
         (None, path) => {
-            let answer = path.as_ref().map(|path| read(path)).transpose()?.unwrap_or_default();
-            let stamp = check_stamp(&stamped, &answer, None).map_err(|error| refused(&error))?;
+            let path = path.as_deref().unwrap_or(Path::new(""));
+            let answer = read(path)?;
+            let stamp = check_stamp(&stamped, &answer, None).map_err(|error| no_answer(path, seal, &error))?;
             (answer, stamp)
         }
     };
@@ -122,8 +125,18 @@ pub(super) fn ask_for_stamp(url: &str, bytes: &[u8]) -> Result<(Vec<u8>, Stamp),
 
 fn refused(error: &StampProblem) -> CliError {
     CliError::new(Exit::Failed, error)
-        .meaning("The case is sealed as before; the answer was not filed.")
+        .meaning("The case is sealed; the answer was not filed.")
         .next("Ask again, or ask another authority.")
+}
+
+/// A file that was named as an answer and is none to this question: named again, it would be none again.
+fn no_answer(path: &Path, seal: &SealFile, error: &StampProblem) -> CliError {
+    let mut explained = CliError::new(Exit::Usage, error);
+    let path = printable(&path.display().to_string());
+    explained.what.insert(0, format!("`{path}` is no time-stamp that can be filed with {}", seal.path));
+    explained
+        .meaning("The case is sealed as before; nothing was filed.")
+        .next("Name the file that the authority answered with. Its question must be about the latest seal: --timestamp-request writes that one.")
 }
 
 fn latest(seals: &[SealFile]) -> Result<&SealFile, CliError> {
@@ -168,20 +181,27 @@ fn read(path: &Path) -> Result<Vec<u8>, CliError> {
     Ok(bytes)
 }
 
-/// Asks an authority over plain HTTP/1.0.
-fn ask(url: &str, question: &[u8]) -> Result<Vec<u8>, CliError> {
-    let Some(rest) = url.strip_prefix("http://") else {
-        return Err(CliError { exit: Exit::Usage, ..CliError::failed(format!("`{url}` is not an http URL")) }
+/// Refuses an authority that cannot be asked, whatever the network says.
+pub(super) fn check_authority(url: &str) -> Result<(), CliError> {
+    if !url.starts_with("http://") {
+        return Err(CliError::usage(format!("`{url}` is not an http URL"))
             .meaning("Nothing was sent.")
             .next("For https: seal --timestamp-request FILE, send it with curl, then seal --timestamp-response FILE."));
-    };
-    let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
-    let address = if host.contains(':') { host.to_owned() } else { format!("{host}:80") };
+    }
     if url.contains(|c: char| c.is_whitespace() || c.is_control()) {
-        return Err(CliError::usage(format!("`{url}` is no URL: there are blanks in it"))
+        return Err(CliError::usage(format!("`{}` is no URL: there are blanks in it", printable(url)))
             .meaning("Nothing was sent.")
             .next("Give the authority's address, such as http://tsa.example.com."));
     }
+    Ok(())
+}
+
+/// Asks an authority over plain HTTP/1.0.
+fn ask(url: &str, question: &[u8]) -> Result<Vec<u8>, CliError> {
+    check_authority(url)?;
+    let rest = url.strip_prefix("http://").unwrap_or(url);
+    let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let address = if host.contains(':') { host.to_owned() } else { format!("{host}:80") };
     let exchange = || -> std::io::Result<Vec<u8>> {
         let address = address.to_socket_addrs()?.next().ok_or_else(|| std::io::Error::other("the name has no address"))?;
         let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
@@ -199,7 +219,7 @@ fn ask(url: &str, question: &[u8]) -> Result<Vec<u8>, CliError> {
     };
     let failed = |error: CliError| {
         error
-            .meaning("The case is sealed as before; only the time-stamp is missing.")
+            .meaning("The case is sealed; only the time-stamp is missing.")
             .next("Try again later, and without --signing-key, which would seal once more: caselock seal CASE_DIR --tsa URL")
     };
     let answer = exchange().map_err(|error| failed(CliError::failed(format!("{url} could not be asked: {error}"))))?;

@@ -12,6 +12,7 @@ use crate::seal::{
 };
 use crate::verify::{Options, Report};
 
+use super::destination::refuse_file_in_case;
 use super::output::{Output, counted, hanging, thousands, wrapped};
 use super::seal::load_key;
 use super::timestamp::{self, TimestampArguments};
@@ -108,6 +109,7 @@ pub(super) fn run(arguments: &TransferArguments, output: &Output) -> Result<Exit
                 .next("Say it in the words that shall stand on the custody form."));
         }
     }
+    arguments.tsa.as_deref().map(timestamp::check_authority).transpose()?;
     let key = arguments.signing_key.as_deref().map(|key| load_key(key, arguments.principal.as_deref(), output)).transpose()?;
     if arguments.case.is_file() {
         let key = key.ok_or_else(|| {
@@ -256,6 +258,7 @@ fn receive_package(
     output: &Output,
 ) -> Result<Exit, CliError> {
     let package = &arguments.case;
+    refuse_file_in_case(package)?;
     let files = open(package)?;
     let top = PackageFiles::open(package).map_err(|error| explain(&error))?.top_folder().to_owned();
     if let Some(missing) = files.missing_parts().first() {
@@ -316,8 +319,9 @@ fn receive_package(
 }
 
 fn explain(error: &PackageError) -> CliError {
-    let exit = if error.is_integrity_failure() { Exit::Integrity } else { Exit::Failed };
-    CliError::new(exit, error).meaning("The package is unchanged.").next("Mend the cause, then run the same command again.")
+    CliError::new(Exit::of_package(error), error)
+        .meaning("The package is unchanged.")
+        .next("Mend the cause, then run the same command again.")
 }
 
 /// What stands before a value that goes on.

@@ -10,8 +10,7 @@ pub(super) fn explain(error: &clap::Error) -> Exit {
     let rendered = error.render().to_string();
     Output::usage(&rendered);
     // The switch that would say so is on the line that does not parse.
-    let wants_json = std::env::args_os().take_while(|argument| argument != "--").any(|argument| argument == "--json");
-    if wants_json {
+    if Output::unread().is_json() {
         Output::error_document(&document(error.kind(), &rendered));
     }
     Exit::Usage

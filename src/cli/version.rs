@@ -2,6 +2,10 @@
 
 use std::sync::LazyLock;
 
+use serde::Serialize;
+
+use crate::case::event::Tool;
+
 use super::CliError;
 use super::output::Output;
 use super::tool::this_tool;
@@ -18,11 +22,7 @@ pub(super) fn long_version() -> &'static str {
 fn describe() -> String {
     let version = env!("CARGO_PKG_VERSION");
     let commit = COMMIT.unwrap_or("not known (a development build, or sources without their history)");
-    let features: Vec<&str> =
-        [("acquire", cfg!(feature = "acquire")), ("demo", cfg!(feature = "demo")), ("encrypt", cfg!(feature = "encrypt"))]
-            .into_iter()
-            .filter_map(|(name, built_in)| built_in.then_some(name))
-            .collect();
+    let features = features();
     let features = if features.is_empty() { "none: a verifier, with no AWS in it".to_owned() } else { features.join(", ") };
     format!(
         "{version}\ncommit    {commit}\nfeatures  {features}\nformat    case folder version {}",
@@ -30,12 +30,36 @@ fn describe() -> String {
     )
 }
 
-/// Prints what clap made of it, and after the long form the program's own hash.
-pub(super) fn print(rendered: &str) -> Result<(), CliError> {
+/// What was built in.
+fn features() -> Vec<&'static str> {
+    [("acquire", cfg!(feature = "acquire")), ("demo", cfg!(feature = "demo")), ("encrypt", cfg!(feature = "encrypt"))]
+        .into_iter()
+        .filter_map(|(name, built_in)| built_in.then_some(name))
+        .collect()
+}
+
+/// All of it, for programs.
+#[derive(Serialize)]
+struct Version {
+    #[serde(flatten)]
+    tool: Tool,
+    commit: Option<&'static str>,
+    features: Vec<&'static str>,
+    format_version: u32,
+}
+
+/// Prints what clap made of it, and after the long form the program's own hash; as JSON, all of it.
+pub(super) fn print(rendered: &str, output: &Output) -> Result<(), CliError> {
     let rendered = rendered.trim_end();
-    if rendered.lines().count() < 2 {
-        return Output::document(rendered.as_bytes());
+    let mut text = rendered.to_owned();
+    if rendered.lines().count() > 1 {
+        let own = this_tool().sha256.map_or_else(|| "could not be read".to_owned(), |sha256| sha256.to_string());
+        text = format!("{rendered}\nSHA-256   {own}");
     }
-    let own = this_tool().sha256.map_or_else(|| "could not be read".to_owned(), |sha256| sha256.to_string());
-    Output::document(format!("{rendered}\nSHA-256   {own}").as_bytes())
+    output.text_or(text.as_bytes(), || Version {
+        tool: this_tool(),
+        commit: COMMIT,
+        features: features(),
+        format_version: crate::case::FORMAT_VERSION,
+    })
 }

@@ -62,14 +62,16 @@ pub fn read_recipients(given: &[String]) -> Result<Vec<Recipient>, PackageError>
         }
         let path = Path::new(text);
         let mut list = String::new();
-        let file = File::open(path).doing("open the recipients", path)?;
-        file.take(RECIPIENTS_LIMIT).read_to_string(&mut list).doing("read the recipients", path)?;
+        // A key that was mistyped is taken for the name of a file that is not there.
+        let refuse = |problem: String| PackageError::Recipient { text: printable(text), problem };
+        let read = File::open(path).and_then(|file| file.take(RECIPIENTS_LIMIT).read_to_string(&mut list));
+        read.map_err(|error| refuse(error.to_string()))?;
         let before = recipients.len();
         for line in list.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
             recipients.push(Recipient::parse(line)?);
         }
         if recipients.len() == before {
-            return Err(PackageError::Recipient { text: printable(text), problem: "the file names nobody".to_owned() });
+            return Err(refuse("the file names nobody".to_owned()));
         }
     }
     Ok(recipients)
@@ -86,9 +88,9 @@ pub(super) fn encrypt(
     progress.expect(0, written.size);
     let keys = recipients.iter().map(|recipient| &*recipient.key);
     let encryptor = age::Encryptor::with_recipients(keys).map_err(io::Error::other).doing("encrypt", package.path())?;
-    let out = HashingWriter { file: target.file(), hasher: Sha256Hasher::default(), size: 0 };
+    let out = HashingWriter { file: target.file()?, hasher: Sha256Hasher::default(), size: 0 };
     let mut out = encryptor.wrap_output(out).doing("write", target.path())?;
-    let mut source = package.file();
+    let mut source = package.file()?;
     source.rewind().doing("read", package.path())?;
     let mut buffer = vec![0; BUFFER];
     loop {

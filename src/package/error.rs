@@ -68,6 +68,14 @@ pub enum PackageError {
         /// The name.
         path: PathBuf,
     },
+    /// The size that parts should have would give more of them than are numbered.
+    #[error("there would be {parts} parts, and {most} at most are numbered")]
+    TooManyParts {
+        /// How many there would be.
+        parts: usize,
+        /// How many there can be.
+        most: usize,
+    },
     /// A file of the case is not what its seal covers.
     #[error("`{}` is not what the seal covers: {problem}", path.display())]
     NotAsSealed {
@@ -112,8 +120,9 @@ impl PackageError {
             | Self::Exists { .. }
             | Self::Busy { .. }
             | Self::Name { .. }
+            | Self::TooManyParts { .. }
             | Self::Zip { .. } => false,
-            Self::Case(error) => matches!(error, CaseError::Malformed { .. } | CaseError::BrokenLedger { .. }),
+            Self::Case(error) => error.is_integrity_failure(),
         }
     }
 }

@@ -16,7 +16,7 @@ use crate::seal::manifest::{self, Lists, ManifestReader};
 use crate::seal::{MANIFEST, TAG_MANIFEST};
 
 use super::error::IoContext as _;
-use super::publish::{Delivery, publish};
+use super::publish::{Delivery, Prepared, prepare};
 use super::writing::{BUFFER, Contents, Members, Tag};
 use super::{PackageError, PackageSummary, Progress};
 
@@ -111,8 +111,10 @@ pub fn write_parts_with(
     let parts = divide(case, limit)?;
     let of = parts.len();
     if of > MOST {
-        let problem = format!("it would have {of} parts; give a larger size");
-        return Err(PackageError::NotAsSealed { path: out.to_owned(), problem });
+        return Err(PackageError::TooManyParts { parts: of, most: MOST });
+    }
+    for number in (1_u32..).take(of) {
+        delivery.refuse_taken(&part_name(out, number, of))?;
     }
     let (files, bytes) = sealed.totals_of_payload();
     progress.expect(files, bytes);
@@ -120,6 +122,7 @@ pub fn write_parts_with(
     progress.expect(files.saturating_mul(times), bytes.saturating_mul(times));
     let mut manifest = ManifestReader::new(BufReader::with_capacity(BUFFER, case.open(MANIFEST)?), Lists::Payload);
     let mut summaries = Vec::new();
+    let mut waiting: Vec<(PathBuf, Prepared)> = Vec::new();
     for (number, content) in (1_u32..).zip(&parts) {
         let mut payload = Vec::new();
         while u64::try_from(payload.len()).unwrap_or(u64::MAX) < content.files {
@@ -154,7 +157,7 @@ pub fn write_parts_with(
         let top = format!("{}-part-{number}-of-{of}", sealed.top);
         progress.expect_texts(texts.iter().map(|(_, bytes)| bytes.as_slice()));
         let path = part_name(out, number, of);
-        let published = publish(&path, delivery, |part| {
+        let mut prepared = prepare(&path, delivery, |part| {
             let mut members = Members::begin(case, part, &top, progress)?;
             let mut order: Vec<(&str, Source<'_>)> = Vec::new();
             order.extend(texts.iter().map(|(path, bytes)| (path.as_str(), Source::Text(bytes))));
@@ -172,8 +175,23 @@ pub fn write_parts_with(
             }
             members.finish()
         })?;
-        summaries.push(published.summary(path, sealed.seal_path.clone()));
+        if delivery.is_repeatable() {
+            // An attempt that is cut off later finds this part again.
+            summaries.push(prepared.publish()?.summary(path, sealed.seal_path.clone()));
+            continue;
+        }
+        // It could not be told from another, so that an attempt that is cut off must leave none. The first one's lock is that of all.
+        if number > 1 {
+            prepared.close();
+        }
+        waiting.push((path, prepared));
     }
+    let mut published = Vec::new();
+    // The lock goes last.
+    for (path, prepared) in waiting.into_iter().rev() {
+        published.push(prepared.publish()?.summary(path, sealed.seal_path.clone()));
+    }
+    summaries.extend(published.into_iter().rev());
     Ok(summaries)
 }
 

@@ -48,6 +48,37 @@ impl<'a> Delivery<'a> {
         Self { recipients, ..self }
     }
 
+    /// Whether writing it again gives the same bytes, so that what lies there can be held against it.
+    #[cfg_attr(
+        not(feature = "encrypt"),
+        expect(clippy::trivially_copy_pass_by_ref, clippy::unused_self, reason = "there is more of it with encryption")
+    )]
+    pub(super) fn is_repeatable(&self) -> bool {
+        #[cfg(feature = "encrypt")]
+        {
+            self.recipients.is_empty()
+        }
+        #[cfg(not(feature = "encrypt"))]
+        {
+            true
+        }
+    }
+
+    /// Refuses to encrypt into what is there: encrypting the same twice gives two files, so that it is another.
+    ///
+    /// Better said before the work than after it.
+    #[cfg_attr(
+        not(feature = "encrypt"),
+        expect(clippy::trivially_copy_pass_by_ref, reason = "there is more of it with encryption")
+    )]
+    pub(super) fn refuse_taken(&self, out: &Path) -> Result<(), PackageError> {
+        let path = with_suffix(out, ".age");
+        if !self.is_repeatable() && path.symlink_metadata().is_ok() {
+            return Err(PackageError::Exists { path });
+        }
+        Ok(())
+    }
+
     #[cfg_attr(
         not(feature = "encrypt"),
         expect(clippy::trivially_copy_pass_by_ref, reason = "there is more of it with encryption")
@@ -84,67 +115,114 @@ impl Published {
 }
 
 /// Writes a package with `write`, and publishes it as `out` or, encrypted, as `out` with `.age` added.
-#[cfg_attr(
-    not(feature = "encrypt"),
-    expect(unused_variables, clippy::trivially_copy_pass_by_ref, reason = "without encryption there is one way to deliver")
-)]
 pub(super) fn publish(
     out: &Path,
     delivery: &Delivery<'_>,
     write: impl FnOnce(&Part) -> Result<Written, PackageError>,
 ) -> Result<Published, PackageError> {
-    #[cfg(feature = "encrypt")]
-    if !delivery.recipients.is_empty() {
-        return publish_encrypted(out, delivery, write);
-    }
-    Ok(Published { written: publish_file(out, write)?, encrypted: None })
+    prepare(out, delivery, write)?.publish()
 }
 
-#[cfg(feature = "encrypt")]
-fn publish_encrypted(
+/// Writes a package with `write`, up to where it lacks nothing but its name.
+#[cfg_attr(
+    not(feature = "encrypt"),
+    expect(unused_variables, clippy::trivially_copy_pass_by_ref, reason = "without encryption there is one way to deliver")
+)]
+pub(super) fn prepare(
     out: &Path,
     delivery: &Delivery<'_>,
     write: impl FnOnce(&Part) -> Result<Written, PackageError>,
-) -> Result<Published, PackageError> {
-    let path = with_suffix(out, ".age");
-    // Encrypting the same twice gives two files, so what lies there is another. Better said before the work than after it.
-    if path.symlink_metadata().is_ok() {
-        return Err(PackageError::Exists { path });
+) -> Result<Prepared, PackageError> {
+    #[cfg(feature = "encrypt")]
+    if !delivery.recipients.is_empty() {
+        return prepare_encrypted(out, delivery, write);
     }
+    Ok(Prepared { file: PreparedFile::write(out, write)?, within: None })
+}
+
+#[cfg(feature = "encrypt")]
+fn prepare_encrypted(
+    out: &Path,
+    delivery: &Delivery<'_>,
+    write: impl FnOnce(&Part) -> Result<Written, PackageError>,
+) -> Result<Prepared, PackageError> {
+    delivery.refuse_taken(out)?;
     let mut package = None;
-    let encrypted = publish_file(&path, |target| {
+    let file = PreparedFile::write(&with_suffix(out, ".age"), |target| {
         let plain = Part::without_name(target)?;
         let written = write(&plain)?;
         package = Some(written);
         encrypt(&plain, written, target, delivery.recipients, delivery.progress)
     })?;
-    let written = package.ok_or(PackageError::Unfinished)?;
-    let encrypted = EncryptedPackage { path, size: encrypted.size, sha256: encrypted.sha256 };
-    Ok(Published { written, encrypted: Some(encrypted) })
+    Ok(Prepared { file, within: Some(package.ok_or(PackageError::Unfinished)?) })
 }
 
-/// Writes a file with `write` and gives it the name `out`, and beside it a list with its SHA-256.
-///
-/// A file that lies there already is fine if it is the same, so that an attempt that was cut off is simply made again.
-fn publish_file(out: &Path, write: impl FnOnce(&Part) -> Result<Written, PackageError>) -> Result<Written, PackageError> {
-    let name = file_name(out)?;
-    let list = with_suffix(out, ".sha256");
-    // The list is written last, so that it is never there alone.
-    if list.symlink_metadata().is_ok() && out.symlink_metadata().is_err() {
-        return Err(PackageError::Exists { path: list });
+/// A package that is whole and on the disk, and has no name yet. Without getting one it is removed.
+#[derive(Debug)]
+pub(super) struct Prepared {
+    file: PreparedFile,
+    /// The package that is in it, where it is encrypted.
+    within: Option<Written>,
+}
+
+impl Prepared {
+    /// Closes the file, of which there may be thousands. Whoever does so keeps others from the name by another lock.
+    pub(super) fn close(&mut self) {
+        self.file.part.file = None;
     }
-    let part = Part::create(out)?;
-    let written = write(&part)?;
-    part.file.set_permissions(fs::Permissions::from_mode(0o444)).doing("protect", &part.path)?;
-    part.file.sync_all().doing("flush", &part.path)?;
-    match part.name(out) {
-        Err(PackageError::Exists { .. }) if holds(out, &written.sha256)? => {}
-        other => other?,
+
+    /// Gives the package its name.
+    pub(super) fn publish(self) -> Result<Published, PackageError> {
+        let path = self.file.out.clone();
+        let written = self.file.publish()?;
+        let Some(package) = self.within else { return Ok(Published { written, encrypted: None }) };
+        let encrypted = EncryptedPackage { path, size: written.size, sha256: written.sha256 };
+        Ok(Published { written: package, encrypted: Some(encrypted) })
     }
-    write_list(&list, &format!("{}  {name}\n", written.sha256))?;
-    let folder = out.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    File::open(folder).and_then(|folder| folder.sync_all()).doing("flush", folder)?;
-    Ok(written)
+}
+
+/// A file that is whole and on the disk, and lies there under its temporary name.
+#[derive(Debug)]
+struct PreparedFile {
+    part: Part,
+    out: PathBuf,
+    list: PathBuf,
+    /// What the list will say.
+    line: String,
+    written: Written,
+}
+
+impl PreparedFile {
+    /// Writes a file with `write` that is to have the name `out`.
+    fn write(out: &Path, write: impl FnOnce(&Part) -> Result<Written, PackageError>) -> Result<Self, PackageError> {
+        let name = file_name(out)?;
+        let list = with_suffix(out, ".sha256");
+        // The list is written last, so that it is never there alone.
+        if list.symlink_metadata().is_ok() && out.symlink_metadata().is_err() {
+            return Err(PackageError::Exists { path: list });
+        }
+        let part = Part::create(out)?;
+        let written = write(&part)?;
+        part.file()?.set_permissions(fs::Permissions::from_mode(0o444)).doing("protect", &part.path)?;
+        part.file()?.sync_all().doing("flush", &part.path)?;
+        let line = format!("{}  {name}\n", written.sha256);
+        Ok(Self { part, out: out.to_owned(), list, line, written })
+    }
+
+    /// Gives it its name, and writes beside it a list with its SHA-256.
+    ///
+    /// A file that lies there already is fine if it is the same, so that an attempt that was cut off is simply made again.
+    fn publish(self) -> Result<Written, PackageError> {
+        let Self { part, out, list, line, written } = self;
+        match part.name(&out) {
+            Err(PackageError::Exists { .. }) if holds(&out, &written.sha256)? => {}
+            other => other?,
+        }
+        write_list(&list, &line)?;
+        let folder = out.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        File::open(folder).and_then(|folder| folder.sync_all()).doing("flush", folder)?;
+        Ok(written)
+    }
 }
 
 fn holds(path: &Path, sha256: &Sha256Hash) -> Result<bool, PackageError> {
@@ -180,7 +258,8 @@ pub(super) fn write_aside(path: &Path, bytes: &[u8]) -> Result<PathBuf, PackageE
 /// The package under its temporary name; removed unless it gets its own.
 #[derive(Debug)]
 pub(super) struct Part {
-    file: File,
+    /// Until it is closed.
+    file: Option<File>,
     path: PathBuf,
     /// It has its own name, or needs none.
     named: bool,
@@ -188,8 +267,8 @@ pub(super) struct Part {
 
 impl Part {
     /// The open file.
-    pub(super) fn file(&self) -> &File {
-        &self.file
+    pub(super) fn file(&self) -> Result<&File, PackageError> {
+        self.file.as_ref().ok_or(PackageError::Unfinished)
     }
 
     /// Where it lies until it has its name.
@@ -201,7 +280,7 @@ impl Part {
     #[cfg(feature = "encrypt")]
     fn without_name(beside: &Self) -> Result<Self, PackageError> {
         let file = unnamed(&beside.path, ".plain")?;
-        Ok(Self { file, path: with_suffix(&beside.path, ".plain"), named: true })
+        Ok(Self { file: Some(file), path: with_suffix(&beside.path, ".plain"), named: true })
     }
 
     fn create(out: &Path) -> Result<Self, PackageError> {
@@ -221,7 +300,7 @@ impl Part {
         };
         let file = file.doing("create", &path)?;
         flock(&file, FlockOperation::NonBlockingLockExclusive).doing("lock", &path)?;
-        Ok(Self { file, path, named: false })
+        Ok(Self { file: Some(file), path, named: false })
     }
 
     /// Gives the package its name, never replacing a file.
@@ -286,7 +365,7 @@ mod tests {
         let progress = Progress::default();
         let delivery = Delivery::plain(&progress).encrypted_for(&recipients);
         let published = publish(&out, &delivery, |part| {
-            part.file().write_all(b"plaintext").unwrap();
+            part.file().unwrap().write_all(b"plaintext").unwrap();
             // Whoever cuts it off here finds nothing but an empty file to be encrypted into.
             assert_eq!(names(folder.path()), ["p.zip.age.part"]);
             let unfinished = fs::metadata(folder.path().join("p.zip.age.part")).unwrap();
@@ -300,6 +379,29 @@ mod tests {
         let plain = age::decrypt(&identity, &encrypted).unwrap();
         assert_eq!(plain, b"plaintext");
         assert_eq!(progress.done(), progress.expected());
+    }
+
+    #[test]
+    fn what_is_not_published_leaves_nothing_closed_or_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let recipients = [Recipient::parse(&age::x25519::Identity::generate().to_public().to_string()).unwrap()];
+        let progress = Progress::default();
+        let delivery = Delivery::plain(&progress).encrypted_for(&recipients);
+        let prepared = |name: &str| {
+            let out = folder.path().join(name);
+            prepare(&out, &delivery, |part| {
+                part.file()?.write_all(b"plaintext").unwrap();
+                Ok(written(b"plaintext"))
+            })
+            .unwrap()
+        };
+        let (first, mut second, mut third) = (prepared("a.zip"), prepared("b.zip"), prepared("c.zip"));
+        second.close();
+        third.close();
+        assert_eq!(names(folder.path()), ["a.zip.age.part", "b.zip.age.part", "c.zip.age.part"]);
+        third.publish().unwrap();
+        drop((first, second));
+        assert_eq!(names(folder.path()), ["c.zip.age", "c.zip.age.sha256"]);
     }
 
     #[test]

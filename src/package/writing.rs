@@ -276,7 +276,7 @@ pub(super) struct Members<'a> {
 impl<'a> Members<'a> {
     /// Begins the zip of files of `case` under the folder `top`.
     pub(super) fn begin(case: &CaseFolder, part: &Part, top: &'a str, progress: &Progress) -> Result<Self, PackageError> {
-        let archive = Archive::begin(part.file(), part.path(), progress.clone())?;
+        let archive = Archive::begin(part.file()?, part.path(), progress.clone())?;
         Ok(Self { loading: Loading::begin(case, archive), top })
     }
 

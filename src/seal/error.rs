@@ -85,7 +85,7 @@ impl SealError {
     #[must_use]
     pub fn is_integrity_failure(&self) -> bool {
         match self {
-            Self::Case(error) => matches!(error, CaseError::BrokenLedger { .. } | CaseError::AlreadyWritten { .. }),
+            Self::Case(error) => error.is_integrity_failure(),
             Self::Key(_) | Self::Empty | Self::Encode(_) | Self::Announced { .. } => false,
             Self::Modified { .. }
             | Self::Missing { .. }

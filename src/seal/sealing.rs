@@ -3,7 +3,9 @@ use std::io::{self, BufReader, Write};
 
 use crate::case::event::{CaseSealed, Event, Tool};
 use crate::case::merkle::consistency_in;
-use crate::case::{CaseError, CaseFiles as _, CaseFolder, CaseWriter, FORMAT_VERSION, Found, LEDGER, Workspace, read_bounded};
+use crate::case::{
+    CaseError, CaseFiles as _, CaseFolder, CaseWriter, FORMAT_VERSION, Found, LEDGER, Protection, Workspace, read_bounded,
+};
 use crate::model::{HashingReader, Sha256Hash, Sha256Hasher, Timestamp};
 
 use super::checkpoint::{self, Checkpoint};
@@ -29,6 +31,8 @@ pub struct Sealed {
     pub statement: SealStatement,
     /// SHA-256 of the statement's bytes.
     pub sha256: Sha256Hash,
+    /// How far the system keeps the case from being changed.
+    pub protection: Protection,
 }
 
 /// Seals a case, or seals it again.
@@ -123,12 +127,12 @@ pub fn seal_case_with(
     if key.signs_through_ssh_keygen() {
         key.sign(TRIAL)?;
     }
-    let protection = Some(writer.protect(options.flags)?);
+    let protection = writer.protect(options.flags)?;
     writer.append(Event::CaseSealed(CaseSealed {
         seal: path.clone(),
         signer: key.signer().fingerprint.clone(),
         tool: tool.clone(),
-        protection,
+        protection: Some(protection),
     }))?;
     let tree = writer.ledger_tree();
     let ledger = LedgerHead { lines: tree.size(), root: tree.root() };
@@ -166,7 +170,7 @@ pub fn seal_case_with(
     write(writer, &format!("{checkpoint_path}.sig"), &checkpoint_signature)?;
     write(writer, &path, &bytes)?;
     write(writer, &format!("{path}.sig"), &signature)?;
-    Ok(Sealed { path, statement, sha256: Sha256Hash::of(&bytes) })
+    Ok(Sealed { path, statement, sha256: Sha256Hash::of(&bytes), protection })
 }
 
 /// The proof that the ledger as it is now extends the one that the last seal covers.

@@ -269,8 +269,9 @@ fn a_damaged_case_is_sealed_only_on_demand_and_the_seal_names_the_damage() {
 fn the_flags_of_the_file_system_are_set_on_demand_and_recorded_as_done_or_not() {
     let (sample, mut writer) = Sample::new();
     let options = SealOptions { flags: true, ..SealOptions::default() };
-    seal_case_with(&mut writer, &sample.key(), at(), &tool(), &options).unwrap();
+    let sealed = seal_case_with(&mut writer, &sample.key(), at(), &tool(), &options).unwrap();
     let ledger = fs::read_to_string(sample.file(LEDGER)).unwrap();
+    assert!(ledger.contains(&serde_json::to_string(&sealed.protection.immutable).unwrap()));
     let path = sample.file(Sample::payload()[0].as_str());
     let removed = fs::remove_file(&path);
     // Whoever is allowed to set the flags can take them away again; this is how such a case is deleted.

@@ -1,9 +1,11 @@
 //! What commands refuse to do with what they are pointed at, in which order they look, and that they say so by exit code and words.
 
 use std::fs;
+use std::process::Command;
 
 use crate::account::{Simulated, finish};
 use crate::bad_input::{collect, unchanged};
+use crate::sample::{Sample, shell_ok};
 use crate::schemas::holds;
 
 #[test]
@@ -166,4 +168,54 @@ fn a_result_that_cannot_be_written_is_not_done() {
         let ran = simulated.command(line).stdout(writer).output().unwrap();
         assert_eq!(ran.status.code(), Some(0), "{line:?}: {}", String::from_utf8_lossy(&ran.stderr));
     }
+}
+
+#[test]
+fn no_command_writes_into_a_case() {
+    let sample = Sample::sealed();
+    let run = |line: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_caselock"));
+        command.args(line.split(' ')).current_dir(sample.path("")).output().unwrap()
+    };
+    assert!(run("package case -o case.zip").status.success());
+    fs::create_dir(sample.file("reports")).unwrap();
+    fs::copy(sample.path("case.zip"), sample.file("reports/own.zip")).unwrap();
+    let before = shell_ok(&sample.path(""), "find case -type f | sort | xargs -d '\\n' sha256sum", &[]);
+    for line in [
+        "package case -o case/reports/x.zip",
+        "package case -o case/data/x.zip",
+        "package case -o case/data/x.zip --split-size 1MB",
+        "report case -o case/data/x.html",
+        "report case/reports/own.zip",
+        "seal case --timestamp-request case/x.tsq",
+        "man -o case",
+        "man -o case/pages",
+        "demo -o case/demo",
+        "transfer case/reports/own.zip --from A --to B --purpose review --signing-key key",
+        "collect case/data/other --case-number 7 --examiner A --start -1h",
+    ] {
+        let refused = run(line);
+        let said = String::from_utf8_lossy(&refused.stderr);
+        assert!(refused.status.code() == Some(2) && said.contains("lies in the case"), "{line}: {refused:?}");
+    }
+    let after = shell_ok(&sample.path(""), "find case -type f | sort | xargs -d '\\n' sha256sum", &[]);
+    assert_eq!(before, after);
+}
+
+#[test]
+fn what_would_fail_again_for_ever_is_the_command_lines_mistake() {
+    let (sample, writer) = Sample::new();
+    drop(writer);
+    let unsealed = Command::new(env!("CARGO_BIN_EXE_caselock"))
+        .args(["package", "case", "-o", "p.zip"])
+        .current_dir(sample.path(""))
+        .output()
+        .unwrap();
+    assert_eq!(unsealed.status.code(), Some(2), "{unsealed:?}");
+    let nowhere = Command::new(env!("CARGO_BIN_EXE_caselock"))
+        .args(["package", "case", "-o", "nowhere/p.zip"])
+        .current_dir(sample.path(""))
+        .output()
+        .unwrap();
+    assert_eq!(nowhere.status.code(), Some(2), "{nowhere:?}");
 }

@@ -159,6 +159,13 @@ fn a_case_from_plan_to_receipt_is_told_as_the_schemas_say() {
     held("status", &simulated.run(&["status", "case", "--json"]));
     held("error", &simulated.run(&["status", "nowhere", "--json"]).expect(2));
     held("man", &simulated.run(&["man", "-o", "pages", "--json"]).expect(0));
+    // Each the same text as without.
+    let man = held("man", &simulated.run(&["man", "--json"]).expect(0));
+    assert_eq!(man["page"], simulated.run(&["man"]).expect(0).stdout);
+    let completions = held("completions", &simulated.run(&["completions", "bash", "--json"]).expect(0));
+    assert_eq!(completions["script"], simulated.run(&["completions", "bash"]).expect(0).stdout);
+    let version = held("version", &simulated.run(&["--version", "--json"]).expect(0));
+    assert_eq!(version, held("version", &simulated.run(&["--json", "-V"]).expect(0)));
 }
 
 #[test]

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use caselock::case::CaseFolder;
+use caselock::model::Sha256Hash;
 use caselock::seal::{AuthorityRoots, StampProblem, check_stamp, stamp_request, stamp_request_with_nonce};
 use caselock::verify::{Options, Report, SignatureState, Verdict, verify};
 
@@ -163,7 +164,7 @@ fn a_carried_question_and_answer_are_filed_checked_and_accepted_by_openssl() {
     let wrong = sample.path("wrong.tsr");
     fs::write(&wrong, answer(&desk, &stamp_request(b"something else"))).unwrap();
     let refused = caselock("seal", &[&sample.case(), Path::new("--timestamp-response"), &wrong]);
-    assert_eq!(refused.status.code(), Some(1), "{refused:?}");
+    assert_eq!(refused.status.code(), Some(2), "{refused:?}");
     assert!(!sample.file("custody/seals/0001.json.tsr").exists());
 
     let filed = caselock("seal", &[&sample.case(), Path::new("--timestamp-response"), &response]);
@@ -263,13 +264,40 @@ fn an_authority_is_asked_over_http_and_its_silence_leaves_the_seal() {
         }
     });
     let (key, tsa, url) = (Path::new("--signing-key"), Path::new("--tsa"), Path::new(&url));
-    let unstamped = caselock("seal", &[&sample.case(), key, &sample.key_path(), tsa, url]);
+    let unstamped = caselock("seal", &[&sample.case(), key, &sample.key_path(), tsa, url, Path::new("--json")]);
     assert_eq!(unstamped.status.code(), Some(1), "{unstamped:?}");
     assert!(sample.file("custody/seals/0001.json.sig").exists());
+    // What was sealed is told, and the error with it, in one document.
+    let told: serde_json::Value = serde_json::from_slice(&unstamped.stdout).unwrap();
+    crate::schemas::holds("seal", &told);
+    let statement = fs::read(sample.file("custody/seals/0001.json")).unwrap();
+    assert_eq!(told["sha256"], Sha256Hash::of(&statement).to_string());
+    assert!(told["timestamp_error"]["error"][0].as_str().unwrap().contains("503"), "{told:#}");
+    assert_eq!(told["timestamp_error"]["evidence"], "The case is sealed; only the time-stamp is missing.");
     let stamped = caselock("seal", &[&sample.case(), tsa, url]);
     assert!(stamped.status.success(), "{stamped:?}");
     server.join().unwrap();
     assert_eq!(verified(&sample, Some(&roots(&desk))).seals[0].timestamp, SignatureState::Valid);
+    // Nobody listens there any more.
+    let unstamped = caselock("seal", &[&sample.case(), key, &sample.key_path(), tsa, url]);
+    let told = String::from_utf8_lossy(&unstamped.stdout);
+    assert_eq!(unstamped.status.code(), Some(1), "{unstamped:?}");
+    for line in ["Seal     custody/seals/0002.json", "SHA-256  ", "Root     ", "Key      SHA256:", "Stamped  NO"] {
+        assert!(told.contains(line), "{line}: {told}");
+    }
+    // An authority that can never be asked is told of before anything is sealed.
+    let https = Path::new("https://tsa.example.com");
+    let refused = caselock("seal", &[&sample.case(), key, &sample.key_path(), tsa, https]);
+    assert!(refused.status.code() == Some(2) && !sample.file("custody/seals/0003.json").exists(), "{refused:?}");
+}
+
+#[test]
+fn a_file_that_is_no_answer_is_the_command_lines_mistake() {
+    let sample = Sample::sealed();
+    let refused = caselock("seal", &[&sample.case(), Path::new("--timestamp-response"), &sample.key_path()]);
+    assert_eq!(refused.status.code(), Some(2), "{refused:?}");
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("nothing was filed"), "{refused:?}");
+    assert!(!sample.file("custody/seals/0001.json.tsr").exists());
 }
 
 #[test]
@@ -288,7 +316,7 @@ fn a_stamp_is_renewed_by_another_over_the_seal_and_the_old_one() {
         last = String::from_utf8(filed.stdout).unwrap();
         // The same answer once more is none to the question that is due now.
         let again = caselock("seal", &[&sample.case(), Path::new("--timestamp-response"), &response]);
-        assert_eq!(again.status.code(), Some(1), "{again:?}");
+        assert_eq!(again.status.code(), Some(2), "{again:?}");
     }
     let root = old.join("root.pem");
     let command = last.lines().last().unwrap().trim().replace("ROOT.pem", &root.display().to_string());
