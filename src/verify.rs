@@ -20,7 +20,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufReader, Read};
 use std::num::NonZeroUsize;
 
-use crate::case::event::{ClockOffset, Event, Gap, KeyComparison};
+use crate::case::event::{ClockOffset, Event, Gap, KeyComparison, is_of_aws};
 use crate::case::ledger::{LedgerState, read_ledger};
 use crate::case::{CASE_TOML, CaseError, CaseFiles, CaseIdentity, Gaps, LEDGER, Workspace, read_bounded};
 use crate::cloudtrail::KeyRing;
@@ -114,6 +114,8 @@ struct Acts {
     handovers: Vec<custody::Act>,
     /// Each `case.sealed`, by the seal's file; an attempt that was cut off leaves one more.
     sealed: BTreeMap<String, Vec<Announced>>,
+    /// By how many seconds a clock that the case was collected by was ahead of AWS's, at most.
+    clock_ahead: i64,
     /// The latest time at which a line was written, and the same of the lines before the last one.
     latest: Option<Timestamp>,
     before: Option<Timestamp>,
@@ -140,8 +142,9 @@ struct Announced {
 /// The earliest that AWS's clocks, by which it dates what it delivers, can have shown when this machine's showed `at`.
 fn on_clock_of_aws(at: Timestamp, clock: Option<ClockOffset>) -> Timestamp {
     let apart = clock.map_or(0, |clock| clock.offset_milliseconds.saturating_sub(clock.uncertainty_milliseconds));
-    // A clock that is further off than this was never taken by AWS.
-    at.plus_seconds(apart.div_euclid(1000).clamp(-86_400, 86_400))
+    // A machine whose battery is dead may be off by decades; what is more is no clock.
+    const CENTURY: i64 = 100 * 366 * 86_400;
+    at.plus_seconds(apart.div_euclid(1000).clamp(-CENTURY, CENTURY))
 }
 
 /// Verifies the case in `files`.
@@ -218,7 +221,8 @@ pub fn verify(files: &dyn CaseFiles, options: &Options<'_>) -> Result<Report, Ca
     custody::after_the_last_seal(&seals, state.lines, files.is_package(), &mut findings);
     if let Some((package, receipts)) = options.receipts {
         let case_number = identity.as_ref().map(|identity| identity.case_number.as_str());
-        holders.extend(custody::of_receipts(package, receipts, case_number, options, &mut findings));
+        let received = custody::Received { case_number, seals: &seals, clock_ahead: acts.clock_ahead };
+        holders.extend(custody::of_receipts(package, receipts, &received, options, &mut findings));
     }
     custody::check_chain(&holders, &mut findings);
     findings.extend(checked.findings(acts.runs_open, !seals.is_empty()));
@@ -337,13 +341,6 @@ fn hash_of(files: &dyn CaseFiles, path: &str) -> Result<Option<Sha256Hash>, Case
     }
 }
 
-/// Whether a URL names a server of AWS's own, such as an endpoint inside a network of the account's; whoever answers there has AWS's certificate.
-fn is_of_aws(url: &str) -> bool {
-    let host = url.strip_prefix("https://").and_then(|rest| rest.split(['/', ':', '?', '#']).next());
-    let names = [".amazonaws.com", ".amazonaws.com.cn", ".amazonaws.eu", ".api.aws"];
-    host.is_some_and(|host| !host.contains('@') && names.iter().any(|name| host.strip_suffix(name).is_some()))
-}
-
 impl Acts {
     /// The lines that announce the seal at `path`.
     fn announced(&self, path: &str) -> impl Iterator<Item = &Announced> {
@@ -375,6 +372,11 @@ impl Acts {
         }
     }
 
+    fn take_clock(&mut self, clock: Option<ClockOffset>) {
+        let earliest = clock.map_or(0, |clock| clock.offset_milliseconds.saturating_sub(clock.uncertainty_milliseconds));
+        self.clock_ahead = self.clock_ahead.max(earliest.saturating_neg() / 1000);
+    }
+
     fn take(&mut self, event: &Event, at: Timestamp, lines: u64, root: Sha256Hash) {
         match event {
             Event::CaseSealed(sealed) => self.sealing = Some(sealed.seal.clone()),
@@ -392,11 +394,9 @@ impl Acts {
                 self.runs_open = true;
                 self.unfinished = true;
                 self.regions.clone_from(&started.regions);
-                let callers = [&started.caller].into_iter().chain(&started.also_as);
-                self.callers.extend(callers.map(|caller| caller.account));
-                let of_cloudtrail = started.service_endpoints.get("CLOUDTRAIL");
-                let asked = of_cloudtrail.or(started.endpoint_url.as_ref());
-                self.endpoints.extend(asked.filter(|url| !is_of_aws(url)).cloned());
+                self.callers.extend(started.callers().map(|caller| caller.account));
+                self.endpoints.extend(started.cloudtrail_endpoint().filter(|url| !is_of_aws(url)).map(str::to_owned));
+                self.take_clock(started.clock);
                 let at = on_clock_of_aws(at, started.clock);
                 self.collecting_since = Some(at);
                 self.collected_until = Some(at);
@@ -404,6 +404,7 @@ impl Acts {
             Event::CollectionFinished(finished) => {
                 self.runs_open = false;
                 self.unfinished = false;
+                self.take_clock(finished.clock);
                 self.collected_until = Some(on_clock_of_aws(at, finished.clock));
             }
             Event::CollectionInterrupted(_) => self.runs_open = false,

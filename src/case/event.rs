@@ -159,6 +159,28 @@ pub struct CollectionStarted {
     pub clock: Option<ClockOffset>,
 }
 
+impl CollectionStarted {
+    /// Everybody as whom the run asked, the first one first.
+    pub fn callers(&self) -> impl Iterator<Item = &Caller> {
+        std::iter::once(&self.caller).chain(&self.also_as)
+    }
+
+    /// The endpoint that was asked for CloudTrail's public keys, if one was set.
+    #[must_use]
+    pub fn cloudtrail_endpoint(&self) -> Option<&str> {
+        let own = self.service_endpoints.iter().find(|(service, _)| service.eq_ignore_ascii_case("cloudtrail"));
+        own.map(|(_, url)| url).or(self.endpoint_url.as_ref()).map(String::as_str)
+    }
+}
+
+/// Whether a URL names a server of AWS's own, such as an endpoint inside a network of the account's; whoever answers there has AWS's certificate.
+#[must_use]
+pub fn is_of_aws(url: &str) -> bool {
+    let host = url.strip_prefix("https://").and_then(|rest| rest.split(['/', ':', '?', '#']).next());
+    let names = [".amazonaws.com", ".amazonaws.com.cn", ".amazonaws.eu", ".api.aws"];
+    host.is_some_and(|host| !host.contains('@') && names.iter().any(|name| host.strip_suffix(name).is_some()))
+}
+
 /// `listing.recorded`: what was found under a prefix, and how much of it is in scope.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Listing {

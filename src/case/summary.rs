@@ -202,8 +202,7 @@ impl Summary {
                 self.bytes = self.bytes.saturating_add(artifact.size);
             }
             Event::CollectionStarted(started) => {
-                let callers = std::iter::once(&started.caller).chain(&started.also_as);
-                let caller = callers.map(|caller| caller.arn.as_str()).collect::<Vec<_>>().join(", ");
+                let caller = started.callers().map(|caller| caller.arn.as_str()).collect::<Vec<_>>().join(", ");
                 self.runs.push(Run { run: started.run, started: at, finished: None, caller, roles: started.roles.clone() });
             }
             Event::CollectionFinished(finished) => {

@@ -3,6 +3,7 @@ mod findings;
 #[cfg(feature = "acquire")]
 mod online;
 mod opening;
+mod sentence;
 pub(super) mod totals;
 
 use std::path::{Path, PathBuf};
@@ -12,19 +13,17 @@ use std::time::Duration;
 use crate::case::CaseFiles;
 use crate::case::event::KeyComparison;
 use crate::cloudtrail::KeyRing;
-use crate::cloudtrail::coverage::HourStatus;
 use crate::cloudtrail::gzip::Limits;
 use crate::model::Severity;
 use crate::seal::{AllowedSigners, ArtifactTotals, AuthorityRoots};
-use crate::verify::{
-    CustodyReport, DisclosureReport, ExpectedRoot, Options, Report, SealReport, SignatureState, Verdict, verify,
-};
+use crate::verify::{CustodyReport, DisclosureReport, ExpectedRoot, Options, Report, SignatureState, Verdict, verify};
 
 use super::configuration::ConfigurationFile;
 use super::output::{Output, bytes, counted, hanging, thousands, wrapped};
 use super::transfer::receipts_of;
 use super::{CliError, Exit};
 pub(super) use opening::{is_disclosure, open};
+pub(super) use sentence::sentence;
 
 /// Check everything that can be checked about a case folder or a package, offline.
 ///
@@ -259,7 +258,7 @@ pub(super) fn text(report: &Report, verbose: bool) -> String {
     if let Some(after) = report.ledger.expected_root_at {
         lines.push(format!("               had the root you expected after {}", counted(after, "line")));
     }
-    lines.extend(seal_lines(&report.seals));
+    lines.extend(seal_lines(report));
     lines.extend(custody_lines(&report.custody));
     lines.extend(report.online.as_ref().map(key_line));
     lines.extend(trail_lines(report));
@@ -287,7 +286,7 @@ fn disclosure_text(report: &Report, disclosure: &DisclosureReport, mut lines: Ve
         counted(disclosure.lines_sealed, "sealed line")
     ));
     lines.push(format!("Ledger root    {}", report.ledger.root));
-    lines.extend(seal_lines(&report.seals));
+    lines.extend(seal_lines(report));
     lines.extend(custody_lines(&report.custody));
     for severity in [Severity::Failure, Severity::Gap, Severity::Notice] {
         lines.extend(findings::lines(&report.findings, severity, verbose));
@@ -316,48 +315,15 @@ fn key_line(online: &KeyComparison) -> String {
     format!("Public keys    {}", asked.trim_start())
 }
 
-pub(super) fn sentence(report: &Report) -> String {
-    let failures = report.findings.iter().filter(|finding| finding.severity == Severity::Failure).count();
-    let hours = |wanted: fn(HourStatus) -> bool| -> u64 {
-        let rows = report.cloudtrail.iter().flat_map(|trail| &trail.hours);
-        rows.filter(|(status, _)| wanted(**status)).map(|(_, count)| count).sum()
-    };
-    let (proven, open) = (hours(|status| status == HourStatus::Verified), hours(|status| status != HourStatus::Verified));
-    match report.verdict {
-        Verdict::Pass if report.disclosure.is_some() => {
-            "PASS: each file disclosed is, byte for byte, what the sealed ledger recorded when it was acquired.".to_owned()
-        }
-        Verdict::Incomplete if report.disclosure.is_some() => {
-            "INCOMPLETE: what could be read is what the sealed ledger recorded; not everything could be checked.".to_owned()
-        }
-        // Without CloudTrail in scope AWS signed nothing that could be checked, and nothing may sound as if it had.
-        Verdict::Pass if report.cloudtrail.is_empty() => {
-            "PASS: every stored byte is as acquired. CloudTrail was not in scope, so no signature of AWS's backs it.".to_owned()
-        }
-        Verdict::Pass => {
-            "PASS: every stored byte is as acquired, and AWS's signatures prove every hour of the window.".to_owned()
-        }
-        Verdict::Fail => format!(
-            "FAIL: {} of tampering, loss or damage. Do not rely on this evidence before each is explained.",
-            counted(u64::try_from(failures).unwrap_or(u64::MAX), "sign")
-        ),
-        Verdict::Incomplete if proven + open == 0 => {
-            "INCOMPLETE: what is there is as acquired, but AWS's signatures prove none of it.".to_owned()
-        }
-        Verdict::Incomplete => format!(
-            "INCOMPLETE: nothing that could be checked was changed; AWS's signatures prove {} of {} (hours × regions).",
-            thousands(proven),
-            counted(proven + open, "hour")
-        ),
-    }
-}
-
-fn seal_lines(seals: &[SealReport]) -> Vec<String> {
-    if seals.is_empty() {
-        return vec!["Seal           none yet: nobody has signed for this case".to_owned()];
+fn seal_lines(report: &Report) -> Vec<String> {
+    if report.seals.is_empty() {
+        let taken = report.findings.iter().any(|found| found.kind == "seal-absent" && found.severity == Severity::Failure);
+        let why =
+            if taken { "NONE, and a package has one: it was taken away" } else { "none yet: nobody has signed for this case" };
+        return vec![format!("Seal           {why}")];
     }
     let mut lines = Vec::new();
-    for seal in seals {
+    for seal in &report.seals {
         let signature = match seal.signature {
             SignatureState::Valid => "signature valid",
             SignatureState::Invalid => "signature INVALID",
@@ -374,7 +340,10 @@ fn seal_lines(seals: &[SealReport]) -> Vec<String> {
                 )
             }
             (Some(_), None) => "is NOT among the allowed signers you gave".to_owned(),
-            (None, _) => "vouched for by nobody: compare it with what the signer tells you".to_owned(),
+            (None, Some(names)) => {
+                format!("is that of {names} by the allowed signers you gave; whether it made this signature is not known")
+            }
+            (None, None) => "vouched for by nobody: compare it with what the signer tells you".to_owned(),
         };
         if let Some(signer) = &seal.signer {
             lines.push(format!("               key {signer}"));

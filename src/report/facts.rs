@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::BufReader;
 
-use crate::case::event::{Agreement, CollectionFinished, CollectionStarted, Event, Origin, PackageCreated, Tool};
+use crate::case::event::{Agreement, CollectionFinished, CollectionStarted, Event, Origin, PackageCreated, Tool, is_of_aws};
 use crate::case::ledger::read_ledger;
 use crate::case::summary::{Summary, summarize};
 use crate::case::{CASE_TOML, CaseError, CaseFiles, CaseIdentity, LEDGER, MissingPart, Protection, read_identity};
@@ -73,14 +73,12 @@ pub(super) struct RunFacts {
 impl RunFacts {
     /// Who AWS said was asking, one for each role that was assumed.
     pub(super) fn principals(&self) -> String {
-        let more = self.started.also_as.iter().map(|caller| caller.arn.as_str());
-        std::iter::once(self.started.caller.arn.as_str()).chain(more).collect::<Vec<_>>().join(", ")
+        self.started.callers().map(|caller| caller.arn.as_str()).collect::<Vec<_>>().join(", ")
     }
 
     /// The ids of their access keys, as far as they are known.
     pub(super) fn access_keys(&self) -> Vec<&str> {
-        let callers = std::iter::once(&self.started.caller).chain(&self.started.also_as);
-        callers.filter_map(|caller| caller.access_key_id.as_deref()).collect()
+        self.started.callers().filter_map(|caller| caller.access_key_id.as_deref()).collect()
     }
 
     /// When it came to its end, if it did.
@@ -107,9 +105,7 @@ impl RunFacts {
 
     /// Where the public keys of CloudTrail came from, where that was not AWS's own endpoint.
     fn keys_from(&self) -> Option<&str> {
-        let started = &self.started;
-        let own = started.service_endpoints.iter().find(|(service, _)| service.eq_ignore_ascii_case("cloudtrail"));
-        own.map(|(_, url)| url.as_str()).or(started.endpoint_url.as_deref())
+        self.started.cloudtrail_endpoint().filter(|url| !is_of_aws(url))
     }
 }
 

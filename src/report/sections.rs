@@ -1,6 +1,6 @@
 //! The parts of the report, one function each.
 
-use crate::case::event::{ClockOffset, Tool};
+use crate::case::event::{ClockOffset, GapReason, Tool};
 use crate::cloudtrail::coverage::HourStatus;
 use crate::model::{Finding, Severity, counted, thousands};
 use crate::verify::{Report, SealReport};
@@ -317,10 +317,13 @@ pub(super) fn findings(page: &mut Markup, _facts: &Facts, report: &Report) {
 }
 
 pub(super) fn gaps(page: &mut Markup, facts: &Facts, _report: &Report) {
-    let (holes, answers): (Vec<_>, Vec<_>) = facts.summary.gaps.iter().partition(|gap| gap.reason.is_incompleteness());
-    for (title, gaps) in
-        [("Asked for, and could not be had", holes), ("Asked for, and AWS's answer was that there is nothing", answers)]
-    {
+    let (holes, others): (Vec<_>, Vec<_>) = facts.summary.gaps.iter().partition(|gap| gap.reason.is_incompleteness());
+    let (left_out, answers): (Vec<_>, Vec<_>) = others.into_iter().partition(|gap| gap.reason == GapReason::Skipped);
+    for (title, gaps) in [
+        ("Asked for, and could not be had", holes),
+        ("Asked for, and AWS's answer was that there is nothing", answers),
+        ("Left out, and not asked for", left_out),
+    ] {
         page.raw("<h3>").text(title).raw(" (").text(gaps.len()).raw(")</h3>\n");
         let rows: Vec<Vec<String>> = gaps
             .iter()
@@ -399,6 +402,9 @@ pub(super) fn seals(page: &mut Markup, facts: &Facts, report: &Report) {
                 match checked.and_then(|seal| seal.trusted) {
                     Some(true) => "yes: by the allowed signers that were given",
                     Some(false) => "NO: not by the allowed signers that were given",
+                    None if checked.is_some_and(|seal| seal.vouched_as.is_some()) => {
+                        "its key is, by the allowed signers that were given; that it made this signature was not checked"
+                    }
                     None => "by nobody; compare the fingerprint with what the signer tells you",
                 }
                 .to_owned(),

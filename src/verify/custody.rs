@@ -3,10 +3,10 @@
 use crate::case::LEDGER;
 use crate::case::custody::{CustodyReceived, CustodyTransferred, Handover, Reverification};
 use crate::model::{Finding, Severity, Sha256Hash, Timestamp, printable};
-use crate::seal::{PackageHead, Receipt, ReceiptFile, SignatureProblem, verify_signature};
+use crate::seal::{PackageHead, Receipt, ReceiptFile};
 
 use super::report::{CustodyReport, SealReport, SignatureState};
-use super::{Options, seals, stamps, trust};
+use super::{Options, stamps, trust};
 
 /// One line of the ledger about the case changing hands.
 #[derive(Clone, Debug)]
@@ -107,16 +107,36 @@ fn stand(lines: u64) -> String {
     if lines == 1 { "1 line stands".to_owned() } else { format!("{lines} lines stand") }
 }
 
+/// What receipts are for.
+pub(super) struct Received<'a> {
+    pub(super) case_number: Option<&'a str>,
+    pub(super) seals: &'a [SealReport],
+    /// By how many seconds a clock was ahead that the case was collected by, as its ledger says.
+    pub(super) clock_ahead: i64,
+}
+
+impl Received<'_> {
+    /// What was done to the package before anybody received it, by those who signed for it, each with its time.
+    fn before(&self, options: &Options<'_>) -> Vec<(Timestamp, &'static str)> {
+        let signed = self.seals.iter().filter(|seal| seal.signature == SignatureState::Valid);
+        let sealed = signed.clone().filter_map(|seal| seal.time).max();
+        let stamps = signed.filter_map(|seal| stamps::trusted_time(options.authority_roots, seal.timestamp, seal.stamped));
+        let stamped = stamps.max().map(|at| (at, "the seal in what was received was stamped"));
+        sealed.map(|at| (at, "what was received was sealed")).into_iter().chain(stamped).collect()
+    }
+}
+
 /// What the receipts beside a package say. It may lie in parts, and then one receipt is for all of them.
 pub(super) fn of_receipts(
     packages: &[PackageHead],
     receipts: &[ReceiptFile],
-    case_number: Option<&str>,
+    received: &Received<'_>,
     options: &Options<'_>,
     findings: &mut Vec<Finding>,
 ) -> Vec<CustodyReport> {
     let mut chain = Vec::new();
     let mut previous = None;
+    let mut past = received.before(options);
     for (due, file) in (1..).zip(receipts) {
         let mut fail = |kind: &str, detail: &str| findings.push(Finding::new(Severity::Failure, kind, &file.name, detail));
         let before = previous.replace(Sha256Hash::of(&file.statement));
@@ -137,33 +157,22 @@ pub(super) fn of_receipts(
             );
             fail("receipt-of-another-package", &detail);
         }
-        if case_number.is_some_and(|number| number != receipt.case_number) {
+        if received.case_number.is_some_and(|number| number != receipt.case_number) {
             fail("receipt-of-another-package", "It is the receipt of another case.");
         }
         if receipt.number != due || receipt.previous_receipt_sha256 != before {
             fail("receipt-chain-broken", "It does not follow the receipt before it: one was exchanged or taken away.");
         }
-        let (signature, signer) = match file.signature.as_deref().map(|signature| verify_signature(&file.statement, signature))
-        {
-            None => {
-                fail("receipt-unsigned", "It has no signature, so nobody signed for it.");
-                (SignatureState::Absent, None)
-            }
-            Some(Ok(signer)) => {
-                if signer.public_key != receipt.signer.public_key || signer.fingerprint != receipt.signer.fingerprint {
-                    fail("receipt-signature-invalid", "It was signed with another key than the one it names.");
-                }
-                (SignatureState::Valid, Some(signer))
-            }
-            Some(Err(SignatureProblem::NotChecked { signer, .. })) => (SignatureState::Unchecked, signer.map(|signer| *signer)),
-            Some(Err(problem)) => {
-                fail("receipt-signature-invalid", &format!("Its signature does not hold: {problem}."));
-                (SignatureState::Invalid, None)
-            }
+        let statement = trust::Statement {
+            place: &file.name,
+            bytes: &file.statement,
+            signature: file.signature.as_deref(),
+            names: Some(&receipt.signer),
+            unsigned: Some(("receipt-unsigned", "It has no signature, so nobody signed for it.")),
+            invalid: "receipt-signature-invalid",
+            by_another: "receipt-signature-invalid",
         };
-        if signature == SignatureState::Unchecked {
-            findings.push(seals::not_checked(&file.name));
-        }
+        let (signature, signer) = trust::check_signature(&statement, findings);
         let place = format!("{}.tsr", file.name);
         let stamp = file
             .timestamp
@@ -179,7 +188,23 @@ pub(super) fn of_receipts(
             misnamed: "receipt-principal-mismatch",
         };
         let trust::Trust { trusted, vouched_as } = trust::judge(&signed, options.allowed_signers, findings);
-        if trusted == Some(false) && signature == SignatureState::Valid {
+        // That an edited receipt says another time is said already.
+        if signature != SignatureState::Invalid {
+            let dated = trust::Dated {
+                place: &file.name,
+                kind: "receipt-time-mismatch",
+                done: "received",
+                said: receipt.received_at,
+                after: &past,
+                stamped: signed.stamped,
+                ahead: received.clock_ahead,
+            };
+            trust::check_time(&dated, findings);
+        }
+        if signature == SignatureState::Valid {
+            past.push((receipt.received_at, "the holder before says to have received it"));
+        }
+        if trusted == Some(false) && matches!(signature, SignatureState::Valid | SignatureState::Unchecked) {
             let detail = match &vouched_as {
                 None => "The key that signed for it is not among the allowed signers you gave.".to_owned(),
                 Some(names) => {

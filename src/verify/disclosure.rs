@@ -14,12 +14,12 @@ use crate::cloudtrail::KeyRing;
 use crate::model::{Finding, HashingReader, Severity, Sha256Hash};
 use crate::seal::manifest::{Lists, ManifestReader};
 use crate::seal::{
-    ArtifactTotals, CHECKPOINTS, Checkpoint, DISCLOSURE, DisclosedLine, LedgerHead, MANIFEST, PROGRAM, SignatureProblem,
-    TAG_MANIFEST, VERIFY_TXT, checkpoint_path, disclosed_texts, verify_signature,
+    ArtifactTotals, CHECKPOINTS, Checkpoint, DISCLOSURE, DisclosedLine, LedgerHead, MANIFEST, PROGRAM, TAG_MANIFEST,
+    VERIFY_TXT, checkpoint_path, disclosed_texts,
 };
 
 use super::artifacts::is_trouble;
-use super::report::{ArtifactReport, DisclosureReport, LedgerReport, Report, SealReport, SignatureState};
+use super::report::{ArtifactReport, DisclosureReport, LedgerReport, Report, SealReport};
 use super::{Options, custody, seals, trust, verdict};
 
 /// Longest line that is read: the longest line of a ledger, escaped, and its proof.
@@ -69,7 +69,11 @@ pub(super) fn check(files: &dyn CaseFiles, options: &Options<'_>) -> Result<Repo
     let case_number = checkpoint.map(|checkpoint| checkpoint.case_number);
     let mut holders = Vec::new();
     if let Some((package, receipts)) = options.receipts {
-        holders = custody::of_receipts(package, receipts, case_number.as_deref(), options, &mut findings);
+        holders = {
+            let seals = std::slice::from_ref(&seal);
+            let of_the_case = custody::Received { case_number: case_number.as_deref(), seals, clock_ahead: 0 };
+            custody::of_receipts(package, receipts, &of_the_case, options, &mut findings)
+        };
         custody::check_chain(&holders, &mut findings);
     }
     findings.sort();
@@ -113,18 +117,7 @@ fn check_checkpoint(
 ) -> Result<(Option<Checkpoint>, SealReport), CaseError> {
     let mut found = paths.iter().filter(|path| path.starts_with(CHECKPOINTS) && path.strip_suffix(".json").is_some());
     let path = found.next().cloned().unwrap_or_else(|| format!("{CHECKPOINTS}/0001.json"));
-    let mut report = SealReport {
-        file: path.clone(),
-        signature: SignatureState::Absent,
-        signer: None,
-        trusted: None,
-        timestamp: SignatureState::Absent,
-        stamped: None,
-        renewals: Vec::new(),
-        vouched_as: None,
-        time: None,
-        ledger_size: None,
-    };
+    let mut report = SealReport::of(&path);
     let mut fail = |kind: &str, detail: &str| findings.push(Finding::new(Severity::Failure, kind, &path, detail));
     if found.next().is_some() {
         fail("checkpoint-malformed", "There is more than one checkpoint; a disclosure has one.");
@@ -146,33 +139,22 @@ fn check_checkpoint(
     };
     report.time = Some(checkpoint.sealed_at);
     report.ledger_size = Some(checkpoint.ledger.lines);
-    let signed = match read_bounded(files, &format!("{path}.sig"), CHECKPOINT_LIMIT) {
-        Ok(signature) => Some(verify_signature(&bytes, &signature)),
+    let signature = match read_bounded(files, &format!("{path}.sig"), CHECKPOINT_LIMIT) {
+        Ok(signature) => Some(signature),
         Err(error) if error.is_not_found() => None,
         Err(error) => return Err(error),
     };
-    let signer = match signed {
-        None => {
-            fail("checkpoint-signature-invalid", "It has no signature, so nobody signed for the ledger.");
-            None
-        }
-        Some(Ok(signer)) => {
-            report.signature = SignatureState::Valid;
-            if signer.public_key != checkpoint.signer.public_key || signer.fingerprint != checkpoint.signer.fingerprint {
-                fail("checkpoint-signature-invalid", "It was signed with another key than the one it names.");
-            }
-            Some(signer)
-        }
-        Some(Err(SignatureProblem::NotChecked { signer, .. })) => {
-            report.signature = SignatureState::Unchecked;
-            signer.map(|signer| *signer)
-        }
-        Some(Err(problem)) => {
-            report.signature = SignatureState::Invalid;
-            fail("checkpoint-signature-invalid", &format!("Its signature does not hold: {problem}."));
-            None
-        }
+    let statement = trust::Statement {
+        place: &path,
+        bytes: &bytes,
+        signature: signature.as_deref(),
+        names: Some(&checkpoint.signer),
+        unsigned: Some(("checkpoint-signature-invalid", "It has no signature, so nobody signed for the ledger.")),
+        invalid: "checkpoint-signature-invalid",
+        by_another: "checkpoint-signature-invalid",
     };
+    let (signature, signer) = trust::check_signature(&statement, findings);
+    report.signature = signature;
     report.signer = signer.as_ref().map(|signer| signer.fingerprint.clone());
     let signed = trust::Signed {
         place: &path,
@@ -189,9 +171,6 @@ fn check_checkpoint(
         let detail = "Whether the ledger had the root that you expect cannot be told: a disclosure shows the root at the seal alone, and that of \
                       every line before is another. The whole case shows it.";
         findings.push(Finding::new(Severity::Gap, "expected-root-not-shown", &path, detail));
-    }
-    if report.signature == SignatureState::Unchecked {
-        findings.push(seals::not_checked(&path));
     }
     trust::of_seals(options.allowed_signers, std::slice::from_ref(&report), findings);
     Ok((Some(checkpoint), report))

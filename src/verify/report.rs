@@ -134,7 +134,7 @@ pub struct SealReport {
     pub signature: SignatureState,
     /// Whose key signed it: the fingerprint, as `ssh-keygen -l` prints it.
     pub signer: Option<String>,
-    /// Whether somebody vouched for that key; none when nobody was asked.
+    /// Whether somebody vouched for that key; none when nobody was asked, or when the signature of a key they vouch for was not checked.
     pub trusted: Option<bool>,
     /// Its time-stamp.
     pub timestamp: SignatureState,
@@ -150,6 +150,24 @@ pub struct SealReport {
     pub time: Option<Timestamp>,
     /// How many lines of the ledger it covers.
     pub ledger_size: Option<u64>,
+}
+
+impl SealReport {
+    /// Of a seal of which nothing is known yet but its file.
+    pub(super) fn of(file: &str) -> Self {
+        Self {
+            file: file.to_owned(),
+            signature: SignatureState::Absent,
+            signer: None,
+            trusted: None,
+            timestamp: SignatureState::Absent,
+            stamped: None,
+            renewals: Vec::new(),
+            vouched_as: None,
+            time: None,
+            ledger_size: None,
+        }
+    }
 }
 
 /// A part of a case, shown with proofs.
@@ -181,7 +199,7 @@ pub struct CustodyReport {
     pub signature: SignatureState,
     /// Whose key signed for the receipt: the fingerprint, as `ssh-keygen -l` prints it.
     pub signer: Option<String>,
-    /// Whether somebody vouched for that key; none when nobody was asked.
+    /// Whether somebody vouched for that key; none when nobody was asked, or when the signature of a key they vouch for was not checked.
     pub trusted: Option<bool>,
     /// Whose key it is by the allowed signers that were given, as their file spells it.
     #[serde(skip_serializing_if = "Option::is_none")]

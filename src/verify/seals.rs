@@ -31,6 +31,8 @@ pub(super) fn check(
         numbers.observe(path);
     }
     let seals = numbers.read(files)?;
+    // A crash leaves a seal half made, but only as the last thing that happened, and a package is written of whole ones alone.
+    let may_be_cut_off = |path: &str| !files.is_package() && acts.sealing.as_deref() == Some(path);
     not_covered(files, checked, &seals, acts, findings);
     let mut reports = Vec::with_capacity(seals.len());
     let (mut previous, mut bag) = (None, None);
@@ -41,18 +43,15 @@ pub(super) fn check(
             let detail = format!("Seal number {expected} should stand here: a seal was taken away.");
             findings.push(Finding::new(Severity::Failure, "seal-missing", &seal.path, &detail));
         }
-        // A crash leaves this, but only as the last thing that happened; what it says is then not yet said.
-        if seal.statement.is_some() && seal.signature.is_none() && acts.sealing.as_ref() == Some(&seal.path) {
+        // What it says is then not yet said.
+        if seal.statement.is_some() && seal.signature.is_none() && may_be_cut_off(&seal.path) {
             let detail = "It has no signature, and nothing came after: sealing was interrupted, or the signature was taken away. Seal again.";
             findings.push(Finding::new(Severity::Gap, "seal-unsigned", &seal.path, detail));
-            reports.push(unsigned(seal));
+            reports.push(SealReport::of(&seal.path));
             continue;
         }
         let admitted = seals.iter().skip(at + 1).any(|later| admits_unsigned(later, &seal.path));
         let (mut report, statement, signer) = check_seal(seal, acts, previous, admitted, findings);
-        if report.signature == SignatureState::Unchecked {
-            findings.push(not_checked(&seal.path));
-        }
         stamps::check(seal, options.authority_roots, &mut report, findings);
         if let Some(statement) = statement {
             check_signer(&statement, signer.as_ref(), acts, options, &mut report, findings);
@@ -76,7 +75,7 @@ pub(super) fn check(
     }
     for path in acts.sealed.keys() {
         if !seals.iter().any(|seal| seal.path == *path) {
-            let (severity, detail) = if acts.sealing.as_ref() == Some(path) {
+            let (severity, detail) = if may_be_cut_off(path) {
                 (
                     Severity::Gap,
                     "The ledger announces it, and nothing came after: sealing was interrupted, or the seal was taken away. Seal again.",
@@ -88,20 +87,18 @@ pub(super) fn check(
         }
     }
     replaced(acts, findings);
-    trust::of_seals(options.allowed_signers, &reports, findings);
+    if files.is_package() && reports.is_empty() {
+        let detail = "A package is written of a sealed case alone, and nobody signed for this one: its seals were taken away.";
+        findings.push(Finding::new(Severity::Failure, "seal-absent", &"custody/seals", detail));
+    } else {
+        trust::of_seals(options.allowed_signers, &reports, findings);
+    }
     let stamped = reports.iter().any(|report| report.timestamp != SignatureState::Absent);
     if options.authority_roots.is_some() && !reports.is_empty() && !stamped {
         let detail = "You said which authorities may stamp the time, and no seal has a time-stamp. Either none was asked for, or it was taken away.";
         findings.push(Finding::new(Severity::Gap, "timestamp-absent", &"custody/seals", detail));
     }
     Ok(reports)
-}
-
-/// A signature that is checked with `ssh-keygen` and not here, so that nothing here shows who made it.
-pub(super) fn not_checked(what: &str) -> Finding {
-    let detail = "Whether its signature holds is not known: it is by a kind of key that ssh-keygen checks and caselock does not. \
-                  VERIFY.txt has the command; or let somebody seal it again with another key.";
-    Finding::new(Severity::Gap, "signature-not-checked", &what, detail)
 }
 
 /// Names the files outside `data/` that neither ledger nor seal covers: anybody can have put them there. A package never has one.
@@ -172,7 +169,7 @@ fn check_checkpoint(
                     .as_ref()
                     .map_or(report.signer.is_none(), |signer| signer.public_key == statement.signer.public_key) =>
             {
-                findings.push(not_checked(&signature_path));
+                findings.push(trust::not_checked(&signature_path));
                 return;
             }
             _ => (Severity::Failure, "checkpoint-mismatch", "It is not the signature of the seal's key over the checkpoint."),
@@ -186,21 +183,6 @@ fn check_checkpoint(
         Err(_) => (Severity::Failure, "tag-file-modified", "Its bytes are not those that were written."),
     };
     findings.push(Finding::new(severity, kind, &signature_path, detail));
-}
-
-fn unsigned(seal: &SealFile) -> SealReport {
-    SealReport {
-        file: seal.path.clone(),
-        signature: SignatureState::Absent,
-        signer: None,
-        trusted: None,
-        timestamp: SignatureState::Absent,
-        stamped: None,
-        renewals: Vec::new(),
-        vouched_as: None,
-        time: None,
-        ledger_size: None,
-    }
 }
 
 /// Whether a complete seal says that the one at `path` had no signature when it was made.
@@ -235,8 +217,16 @@ fn check_signer(
     if report.signature != SignatureState::Invalid {
         let head = (statement.ledger.lines, statement.ledger.root);
         let covers = acts.announced(&place).find(|announced| announced.head == head).and_then(|announced| announced.after);
-        let stamped = report.stamped.filter(|_| report.timestamp == SignatureState::Valid);
-        trust::check_time(&place, statement.sealed_at, covers, stamped, findings);
+        let dated = trust::Dated {
+            place: &place,
+            kind: "seal-time-mismatch",
+            done: "sealed",
+            said: statement.sealed_at,
+            after: &covers.map(|at| (at, "it covers a line of the ledger that was written")).into_iter().collect::<Vec<_>>(),
+            stamped: signed.stamped,
+            ahead: acts.clock_ahead,
+        };
+        trust::check_time(&dated, findings);
     }
 }
 
@@ -277,8 +267,8 @@ fn check_seal(
         let detail = "It has no signature, and the next seal says that it was found so: sealing was interrupted, or the signature was taken away.";
         findings.push(Finding::new(Severity::Gap, "seal-unsigned", &seal.path, detail));
     }
+    let mut report = SealReport::of(&seal.path);
     let mut fail = |kind: &str, detail: &str| findings.push(Finding::new(Severity::Failure, kind, &seal.path, detail));
-    let mut report = unsigned(seal);
     let Some(bytes) = &seal.statement else {
         fail("seal-missing", "Its signature is there, the seal itself is not.");
         return (report, None, None);
@@ -290,41 +280,28 @@ fn check_seal(
             None
         }
     };
-    let outcome = seal.signature.as_deref().map(|signature| verify_signature(bytes, signature));
-    let signer: Option<Signer> = match outcome {
-        None if admitted => None,
-        None => {
-            fail("seal-unsigned", "It has no signature: sealing was interrupted, or the signature was taken away.");
-            None
-        }
-        Some(Ok(signer)) => {
-            report.signature = SignatureState::Valid;
-            Some(signer)
-        }
-        Some(Err(SignatureProblem::NotChecked { signer, .. })) => {
-            report.signature = SignatureState::Unchecked;
-            signer.map(|signer| *signer)
-        }
-        Some(Err(problem)) => {
-            report.signature = SignatureState::Invalid;
-            fail("seal-signature-invalid", &format!("Its signature does not hold: {problem}."));
-            None
-        }
+    let unsigned = "It has no signature: sealing was interrupted, or the signature was taken away.";
+    let signed = trust::Statement {
+        place: &seal.path,
+        bytes,
+        signature: seal.signature.as_deref(),
+        names: statement.as_ref().map(|statement| &statement.signer),
+        unsigned: (!admitted).then_some(("seal-unsigned", unsigned)),
+        invalid: "seal-signature-invalid",
+        by_another: "seal-signer-mismatch",
     };
+    let (signature, signer) = trust::check_signature(&signed, findings);
+    report.signature = signature;
     report.signer = signer.as_ref().map(|signer| signer.fingerprint.clone());
     let Some(statement) = statement else { return (report, None, signer) };
     report.time = Some(statement.sealed_at);
     report.ledger_size = Some(statement.ledger.lines);
+    let mut fail = |kind: &str, detail: &str| findings.push(Finding::new(Severity::Failure, kind, &seal.path, detail));
     if bag::allowed_signers_of(&statement.signer).is_none() {
         fail(
             "seal-malformed",
             "The name or the key that it gives its signer is none that caselock writes: other programs could take it for something else.",
         );
-    }
-    if let Some(signer) = &signer
-        && (signer.fingerprint != statement.signer.fingerprint || signer.public_key != statement.signer.public_key)
-    {
-        fail("seal-signer-mismatch", "It was signed with another key than the one it names.");
     }
     if statement.number != seal.number {
         fail("seal-number-mismatch", "It is not the seal that its name says.");

@@ -1,12 +1,63 @@
 //! Whether somebody vouched for the keys that signed, under the names they signed with.
 
-use crate::model::{Finding, Severity, Timestamp};
-use crate::seal::{AllowedSigners, Signer, Vouched};
+use crate::model::{Finding, Severity, Timestamp, counted};
+use crate::seal::{AllowedSigners, SealedBy, SignatureProblem, Signer, Vouched, verify_signature};
 
 use super::report::{SealReport, SignatureState};
 
 /// How far clocks may be apart before two times contradict each other: those of honest machines are off by minutes, or by the hours of a time zone.
 pub(super) const APART: i64 = 86_400;
+
+/// A statement that somebody is to have signed.
+pub(super) struct Statement<'a> {
+    /// Its file.
+    pub(super) place: &'a str,
+    pub(super) bytes: &'a [u8],
+    pub(super) signature: Option<&'a [u8]>,
+    /// The key that it names, where it could be read.
+    pub(super) names: Option<&'a SealedBy>,
+    /// How it is told of that there is no signature, where that is not said already.
+    pub(super) unsigned: Option<(&'static str, &'static str)>,
+    /// How it is told of that the signature does not hold.
+    pub(super) invalid: &'static str,
+    /// How it is told of that another key signed than it names.
+    pub(super) by_another: &'static str,
+}
+
+/// Whether the key that the statement names signed it, and which key did.
+pub(super) fn check_signature(statement: &Statement<'_>, findings: &mut Vec<Finding>) -> (SignatureState, Option<Signer>) {
+    let mut fail = |kind: &str, detail: &str| findings.push(Finding::new(Severity::Failure, kind, &statement.place, detail));
+    let (state, signer) = match statement.signature.map(|signature| verify_signature(statement.bytes, signature)) {
+        None => {
+            if let Some((kind, detail)) = statement.unsigned {
+                fail(kind, detail);
+            }
+            (SignatureState::Absent, None)
+        }
+        Some(Ok(signer)) => (SignatureState::Valid, Some(signer)),
+        Some(Err(SignatureProblem::NotChecked { signer, .. })) => (SignatureState::Unchecked, signer.map(|signer| *signer)),
+        Some(Err(problem)) => {
+            fail(statement.invalid, &format!("Its signature does not hold: {problem}."));
+            (SignatureState::Invalid, None)
+        }
+    };
+    if let (Some(signer), Some(named)) = (&signer, statement.names)
+        && (signer.public_key != named.public_key || signer.fingerprint != named.fingerprint)
+    {
+        fail(statement.by_another, "It was signed with another key than the one it names.");
+    }
+    if state == SignatureState::Unchecked {
+        findings.push(not_checked(statement.place));
+    }
+    (state, signer)
+}
+
+/// A signature that is checked with `ssh-keygen` and not here, so that nothing here shows who made it.
+pub(super) fn not_checked(what: &str) -> Finding {
+    let detail = "Whether its signature holds is not known: it is by a kind of key that ssh-keygen checks and caselock does not. \
+                  VERIFY.txt has the command; or let somebody seal it again with another key.";
+    Finding::new(Severity::Gap, "signature-not-checked", &what, detail)
+}
 
 /// What was signed, and how that is told of.
 pub(super) struct Signed<'a> {
@@ -28,7 +79,7 @@ pub(super) struct Signed<'a> {
 /// What those who were vouched for come to.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Trust {
-    /// Whether somebody vouched for it; none when nobody was asked.
+    /// Whether somebody vouched for it; none when nobody was asked, or when the key is vouched for and its signature was not checked.
     pub(super) trusted: Option<bool>,
     /// The names that the allowed signers give the key.
     pub(super) vouched_as: Option<String>,
@@ -36,8 +87,14 @@ pub(super) struct Trust {
 
 /// Holds what was signed against those who are vouched for.
 pub(super) fn judge(signed: &Signed<'_>, allowed: Option<&AllowedSigners>, findings: &mut Vec<Finding>) -> Trust {
-    let (Some(allowed), Some(signer)) = (allowed, signed.signer) else { return Trust::default() };
-    if signed.signature != SignatureState::Valid {
+    let Some(allowed) = allowed else { return Trust::default() };
+    let unchecked = signed.signature == SignatureState::Unchecked;
+    let Some(signer) = signed.signer else {
+        // A certificate is not read. It can only be that of an authority which the list has.
+        let perhaps = unchecked && !allowed.notices().is_empty();
+        return Trust { trusted: (unchecked && !perhaps).then_some(false), vouched_as: None };
+    };
+    if !unchecked && signed.signature != SignatureState::Valid {
         return Trust { trusted: Some(false), vouched_as: None };
     }
     // What its maker says of the time, its maker can make up; an authority's word outweighs it.
@@ -64,7 +121,8 @@ pub(super) fn judge(signed: &Signed<'_>, allowed: Option<&AllowedSigners>, findi
         }
         _ => {}
     }
-    Trust { trusted: Some(matches!(vouched, Vouched::Yes { .. })), vouched_as: names.map(str::to_owned) }
+    let is_listed = matches!(vouched, Vouched::Yes { .. });
+    Trust { trusted: (!unchecked || !is_listed).then_some(is_listed), vouched_as: names.map(str::to_owned) }
 }
 
 /// Whether somebody vouched for the keys that sealed.
@@ -84,7 +142,8 @@ pub(super) fn of_seals(allowed: Option<&AllowedSigners>, reports: &[SealReport],
                       were taken away.";
         find(Severity::Gap, "seal-absent", "custody/seals", detail);
     } else if reports.iter().any(|report| report.trusted == Some(true)) {
-        for report in reports.iter().filter(|report| is_valid(report) && report.trusted != Some(true)) {
+        let may_hold = |report: &&SealReport| is_valid(report) || report.signature == SignatureState::Unchecked;
+        for report in reports.iter().filter(may_hold).filter(|report| report.trusted == Some(false)) {
             let detail = if report.vouched_as.is_some() {
                 "The allowed signers you gave do not have the key of this seal under its name and for its time; they do have that of another."
             } else {
@@ -92,7 +151,7 @@ pub(super) fn of_seals(allowed: Option<&AllowedSigners>, reports: &[SealReport],
             };
             find(Severity::Notice, "seal-signer-unknown", &report.file, detail);
         }
-    } else if !reports.iter().any(|report| report.signature == SignatureState::Unchecked) {
+    } else if !reports.iter().any(|report| report.signature == SignatureState::Unchecked && report.trusted.is_none()) {
         let detail = if reports.iter().any(|report| report.vouched_as.is_some()) {
             "None of the keys that sealed this case is among the allowed signers you gave under the name it sealed with and for that time."
         } else {
@@ -102,20 +161,48 @@ pub(super) fn of_seals(allowed: Option<&AllowedSigners>, reports: &[SealReport],
     }
 }
 
-/// Whether the time that the signer says fits what it covers and what an authority stamped.
-pub(super) fn check_time(
-    place: &str,
-    said: Timestamp,
-    covers: Option<Timestamp>,
-    stamped: Option<Timestamp>,
-    findings: &mut Vec<Finding>,
-) {
-    let mut find = |detail: &str| findings.push(Finding::new(Severity::Failure, "seal-time-mismatch", &place, detail));
-    if let Some(covers) = covers.filter(|covers| said.plus_seconds(APART) < *covers) {
-        find(&format!("It says that it was sealed {said}, and it covers a line of the ledger that was written {covers}."));
+/// What was signed at a time that its signer says, and what else tells of that time.
+pub(super) struct Dated<'a> {
+    /// The file of what was signed.
+    pub(super) place: &'a str,
+    /// How it is told of that the times contradict each other.
+    pub(super) kind: &'static str,
+    /// What was done then.
+    pub(super) done: &'static str,
+    /// When that was, by the signer's own clock.
+    pub(super) said: Timestamp,
+    /// What must have been before, each with its time, which ends the sentence.
+    pub(super) after: &'a [(Timestamp, &'a str)],
+    /// When it existed, by an authority that is trusted: anybody can have a stamp of any time made by an authority of their own.
+    pub(super) stamped: Option<Timestamp>,
+    /// By how many seconds a clock was ahead that the case was collected by, as its ledger says.
+    pub(super) ahead: i64,
+}
+
+/// Whether the time that the signer says fits what must have been before it and what an authority stamped.
+pub(super) fn check_time(dated: &Dated<'_>, findings: &mut Vec<Finding>) {
+    let Dated { done, said, ahead, .. } = *dated;
+    let mut compare = |earlier: Timestamp, later: Timestamp, mut detail: String| {
+        let by = (earlier.instant() - later.instant()).num_seconds();
+        if by <= APART {
+            return;
+        }
+        let mut severity = Severity::Failure;
+        if by <= APART.saturating_add(ahead) {
+            severity = Severity::Notice;
+            let hours = counted(u64::try_from(ahead / 3600).unwrap_or_default(), "hour");
+            detail.push_str(&format!(
+                " The ledger says that a clock by which the case was collected was {hours} ahead, which explains it."
+            ));
+        }
+        findings.push(Finding::new(severity, dated.kind, &dated.place, &detail));
+    };
+    for (before, what) in dated.after {
+        compare(*before, said, format!("It says that it was {done} {said}, and {what} {before}."));
     }
-    if let Some(stamped) = stamped.filter(|stamped| stamped.plus_seconds(APART) < said) {
-        find(&format!("It says that it was sealed {said}, and a time-stamp says that it was there {stamped}."));
+    if let Some(stamped) = dated.stamped {
+        let detail = format!("It says that it was {done} {said}, and a time-stamp says that it was there {stamped}.");
+        compare(said, stamped, detail);
     }
 }
 
@@ -123,29 +210,98 @@ pub(super) fn check_time(
 mod tests {
     use super::*;
 
+    const DAYS: i64 = 86_400;
+
     fn at(text: &str) -> Timestamp {
         text.parse().unwrap()
     }
 
-    fn contradictions(said: &str, covers: Option<&str>, stamped: Option<&str>) -> usize {
+    fn found(said: &str, covers: Option<&str>, stamped: Option<&str>, ahead: i64) -> Vec<Severity> {
         let mut findings = Vec::new();
-        check_time("seal", at(said), covers.map(at), stamped.map(at), &mut findings);
-        findings.len()
+        let after: Vec<(Timestamp, &str)> = covers.map(|covers| (at(covers), "it covers")).into_iter().collect();
+        let (place, kind, done) = ("seal", "seal-time-mismatch", "sealed");
+        let dated = Dated { place, kind, done, said: at(said), after: &after, stamped: stamped.map(at), ahead };
+        check_time(&dated, &mut findings);
+        findings.iter().map(|finding| finding.severity).collect()
     }
 
     #[test]
     fn clocks_that_are_off_by_minutes_or_a_time_zone_contradict_nothing() {
         let said = "2026-03-02T10:00:00Z";
-        assert_eq!(contradictions(said, None, None), 0);
-        assert_eq!(contradictions(said, Some("2026-03-01T10:00:00Z"), Some("2026-03-02T10:00:05Z")), 0);
-        assert_eq!(contradictions(said, Some("2026-03-02T23:59:00Z"), Some("2026-03-01T20:00:00Z")), 0);
+        assert_eq!(found(said, None, None, 0), []);
+        assert_eq!(found(said, Some("2026-03-01T10:00:00Z"), Some("2026-03-02T10:00:05Z"), 0), []);
+        assert_eq!(found(said, Some("2026-03-02T23:59:00Z"), Some("2026-03-01T20:00:00Z"), 0), []);
         // A stamp may come at any time afterwards.
-        assert_eq!(contradictions(said, Some("2026-03-02T09:00:00Z"), Some("2031-03-02T10:00:05Z")), 0);
+        assert_eq!(found(said, Some("2026-03-02T09:00:00Z"), Some("2031-03-02T10:00:05Z"), 0), []);
     }
 
     #[test]
     fn a_seal_is_made_after_what_it_covers_and_before_it_is_stamped() {
-        assert_eq!(contradictions("2024-06-01T10:00:00Z", Some("2026-03-02T10:00:00Z"), None), 1);
-        assert_eq!(contradictions("2027-06-01T10:00:00Z", None, Some("2026-03-02T10:00:00Z")), 1);
+        assert_eq!(found("2024-06-01T10:00:00Z", Some("2026-03-02T10:00:00Z"), None, 0), [Severity::Failure]);
+        assert_eq!(found("2027-06-01T10:00:00Z", None, Some("2026-03-02T10:00:00Z"), 0), [Severity::Failure]);
+    }
+
+    #[test]
+    fn a_difference_that_the_ledger_explains_is_a_notice_and_a_larger_one_is_not() {
+        // Collected by a clock three days fast, sealed by one that is right; and the other way round, stamped.
+        assert_eq!(found("2026-03-02T10:00:00Z", Some("2026-03-05T09:00:00Z"), None, 3 * DAYS), [Severity::Notice]);
+        assert_eq!(found("2026-03-05T10:00:00Z", None, Some("2026-03-02T10:00:00Z"), 3 * DAYS), [Severity::Notice]);
+        assert_eq!(found("2026-03-02T10:00:00Z", Some("2026-03-07T09:00:00Z"), None, 3 * DAYS), [Severity::Failure]);
+    }
+
+    fn of(signature: SignatureState, trusted: Option<bool>) -> SealReport {
+        SealReport { signature, trusted, ..SealReport::of("custody/seals/0001.json") }
+    }
+
+    fn said_of(reports: &[SealReport]) -> Vec<(Severity, String)> {
+        let mut findings = Vec::new();
+        of_seals(Some(&AllowedSigners::default()), reports, &mut findings);
+        findings.into_iter().map(|finding| (finding.severity, finding.kind)).collect()
+    }
+
+    #[test]
+    fn a_signature_that_is_not_checked_is_no_excuse_for_a_key_that_is_not_listed() {
+        let untrusted = [(Severity::Failure, "seal-untrusted".to_owned())];
+        assert_eq!(said_of(&[of(SignatureState::Unchecked, Some(false))]), untrusted);
+        assert_eq!(said_of(&[of(SignatureState::Unchecked, None)]), []);
+        let beside_another = [of(SignatureState::Valid, Some(true)), of(SignatureState::Unchecked, Some(false))];
+        assert_eq!(said_of(&beside_another), [(Severity::Notice, "seal-signer-unknown".to_owned())]);
+    }
+
+    fn judged(
+        line: &str,
+        principal: &str,
+        signature: SignatureState,
+        key: Option<&str>,
+    ) -> (Option<bool>, Option<String>, usize) {
+        let allowed = AllowedSigners::parse(line).unwrap();
+        let signer = key.map(|key| Signer { algorithm: String::new(), fingerprint: String::new(), public_key: key.to_owned() });
+        let signed = Signed {
+            place: "seal",
+            signer: signer.as_ref(),
+            signature,
+            principal,
+            said: at("2026-03-02T10:00:00Z"),
+            stamped: None,
+            misnamed: "seal-principal-mismatch",
+        };
+        let mut findings = Vec::new();
+        let trust = judge(&signed, Some(&allowed), &mut findings);
+        (trust.trusted, trust.vouched_as, findings.len())
+    }
+
+    #[test]
+    fn of_a_signature_that_is_not_checked_the_key_is_held_against_the_list() {
+        const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBdVnGRvWk9A+h4yd/G7dK/Rup4GuUTqbidg+TAqeN2w";
+        const OTHER: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDeT/g29uYEGpv7BQdOzvd4hEr0ANoM34VoG0YsSd/5l";
+        let (line, name) = (format!("examiner@example.com {KEY}"), "examiner@example.com");
+        let unchecked = SignatureState::Unchecked;
+        assert_eq!(judged(&line, name, unchecked, Some(KEY)), (None, Some(name.to_owned()), 0));
+        assert_eq!(judged(&line, name, unchecked, Some(OTHER)), (Some(false), None, 0));
+        assert_eq!(judged(&line, "counsel@example.com", unchecked, Some(KEY)), (Some(false), Some(name.to_owned()), 1));
+        // A certificate, whose key is not read.
+        assert_eq!(judged(&line, name, unchecked, None), (Some(false), None, 0));
+        assert_eq!(judged(&format!("* cert-authority {KEY}"), name, unchecked, None), (None, None, 0));
+        assert_eq!(judged(&line, name, SignatureState::Absent, None), (None, None, 0));
     }
 }

@@ -299,6 +299,70 @@ fn receipts_that_were_changed_taken_away_or_belong_elsewhere_are_failures() {
     }
 }
 
+/// Makes a receipt beside the package anew, as its signer would who says another time.
+fn dated(sample: &Sample, number: u32, key: &str, at: &str) {
+    let path = sample.path(&format!("p.zip.receipt-{number:04}.json"));
+    let mut receipt = Receipt::parse(&fs::read(&path).unwrap()).unwrap();
+    receipt.received_at = at.parse().unwrap();
+    let (statement, signature) = receipt.sign(&SigningKey::load(&sample.path(key), None).unwrap()).unwrap();
+    for (path, bytes) in [(path.clone(), statement), (path.with_extension("json.sig"), signature)] {
+        fs::remove_file(&path).unwrap();
+        fs::write(&path, bytes).unwrap();
+    }
+}
+
+#[test]
+fn a_receipt_dated_before_the_seal_or_before_the_receipt_before_is_a_failure() {
+    let sample = handed_over();
+    assert_eq!(code(&transfer(&sample, "p.zip", "A", "B", &["--signing-key", "counsel"])), 0);
+    let times = |report: &Value| kinds(report).into_iter().filter(|kind| *kind == "receipt-time-mismatch").count();
+    let verified = || json(&caselock(&["verify", "p.zip", "--json"], &sample.path("")));
+    assert_eq!(times(&verified()), 0);
+    dated(&sample, 1, "counsel", "2024-06-01T10:00:00.000Z");
+    // A key that was retired since was good by then.
+    shell_ok(
+        &sample.path(""),
+        "printf 'counsel@example.com valid-before=\"20250101Z\" %s\n' \"$(cut -d ' ' -f 1,2 counsel.pub)\" > signers
+         printf 'examiner@example.com %s\n' \"$(cut -d ' ' -f 1,2 key.pub)\" >> signers",
+        &[],
+    );
+    let refused = caselock(&["verify", "p.zip", "--json", "--allowed-signers", "signers"], &sample.path(""));
+    assert_eq!((code(&refused), times(&json(&refused))), (3, 1), "{refused:?}");
+    // The first one years ahead, so that the second one contradicts it and the first one nothing.
+    dated(&sample, 1, "counsel", "2099-06-01T10:00:00.000Z");
+    assert_eq!(code(&transfer(&sample, "p.zip", "B", "C", &["--signing-key", "expert"])), 0);
+    let report = verified();
+    let about = report["findings"].as_array().unwrap().iter().find(|found| found["kind"] == "receipt-time-mismatch").unwrap();
+    assert_eq!((times(&report), &about["object"]), (1, &"p.zip.receipt-0002.json".into()), "{report}");
+}
+
+#[test]
+fn a_package_whose_seals_were_taken_away_is_not_received() {
+    let sample = handed_over();
+    let top = "IR-2026-014";
+    let script = format!(
+        r#"
+import zipfile
+with zipfile.ZipFile("p.zip") as old:
+    members = [(m, old.read(m)) for m in old.infolist()]
+with zipfile.ZipFile("stripped.zip", "w", zipfile.ZIP_STORED) as new:
+    for member, data in members:
+        if "/custody/seals/" in member.filename or "/custody/checkpoints/" in member.filename:
+            continue
+        if member.filename == "{top}/custody/ledger.jsonl":
+            data = b"".join(line for line in data.splitlines(keepends=True) if b'"event":"case.sealed"' not in line)
+        new.writestr(member, data)
+"#
+    );
+    fs::write(sample.path("strip.py"), script).unwrap();
+    shell_ok(&sample.path(""), "python3 strip.py", &[]);
+    let verified = caselock(&["verify", "stripped.zip", "--json"], &sample.path(""));
+    assert_eq!(code(&verified), 3, "{verified:?}");
+    assert!(kinds(&json(&verified)).contains(&"seal-absent"), "{verified:?}");
+    assert_eq!(code(&transfer(&sample, "stripped.zip", "A", "B", &["--signing-key", "counsel"])), 3);
+    assert!(!sample.path("stripped.zip.receipt-0001.json").exists());
+}
+
 #[test]
 fn a_receipt_that_lies_elsewhere_is_read_when_it_is_named() {
     let sample = handed_over();

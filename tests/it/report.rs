@@ -4,13 +4,14 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use caselock::case::event::{Caller, CollectionFinished, CollectionInterrupted, Event};
-use caselock::case::{CaseFolder, CaseWriter};
+use caselock::case::event::{Caller, CollectionFinished, CollectionInterrupted, Event, Gap, GapReason};
+use caselock::case::{CaseFiles, CaseFolder, CaseWriter};
 use caselock::package::write_package;
 use caselock::report::{Made, read_facts, report_page};
 use caselock::verify::{Options, verify};
 
 use crate::account::Simulated;
+use crate::memory_case::{Collection, quiet};
 use crate::sample::{Sample, artifact, at, shell_ok, started, tool};
 
 fn caselock(arguments: &[&Path]) -> Output {
@@ -18,9 +19,12 @@ fn caselock(arguments: &[&Path]) -> Output {
 }
 
 fn page(sample: &Sample) -> String {
-    let folder = CaseFolder::open(&sample.case()).unwrap();
-    let report = verify(&folder, &Options::default()).unwrap();
-    report_page(&read_facts(&folder).unwrap(), &report, &Made { at: at(), tool: tool() })
+    page_of(&CaseFolder::open(&sample.case()).unwrap())
+}
+
+fn page_of(files: &dyn CaseFiles) -> String {
+    let report = verify(files, &Options::default()).unwrap();
+    report_page(&read_facts(files).unwrap(), &report, &Made { at: at(), tool: tool() })
 }
 
 #[test]
@@ -273,4 +277,56 @@ fn all_parts_stand_in_the_form_with_their_hashes_and_those_that_are_not_there_ar
     fs::remove_file(sample.path(&format!("p.part-1-of-{of}.zip"))).unwrap();
     let some = report("some.html");
     assert!(some.contains(&format!("part 1 of {of} was not there")) && some.contains("here and unchanged"), "{some}");
+}
+
+/// A gap of a source, for this reason.
+fn gap(what: &str, reason: GapReason) -> Event {
+    Event::GapRecorded(Gap {
+        source: "ebs".to_owned(),
+        account: None,
+        region: None,
+        what: what.to_owned(),
+        reason,
+        error_code: None,
+        detail: None,
+        request_id: None,
+    })
+}
+
+#[test]
+fn what_was_left_out_is_not_said_to_be_answered_by_aws() {
+    let gaps =
+        [gap("snapshots", GapReason::Empty), gap("other regions", GapReason::Skipped), gap("volumes", GapReason::Denied)];
+    let (sample, writer) = with_runs([started(1)].into_iter().chain(gaps).chain([finished(1)]));
+    drop(writer);
+    let page = page(&sample);
+    let table = |title: &str| -> &str {
+        let (_, after) = page.split_once(&format!("<h3>{title} (1)</h3>")).unwrap_or_else(|| panic!("{title}\n{page}"));
+        after.split_once("</table>").unwrap().0
+    };
+    for (title, what) in [
+        ("Asked for, and could not be had", "volumes"),
+        ("Asked for, and AWS&#39;s answer was that there is nothing", "snapshots"),
+        ("Left out, and not asked for", "other regions"),
+    ] {
+        let table = table(title);
+        for any in ["volumes", "snapshots", "other regions"] {
+            assert_eq!(table.contains(any), any == what, "{title}: {any}\n{table}");
+        }
+    }
+}
+
+#[test]
+fn keys_that_came_from_aws_inside_a_private_network_are_not_said_to_come_from_elsewhere() {
+    let said = |url: &'static str| {
+        let mut collection = Collection::of(&quiet());
+        collection.endpoints[1] = Some(url);
+        let case = collection.case();
+        let report = case.verify();
+        let page = page_of(&case);
+        let by_verify = report.findings.iter().any(|finding| finding.kind == "keys-from-another-endpoint");
+        (by_verify, page.contains("The public keys came from "))
+    };
+    assert_eq!(said("https://vpce-0example.cloudtrail.us-east-1.vpce.amazonaws.com"), (false, false));
+    assert_eq!(said("http://192.0.2.8"), (true, true));
 }

@@ -442,3 +442,20 @@ fn whether_a_key_was_still_allowed_a_trusted_stamp_decides_and_not_its_own_clock
     let (trusted, kinds) = verified("namespaces=\"caselock-seal\"", None);
     assert!(trusted == Some(true) && !has(&kinds, "signing-time-unproven"), "{kinds:?}");
 }
+
+#[test]
+fn a_stamp_that_nobody_vouched_for_accuses_nobody() {
+    let (sample, mut writer) = Sample::new();
+    // As if the stamp were of years before.
+    let said = "2099-06-01T10:00:00Z".parse().unwrap();
+    caselock::seal::seal_case(&mut writer, &sample.key(), said, &crate::sample::tool(), "").unwrap();
+    drop(writer);
+    let desk = sample.path("desk");
+    authority(&desk, P256);
+    let statement = fs::read(sample.file("custody/seals/0001.json")).unwrap();
+    sample.overwrite("custody/seals/0001.json.tsr", &answer(&desk, &stamp_request(&statement)));
+    let accused = |report: &Report| report.findings.iter().any(|finding| finding.kind == "seal-time-mismatch");
+    let planted = verified(&sample, None);
+    assert!(!accused(&planted) && planted.case_failures == 0, "anybody can have made it: {:?}", planted.findings);
+    assert!(accused(&verified(&sample, Some(&roots(&desk)))), "an authority that is trusted tells of the time");
+}

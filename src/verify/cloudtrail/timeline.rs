@@ -64,6 +64,8 @@ pub(super) struct TrailTime {
     backfilled: Vec<Timestamp>,
     collecting_since: Option<Timestamp>,
     collected_until: Option<Timestamp>,
+    /// Whether the case is sealed, so that nothing more can be collected into it.
+    sealed: bool,
 }
 
 impl TrailTime {
@@ -110,6 +112,7 @@ impl TrailTime {
                 .collect(),
             collecting_since: acts.collecting_since,
             collected_until: acts.collected_until,
+            sealed: !acts.sealed.is_empty(),
         }
     }
 
@@ -356,9 +359,14 @@ impl TrailTime {
             }
         } else if fresh {
             self.timeline.add(from, needed_until.max(from.plus_seconds(86_400)), HourStatus::Pending);
+            let how = if self.sealed {
+                "The case is sealed: collect again later into a new one"
+            } else {
+                "Run collect again later on the same folder"
+            };
             let detail = format!(
-                "What digests there are, or were, reach up to {from}; the next was not due when the evidence was collected. Collect \
-                 again later into a new case to prove the rest."
+                "What digests there are, or were, reach up to {from}; the next was not due when the evidence was collected. {how} to \
+                 prove the rest."
             );
             self.find(findings, Severity::Gap, "digests-pending", &detail);
         } else {

@@ -3,10 +3,12 @@
 use std::path::Path;
 use std::sync::LazyLock;
 
+use caselock::case::event::ClockOffset;
 use caselock::case::{CaseFiles as _, CaseFolder, CaseWriter, Found, read_bounded};
-use caselock::model::Timestamp;
+use caselock::model::{Timestamp, Window};
 use caselock::seal::{AllowedSigners, SealOptions, SigningKey, seal_case, seal_case_with};
 use caselock::verify::{Options, Report};
+use chrono::TimeDelta;
 use serde_json::json;
 
 use super::case_folder::change;
@@ -61,9 +63,14 @@ impl Desk<'_> {
 
 /// Ten quiet hours, sealed as `seal` has it.
 fn sealed_by(seal: impl FnOnce(&Desk<'_>)) -> MemoryCase {
+    sealed_of(&Collection::of(&quiet()), seal)
+}
+
+/// What was collected, sealed as `seal` has it.
+fn sealed_of(collection: &Collection, seal: impl FnOnce(&Desk<'_>)) -> MemoryCase {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path().join("case");
-    for (path, bytes) in Collection::of(&quiet()).case().files {
+    for (path, bytes) in collection.case().files {
         let path = root.join(path);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, bytes).unwrap();
@@ -100,7 +107,9 @@ fn without_keys(mut report: Report) -> Report {
 
 pub(super) fn all() -> Vec<Defect> {
     let mut all = of_the_seal();
+    all.extend(of_packages());
     all.extend(of_signers());
+    all.extend(of_times());
     all
 }
 
@@ -209,9 +218,126 @@ fn of_the_seal() -> Vec<Defect> {
     ]
 }
 
-/// Packages, and who signed as whom and when.
+/// Takes seals and checkpoints away, all but the ledger's lines that announce them.
+fn without_seals(case: &mut MemoryCase) {
+    case.package = true;
+    case.files.retain(|path, _| !path.starts_with("custody/seals/") && !path.starts_with("custody/checkpoints/"));
+}
+
+/// Packages, which are written of what is sealed whole.
+fn of_packages() -> Vec<Defect> {
+    vec![
+        Defect {
+            name: "package-whose-seals-were-taken-away",
+            about: "Seals and checkpoints are taken out of a package, and the line of the ledger that announces them: what is left looks like a case \
+                    that nobody sealed yet, and whoever made it so could have changed everything.",
+            failures: &["seal-absent"],
+            others: &[],
+            make: Make::Own(|| {
+                sealed(|case| {
+                    without_seals(case);
+                    case.edit_ledger(|lines| assert!(lines.pop().unwrap().contains("case.sealed")));
+                })
+            }),
+        },
+        Defect {
+            name: "package-without-the-seal-that-its-ledger-announces",
+            about: "Seals and checkpoints are taken out of a package; the ledger is left as it is. In a case folder, sealing might have been cut off.",
+            failures: &["seal-absent", "seal-missing"],
+            others: &[],
+            make: Make::Own(|| sealed(without_seals)),
+        },
+        Defect {
+            name: "package-whose-seal-has-no-signature",
+            about: "The signature of the seal is taken out of a package. In a case folder, sealing might have been cut off.",
+            failures: &["seal-unsigned"],
+            others: &[],
+            make: Make::Own(|| {
+                sealed(|case| {
+                    case.package = true;
+                    case.files.remove("custody/seals/0001.json.sig");
+                })
+            }),
+        },
+        Defect {
+            name: "package-without-the-last-of-two-seals",
+            about: "The second seal of a case is taken out of its package; the first one holds.",
+            failures: &["ledger-after-seal", "seal-missing"],
+            others: &["seal-signer-unknown"],
+            make: Make::Own(|| {
+                let mut case = sealed_by(|desk| {
+                    desk.seal("key", PRINCIPAL);
+                    desk.seal("other", "other@example.com");
+                });
+                case.package = true;
+                case.files.retain(|path, _| !path.contains("/0002.json"));
+                case.verify()
+            }),
+        },
+    ]
+}
+
+/// Who signed when, by whose clock.
+fn of_times() -> Vec<Defect> {
+    vec![
+        Defect {
+            name: "collected-by-a-clock-three-days-fast",
+            about: "The clock of the machine that collects is three days fast, which the ledger says; the seal is made by one that is right. Nothing is \
+                    wrong, and nobody is accused.",
+            failures: &[],
+            others: &["seal-signer-unknown", "seal-time-mismatch"],
+            make: Make::Own(|| {
+                let mut collection = Collection::of(&quiet());
+                collection.at += TimeDelta::days(3);
+                let three_days = -3 * 86_400_000;
+                let clock = ClockOffset { offset_milliseconds: three_days, uncertainty_milliseconds: 600, samples: 3 };
+                collection.clock = Some(clock);
+                let at = SEALED_AT.parse().unwrap();
+                sealed_of(&collection, |desk| desk.seal_at("key", PRINCIPAL, at)).verify()
+            }),
+        },
+        Defect {
+            name: "window-up-to-now-of-a-sealed-case",
+            about: "The window reaches up to the moment of collection, and the case was sealed at once: the last hours wait for their digest, and only a \
+                    new case can have it.",
+            failures: &[],
+            others: &["digests-pending", "seal-signer-unknown"],
+            make: Make::Own(|| {
+                let mut collection = Collection::of(&quiet());
+                let end = Timestamp::new(collection.account.scenario().end);
+                collection.window = Window::new(collection.window.start(), end).unwrap();
+                let at = SEALED_AT.parse().unwrap();
+                sealed_of(&collection, |desk| desk.seal_at("key", PRINCIPAL, at)).verify()
+            }),
+        },
+    ]
+}
+
+/// Who signed as whom.
 fn of_signers() -> Vec<Defect> {
     vec![
+        Defect {
+            name: "seal-of-a-key-that-is-not-checked-and-that-nobody-listed",
+            about: "Somebody seals with a key of a kind that only ssh-keygen checks, and it is not among the allowed signers.",
+            failures: &["seal-untrusted"],
+            others: &["signature-not-checked"],
+            make: Make::Own(|| by_unchecked_key("another", PRINCIPAL)),
+        },
+        Defect {
+            name: "seal-of-a-key-that-is-not-checked-in-the-name-of-another",
+            about: "The same; the key is among the allowed signers, under another name than it sealed with.",
+            failures: &["seal-principal-mismatch", "seal-untrusted"],
+            others: &["signature-not-checked"],
+            make: Make::Own(|| by_unchecked_key("unchecked", "counsel@example.com")),
+        },
+        Defect {
+            name: "seal-of-a-key-that-is-not-checked-and-is-listed",
+            about: "The examiner seals with a key of a kind that only ssh-keygen checks, and it is among the allowed signers under that name: whether \
+                    the signature holds is open.",
+            failures: &[],
+            others: &["signature-not-checked"],
+            make: Make::Own(|| by_unchecked_key("unchecked", PRINCIPAL)),
+        },
         Defect {
             name: "package-sealed-and-untouched",
             about: "What a package of a sealed case holds. Nothing is wrong.",
@@ -413,6 +539,18 @@ fn of_signers() -> Vec<Defect> {
             }),
         },
     ]
+}
+
+/// A case sealed as the examiner with the key `unchecked`, of a kind that is not checked; the allowed signers have one key, under one name.
+fn by_unchecked_key(listed: &str, name: &str) -> Report {
+    let mut allowed = AllowedSigners::default();
+    let case = sealed_by(|desk| {
+        let make = format!("ssh-keygen -q -t ecdsa -b 521 -N '' -C {PRINCIPAL} -f unchecked");
+        crate::sample::shell_ok(desk.0, &make, &[]);
+        desk.seal("unchecked", PRINCIPAL);
+        allowed = desk.allowed(&[(listed, name)]);
+    });
+    without_keys(case.verify_with(&Options { allowed_signers: Some(&allowed), ..Options::default() }))
 }
 
 /// Appends a line like the first of this kind, with a number and a hash that follow.
