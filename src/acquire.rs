@@ -27,6 +27,7 @@ mod stop;
 mod strays;
 mod sweep;
 mod tally;
+mod unasked;
 mod versions;
 
 use std::fmt;

@@ -70,6 +70,8 @@ struct State {
     log_groups: RwLock<Vec<flow::LogGroup>>,
     trail_deleted: AtomicBool,
     trail_key: RwLock<Option<String>>,
+    /// Where the trail says that it delivers, if not to its own bucket. Such a trail has no digests.
+    trail_bucket: RwLock<Option<String>>,
 }
 
 impl State {
@@ -87,6 +89,15 @@ impl State {
 
     fn trail_key(&self) -> Option<String> {
         self.trail_key.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn trail_bucket(&self) -> Option<String> {
+        self.trail_bucket.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Something that is in the event history alone.
+    fn happens(&self, event: record::Event) {
+        self.unlogged.write().unwrap_or_else(PoisonError::into_inner).push(event);
     }
 
     fn log_groups(&self) -> RwLockReadGuard<'_, Vec<flow::LogGroup>> {
@@ -118,6 +129,7 @@ impl Account {
             log_groups: RwLock::default(),
             trail_deleted: AtomicBool::new(false),
             trail_key: RwLock::default(),
+            trail_bucket: RwLock::default(),
         };
         Self { state: Arc::new(state) }
     }
@@ -168,9 +180,22 @@ impl Account {
         Some(signature)
     }
 
-    /// Deletes the trail: CloudTrail no longer knows it, its files stay where they are.
+    /// Deletes the trail in the middle of the history: CloudTrail no longer knows it, its files stay where they are, and the event history
+    /// tells of it.
     pub fn delete_trail(&self) {
+        self.delete_trail_at(self.scenario().middle());
+    }
+
+    /// The same, at some time.
+    pub fn delete_trail_at(&self, at: DateTime<Utc>) {
         self.state.trail_deleted.store(true, Ordering::Relaxed);
+        self.state.happens(story::trail_deleted(self.scenario(), at));
+    }
+
+    /// Sends the trail to another bucket, and switches its validation off. Its files stay where they are, and the event history tells of it.
+    pub fn send_trail(&self, bucket: &str, at: DateTime<Utc>) {
+        *self.state.trail_bucket.write().unwrap_or_else(PoisonError::into_inner) = Some(bucket.to_owned());
+        self.state.happens(story::trail_sent(self.scenario(), bucket, at));
     }
 
     /// Sets the KMS key under which the trail says that it delivers.
@@ -211,8 +236,7 @@ impl Account {
         let mut flow_logs = self.state.flow_logs.write().unwrap_or_else(PoisonError::into_inner);
         let gone = flow_logs.extract_if(.., |flow_log| flow_log.region == region).map(|flow_log| flow_log.id);
         let ids: Vec<String> = gone.collect();
-        let event = story::flow_logs_deleted(self.scenario(), region, &ids);
-        self.state.unlogged.write().unwrap_or_else(PoisonError::into_inner).push(event);
+        self.state.happens(story::flow_logs_deleted(self.scenario(), region, &ids));
         ids
     }
 

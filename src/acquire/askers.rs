@@ -128,15 +128,19 @@ impl Errand {
         self.ask(door, |asker| async move { list_versions_page(&asker.recorder, query, page, after).await }).await
     }
 
-    /// Whether flow logs of an account are collected wherever they are met: an account's own, as whoever asks for it.
-    pub(crate) fn collects_flow_logs_of(&self, account: AccountId) -> bool {
+    /// Whether a source is one of those that the run asks for.
+    pub(crate) fn asks_for(&self, source: &str) -> bool {
         let sources = &self.request.scope.sources;
-        let is_asked_for = sources.is_empty() || sources.iter().any(|name| name == super::flow_logs::NAME);
-        is_asked_for && self.wants_account(account) && self.callers().any(|caller| caller == account)
+        sources.is_empty() || sources.iter().any(|name| name == source)
+    }
+
+    /// Whether flow logs of an account are collected wherever they are met: those of whoever asks, and of an account that was named.
+    pub(crate) fn collects_flow_logs_of(&self, account: AccountId) -> bool {
+        self.asks_for(super::flow_logs::NAME) && self.likely_accounts().contains(&account)
     }
 
     /// The accounts of the run's identities.
-    fn callers(&self) -> impl Iterator<Item = AccountId> {
+    pub(crate) fn callers(&self) -> impl Iterator<Item = AccountId> {
         let all = self.notes.askers.all().iter().map(|asker| asker.recorder.session().caller().account);
         all.chain([self.caller().account])
     }

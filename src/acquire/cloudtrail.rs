@@ -6,12 +6,12 @@ mod folders;
 mod history;
 mod public_keys;
 mod store;
+mod traces;
 mod trails;
 
-use std::collections::BTreeSet;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
@@ -23,10 +23,12 @@ use crate::model::Region;
 use super::Source;
 use super::errand::{Errand, join_all};
 use super::tally::RowKey;
+use super::unasked::say_not_asked;
 pub(super) use elsewhere::Elsewhere;
 #[cfg(test)]
 pub(super) use history::DEFINING_EVENTS;
 use store::Store;
+pub(super) use traces::TrailTraces;
 use trails::Trail;
 
 pub(super) const NAME: &str = "cloudtrail";
@@ -50,8 +52,11 @@ impl Source for CloudTrail {
 
     fn conclude(&self, errand: Arc<Errand>) -> Pin<Box<dyn Future<Output = Result<(), Halt>> + Send>> {
         Box::pin(async move {
+            follow(&errand).await?;
             errand.notes.elsewhere.say(&errand).await?;
-            say_which_accounts_are_missing(&errand).await
+            errand.notes.trails.say(&errand).await?;
+            say_which_accounts_are_missing(&errand).await?;
+            say_not_asked(&errand, NAME, "event history").await
         })
     }
 }
@@ -67,12 +72,27 @@ async fn say_which_accounts_are_missing(errand: &Errand) -> Result<(), Halt> {
     Ok(())
 }
 
+/// Goes through the stores to which the event history says that trails delivered: it is AWS's own word, unlike that of a digest.
+async fn follow(errand: &Arc<Errand>) -> Result<(), Halt> {
+    let (told, beyond) = errand.notes.trails.stores(errand.window(), errand.request.scope.trail_arn.as_ref());
+    let (mut stores, mut tasks) = (Stores::default(), JoinSet::new());
+    for store in told {
+        stores.sweep(errand, store, Vec::new(), &mut tasks);
+    }
+    if beyond > 0 {
+        let row = RowKey { source: NAME, account: Some(errand.caller().account), region: None };
+        let what = format!("logs and digests in {beyond} further places that trails were sent to");
+        let detail = "the event history names more than are gone through; whoever can change a trail can name any";
+        errand.gap(&row, &what, GapReason::Failed, Some(detail)).await?;
+    }
+    join_all(&mut tasks).await
+}
+
 /// Stores that are gone through at once.
 const STORES: usize = 4;
 
 async fn gather(errand: Arc<Errand>) -> Result<(), Halt> {
-    let (keys, mut stores) = (Arc::new(Keys::default()), Stores::default());
-    let mut tasks = JoinSet::new();
+    let (mut stores, mut tasks) = (Stores::default(), JoinSet::new());
     let (tell, standing) = watch::channel(None);
     {
         // Paced by AWS's quota, so it begins before anything else is known, and goes on beside it.
@@ -80,12 +100,12 @@ async fn gather(errand: Arc<Errand>) -> Result<(), Halt> {
         tasks.spawn(async move { history::look_up(&errand, standing).await });
     }
     for region in &errand.regions {
-        keys.ask(&errand, region, &mut tasks);
+        ask_for_keys(&errand, region, &mut tasks);
     }
     if let Some(bucket) = errand.request.scope.bucket.clone() {
         // A bucket named by the user stands for itself: the trail that filled it may be gone. Those of the trails there are come besides.
         let store = Store::new(bucket, errand.request.scope.prefix.as_deref());
-        stores.sweep(&errand, store, Vec::new(), &keys, &mut tasks);
+        stores.sweep(&errand, store, Vec::new(), &mut tasks);
     }
     let (found, mut trails) = mpsc::unbounded_channel();
     let mut finding = JoinSet::new();
@@ -97,7 +117,7 @@ async fn gather(errand: Arc<Errand>) -> Result<(), Halt> {
     // One region may be far away: what another one names already is gone after at once.
     while let Some(trail) = trails.recv().await {
         let store = Store::new(trail.bucket.clone(), trail.prefix.as_deref());
-        stores.sweep(&errand, store, trail.kinds_of(errand.caller().account), &keys, &mut tasks);
+        stores.sweep(&errand, store, trail.kinds_of(errand.caller().account), &mut tasks);
         let errand = Arc::clone(&errand);
         questions.spawn(async move {
             let standing = trails::question(&errand, &trail).await?;
@@ -116,19 +136,11 @@ async fn gather(errand: Arc<Errand>) -> Result<(), Halt> {
     join_all(&mut tasks).await
 }
 
-/// The regions whose public keys have been asked for.
-#[derive(Debug, Default)]
-struct Keys {
-    asked: Mutex<BTreeSet<Region>>,
-}
-
-impl Keys {
-    /// Asks a region for its keys, if nobody has yet.
-    fn ask(&self, errand: &Arc<Errand>, region: &Region, tasks: &mut JoinSet<Result<(), Halt>>) {
-        if self.asked.lock().unwrap_or_else(PoisonError::into_inner).insert(region.clone()) {
-            let (errand, region) = (Arc::clone(errand), region.clone());
-            tasks.spawn(async move { public_keys::collect(&errand, &region).await });
-        }
+/// Asks a region for its public keys, if this identity has not yet.
+fn ask_for_keys(errand: &Arc<Errand>, region: &Region, tasks: &mut JoinSet<Result<(), Halt>>) {
+    if errand.notes.claim(format!("public keys of {region} as {}", errand.caller().account)) {
+        let (errand, region) = (Arc::clone(errand), region.clone());
+        tasks.spawn(async move { public_keys::collect(&errand, &region).await });
     }
 }
 
@@ -147,22 +159,15 @@ impl Default for Stores {
 
 impl Stores {
     /// Goes through a store, unless somebody does already. `kinds` are the folders that the asking account should have in it.
-    fn sweep(
-        &mut self,
-        errand: &Arc<Errand>,
-        store: Store,
-        kinds: Vec<&'static str>,
-        keys: &Arc<Keys>,
-        tasks: &mut JoinSet<Result<(), Halt>>,
-    ) {
+    fn sweep(&mut self, errand: &Arc<Errand>, store: Store, kinds: Vec<&'static str>, tasks: &mut JoinSet<Result<(), Halt>>) {
         if self.known.contains(&store) {
             return;
         }
         self.known.push(store.clone());
-        let (errand, keys, turns) = (Arc::clone(errand), Arc::clone(keys), Arc::clone(&self.turns));
+        let (errand, turns) = (Arc::clone(errand), Arc::clone(&self.turns));
         tasks.spawn(async move {
             let _turn = turns.acquire().await.map_err(|_| Halt::Closed)?;
-            store::sweep_store(&errand, &store, &kinds, &keys).await
+            store::sweep_store(&errand, &store, &kinds).await
         });
     }
 }
@@ -172,6 +177,7 @@ async fn find_trails(errand: &Arc<Errand>, tell: &mpsc::UnboundedSender<Trail>) 
     let scope = &errand.request.scope;
     let mut chosen = 0;
     let found = trails::find(errand, |trail| {
+        errand.notes.trails.describes(&trail.arn, &Store::new(trail.bucket.clone(), trail.prefix.as_deref()));
         if scope.trail_arn.as_ref().is_none_or(|arn| trail.arn == *arn) {
             chosen += 1;
             // Whoever does not listen any more has met what ends the run.
@@ -188,12 +194,11 @@ async fn find_trails(errand: &Arc<Errand>, tell: &mpsc::UnboundedSender<Trail>) 
             errand.gap(&row, "other trails", GapReason::Skipped, Some(&detail)).await?;
         }
         if chosen == 0 && scope.bucket.is_none() {
-            let detail =
-                "no region in scope knows this trail; name its bucket, and its prefix if it had one, to collect what it left";
+            let detail = "no region in scope knows this trail; collect what it left in a case of its own, with its bucket named, and its prefix if it had one";
             errand.gap(&row, &format!("trail {arn}"), GapReason::Failed, Some(detail)).await?;
         }
     } else if found.trails == 0 && !found.refused {
-        let detail = "no region in scope has a trail, so CloudTrail delivers no logs of them to S3";
+        let detail = "no region in scope has a trail now, so CloudTrail delivers no logs of them to S3";
         errand.gap(&row, "trails", GapReason::NotEnabled, Some(detail)).await?;
     }
     Ok(())

@@ -22,6 +22,7 @@ use super::encryption::describe_keys;
 use super::errand::{Errand, join_all};
 use super::pages::every_page_or_gap;
 use super::tally::RowKey;
+use super::unasked::say_not_asked;
 pub(crate) use lineage::Lineage;
 
 const NAME: &str = "ebs";
@@ -44,6 +45,10 @@ impl Source for Ebs {
 
     fn gather(&self, errand: Arc<Errand>) -> Pin<Box<dyn Future<Output = Result<(), Halt>> + Send>> {
         Box::pin(gather(errand))
+    }
+
+    fn conclude(&self, errand: Arc<Errand>) -> Pin<Box<dyn Future<Output = Result<(), Halt>> + Send>> {
+        Box::pin(async move { say_not_asked(&errand, NAME, "snapshots and volumes").await })
     }
 }
 

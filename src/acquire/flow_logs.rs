@@ -27,6 +27,7 @@ use super::keys::{DayLayout, StampRange, flow_name};
 use super::pages::every_page_or_gap;
 use super::sweep::{Choose, Chosen, Sweep, sweep};
 use super::tally::RowKey;
+use super::unasked::say_not_asked;
 use super::versions::{InScope, sweep_versions};
 use log_groups::Groups;
 pub(super) use traces::Traces;
@@ -63,7 +64,9 @@ impl Source for FlowLogs {
             for folder in errand.notes.traces.take_folders() {
                 places::sweep_folder(&errand, folder).await?;
             }
-            errand.notes.traces.say(&errand).await
+            places::sweep_named(&errand).await?;
+            errand.notes.traces.say(&errand).await?;
+            say_not_asked(&errand, NAME, "flow logs").await
         })
     }
 }
@@ -110,11 +113,11 @@ async fn gather(errand: Arc<Errand>) -> Result<(), Halt> {
     while let Some(done) = asking.join_next().await {
         let (region, described) = done.map_err(|_| Halt::TaskLost)??;
         places.extend(described.places);
-        for (group, format) in described.groups {
+        for ((owner, group), format) in described.groups {
             let (errand, reading, region) = (Arc::clone(&errand), Arc::clone(&reading), region.clone());
             tasks.spawn(async move {
                 let permit = reading.acquire().await.map_err(|_| Halt::Closed)?;
-                let collected = log_groups::collect(&errand, account, &region, &group, format.as_deref()).await;
+                let collected = log_groups::collect(&errand, owner, &region, &group, format.as_deref()).await;
                 drop(permit);
                 collected
             });
@@ -156,7 +159,8 @@ struct Described {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Destination {
     S3(Place),
-    Group(String),
+    /// A log group, and the account that it lies in.
+    Group(AccountId, String),
     /// Out of reach, with where it is.
     Elsewhere(String),
 }
@@ -181,15 +185,22 @@ async fn describe(errand: &Errand, account: AccountId, region: &Region) -> Resul
         errand.notes.traces.describes(account, region, ids);
     }
     if answered && flow_logs.is_empty() {
-        errand.gap(&row, "flow logs", GapReason::NotEnabled, Some("the region has no flow log")).await?;
+        errand.gap(&row, "flow logs", GapReason::NotEnabled, Some("the region has no flow log now")).await?;
     }
     let mut described = Described::default();
     for flow_log in &flow_logs {
         let id = printable(flow_log.flow_log_id().unwrap_or("without an id"));
         match destination(flow_log, account, region) {
             Destination::S3(place) => described.places.push(place),
-            Destination::Group(group) => {
-                described.groups.insert(group, flow_log.log_format().map(str::to_owned));
+            Destination::Group(owner, group) if log_groups::asker(errand, owner).is_some() => {
+                described.groups.insert((owner, group), flow_log.log_format().map(str::to_owned));
+            }
+            Destination::Group(owner, _) => {
+                let place = format!(
+                    "they lie in {}, in account {owner}, and the run does not ask as that account: name a role of it (--role-arn)",
+                    printable(flow_log.log_destination().unwrap_or_default())
+                );
+                errand.gap(&row, &format!("records of flow log {id}"), GapReason::Failed, Some(&place)).await?;
             }
             Destination::Elsewhere(place) => {
                 errand.gap(&row, &format!("records of flow log {id}"), GapReason::Failed, Some(&place)).await?;
@@ -210,9 +221,12 @@ fn destination(flow_log: &FlowLog, account: AccountId, region: &Region) -> Desti
         Some(LogDestinationType::S3) => {}
         Some(LogDestinationType::CloudWatchLogs) => {
             // Either field names it; the ARN ends in the group, or in `:*` after it.
-            let named = target.split_once(":log-group:").map(|(_, group)| group.trim_end_matches(":*"));
+            let (place, named) = target.split_once(":log-group:").unzip();
+            let named = named.map(|group| group.trim_end_matches(":*"));
+            // The field names no account; the ARN does, and it may be another one.
+            let owner = place.and_then(|place| place.rsplit(':').next()?.parse().ok()).unwrap_or(account);
             return match flow_log.log_group_name().or(named).filter(|group| !group.is_empty()) {
-                Some(group) => Destination::Group(group.to_owned()),
+                Some(group) => Destination::Group(owner, group.to_owned()),
                 None => Destination::Elsewhere("they lie in a CloudWatch Logs group that is not named".to_owned()),
             };
         }
@@ -286,7 +300,7 @@ async fn sweep_place(
     }
     if log_bucket.keeps_versions().await {
         let in_scope: InScope = Arc::new(move |key| rule.is_of_window(key) == Some(true));
-        sweep_versions(errand, &listing, in_scope).await?;
+        sweep_versions(errand, &Sweep { on_body: None, ..listing }, in_scope).await?;
     }
     Ok(())
 }
@@ -357,8 +371,17 @@ mod tests {
         let group = || FlowLog::builder().log_destination_type(LogDestinationType::CloudWatchLogs);
         let named = group().log_group_name("example-group").build();
         let by_arn = group().log_destination("arn:aws:logs:us-east-1:111122223333:log-group:example-group:*").build();
-        assert_eq!([of(&named), of(&by_arn)], [(); 2].map(|()| Destination::Group("example-group".to_owned())));
+        let own = || Destination::Group("111122223333".parse().unwrap(), "example-group".to_owned());
+        assert_eq!([of(&named), of(&by_arn)], [own(), own()]);
         assert!(matches!(of(&group().build()), Destination::Elsewhere(_)));
+    }
+
+    #[test]
+    fn a_log_group_of_another_account_is_that_accounts() {
+        let arn = "arn:aws:logs:us-east-1:444455556666:log-group:example-group:*";
+        let both = FlowLog::builder().log_destination_type(LogDestinationType::CloudWatchLogs).log_group_name("example-group");
+        let theirs = Destination::Group("444455556666".parse().unwrap(), "example-group".to_owned());
+        assert_eq!(of(&both.log_destination(arn).build()), theirs);
     }
 
     #[test]

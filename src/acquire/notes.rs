@@ -8,7 +8,7 @@ use crate::case::event::{Event, Origin};
 use crate::model::{AccountId, PayloadPath, Timestamp};
 
 use super::askers::Askers;
-use super::cloudtrail::Elsewhere;
+use super::cloudtrail::{Elsewhere, TrailTraces};
 use super::ebs::Lineage;
 use super::flow_logs::Traces;
 
@@ -26,6 +26,8 @@ pub(crate) struct Notes {
     pub(crate) elsewhere: Elsewhere,
     /// What tells of flow logs that EC2 does not know any more.
     pub(crate) traces: Traces,
+    /// What tells of trails that CloudTrail does not know any more, or that delivered elsewhere.
+    pub(crate) trails: TrailTraces,
 }
 
 impl Notes {

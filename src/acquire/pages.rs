@@ -7,7 +7,7 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
-use crate::aws::{Call, ExchangeTap, Failure, FailureKind, Halt};
+use crate::aws::{Call, ExchangeTap, Failure, FailureKind, Halt, Recorder};
 use crate::model::Sha256Hash;
 
 use super::errand::Errand;
@@ -37,6 +37,21 @@ pub(crate) async fn every_page<O, E, F>(
     call: &Call,
     send: impl Fn(Option<String>, ExchangeTap) -> F,
     next: impl Fn(&O) -> Option<&str>,
+    take: impl FnMut(&O),
+) -> Result<Result<(), Failure>, Halt>
+where
+    F: Future<Output = Result<O, SdkError<E, HttpResponse>>>,
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+{
+    every_page_as(&errand.recorder, call, send, next, take).await
+}
+
+/// The same, as whoever is given.
+pub(crate) async fn every_page_as<O, E, F>(
+    recorder: &Recorder,
+    call: &Call,
+    send: impl Fn(Option<String>, ExchangeTap) -> F,
+    next: impl Fn(&O) -> Option<&str>,
     mut take: impl FnMut(&O),
 ) -> Result<Result<(), Failure>, Halt>
 where
@@ -46,7 +61,7 @@ where
     let next = |output: &O| next(output).filter(|token| !token.is_empty()).map(str::to_owned);
     let (mut token, mut page, mut tokens) = (None::<String>, 1, Tokens::default());
     loop {
-        let answer = errand.recorder.call(call, page, |output| next(output).is_none(), |tap| send(token.clone(), tap)).await?;
+        let answer = recorder.call(call, page, |output| next(output).is_none(), |tap| send(token.clone(), tap)).await?;
         let output = match answer {
             Ok(output) => output,
             Err(failure) => return Ok(Err(failure)),

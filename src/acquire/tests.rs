@@ -8,6 +8,7 @@ mod proxies;
 mod rounds;
 mod scope;
 mod short_way;
+mod trails;
 mod versions;
 mod wire;
 

@@ -88,7 +88,7 @@ pub(crate) async fn see(errand: &Errand, log_bucket: &LogBucket, query: &ListQue
 
 /// Lists all versions below a prefix, and fetches those in scope that are not current.
 ///
-/// The sweep is that of the current objects; what it stops before, its place and its words are the same.
+/// The sweep is that of the current objects; what it stops before, its place, its words and who reads the bodies are the same.
 pub(crate) async fn sweep_versions(errand: &Arc<Errand>, sweep: &Sweep, in_scope: InScope) -> Result<(), Halt> {
     let (mut listed, mut found, mut bytes, mut pages) = (0_u64, 0_u64, 0_u64, 0_u32);
     let (mut recovered, mut lost) = (Deleted::default(), Deleted::default());
@@ -131,7 +131,7 @@ pub(crate) async fn sweep_versions(errand: &Arc<Errand>, sweep: &Sweep, in_scope
         bytes += size;
         errand.intake.found(&sweep.row, count, size).await?;
         for version in wanted {
-            errand.want(&mut tasks, &sweep.query.region, wanted_version(sweep, version), None).await?;
+            errand.want(&mut tasks, &sweep.query.region, wanted_version(sweep, version), sweep.on_body.clone()).await?;
         }
         match page.next {
             None => break None,

@@ -138,6 +138,22 @@ impl ConnectionArguments {
 }
 
 impl ScopeArguments {
+    /// Refuses what no chosen source could make use of: it would be ignored without a word.
+    pub(super) fn refuse_unused(&self) -> Result<(), CliError> {
+        let asks_for = |source: &str| self.sources.is_empty() || self.sources.iter().any(|name| name == source);
+        let (trails, flows) = (asks_for("cloudtrail"), asks_for("flow-logs"));
+        let unused = [
+            (self.bucket.is_some() && !trails && !flows, "--bucket", "cloudtrail or flow-logs"),
+            (self.trail_arn.is_some() && !trails, "--trail-arn", "cloudtrail"),
+            (self.lookup_events && !trails, "--lookup-events", "cloudtrail"),
+            (!self.lookup_attributes.is_empty() && !trails, "--lookup-attribute", "cloudtrail"),
+        ];
+        let Some((_, flag, sources)) = unused.iter().find(|(is_unused, ..)| *is_unused) else { return Ok(()) };
+        Err(CliError::usage(format!("{flag} is of no use to the sources that were chosen: {}", self.sources.join(", ")))
+            .meaning("Nothing was written, and AWS was not asked.")
+            .next(format!("Leave it out, or add --source {sources}.")))
+    }
+
     /// The window, which must have a start.
     pub(super) fn window(&self, now: Timestamp) -> Result<Window, CliError> {
         let Some(start) = &self.start else {
@@ -225,6 +241,7 @@ impl CaseArguments {
                 .next(format!("Add {}. On a terminal, collect asks for what is missing.", listed(&flags))));
         }
         let window = scope.window(now)?;
+        scope.refuse_unused()?;
         Ok(CaseIdentity {
             format_version: FORMAT_VERSION,
             case_number,
@@ -299,6 +316,26 @@ mod tests {
         assert!(!refused("--case-number IR-1 --examiner A --start -48h --end 2026-03-02T10:00:00Z --region us-east-1"));
         assert!(!refused(""));
         assert!(!refused("--end 2026-03-02"), "today's date means now");
+    }
+
+    #[test]
+    fn what_no_chosen_source_could_use_is_refused() {
+        let refused = |arguments: &str| line(arguments).scope.refuse_unused().is_err();
+        for unused in [
+            "--source ebs --bucket example",
+            "--source ebs --bucket example --prefix team",
+            "--source ebs --source flow-logs --trail-arn arn:aws:cloudtrail:us-east-1:111122223333:trail/main",
+            "--source flow-logs --lookup-events",
+            "--source ebs --lookup-attribute Username=alice",
+        ] {
+            assert!(refused(unused), "{unused}");
+        }
+        for used in ["--bucket example", "--source ebs --source flow-logs --bucket example", "--source ebs", "--lookup-events"]
+        {
+            assert!(!refused(used), "{used}");
+        }
+        let case = line("--case-number IR-1 --examiner A --start -48h --source ebs --bucket example");
+        assert!(case.case.identity(&case.scope, now()).is_err());
     }
 
     #[test]

@@ -50,6 +50,7 @@ pub(super) fn run(mut arguments: PlanArguments, file: &ConfigurationFile, output
     defaults.fill_scope(&mut arguments.scope);
     defaults.fill_connection(&mut arguments.connection);
     let window = arguments.scope.window(now)?;
+    arguments.scope.refuse_unused()?;
     note_unknown(&arguments.scope.regions, output);
     let scope = arguments.scope.scope();
     output.note(&format!("Window {window} (UTC). Asking AWS what there is; nothing is fetched or written."));

@@ -6,7 +6,7 @@ use super::chance::Chance;
 use super::objects::{Objects, Upload};
 use super::scenario::Scenario;
 use super::story::{EXFILTRATION_ADDRESS, INTRUDER_ADDRESS, OFFICE_ADDRESS, intrusion_start};
-use super::{ACCOUNT_ID, FLOW_BUCKET, gzip};
+use super::{ACCOUNT_ID, FLOW_BUCKET, FOREIGN_ACCOUNT_ID, gzip};
 
 const DEFAULT_FIELDS: &str =
     "version account-id interface-id srcaddr dstaddr srcport dstport protocol packets bytes start end action log-status";
@@ -34,6 +34,8 @@ pub(super) struct FlowLog {
 pub enum FlowDestination {
     /// A CloudWatch Logs group.
     LogGroup(String),
+    /// A CloudWatch Logs group of the foreign account.
+    ForeignLogGroup(String),
     /// A Firehose delivery stream.
     Firehose(String),
 }
@@ -80,7 +82,7 @@ impl FlowLog {
     pub(super) fn destination_type(&self) -> &'static str {
         match &self.elsewhere {
             None => "s3",
-            Some(FlowDestination::LogGroup(_)) => "cloud-watch-logs",
+            Some(FlowDestination::LogGroup(_) | FlowDestination::ForeignLogGroup(_)) => "cloud-watch-logs",
             Some(FlowDestination::Firehose(_)) => "kinesis-data-firehose",
         }
     }
@@ -88,7 +90,7 @@ impl FlowLog {
     /// `LogGroupName`.
     pub(super) fn group(&self) -> Option<&str> {
         match &self.elsewhere {
-            Some(FlowDestination::LogGroup(name)) => Some(name),
+            Some(FlowDestination::LogGroup(name) | FlowDestination::ForeignLogGroup(name)) => Some(name),
             _ => None,
         }
     }
@@ -98,6 +100,9 @@ impl FlowLog {
         match &self.elsewhere {
             Some(FlowDestination::LogGroup(name)) => {
                 return format!("arn:aws:logs:{}:{ACCOUNT_ID}:log-group:{name}", self.region);
+            }
+            Some(FlowDestination::ForeignLogGroup(name)) => {
+                return format!("arn:aws:logs:{}:{FOREIGN_ACCOUNT_ID}:log-group:{name}", self.region);
             }
             Some(FlowDestination::Firehose(name)) => {
                 return format!("arn:aws:firehose:{}:{ACCOUNT_ID}:deliverystream/{name}", self.region);

@@ -60,6 +60,11 @@ impl Scenario {
         self.end - Duration::hours(i64::from(self.hours))
     }
 
+    /// The middle of the simulated history.
+    pub(super) fn middle(&self) -> DateTime<Utc> {
+        self.start() + Duration::hours(i64::from(self.hours / 2))
+    }
+
     /// The trail's home region.
     #[must_use]
     pub fn home_region(&self) -> &str {

@@ -36,9 +36,22 @@ pub(super) fn tell(scenario: &Scenario, disks: &mut Disks) -> Vec<Event> {
 /// An intruder deletes flow logs of a region, in the middle of the history.
 pub(super) fn flow_logs_deleted(scenario: &Scenario, region: &str, ids: &[String]) -> Event {
     let mut chance = Chance::new(scenario.seed, &format!("flow logs deleted in {region}"));
-    let at = scenario.start() + chrono::Duration::hours(i64::from(scenario.hours / 2));
     let (actor, deed) = intrusion::delete_flow_logs(ids);
-    Event::new(&mut chance, at, region, &actor, deed)
+    Event::new(&mut chance, scenario.middle(), region, &actor, deed)
+}
+
+/// An intruder deletes the trail.
+pub(super) fn trail_deleted(scenario: &Scenario, at: DateTime<Utc>) -> Event {
+    let mut chance = Chance::new(scenario.seed, "trail deleted");
+    let (actor, deed) = intrusion::delete_trail(scenario.home_region());
+    Event::new(&mut chance, at, scenario.home_region(), &actor, deed)
+}
+
+/// An intruder sends the trail to another bucket.
+pub(super) fn trail_sent(scenario: &Scenario, bucket: &str, at: DateTime<Utc>) -> Event {
+    let mut chance = Chance::new(scenario.seed, &format!("trail sent to {bucket}"));
+    let (actor, deed) = intrusion::send_trail(scenario.home_region(), bucket);
+    Event::new(&mut chance, at, scenario.home_region(), &actor, deed)
 }
 
 /// When the intruder arrives: some two hours before the trail is stopped.

@@ -73,7 +73,8 @@ impl Elsewhere {
                 printable(&place.bucket),
                 printable(&place.prefix)
             );
-            let detail = "digests name evidence of the window there; collect it with its bucket and prefix named";
+            let detail =
+                "digests name evidence of the window there; collect it in a case of its own, with its bucket and prefix named";
             errand.gap(row, &what, GapReason::Failed, Some(detail)).await?;
         }
         if let Some((row, _)) = unmet.iter().nth(TOLD) {

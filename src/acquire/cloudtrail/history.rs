@@ -246,7 +246,9 @@ async fn look_up_series(
             *events += output.events().len();
             for event in output.events() {
                 let account = errand.caller().account;
-                errand.notes.traces.note_event(account, region, event.event_name(), event.cloud_trail_event());
+                let (name, record) = (event.event_name(), event.cloud_trail_event());
+                errand.notes.traces.note_event(account, region, name, record);
+                errand.notes.trails.note_event(account, region, name, record);
             }
         },
     )

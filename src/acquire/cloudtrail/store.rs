@@ -17,7 +17,7 @@ use super::super::versions::{InScope, sweep_versions};
 use super::digests::{DigestRule, names_in};
 use super::elsewhere::cut;
 use super::folders::{DIGESTS, Folder, LOGS, discover};
-use super::{Keys, NAME};
+use super::{NAME, ask_for_keys};
 
 /// CloudTrail cuts a file every five minutes, so the file that holds the first event may be stamped that much earlier.
 const BEFORE: i64 = 5 * 60;
@@ -31,7 +31,7 @@ const DIGESTS_BEFORE: i64 = 26 * 3600;
 const NAMED: usize = 5;
 
 /// A bucket and prefix to which trails deliver.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Store {
     pub(super) bucket: String,
     /// Empty, or ending in `/`.
@@ -55,7 +55,7 @@ impl Store {
 ///
 /// Which regions there are is never taken from what is enabled today: of each that has digests, the keys are asked for. `kinds` are the
 /// folders that the asking account should have there.
-pub(super) async fn sweep_store(errand: &Arc<Errand>, store: &Store, kinds: &[&str], keys: &Arc<Keys>) -> Result<(), Halt> {
+pub(super) async fn sweep_store(errand: &Arc<Errand>, store: &Store, kinds: &[&str]) -> Result<(), Halt> {
     let owner = errand.caller().account;
     if !errand.notes.claim(format!("{NAME} in s3://{}/{}", store.bucket, store.prefix)) {
         return Ok(()); // another identity has been through it, and had the help of all
@@ -72,7 +72,7 @@ pub(super) async fn sweep_store(errand: &Arc<Errand>, store: &Store, kinds: &[&s
     // Whoever has many accounts need not wait until the last of them has been looked into.
     while let Some(folder) = folders.recv().await {
         if folder.kind == DIGESTS {
-            keys.ask(errand, &folder.region, &mut tasks);
+            ask_for_keys(errand, &folder.region, &mut tasks);
         }
         let (errand, store, log_bucket) = (Arc::clone(errand), store.clone(), log_bucket.clone());
         tasks.spawn(async move {
@@ -110,21 +110,39 @@ async fn sweep_logs(errand: &Arc<Errand>, store: &Store, log_bucket: &LogBucket,
         what: format!("{} logs", folder.kind),
         on_body: None,
     };
-    let mut rule = LogRule { account: folder.account, region: folder.region.clone(), kind: folder.kind.clone(), range };
+    let mut rule =
+        LogRule { account: folder.account, region: folder.region.clone(), kind: folder.kind.clone(), range, oldest: None };
     let swept = sweep(errand, &listing, &mut rule).await?;
+    let mut oldest = rule.oldest;
     if swept.whole && swept.in_scope == 0 {
         let what = format!("{} logs", folder.kind);
         errand.gap(&row, &what, GapReason::Empty, Some("the folder holds none that the window asks for")).await?;
     }
     if log_bucket.keeps_versions().await {
-        let folder = folder.clone();
+        let earlier: Arc<Mutex<Option<Timestamp>>> = Arc::default();
+        let (folder, met) = (folder.clone(), Arc::clone(&earlier));
         let in_scope: InScope = Arc::new(move |key| {
             let name = key.rsplit('/').next().unwrap_or_default();
-            log_stamp(name, folder.account, &folder.kind, &folder.region).is_some_and(|stamp| range.holds(stamp))
+            let stamp = log_stamp(name, folder.account, &folder.kind, &folder.region).filter(|stamp| range.holds(*stamp));
+            if let Some(stamp) = stamp {
+                older(&mut met.lock().unwrap_or_else(PoisonError::into_inner), stamp);
+            }
+            stamp.is_some()
         });
         sweep_versions(errand, &listing, in_scope).await?;
+        if let Some(stamp) = *earlier.lock().unwrap_or_else(PoisonError::into_inner) {
+            older(&mut oldest, stamp);
+        }
+    }
+    if let Some(oldest) = oldest {
+        errand.notes.trails.sees_logs(store, folder.account, oldest);
     }
     Ok(())
+}
+
+/// Keeps the older of two stamps.
+fn older(oldest: &mut Option<Timestamp>, stamp: Timestamp) {
+    *oldest = Some(oldest.map_or(stamp, |known| known.min(stamp)));
 }
 
 /// Chooses logs by the stamp in their names.
@@ -133,6 +151,8 @@ struct LogRule {
     region: Region,
     kind: String,
     range: StampRange,
+    /// The oldest stamp of those chosen.
+    oldest: Option<Timestamp>,
 }
 
 impl Choose for LogRule {
@@ -142,7 +162,10 @@ impl Choose for LogRule {
             return Chosen::InScope(Vec::new()); // the console's folder
         }
         match log_stamp(name, self.account, &self.kind, &self.region) {
-            Some(stamp) if self.range.holds(stamp) => Chosen::InScope(vec![object]),
+            Some(stamp) if self.range.holds(stamp) => {
+                older(&mut self.oldest, stamp);
+                Chosen::InScope(vec![object])
+            }
             Some(_) => Chosen::InScope(Vec::new()),
             None => Chosen::Stranger(object),
         }
@@ -157,8 +180,14 @@ async fn sweep_digests(errand: &Arc<Errand>, store: &Store, log_bucket: &LogBuck
     let only = errand.request.scope.trail_arn.clone();
     let mut rule = DigestRule::new(folder.account, folder.region.clone(), anchor, only.clone());
     let named: Arc<Mutex<Named>> = Arc::default();
-    let reading =
-        Reading { errand: Arc::clone(errand), store: store.clone(), folder: folder.clone(), row: row.clone(), anchor };
+    let reading = Reading {
+        errand: Arc::clone(errand),
+        store: store.clone(),
+        folder: folder.clone(),
+        row: row.clone(),
+        anchor,
+        listed_after: query.start_after.clone().unwrap_or_default(),
+    };
     let on_body = {
         let (named, unanchored) = (Arc::clone(&named), rule.unanchored());
         OnBody::of_all(move |key, body| {
@@ -203,8 +232,10 @@ struct Named {
     late: BTreeSet<S3Location>,
     /// Digests to which the first listed ones link.
     anchors: BTreeSet<S3Location>,
-    /// Digests that could not be read for what they name.
+    /// Digests that could not be read for what they name, in one version at least.
     unread: BTreeSet<String>,
+    /// Digests that could.
+    read: BTreeSet<String>,
 }
 
 /// Reads out of the digests of a folder where else to look.
@@ -215,18 +246,25 @@ struct Reading {
     row: RowKey,
     /// Up to here, what lies before says nothing about the window.
     anchor: Timestamp,
+    /// What sorts before it was not listed.
+    listed_after: String,
 }
 
 impl Reading {
-    /// Takes a digest that was stored; `first` says whether it is the first of its chain here.
+    /// Takes a digest that was stored, or an earlier version of one; `first` says whether it is the first of its chain here.
     fn take(&self, key: &str, body: Option<&[u8]>, first: bool, named: &mut Named) {
+        let digest = digest_name(key.rsplit('/').next().unwrap_or_default(), self.folder.account, &self.folder.region);
+        let is_digest = digest.is_some();
+        if let Some(digest) = digest {
+            self.errand.notes.trails.sees_digest(&self.store, self.folder.account, digest);
+        }
         let Some(names) = body.and_then(|body| names_in(body, self.errand.window())) else {
-            let name = key.rsplit('/').next().unwrap_or_default();
-            if digest_name(name, self.folder.account, &self.folder.region).is_some() {
+            if is_digest {
                 named.unread.insert(key.to_owned());
             }
             return;
         };
+        named.read.insert(key.to_owned());
         let elsewhere = &self.errand.notes.elsewhere;
         for log in names.logs {
             let location = S3Location::new(log.bucket, log.key);
@@ -240,7 +278,11 @@ impl Reading {
         // The digest before one whose time begins ahead of the window has nothing of the window.
         let of_window = names.start.is_none_or(|start| start > self.anchor);
         match names.predecessor {
-            Some(location) if self.store.holds(&location) => named.anchors.extend(first.then_some(location)),
+            Some(location) if self.store.holds(&location) => {
+                // Of a recovered digest nobody knows whether it is the first, but what was not listed nobody else brings.
+                let is_unlisted = of_window && location.key.as_str() <= self.listed_after.as_str();
+                named.anchors.extend((first || is_unlisted).then_some(location));
+            }
             // The digests in between lie there, as far as this one can tell.
             Some(location) if first || of_window => elsewhere.note(&self.row, &location, true),
             _ => {}
@@ -292,11 +334,13 @@ async fn fetch_named(
         };
         errand.want(&mut tasks, &log_bucket.region, wanted, None).await?;
     }
-    if !named.unread.is_empty() {
-        let names: Vec<String> = named.unread.iter().take(NAMED).map(|key| printable(key)).collect();
+    // One that was overwritten is as good as any version of it that can be read.
+    let unread: Vec<&String> = named.unread.difference(&named.read).collect();
+    if !unread.is_empty() {
+        let names: Vec<String> = unread.iter().take(NAMED).map(|key| printable(key)).collect();
         let detail =
             format!("they are too large or cannot be read, so what they name was not looked for: {}", names.join(", "));
-        let what = format!("late logs that {} digests in s3://{}/{} name", named.unread.len(), store.bucket, folder.prefix);
+        let what = format!("late logs that {} digests in s3://{}/{} name", unread.len(), store.bucket, folder.prefix);
         errand.gap(&row, &what, GapReason::Failed, Some(&detail)).await?;
     }
     join_all(&mut tasks).await?;

@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use aws_sdk_cloudwatchlogs::operation::describe_log_groups::DescribeLogGroupsOutput;
 use aws_sdk_cloudwatchlogs::operation::filter_log_events::FilterLogEventsOutput;
 
-use crate::aws::{Call, FailureKind, Halt};
+use crate::aws::{Call, FailureKind, Halt, Recorder};
 use crate::case::event::GapReason;
 use crate::model::{AccountId, Region, Timestamp, printable};
 
 use super::super::errand::Errand;
 use super::super::keys::hours;
-use super::super::pages::{every_page, every_page_or_gap};
+use super::super::pages::every_page_as;
 use super::super::tally::RowKey;
 use super::NAME;
 use super::statuses::{Statuses, status_field};
@@ -19,10 +19,17 @@ use super::statuses::{Statuses, status_field};
 /// A record's time is the start of its flow, which may have begun ten minutes before the window.
 const BEFORE: i64 = 10 * 60;
 
-/// Log groups of a region, each with the format of its records.
-pub(super) type Groups = BTreeMap<String, Option<String>>;
+/// Log groups of a region, each with whose it is and with the format of its records.
+pub(super) type Groups = BTreeMap<(AccountId, String), Option<String>>;
 
-/// Keeps the configuration and the records of a log group.
+/// As whom the log groups of an account are asked for; none where the run does not ask as it.
+pub(super) fn asker(errand: &Errand, owner: AccountId) -> Option<Recorder> {
+    let others = errand.notes.askers.all().iter().map(|asker| &asker.recorder);
+    let mut all = std::iter::once(&errand.recorder).chain(others);
+    all.find(|recorder| recorder.session().caller().account == owner).cloned()
+}
+
+/// Keeps the configuration and the records of a log group, asking as the account that it lies in.
 pub(super) async fn collect(
     errand: &Errand,
     account: AccountId,
@@ -30,13 +37,17 @@ pub(super) async fn collect(
     group: &str,
     format: Option<&str>,
 ) -> Result<(), Halt> {
+    // Flow logs of several accounts may deliver to one.
+    let Some(recorder) = asker(errand, account) else { return Ok(()) };
+    if !errand.notes.claim(format!("log group {group} in {region} of {account}")) {
+        return Ok(());
+    }
     let row = RowKey { source: NAME, account: Some(account), region: Some(region.clone()) };
-    let client = errand.session().logs(region);
+    let client = recorder.session().logs(region);
     let call = Call::new(NAME, "logs", "DescribeLogGroups", account, region).with("logGroupNamePrefix", group);
     let mut there = false;
-    let answered = every_page_or_gap(
-        errand,
-        &row,
+    let described = every_page_as(
+        &recorder,
         &call,
         |token, tap| {
             let asked = client.describe_log_groups().log_group_name_prefix(group).set_next_token(token);
@@ -46,8 +57,11 @@ pub(super) async fn collect(
         |output| there |= output.log_groups().iter().any(|found| found.log_group_name() == Some(group)),
     )
     .await?;
+    if let Err(failure) = &described {
+        errand.failed(&row, call.operation, failure).await?;
+    }
     let what = format!("records in log group {}", printable(group));
-    if answered && !there {
+    if described.is_ok() && !there {
         let detail = "the log group does not exist (any more), so the records in it are gone";
         return errand.gap(&row, &what, GapReason::Failed, Some(detail)).await;
     }
@@ -68,8 +82,8 @@ pub(super) async fn collect(
             .with("logGroupName", group)
             .with("startTime", start.to_string())
             .with("endTime", end.to_string());
-        let answered = every_page(
-            errand,
+        let answered = every_page_as(
+            &recorder,
             &call,
             |token, tap| {
                 let asked = client.filter_log_events().log_group_name(group).start_time(start).end_time(end);

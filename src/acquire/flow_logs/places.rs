@@ -7,9 +7,11 @@ use std::sync::Arc;
 use tokio::task::JoinSet;
 
 use crate::aws::{Halt, ListQuery};
+use crate::case::event::GapReason;
 use crate::model::{AccountId, Region};
 
-use super::super::bucket::LogBucket;
+use super::super::bucket::{self, LogBucket};
+use super::super::cloudtrail;
 use super::super::errand::{Errand, join_all};
 use super::super::keys::DayLayout;
 use super::super::tally::RowKey;
@@ -55,14 +57,48 @@ pub(super) async fn sweep_beside(
             let prefix = folder_of(root, account, layout);
             let folder = Folder { log_bucket: log_bucket.clone(), bucket: bucket.to_owned(), prefix, account, layout };
             let errand = Arc::clone(errand);
-            tasks.spawn(async move { sweep_folder(&errand, folder).await });
+            tasks.spawn(async move { sweep_folder(&errand, folder).await.map(drop) });
         }
     }
     join_all(&mut tasks).await
 }
 
-/// Sweeps the places in a folder that nobody has been through, those included of which only deleted files are left.
-pub(super) async fn sweep_folder(errand: &Arc<Errand>, folder: Folder) -> Result<(), Halt> {
+/// Sweeps the bucket that was named, where the source `cloudtrail` does not go through it: for the accounts of those who ask, and those
+/// asked for by their numbers.
+pub(super) async fn sweep_named(errand: &Arc<Errand>) -> Result<(), Halt> {
+    let scope = &errand.request.scope;
+    let Some(bucket) = scope.bucket.clone().filter(|_| !errand.asks_for(cloudtrail::NAME)) else { return Ok(()) };
+    let root = match scope.prefix.as_deref().unwrap_or_default().trim_matches('/') {
+        "" => String::new(),
+        prefix => format!("{prefix}/"),
+    };
+    let mut tasks = JoinSet::new();
+    let asking = errand.caller().account;
+    let Some(log_bucket) = bucket::describe(errand, &mut tasks, NAME, asking, &bucket).await? else { return Ok(()) };
+    for account in errand.likely_accounts() {
+        let (errand, bucket, root, log_bucket) = (Arc::clone(errand), bucket.clone(), root.clone(), log_bucket.clone());
+        tasks.spawn(async move {
+            let folder = |layout| {
+                let prefix = folder_of(&root, account, layout);
+                Folder { log_bucket: log_bucket.clone(), bucket: bucket.clone(), prefix, account, layout }
+            };
+            let plain = sweep_folder(&errand, folder(DayLayout::Plain)).await?;
+            let hive = sweep_folder(&errand, folder(DayLayout::Hive)).await?;
+            if (plain, hive) == (Some(0), Some(0)) {
+                let row = RowKey { source: NAME, account: Some(account), region: None };
+                let what = format!("flow logs under s3://{bucket}/{root}AWSLogs/");
+                let detail = "the bucket has no folder of flow logs of this account there";
+                errand.gap(&row, &what, GapReason::Empty, Some(detail)).await?;
+            }
+            Ok(())
+        });
+    }
+    join_all(&mut tasks).await
+}
+
+/// Sweeps the places in a folder that nobody has been through, those included of which only deleted files are left. Says how many regions
+/// the folder has, where it could be listed.
+pub(super) async fn sweep_folder(errand: &Arc<Errand>, folder: Folder) -> Result<Option<usize>, Halt> {
     let Folder { log_bucket, bucket, prefix, account, layout } = folder;
     let row = RowKey { source: NAME, account: Some(account), region: None };
     let query = ListQuery {
@@ -75,17 +111,22 @@ pub(super) async fn sweep_folder(errand: &Arc<Errand>, folder: Folder) -> Result
         start_after: None,
     };
     let Seen { now, ever } = see(errand, &log_bucket, &query).await?;
-    let mut names = BTreeSet::new();
+    let (mut names, mut is_listed) = (BTreeSet::new(), true);
     match now {
         Ok(level) => names.extend(level.folders),
-        Err(failure) => errand.failed(&row, &format!("listing of s3://{bucket}/{prefix}"), &failure).await?,
+        Err(failure) => {
+            is_listed = false;
+            errand.failed(&row, &format!("listing of s3://{bucket}/{prefix}"), &failure).await?;
+        }
     }
     match ever {
         Ok(folders) => names.extend(folders),
         Err(failure) => {
+            is_listed = false;
             errand.failed(&row, &format!("earlier versions of folders under s3://{bucket}/{prefix}"), &failure).await?;
         }
     }
+    let found = is_listed.then_some(names.len());
     let mut tasks = JoinSet::new();
     let regions = names.iter().filter_map(|name| name.strip_prefix(before_region(layout))?.parse::<Region>().ok());
     for region in regions.filter(|region| errand.wants_region(region)) {
@@ -95,5 +136,6 @@ pub(super) async fn sweep_folder(errand: &Arc<Errand>, folder: Folder) -> Result
             tasks.spawn(async move { sweep_place(&errand, account, &log_bucket, place, false).await });
         }
     }
-    join_all(&mut tasks).await
+    join_all(&mut tasks).await?;
+    Ok(found)
 }

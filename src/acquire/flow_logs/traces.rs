@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::aws::Halt;
 use crate::case::event::GapReason;
-use crate::model::{AccountId, Region, printable};
+use crate::model::{AccountId, Region, Timestamp, printable};
 
 use super::super::bucket::LogBucket;
 use super::super::errand::Errand;
@@ -52,6 +52,8 @@ pub(super) struct Folder {
 struct Told {
     account: AccountId,
     region: Region,
+    /// When it was made.
+    made: Option<Timestamp>,
     /// When it was deleted, in the words of the event.
     deleted: Option<String>,
     /// Where it was to deliver.
@@ -99,11 +101,14 @@ impl Traces {
         let (asked, answered) = (record.get("requestParameters"), record.get("responseElements"));
         let (mut ids, mut destination) = (BTreeSet::new(), None);
         [asked, answered].into_iter().flatten().for_each(|part| read(part, &mut ids, &mut destination));
-        let deleted = (name == "DeleteFlowLogs").then(|| record.get("eventTime").and_then(Value::as_str).map(printable));
+        let at = record.get("eventTime").and_then(Value::as_str);
+        let deleted = (name == "DeleteFlowLogs").then(|| at.map(printable));
+        let made = at.filter(|_| deleted.is_none()).and_then(|at| at.parse().ok());
         let mut met = self.met();
         for id in ids {
-            let told = Told { account, region: region.clone(), deleted: None, destination: None };
+            let told = Told { account, region: region.clone(), made: None, deleted: None, destination: None };
             let told = met.told.entry(id).or_insert(told);
+            told.made = told.made.or(made);
             told.deleted = told.deleted.take().or_else(|| deleted.clone().map(Option::unwrap_or_default));
             told.destination = told.destination.take().or_else(|| destination.clone());
         }
@@ -111,7 +116,7 @@ impl Traces {
 
     /// Gaps for the flow logs that there were in the window, and of which nothing was found.
     pub(super) async fn say(&self, errand: &Errand) -> Result<(), Halt> {
-        for (id, told) in self.gone() {
+        for (id, told) in self.gone(errand.window().end()) {
             let row = RowKey { source: NAME, account: Some(told.account), region: Some(told.region) };
             let how = match &told.deleted {
                 Some(at) if !at.is_empty() => format!("was deleted at {at}"),
@@ -124,16 +129,17 @@ impl Traces {
             };
             let detail = format!(
                 "the event history says that it {how}; {whither}, and no file of it lies where others were looked for: if that is a \
-                 bucket, collect it by its name (--bucket)"
+                 bucket, collect it in a case of its own, by its name (--bucket)"
             );
             errand.gap(&row, &format!("records of flow log {}", printable(&id)), GapReason::Failed, Some(&detail)).await?;
         }
         Ok(())
     }
 
-    fn gone(&self) -> BTreeMap<String, Told> {
+    fn gone(&self, window_end: Timestamp) -> BTreeMap<String, Told> {
         let met = self.met();
-        let gone = met.told.iter().filter(|(id, told)| {
+        let of_window = |told: &Told| told.made.is_none_or(|made| made <= window_end);
+        let gone = met.told.iter().filter(|(_, told)| of_window(told)).filter(|(id, told)| {
             // Where EC2 did not answer, one that was made may be there; one that was deleted is not.
             let is_asked = told.deleted.is_some() || met.answered.contains(&(told.account, told.region.clone()));
             is_asked && !met.described.contains(*id) && !met.seen.contains(*id)
@@ -181,6 +187,10 @@ mod tests {
         traces.note_event(account, &region, name, Some(&record.to_string()));
     }
 
+    fn gone(traces: &Traces) -> BTreeMap<String, Told> {
+        traces.gone("2026-03-02T06:00:00Z".parse().unwrap())
+    }
+
     fn deleted() -> Value {
         json!({"eventName": "DeleteFlowLogs", "eventTime": "2026-03-02T03:00:00Z",
             "requestParameters": {"DeleteFlowLogsRequest": {"FlowLogId": {"content": ID, "tag": 1}}}})
@@ -198,13 +208,13 @@ mod tests {
         let traces = Traces::default();
         tell(&traces, &deleted());
         tell(&traces, &created());
-        let gone = traces.gone();
-        assert_eq!(gone.keys().collect::<Vec<_>>(), [ID]);
-        let told = &gone[ID];
+        let all = gone(&traces);
+        assert_eq!(all.keys().collect::<Vec<_>>(), [ID]);
+        let told = &all[ID];
         assert_eq!(told.deleted.as_deref(), Some("2026-03-02T03:00:00Z"));
         assert_eq!(told.destination.as_deref(), Some("arn:aws:s3:::example-flow/team"));
         traces.sees(ID);
-        assert!(traces.gone().is_empty());
+        assert!(gone(&traces).is_empty());
     }
 
     #[test]
@@ -212,11 +222,23 @@ mod tests {
         let (account, region) = ("111122223333".parse().unwrap(), "us-east-1".parse().unwrap());
         let traces = Traces::default();
         tell(&traces, &created());
-        assert!(traces.gone().is_empty(), "EC2 did not say which there are");
+        assert!(gone(&traces).is_empty(), "EC2 did not say which there are");
         traces.describes(account, &region, std::iter::empty());
-        assert_eq!(traces.gone().len(), 1);
+        assert_eq!(gone(&traces).len(), 1);
         traces.describes(account, &region, [ID.to_owned()].into_iter());
-        assert!(traces.gone().is_empty());
+        assert!(gone(&traces).is_empty());
+    }
+
+    #[test]
+    fn one_that_was_deleted_after_the_window_is_gone_unless_it_was_made_after_it_as_well() {
+        let (mut made, mut late) = (created(), deleted());
+        late["eventTime"] = "2026-03-09T03:00:00Z".into();
+        let traces = Traces::default();
+        tell(&traces, &late);
+        assert_eq!(gone(&traces).len(), 1);
+        made["eventTime"] = "2026-03-08T03:00:00Z".into();
+        tell(&traces, &made);
+        assert!(gone(&traces).is_empty());
     }
 
     #[test]
@@ -228,6 +250,6 @@ mod tests {
         let (account, region) = ("111122223333".parse().unwrap(), "us-east-1".parse().unwrap());
         traces.note_event(account, &region, Some("DeleteFlowLogs"), Some("not JSON"));
         traces.note_event(account, &region, Some("RunInstances"), Some(&deleted().to_string()));
-        assert!(traces.gone().is_empty());
+        assert!(gone(&traces).is_empty());
     }
 }

@@ -195,3 +195,66 @@ async fn a_deleted_flow_log_of_which_nothing_is_found_is_a_gap_that_names_it() {
 fn expected_of(id: &str) -> String {
     format!("records of flow log {id}")
 }
+
+/// Asks for the flow logs in a bucket that is named, and gives the gaps that are said to be empty.
+async fn collect_named(stage: &Stage, bucket: &str, prefix: Option<&str>) -> CollectOutcome {
+    let mut request = flow_logs_only(stage);
+    request.scope.bucket = Some(bucket.to_owned());
+    request.scope.prefix = prefix.map(str::to_owned);
+    stage.collect(&request).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bucket_that_is_named_is_gone_through_for_flow_logs_alone() {
+    let (whole, stage) = (Stage::new(), Stage::new());
+    whole.collect(&flow_logs_only(&whole)).await;
+    stage.account.delete_flow_logs("us-east-1");
+    stage.account.delete_flow_logs("eu-central-1");
+    let outcome = collect_named(&stage, FLOW_BUCKET, None).await;
+    let of = |stage: &Stage, region: &str| -> BTreeSet<String> {
+        stage.objects().into_keys().filter(|path| path.contains(&format!("vpcflowlogs_{region}"))).collect()
+    };
+    assert!(!of(&stage, "us-east-1").is_empty());
+    assert_eq!(of(&stage, "us-east-1"), of(&whole, "us-east-1"), "{:#?}", outcome.gaps);
+    let below = Stage { folder: tempfile::tempdir().unwrap(), ..stage };
+    collect_named(&below, FLOW_BUCKET, Some("eu/")).await;
+    assert_eq!(of(&below, "eu-central-1"), of(&whole, "eu-central-1"));
+    assert!(of(&below, "us-east-1").is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bucket_that_is_named_and_holds_no_flow_logs_or_does_not_exist_is_told_of() {
+    let stage = Stage::new();
+    let outcome = collect_named(&stage, TRAIL_BUCKET, None).await;
+    let what = format!("flow logs under s3://{TRAIL_BUCKET}/AWSLogs/");
+    assert!(gaps(&outcome, GapReason::Empty).contains(&what.as_str()), "{:#?}", outcome.gaps);
+    let stage = Stage::new();
+    let outcome = collect_named(&stage, "example-corp-gone", None).await;
+    assert_eq!(gaps(&outcome, GapReason::Failed), ["bucket example-corp-gone"], "{:#?}", outcome.gaps);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flow_log_that_was_deleted_after_the_window_is_a_gap() {
+    let stage = Stage::new();
+    stage.account.delete_flow_logs("us-east-1");
+    stage.account.delete_flow_logs("eu-central-1");
+    let mut request = stage.request();
+    // They are deleted at 03:00.
+    request.window = Window::new(request.window.start(), "2026-03-02T02:00:00Z".parse().unwrap()).unwrap();
+    let outcome = stage.collect(&request).await;
+    assert_eq!(gaps(&outcome, GapReason::Failed).len(), 2, "{:#?}", outcome.gaps);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_group_of_another_account_is_not_looked_for_in_the_own_one() {
+    let stage = Stage::new();
+    let at = stage.account.scenario().start() + chrono::Duration::minutes(5);
+    stage.account.add_log_group("us-east-1", GROUP, [(at, "other".to_owned(), "other".to_owned())]);
+    stage.account.add_flow_log("us-east-1", FlowDestination::ForeignLogGroup(GROUP.to_owned()));
+    let outcome = stage.collect(&flow_logs_only(&stage)).await;
+    let failed: Vec<_> = outcome.gaps.iter().filter(|gap| gap.reason == GapReason::Failed).collect();
+    assert!(failed.len() == 1 && failed[0].what.starts_with("records of flow log fl-"), "{failed:#?}");
+    let detail = failed[0].detail.as_ref().unwrap();
+    assert!(detail.contains("arn:aws:logs:us-east-1:444455556666:log-group:example/flows"), "{detail}");
+    assert_eq!(stored_messages(&stage), Vec::<String>::new());
+}

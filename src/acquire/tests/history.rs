@@ -43,7 +43,7 @@ async fn trail_defining_events_are_asked_for_in_every_region_and_nothing_else_wh
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_done_to_trails_and_regions_is_asked_for_until_now_and_all_else_up_to_the_windows_end() {
+async fn what_makes_or_unmakes_evidence_is_asked_for_until_now_and_all_else_up_to_the_windows_end() {
     let stage = Stage::of(&Scenario::incident("2026-03-02T06:00:00Z".parse().unwrap()));
     let mut request = only_cloudtrail(&stage);
     // The trail is stopped at 23:23:48, hours after this window.
@@ -51,9 +51,10 @@ async fn what_is_done_to_trails_and_regions_is_asked_for_until_now_and_all_else_
     request.window = Window::new(request.window.start(), end).unwrap();
     stage.collect(&request).await;
     for (_, attribute, start, until, _) in looked_up(&stage) {
-        let until_now = attribute.as_deref().and_then(|attribute| attribute.strip_prefix("EventName=")).is_some_and(|name| {
-            ["CreateTrail", "DeleteTrail", "UpdateTrail", "StartLogging", "StopLogging", "DisableRegion"].contains(&name)
-        });
+        let until_now = attribute
+            .as_deref()
+            .and_then(|attribute| attribute.strip_prefix("EventName="))
+            .is_some_and(|name| crate::aws::EVENTS_UNTIL_NOW.contains(&name));
         let until: Timestamp = until.parse().unwrap();
         assert_eq!(start, request.window.start().to_string());
         assert_eq!(until.instant() > stage.account.scenario().end, until_now, "{attribute:?} {until}");

@@ -54,6 +54,26 @@ async fn two_roles_bring_two_accounts_and_what_both_see_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_log_group_of_another_account_is_read_as_that_account() {
+    let stage = Stage::new();
+    let member = Account::simulate(&Scenario { seed: 7, ..Scenario::quiet("2026-03-02T06:00:00Z".parse().unwrap()) });
+    let at = stage.account.scenario().start() + chrono::Duration::minutes(5);
+    member.add_log_group("us-east-1", "example/flows", [(at, "eni".to_owned(), "theirs".to_owned())]);
+    stage.account.add_log_group("us-east-1", "example/flows", [(at, "eni".to_owned(), "ours".to_owned())]);
+    stage.account.add_flow_log("us-east-1", crate::sim::FlowDestination::ForeignLogGroup("example/flows".to_owned()));
+    stage.server.add_member(FOREIGN_ACCOUNT_ID, member);
+    let identities = Identities::connect(&connection(&stage, &[ACCOUNT_ID, FOREIGN_ACCOUNT_ID])).await.unwrap();
+    let outcome = collect_as(&stage, &identities).await;
+    assert!(outcome.complete, "{:#?}", outcome.gaps);
+    let artifacts = stage.artifacts();
+    let read = artifacts.iter().filter(|artifact| artifact.path.as_str().contains("/FilterLogEvents/"));
+    let read: Vec<_> = read.map(|artifact| artifact.path.as_str()).collect();
+    assert!(!read.is_empty() && read.iter().all(|path| path.contains(FOREIGN_ACCOUNT_ID)), "{read:#?}");
+    let said: String = read.iter().map(|path| String::from_utf8(stored_bytes(&stage.case(), path)).unwrap()).collect();
+    assert!(said.contains("theirs") && !said.contains("ours"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_role_that_is_denied_is_a_gap_and_the_other_accounts_are_collected() {
     let stage = organization();
     stage.server.faults().add(Fault::deny("sts:AssumeRole").on(FOREIGN_ACCOUNT_ID));

@@ -17,20 +17,6 @@ async fn regions_out_of_scope_are_named_as_skipped_and_left_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_deleted_trail_is_a_gap_and_its_bucket_can_still_be_named() {
-    let stage = Stage::new();
-    stage.account.delete_trail();
-    let outcome = stage.collect(&stage.request()).await;
-    assert!(gaps(&outcome, GapReason::NotEnabled).contains(&"trails"), "{:#?}", outcome.gaps);
-    let named = Stage::new();
-    named.account.delete_trail();
-    let mut request = named.request();
-    request.scope.bucket = Some(TRAIL_BUCKET.to_owned());
-    request.scope.trail_arn = Some(named.account.trail_arn().parse().unwrap());
-    assert!(named.collect(&request).await.totals.stored > outcome.totals.stored + 20);
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn a_log_that_came_late_is_found_through_the_digest_that_names_it() {
     let stage = Stage::new();
     let (objects, last) = (stage.account.objects(), digest_keys(&stage).pop().unwrap());
@@ -149,6 +135,23 @@ async fn an_account_that_was_asked_for_and_has_no_folder_is_a_gap_of_its_own() {
     let whose = |what: &str| outcome.gaps.iter().filter(|gap| gap.what == what).map(|gap| gap.account).collect::<Vec<_>>();
     assert_eq!(whose("logs and digests of the account"), [Some(other)], "{:#?}", outcome.gaps);
     assert!(stage.events().iter().any(|event| matches!(event, Event::GapRecorded(gap) if gap.account == Some(other))));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_that_was_asked_for_and_as_which_nobody_asks_is_a_gap_of_each_source() {
+    let stage = Stage::new();
+    let (own, other): (crate::model::AccountId, crate::model::AccountId) =
+        (ACCOUNT_ID.parse().unwrap(), crate::sim::FOREIGN_ACCOUNT_ID.parse().unwrap());
+    let mut request = stage.request();
+    request.scope.accounts = vec![own, other];
+    let planned = plan(&stage.session().await, &request).await.unwrap();
+    let outcome = stage.collect(&request).await;
+    assert!(!outcome.complete && planned.totals.gaps == outcome.totals.gaps, "{:#?}", outcome.gaps);
+    let mut failed: Vec<_> = outcome.gaps.iter().filter(|gap| gap.reason == GapReason::Failed).collect();
+    failed.sort_by_key(|gap| &gap.source);
+    assert!(failed.iter().all(|gap| gap.account == Some(other) && gap.detail.as_ref().unwrap().contains("--role-arn")));
+    let what: Vec<&str> = failed.iter().map(|gap| gap.what.as_str()).collect();
+    assert_eq!(what, ["event history", "snapshots and volumes", "flow logs"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

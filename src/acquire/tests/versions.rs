@@ -161,3 +161,26 @@ async fn many_versions_of_many_keys_come_page_by_page_and_none_is_lost_or_double
     assert_eq!(versions, 1200);
     assert_eq!(outcome.totals.stored, outcome.totals.found);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_digest_that_is_only_recovered_leads_to_what_it_names_all_the_same() {
+    let stage = Stage::new();
+    let (objects, key) = (stage.account.objects(), digest_keys(&stage).remove(4));
+    let name = format!("{ACCOUNT_ID}_CloudTrail_us-east-1_20260309T0405Z_LateLateLateLate.json.gz");
+    let late = format!("AWSLogs/{ACCOUNT_ID}/CloudTrail/us-east-1/2026/03/09/{name}");
+    objects.put_new_version(TRAIL_BUCKET, &late, Upload::new(gzipped(b"{\"Records\":[]}"))).unwrap();
+    let mut digest = gunzipped(&objects.get(TRAIL_BUCKET, &key).unwrap().body);
+    digest["logFiles"].as_array_mut().unwrap().push(serde_json::json!({
+        "s3Bucket": TRAIL_BUCKET, "s3Object": late, "hashAlgorithm": "SHA-256", "hashValue": "00",
+        "oldestEventTime": "2026-03-02T03:00:00Z", "newestEventTime": "2026-03-02T03:01:00Z",
+    }));
+    digest["previousDigestS3Bucket"] = "example-corp-elsewhere".into();
+    assert!(objects.put(TRAIL_BUCKET, &key, gzipped(digest.to_string().as_bytes())));
+    // Overwritten with what nobody can read, and then deleted.
+    objects.put_new_version(TRAIL_BUCKET, &key, Upload::new("no digest")).unwrap();
+    assert!(objects.delete(TRAIL_BUCKET, &key));
+    let outcome = stage.collect(&stage.request()).await;
+    let failed = gaps(&outcome, GapReason::Failed);
+    assert_eq!(failed, ["logs or digests in another place, in bucket example-corp-elsewhere below AWSLogs/"]);
+    assert!(stage.objects().contains_key(path_of(&late).as_str()), "{:#?}", outcome.gaps);
+}

@@ -75,14 +75,15 @@ impl Call<'_> {
     }
 
     fn trail(&self) -> Value {
+        let elsewhere = self.state.trail_bucket();
         let mut trail = json!({
             "Name": TRAIL_NAME,
-            "S3BucketName": TRAIL_BUCKET,
+            "S3BucketName": elsewhere.as_deref().unwrap_or(TRAIL_BUCKET),
             "IncludeGlobalServiceEvents": true,
             "IsMultiRegionTrail": true,
             "HomeRegion": self.home(),
             "TrailARN": self.account.trail_arn(),
-            "LogFileValidationEnabled": true,
+            "LogFileValidationEnabled": elsewhere.is_none(),
             "HasCustomEventSelectors": true,
             "HasInsightSelectors": false,
             "IsOrganizationTrail": false,

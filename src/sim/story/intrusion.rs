@@ -170,7 +170,7 @@ fn exfiltrate(script: &mut Script<'_>, start: DateTime<Utc>) {
 pub(super) fn stop_and_restart_logging(script: &mut Script<'_>) {
     let home = script.scenario.home_region().to_owned();
     let (stopped, started) = script.scenario.outage();
-    let arn = format!("arn:aws:cloudtrail:{home}:{ACCOUNT_ID}:trail/{TRAIL_NAME}");
+    let arn = trail_arn(&home);
     let intruder = intruder();
     let stop = Deed::write("cloudtrail.amazonaws.com", "StopLogging", json!({"name": TRAIL_NAME}), Value::Null);
     script.happens(stopped, &home, &intruder, stop.on(arn.clone(), "AWS::CloudTrail::Trail"));
@@ -209,6 +209,28 @@ pub(super) fn stop_and_restart_logging(script: &mut Script<'_>) {
         Value::Null,
     );
     script.happens(started + Duration::minutes(4), &home, &responder, key);
+}
+
+fn trail_arn(home: &str) -> String {
+    format!("arn:aws:cloudtrail:{home}:{ACCOUNT_ID}:trail/{TRAIL_NAME}")
+}
+
+/// Who deletes the trail, and how CloudTrail writes it down.
+pub(super) fn delete_trail(home: &str) -> (Actor, Deed) {
+    let deed = Deed::write("cloudtrail.amazonaws.com", "DeleteTrail", json!({"name": trail_arn(home)}), Value::Null);
+    (intruder(), deed.on(trail_arn(home), "AWS::CloudTrail::Trail"))
+}
+
+/// Who sends the trail to another bucket without digests, and how CloudTrail writes it down.
+pub(super) fn send_trail(home: &str, bucket: &str) -> (Actor, Deed) {
+    let deed = Deed::write(
+        "cloudtrail.amazonaws.com",
+        "UpdateTrail",
+        json!({"name": TRAIL_NAME, "s3BucketName": bucket, "enableLogFileValidation": false}),
+        json!({"name": TRAIL_NAME, "s3BucketName": bucket, "includeGlobalServiceEvents": true, "isMultiRegionTrail": true,
+            "trailARN": trail_arn(home), "logFileValidationEnabled": false, "isOrganizationTrail": false}),
+    );
+    (intruder(), deed.on(trail_arn(home), "AWS::CloudTrail::Trail"))
 }
 
 /// Who deletes flow logs, and how CloudTrail writes it down.
