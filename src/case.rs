@@ -10,6 +10,7 @@ mod direct;
 mod error;
 pub mod event;
 mod files;
+pub mod gap;
 mod gaps;
 mod identity;
 pub mod ledger;

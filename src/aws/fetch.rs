@@ -9,8 +9,9 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use crate::case::event::{Agreement, Exchange, ObjectOrigin};
+use crate::case::gap::Subject;
 use crate::case::{BLOCK, BlockBuffer, CaseError, StagedFile, Staging};
-use crate::model::{AccountId, PayloadPath, Region, S3Location, Sha256Hash, Timestamp, printable};
+use crate::model::{AccountId, PayloadPath, Region, S3Location, Sha256Hash, Timestamp};
 
 use super::Halt;
 use super::body::{Body, Held};
@@ -81,10 +82,7 @@ impl Wanted {
     /// What it is called where it cannot be had.
     #[must_use]
     pub fn name(&self) -> String {
-        match &self.version {
-            None => self.location.to_string(),
-            Some(version) => format!("{} version {}", self.location, printable(version)),
-        }
+        Subject::object(&self.location, self.version.as_deref()).to_string()
     }
 }
 

@@ -10,6 +10,7 @@ use crate::model::{AccountId, PayloadPath, Region, Sha256Hash, Timestamp, Window
 
 use super::configuration::Configuration;
 use super::custody::{CustodyReceived, CustodyTransferred};
+use super::gap::Subject;
 use super::identity::Scope;
 
 pub use closing::{CaseSealed, Encrypted, KeyComparison, PackageCreated, VerificationRecorded};
@@ -374,6 +375,15 @@ pub struct Gap {
     /// The id of the request that was refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,
+}
+
+impl Gap {
+    /// What is not there, read out of its words.
+    #[must_use]
+    pub fn subject(&self) -> Subject {
+        let Ok(subject) = self.what.parse();
+        subject
+    }
 }
 
 /// Why something in scope is not in the case.

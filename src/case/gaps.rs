@@ -3,22 +3,26 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use crate::model::{AccountId, Region, S3Location};
 
 use super::event::{Artifact, CollectionStarted, Event, Gap, Origin};
+use super::gap::Subject;
 
 /// How a gap about a role that was refused begins; its ARN follows.
 pub(crate) const ROLE_REFUSED: &str = "AssumeRole of ";
 
+/// How S3 names the version of an object that was written before its bucket kept versions.
+const NO_VERSION_ID: &str = "null";
+
 /// The gaps of a case, followed line by line: a later run may close what an earlier one left open.
 ///
-/// A gap about one object is closed when that object is acquired, and not before: that a later listing does not show it any more
-/// explains nothing. Every other gap is closed by a later run that came to its end without meeting it again, if that run asked as
+/// A gap about one object, or one earlier version of it, is closed when just that is acquired, and not before: that a later listing does
+/// not show it any more explains nothing, and what it was before it was overwritten is not what it is. Every other gap is closed by a later run that came to its end without meeting it again, if that run asked as
 /// everybody as whom the earlier one did: what is refused to one account, another may never have heard of. A gap about a role is
 /// closed only if that role was asked for again, or if its account was asked as in another way.
 #[derive(Debug, Default)]
 pub struct Gaps {
     open: Vec<Option<Gap>>,
     places: HashMap<Place, usize>,
-    /// Which of the open gaps are about an object, by its location.
-    objects: HashMap<String, Vec<usize>>,
+    /// Which of the open gaps are about an object, a version of one, or a path in the case.
+    objects: HashMap<Subject, Vec<usize>>,
     /// Those that are about no object, by the run that met them.
     others: BTreeMap<u32, Vec<usize>>,
     run: u32,
@@ -87,10 +91,9 @@ impl Gaps {
         if let Some(same) = self.places.insert(place, at).and_then(|same| self.open.get_mut(same)) {
             *same = None;
         }
-        if is_about_an_object(gap) {
-            self.objects.entry(gap.what.clone()).or_default().push(at);
-        } else {
-            self.others.entry(self.run).or_default().push(at);
+        match gap.subject() {
+            subject @ (Subject::Object { .. } | Subject::Artifact(_)) => self.objects.entry(subject).or_default().push(at),
+            _ => self.others.entry(self.run).or_default().push(at),
         }
         self.open.push(Some(gap.clone()));
     }
@@ -100,11 +103,15 @@ impl Gaps {
         if self.objects.is_empty() {
             return;
         }
+        let mut acquired = vec![Subject::Artifact(artifact.path.to_string())];
         if let Origin::S3Object(origin) = &artifact.source {
-            let object = S3Location::new(origin.bucket.clone(), origin.key.clone()).to_string();
-            for at in self.objects.remove(&object).unwrap_or_default() {
-                self.close(at);
-            }
+            let location = S3Location::new(origin.bucket.clone(), origin.key.clone());
+            // The current object has a version too; only the path says whether it was asked for by it.
+            let version = artifact.path.is_of_version().then(|| origin.version_id.as_deref().unwrap_or(NO_VERSION_ID));
+            acquired.push(Subject::object(&location, version));
+        }
+        for at in acquired.iter().filter_map(|subject| self.objects.remove(subject)).flatten().collect::<Vec<_>>() {
+            self.close(at);
         }
     }
 
@@ -142,11 +149,6 @@ impl Asked {
         let in_another_way = |account| self.accounts.contains(&account) && !then.accounts.contains(&account);
         self.roles.iter().any(|asked| asked == role) || gap.account.is_some_and(in_another_way)
     }
-}
-
-/// Whether a gap is about one object, by its location or by its path in the case.
-fn is_about_an_object(gap: &Gap) -> bool {
-    gap.what.starts_with("s3://") || gap.what.starts_with("data/")
 }
 
 #[cfg(test)]
@@ -196,10 +198,17 @@ mod tests {
     }
 
     fn acquired(key: &str) -> Event {
-        let path = crate::model::PayloadPath::for_object(&S3Location::new("b", key));
+        stored(&crate::model::PayloadPath::for_object(&S3Location::new("b", key)), key, Some("v2"))
+    }
+
+    fn acquired_version(key: &str, version: &str) -> Event {
+        stored(&crate::model::PayloadPath::for_version(&S3Location::new("b", key), version), key, Some(version))
+    }
+
+    fn stored(path: &crate::model::PayloadPath, key: &str, version: Option<&str>) -> Event {
         line(serde_json::json!({"event": "artifact.acquired", "path": path, "size": 0, "sha256": "00".repeat(32), "salt": "",
-            "source": {"kind": "s3-object", "source": "cloudtrail", "bucket": "b", "key": key, "aws_digest": "absent",
-                "exchange": {"attempts": 1}}}))
+            "source": {"kind": "s3-object", "source": "cloudtrail", "bucket": "b", "key": key, "version_id": version,
+                "aws_digest": "absent", "exchange": {"attempts": 1}}}))
     }
 
     fn after(events: &[Event]) -> Gaps {
@@ -239,6 +248,18 @@ mod tests {
         assert_eq!(open(&[&first[..], &[finished(2)]].concat()), ["s3://b/k"]);
         assert_eq!(open(&[&first[..], &[acquired("other"), finished(2)]].concat()), ["s3://b/k"]);
         assert_eq!(open(&[&first[..], &[acquired("k"), finished(2)]].concat()), Vec::<String>::new());
+    }
+
+    #[test]
+    fn an_earlier_version_is_not_the_object_nor_the_object_its_earlier_version() {
+        let after = |what: &str, then: Event| open(&[started(1), gap(what), then, finished(1)]).len();
+        assert_eq!(after("s3://b/k", acquired_version("k", "v1")), 1, "what was overwritten is not what overwrote it");
+        assert_eq!(after("s3://b/k", acquired("k")), 0);
+        assert_eq!(after("s3://b/k version v1", acquired_version("k", "v1")), 0);
+        assert_eq!(after("s3://b/k version v1", acquired_version("k", "v2")), 1);
+        assert_eq!(after("s3://b/k version v1", acquired("k")), 1);
+        assert_eq!(after("s3://b/k version v1", acquired("k version v1")), 1, "anybody can name an object so");
+        assert_eq!(after("data/s3/b/k~o", acquired("k")), 0);
     }
 
     #[test]

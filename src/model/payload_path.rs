@@ -18,6 +18,8 @@ pub struct ParsePayloadPathError {
     text: String,
 }
 
+/// Where noncurrent versions lie.
+const VERSIONS: &str = "data/s3-versions";
 /// Longest component, in bytes.
 const COMPONENT_LIMIT: usize = 120;
 /// Longest path from the case folder, in characters.
@@ -42,7 +44,13 @@ impl PayloadPath {
     /// The path of a noncurrent version of an object: `data/s3-versions/BUCKET/KEY~vHASH`, where HASH stands for the version id.
     #[must_use]
     pub fn for_version(location: &S3Location, version_id: &str) -> Self {
-        Self::below("data/s3-versions", location, Some(version_id))
+        Self::below(VERSIONS, location, Some(version_id))
+    }
+
+    /// Whether this is the path of a noncurrent version.
+    #[must_use]
+    pub fn is_of_version(&self) -> bool {
+        self.0.strip_prefix(VERSIONS).is_some_and(|rest| rest.starts_with('/'))
     }
 
     /// The path of one raw response: `data/api/SERVICE/ACCOUNT/REGION/OPERATION/NNNNN.EXTENSION`.
