@@ -107,13 +107,9 @@ async fn snapshots(
 ) -> Result<Option<BTreeSet<String>>, Halt> {
     let row = row(account, region);
     let client = errand.session().ec2(region);
-    let mut call = Call::new(NAME, "ec2", "DescribeSnapshots", account, region)
+    let call = Call::new(NAME, "ec2", "DescribeSnapshots", account, region)
         .with("OwnerIds", "self")
         .with("MaxResults", PAGE.to_string());
-    if listing == Listing::Repeated {
-        // Another question than the first, or an interrupted run would take the first answer for it.
-        call = call.with("Asked", "again at the end");
-    }
     let mut ids = BTreeSet::new();
     let whole = every_page_or_gap(
         errand,

@@ -9,6 +9,7 @@ use crate::aws::{Call, Halt};
 use crate::case::event::GapReason;
 use crate::model::{AccountId, Region, printable};
 
+use super::askers::{Asker, Door};
 use super::errand::{Errand, join_all};
 use super::tally::RowKey;
 
@@ -26,11 +27,13 @@ pub(crate) async fn describe_keys(
     let mut tasks = JoinSet::new();
     for key in keys.into_iter().filter(|key| !key.is_empty()) {
         let place = arn_part(&key, 3).and_then(|region| region.parse().ok()).unwrap_or_else(|| region.clone());
-        if errand.notes.claim(format!("key {key} in {place} as {account}")) {
+        // A name that is no ARN means another key to everybody.
+        let claim = if owner(&key).is_some() { format!("key {key}") } else { format!("key {key} in {place} as {account}") };
+        if errand.notes.claim(claim) {
             let errand = Arc::clone(errand);
             tasks.spawn(async move {
                 let permit = errand.discovery().await?;
-                let described = describe(&errand, source, account, &place, &key).await;
+                let described = describe(&errand, source, &place, &key).await;
                 drop(permit);
                 described
             });
@@ -39,14 +42,23 @@ pub(crate) async fn describe_keys(
     join_all(&mut tasks).await
 }
 
-async fn describe(errand: &Errand, source: &'static str, account: AccountId, region: &Region, key: &str) -> Result<(), Halt> {
-    let row = RowKey { source, account: Some(account), region: Some(region.clone()) };
-    let client = errand.session().kms(region);
-    let asked = Call::new(source, "kms", "DescribeKey", account, region).with("KeyId", key);
-    let answer = errand
-        .recorder
-        .call(&asked, 1, |_| true, |tap| client.describe_key().key_id(key).customize().interceptor(tap).send())
-        .await?;
+/// Asks about a key: as its own account where the run has an identity of it, then as whoever else may.
+async fn describe(errand: &Errand, source: &'static str, region: &Region, key: &str) -> Result<(), Halt> {
+    let first = asker_of(errand, owner(key)).unwrap_or_else(|| errand.asker());
+    let row = RowKey { source, account: Some(account_of(&first)), region: Some(region.clone()) };
+    let ask = |asker: Asker| async move {
+        let client = asker.recorder.session().kms(region);
+        let asked = Call::new(source, "kms", "DescribeKey", account_of(&asker), region).with("KeyId", key);
+        let send = |tap| client.describe_key().key_id(key).customize().interceptor(tap).send();
+        asker.recorder.call(&asked, 1, |_| true, send).await
+    };
+    let answer = match owner(key) {
+        Some(account) => {
+            let door = Door { act: "DescribeKey", bucket: key, account: Some(account) };
+            errand.notes.askers.ask(first.clone(), door, ask).await?
+        }
+        None => ask(first.clone()).await?,
+    };
     let described = match answer {
         Ok(output) => output.key_metadata().and_then(|metadata| metadata.arn()).map(str::to_owned),
         Err(failure) => {
@@ -60,24 +72,40 @@ async fn describe(errand: &Errand, source: &'static str, account: AccountId, reg
         return Ok(());
     }
     let what = format!("GetKeyPolicy of {}", printable(&arn));
-    if let Some(owner) = arn_part(&arn, 4).filter(|owner| *owner != account.to_string()) {
-        let detail = format!("KMS shows the policy of a key to its own account only; assume a role of {}", printable(owner));
-        return errand.gap(&row, &what, GapReason::Skipped, Some(&detail)).await;
-    }
-    let asked = Call::new(source, "kms", "GetKeyPolicy", account, region).with("KeyId", arn.clone());
-    let answer = errand
-        .recorder
-        .call(
-            &asked,
-            1,
-            |_| true,
-            |tap| client.get_key_policy().key_id(&arn).policy_name(POLICY).customize().interceptor(tap).send(),
-        )
-        .await?;
-    if let Err(failure) = answer {
+    let asker = match owner(&arn) {
+        Some(account) => match asker_of(errand, Some(account)) {
+            Some(asker) => asker,
+            None => {
+                let detail = format!("KMS shows the policy of a key to its own account only; assume a role of {account}");
+                return errand.gap(&row, &what, GapReason::Skipped, Some(&detail)).await;
+            }
+        },
+        None => first,
+    };
+    let client = asker.recorder.session().kms(region);
+    let asked = Call::new(source, "kms", "GetKeyPolicy", account_of(&asker), region).with("KeyId", arn.clone());
+    let send = |tap| client.get_key_policy().key_id(&arn).policy_name(POLICY).customize().interceptor(tap).send();
+    if let Err(failure) = asker.recorder.call(&asked, 1, |_| true, send).await? {
         errand.failed(&row, &what, &failure).await?;
     }
     Ok(())
+}
+
+/// The identity of the run that is of an account, whose turn it is or not.
+fn asker_of(errand: &Errand, account: Option<AccountId>) -> Option<Asker> {
+    if Some(errand.caller().account) == account {
+        return Some(errand.asker());
+    }
+    errand.notes.askers.all().iter().find(|asker| Some(account_of(asker)) == account).cloned()
+}
+
+fn account_of(asker: &Asker) -> AccountId {
+    asker.recorder.session().caller().account
+}
+
+/// The account whose a key is, where its name says so.
+fn owner(key: &str) -> Option<AccountId> {
+    arn_part(key, 4)?.parse().ok()
 }
 
 /// A part of an ARN, counted from 0.
@@ -92,8 +120,8 @@ mod tests {
     #[test]
     fn an_arn_says_where_a_key_lies_and_whose_it_is_and_an_id_does_not() {
         let arn = "arn:aws:kms:eu-west-1:444455556666:key/1234abcd-12ab-34cd-56ef-1234567890ab";
-        assert_eq!((arn_part(arn, 3), arn_part(arn, 4)), (Some("eu-west-1"), Some("444455556666")));
+        assert_eq!((arn_part(arn, 3), owner(arn)), (Some("eu-west-1"), "444455556666".parse().ok()));
         assert_eq!(arn_part("1234abcd-12ab-34cd-56ef-1234567890ab", 3), None);
-        assert_eq!(arn_part("alias/logs", 4), None);
+        assert_eq!(owner("alias/logs"), None);
     }
 }

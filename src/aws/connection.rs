@@ -170,7 +170,7 @@ impl Ground {
     /// Finds credentials in the environment, the profile or the instance.
     pub(super) async fn of(connection: &Connection) -> Result<Self, AwsError> {
         let in_flight = if connection.concurrency == 0 { MOST_IN_FLIGHT } else { connection.concurrency };
-        let http = connection.proxies.client(in_flight.saturating_add(16))?;
+        let http = connection.proxies.client(in_flight.saturating_add(16));
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(Duration::from_secs(5))
             .read_timeout(Duration::from_secs(15))
@@ -212,14 +212,16 @@ impl Ground {
             return Err(AwsError::Unidentified(Failure::found(FailureKind::Other, "no region is known")));
         };
         let config = config.into_builder().region(sdk_region(&region)).build();
-        let access_key_id = access_key_id(&config).await?;
         let service_endpoints = service_endpoints(&config, connection);
         let proxies = {
             let of_aws = SERVICES.map(|(.., host)| format!("https://{host}.{region}.amazonaws.com"));
             let named: Vec<&str> = config.endpoint_url().into_iter().collect();
             let asked = if named.is_empty() { of_aws.iter().map(String::as_str).collect() } else { named };
-            connection.proxies.shown(asked.into_iter().chain(service_endpoints.values().map(String::as_str)))
+            let asked = || asked.iter().copied().chain(service_endpoints.values().map(String::as_str));
+            connection.proxies.check(asked())?;
+            connection.proxies.shown(asked())
         };
+        let access_key_id = access_key_id(&config).await?;
         let ground = Self { config, http, region, access_key_id, service_endpoints, proxies, role: None };
         match (&connection.second_factor, connection.role_arns.as_slice()) {
             (None, _) => Ok(ground),

@@ -12,6 +12,7 @@ use aws_smithy_runtime_api::client::http::{
     HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector,
 };
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 
 use crate::model::printable;
@@ -130,31 +131,49 @@ impl Proxies {
         used.map(|proxy| (proxy.variable.to_owned(), printable(&without_userinfo(&proxy.url)))).collect()
     }
 
+    /// Whether the proxies through which these are asked can be used. One that nothing goes through may be what it likes.
+    pub(super) fn check<'a>(&self, addresses: impl Iterator<Item = &'a str>) -> Result<(), AwsError> {
+        for proxy in addresses.filter_map(|address| self.to(address)) {
+            proxy
+                .config()
+                .map_err(|unusable| AwsError::Proxy { variable: unusable.variable, explanation: unusable.explanation })?;
+        }
+        Ok(())
+    }
+
     /// An HTTP client that goes out by them, and keeps so many idle connections to one host.
-    pub(super) fn client(&self, idle: usize) -> Result<SharedHttpClient, AwsError> {
+    pub(super) fn client(&self, idle: usize) -> SharedHttpClient {
         let direct = Builder::new()
             .tls_provider(tls::Provider::Rustls(CryptoMode::Ring))
             .pool_idle_timeout(IDLE)
             .pool_max_idle_per_host(idle)
             .build_https();
         if self.https.is_none() && self.http.is_none() {
-            return Ok(direct);
+            return direct;
         }
-        let through = |proxy: &Option<Proxy>| match proxy {
-            Some(proxy) => proxy.client(idle),
-            None => Ok(direct.clone()),
-        };
-        let (https, http) = (through(&self.https)?, through(&self.http)?);
-        Ok(SharedHttpClient::new(WayOut { proxies: self.clone(), direct, https, http }))
+        let through = |proxy: &Option<Proxy>| proxy.as_ref().map_or_else(|| direct.clone(), |proxy| proxy.client(idle));
+        let (https, http) = (through(&self.https), through(&self.http));
+        SharedHttpClient::new(WayOut { proxies: self.clone(), direct, https, http })
     }
 }
 
 impl Proxy {
-    fn client(&self, idle: usize) -> Result<SharedHttpClient, AwsError> {
+    fn config(&self) -> Result<ProxyConfig, UnusableProxy> {
+        let unusable = |explanation| UnusableProxy { variable: self.variable, explanation };
+        if let Some((scheme, _)) = self.url.split_once("://").filter(|(scheme, _)| scheme.starts_with("socks")) {
+            let scheme = printable(scheme);
+            return Err(unusable(format!("SOCKS (`{scheme}`) is not supported, only proxies that speak HTTP or HTTPS are")));
+        }
         // What goes through it at all has been decided before.
-        let config = ProxyConfig::all(self.url.as_str())
-            .map_err(|error| AwsError::Proxy { variable: self.variable, explanation: printable(&error.to_string()) })?;
-        Ok(Builder::new().build_with_connector_fn(move |settings, components| {
+        ProxyConfig::all(self.url.as_str()).map_err(|error| unusable(printable(&error.to_string())))
+    }
+
+    fn client(&self, idle: usize) -> SharedHttpClient {
+        let config = match self.config() {
+            Ok(config) => config,
+            Err(unusable) => return SharedHttpClient::new(unusable),
+        };
+        Builder::new().build_with_connector_fn(move |settings, components| {
             let mut connector = Connector::builder()
                 .pool_idle_timeout(IDLE)
                 .pool_max_idle_per_host(idle)
@@ -163,7 +182,27 @@ impl Proxy {
             connector.set_connector_settings(settings.cloned());
             connector.set_sleep_impl(components.and_then(RuntimeComponents::sleep_impl));
             connector.build()
-        }))
+        })
+    }
+}
+
+/// A proxy that cannot be used, in the place of a client: only what goes there fails.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("the proxy that {variable} names cannot be used: {explanation}")]
+struct UnusableProxy {
+    variable: &'static str,
+    explanation: String,
+}
+
+impl HttpClient for UnusableProxy {
+    fn http_connector(&self, _: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
+        SharedHttpConnector::new(self.clone())
+    }
+}
+
+impl HttpConnector for UnusableProxy {
+    fn call(&self, _: HttpRequest) -> HttpConnectorFuture {
+        HttpConnectorFuture::ready(Err(ConnectorError::user(self.clone().into())))
     }
 }
 
@@ -255,8 +294,20 @@ mod tests {
 
     #[test]
     fn a_proxy_that_cannot_be_used_is_an_error_that_keeps_its_password() {
-        let socks = proxies(&[("ALL_PROXY", "socks5://user:s3cret@192.0.2.1:1")]);
-        let refused = socks.client(1).unwrap_err().to_string();
-        assert!(refused.contains("ALL_PROXY") && refused.contains("socks5") && !refused.contains("s3cret"), "{refused}");
+        for url in ["socks5://user:s3cret@192.0.2.1:1", "ftp://user:s3cret@192.0.2.1:1"] {
+            let unusable = proxies(&[("ALL_PROXY", url)]);
+            let refused = unusable.check(["https://sts.amazonaws.com"].into_iter()).unwrap_err().to_string();
+            assert!(refused.contains("ALL_PROXY") && !refused.contains("s3cret"), "{refused}");
+            assert_eq!(refused.contains("SOCKS (`socks5`) is not supported"), url.starts_with("socks5"), "{refused}");
+        }
+    }
+
+    #[test]
+    fn a_proxy_that_cannot_be_used_stops_nothing_that_goes_another_way() {
+        const SOCKS: (&str, &str) = ("ALL_PROXY", "socks5://192.0.2.1:1");
+        for other in [("HTTPS_PROXY", "http://192.0.2.2:1"), ("NO_PROXY", "*"), ("NO_PROXY", ".amazonaws.com")] {
+            let some = proxies(&[SOCKS, other]);
+            assert!(some.check(["https://sts.amazonaws.com", "http://127.0.0.1:1"].into_iter()).is_ok(), "{other:?}");
+        }
     }
 }

@@ -34,8 +34,16 @@ async fn everything_around_snapshots_is_kept_raw_in_every_region() {
             assert_eq!(asked.count(), 1, "{region} {operation}");
         }
     }
-    let listings = answers.iter().filter(|answer| answer.contains("us-east-1 DescribeSnapshots "));
-    assert_eq!(listings.count(), 3, "own ones, those shared with us, and own ones again at the end");
+    let listings = stage.artifacts().into_iter().filter_map(|artifact| match artifact.source {
+        Origin::ApiResponse(origin) if origin.operation == "DescribeSnapshots" => Some(*origin),
+        _ => None,
+    });
+    let listings: Vec<_> = listings.filter(|origin| origin.region.as_str() == "us-east-1").collect();
+    assert_eq!(listings.len(), 3, "own ones, those shared with us, and own ones again at the end");
+    let sent = ["MaxResults", "OwnerIds", "RestorableByUserIds"];
+    for listing in listings {
+        assert!(listing.parameters.keys().all(|name| sent.contains(&name.as_str())), "never sent: {listing:#?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -243,3 +243,57 @@ async fn without_a_role_the_second_factor_buys_a_session() {
     let session = Session::connect(&connection).await.unwrap();
     assert!(session.caller().access_key_id.as_ref().unwrap().starts_with("ASIA"), "{:?}", session.caller());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_is_asked_about_as_its_own_account_whoever_met_it() {
+    let stage = organization();
+    let key = format!("arn:aws:kms:us-east-1:{FOREIGN_ACCOUNT_ID}:key/1234abcd-12ab-34cd-56ef-1234567890ab");
+    let keys = || BTreeSet::from([key.clone()]);
+    let asked = |identities: Identities| {
+        let stage = &stage;
+        async move {
+            let (intake, inbox) = super::super::pipeline::Intake::new(None);
+            let counting = tokio::spawn(super::super::pipeline::Owner::new(None, Arc::new(Silent)).run(inbox));
+            let notes = Arc::new(super::super::notes::Notes::default());
+            let errands: Vec<Arc<Errand>> = identities
+                .sessions()
+                .map(|session| {
+                    let recorder = crate::aws::Recorder::absent(session);
+                    let now = "2026-03-02T06:00:00Z".parse().unwrap();
+                    let errand =
+                        Errand::new(recorder, stage.request(), Vec::new(), now, intake.clone(), Arc::new(Silent), None);
+                    Arc::new(errand.sharing(&notes))
+                })
+                .collect();
+            notes.askers.introduce(errands.iter().map(|errand| errand.asker()).collect());
+            let region = "us-east-1".parse().unwrap();
+            for errand in &errands {
+                super::super::encryption::describe_keys(errand, "cloudtrail", &region, keys()).await.unwrap();
+            }
+            intake.close().await;
+            let gaps = counting.await.unwrap().tally.gaps;
+            gaps.into_iter().map(|gap| (gap.reason, gap.what)).collect::<Vec<_>>()
+        }
+    };
+    let both = Identities::connect(&connection(&stage, &[ACCOUNT_ID, FOREIGN_ACCOUNT_ID])).await.unwrap();
+    assert_eq!(asked(both).await, []);
+    let requests = || stage.server.requests().into_iter().filter(|request| request.service == "kms").count();
+    assert_eq!(requests(), 2, "described once, and its policy asked for once");
+    // Without an identity of its account it is described as far as that is permitted, and its policy is out of reach.
+    let one = Identities::connect(&connection(&stage, &[ACCOUNT_ID])).await.unwrap();
+    let told = [(GapReason::Denied, format!("DescribeKey of {key}")), (GapReason::Skipped, format!("GetKeyPolicy of {key}"))];
+    assert_eq!(asked(one).await, told);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_its_own_account_may_not_describe_is_described_as_another() {
+    let stage = organization();
+    stage.server.faults().add(Fault::deny("kms:DescribeKey").for_account(ACCOUNT_ID));
+    stage.server.faults().add(Fault::deny("kms:GetKeyPolicy"));
+    let identities = Identities::connect(&connection(&stage, &[ACCOUNT_ID, FOREIGN_ACCOUNT_ID])).await.unwrap();
+    let outcome = collect_as(&stage, &identities).await;
+    let denied = gaps(&outcome, GapReason::Denied);
+    assert!(denied.iter().any(|what| what.starts_with("GetKeyPolicy of ")), "{denied:#?}");
+    let of_keys = stage.server.requests().into_iter().filter(|request| request.operation == "DescribeKey");
+    assert!(of_keys.clone().any(|request| request.status != 200), "its own account is asked first");
+}
