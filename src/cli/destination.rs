@@ -64,7 +64,9 @@ fn resolved(folder: &Path) -> Result<PathBuf, CliError> {
         // What is not there yet will be made of plain folders.
         for component in whole.strip_prefix(there).unwrap_or(Path::new("")).components() {
             match component {
-                Component::ParentDir => drop(place.pop()),
+                Component::ParentDir => {
+                    place.pop();
+                }
                 other => place.push(other),
             }
         }
