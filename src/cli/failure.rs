@@ -1,7 +1,7 @@
 use std::error::Error;
 
 use crate::case::{CASE_TOML, CaseError};
-use crate::model::{WindowError, printable};
+use crate::model::{Sha256Hash, WindowError, printable};
 
 use super::Exit;
 
@@ -16,6 +16,8 @@ pub(super) struct CliError {
     pub(super) next: Option<String>,
     /// The exit code.
     pub(super) exit: Exit,
+    /// The ledger as a run left it that did not come to its end: its lines, and their Merkle root.
+    pub(super) ledger: Option<(u64, Sha256Hash)>,
 }
 
 impl CliError {
@@ -27,17 +29,17 @@ impl CliError {
             what.push(one_line(&error.to_string()));
             cause = error.source();
         }
-        Self { what, evidence: None, next: None, exit }
+        Self { what, evidence: None, next: None, exit, ledger: None }
     }
 
     /// A mistake on the command line.
     pub(super) fn usage(what: impl Into<String>) -> Self {
-        Self { what: vec![what.into()], evidence: None, next: None, exit: Exit::Usage }
+        Self { what: vec![what.into()], evidence: None, next: None, exit: Exit::Usage, ledger: None }
     }
 
     /// Something that could not be done.
     pub(super) fn failed(what: impl Into<String>) -> Self {
-        Self { what: vec![what.into()], evidence: None, next: None, exit: Exit::Failed }
+        Self { what: vec![what.into()], evidence: None, next: None, exit: Exit::Failed, ledger: None }
     }
 
     /// A file that was named on the command line could not be read.

@@ -154,6 +154,9 @@ impl Output {
                 say(title, text);
             }
         }
+        if let Some((lines, root)) = &error.ledger {
+            say("  ledger: ", &format!("{}, root {root}", counted(*lines, "line")));
+        }
         if self.json {
             Self::error_document(error);
         }
@@ -161,9 +164,13 @@ impl Output {
 
     /// Prints an error as the JSON document that every command prints for one.
     pub(super) fn error_document(error: &CliError) {
-        let document = serde_json::json!({
+        let mut document = serde_json::json!({
             "error": error.what, "evidence": error.evidence, "next": error.next,
         });
+        if let (Some((lines, root)), Some(fields)) = (&error.ledger, document.as_object_mut()) {
+            fields.insert("ledger_lines".to_owned(), (*lines).into());
+            fields.insert("ledger_root".to_owned(), root.to_string().into());
+        }
         // The exit code says it all the same, and standard error did.
         let _printed = Self::document(escaped_json(&format!("{document:#}")).as_bytes());
     }
