@@ -42,6 +42,7 @@ pub use permissions::{PERMISSIONS, Permission, permissions_of, policy};
 pub use plan::{Estimate, Plan, plan};
 pub use progress::{Progress, Silent};
 pub use published_keys::published_keys;
+pub use regions::unknown_regions;
 pub use stop::{Stop, StopSwitch};
 pub use tally::{Notice, Row, Totals};
 

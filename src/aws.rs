@@ -26,7 +26,7 @@ mod versions;
 mod wire;
 
 pub use body::{Body, Held};
-pub use clock::ClockSamples;
+pub use clock::{ClockSamples, is_wrong, time_of_aws};
 pub use connection::{AccessKey, AwsError, Connection, SecondFactor};
 pub use exchange::ExchangeTap;
 pub(crate) use exchange::without_userinfo;

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use tokio::task::JoinSet;
 
-use crate::aws::{Answers, Halt, Identities, KeepPage, Recorder};
+use crate::aws::{Answers, Halt, Identities, KeepPage, Recorder, time_of_aws};
 use crate::case::event::{Caller, ClockOffset, CollectionFinished, CollectionInterrupted, CollectionStarted, Event, Gap, Tool};
 use crate::case::summary::{Summary, SummaryRow, Summing};
 use crate::case::{CaseError, CaseWriter, Configuration, Gaps};
@@ -94,13 +94,16 @@ pub async fn collect(
     progress: Arc<dyn Progress>,
     stop: Stop,
 ) -> Result<CollectOutcome, AcquireError> {
-    collect_at(Timestamp::new(chrono::Utc::now()), identities, case, request, context, progress, stop).await
+    let identities: Identities = identities.into();
+    // What is asked for until now is asked for until AWS's now.
+    let now = time_of_aws(Timestamp::new(chrono::Utc::now()), identities.first().clock());
+    collect_at(now, identities, case, request, context, progress, stop).await
 }
 
 /// Collects, with the present given.
-pub(super) async fn collect_at(
+async fn collect_at(
     now: Timestamp,
-    identities: impl Into<Identities>,
+    identities: Identities,
     mut case: CaseWriter,
     request: &Request,
     context: &RunContext,
@@ -108,7 +111,6 @@ pub(super) async fn collect_at(
     mut stop: Stop,
 ) -> Result<CollectOutcome, AcquireError> {
     let sources = chosen_sources(&request.scope)?;
-    let identities: Identities = identities.into();
     let session = identities.first();
     let run = case.begin_run()?;
     let (mut stored, mut summing) = (StoredObjectsReader::default(), Summing::default());
@@ -159,11 +161,14 @@ pub(super) async fn collect_at(
     let gathered = unstaged.map_or(gathered, |error| Err(Halt::Case(Box::new(error))));
     let Some(mut case) = case else { return Err(AcquireError::Halted(Halt::TaskLost)) };
 
-    let totals = tally.totals();
+    let (totals, notices) = (tally.totals(), tally.notices());
     let mut interrupted = None;
     match gathered {
         Ok(()) => {
-            if let Some(report) = notes.lineage.report(request.window) {
+            let window = request.window;
+            // Sorting what is known of a hundred thousand snapshots is nothing for a thread that others wait for.
+            let report = tokio::task::spawn_blocking(move || notes.lineage.report(window)).await;
+            if let Some(report) = report.map_err(|_| AcquireError::Halted(Halt::TaskLost))? {
                 case.write_report("snapshots.json", report.as_bytes())?;
             }
             case.append(Event::CollectionFinished(CollectionFinished {
@@ -197,7 +202,7 @@ pub(super) async fn collect_at(
         complete: interrupted.is_none() && summary.as_ref().is_some_and(Summary::is_complete),
         totals,
         gaps: tally.gaps,
-        notices: tally.notices,
+        notices,
         interrupted,
         clock: session.clock(),
         requests: identities.requests(),

@@ -396,7 +396,9 @@ pub(crate) fn gap_of(row: &RowKey, what: &str, failure: &Failure) -> Gap {
         FailureKind::NotEnabled => GapReason::NotEnabled,
         FailureKind::Archived => GapReason::Archived,
         FailureKind::Changed => GapReason::ChangedDuringAcquisition,
-        FailureKind::NotFound | FailureKind::Throttled | FailureKind::Network | FailureKind::Other => GapReason::Failed,
+        FailureKind::NotFound | FailureKind::Throttled | FailureKind::Network | FailureKind::NotOfAws | FailureKind::Other => {
+            GapReason::Failed
+        }
     };
     Gap {
         error_code: failure.code.clone(),

@@ -51,5 +51,8 @@ pub(crate) async fn identify_all(recorder: &Recorder, identities: &Identities, r
     }
     identified.regions.sort();
     identified.regions.dedup();
+    if identified.regions.is_empty() {
+        identified.gaps.push(regions::nowhere(identities.first().caller().account));
+    }
     Ok(identified)
 }

@@ -37,6 +37,7 @@ enum Order {
     Found { row: RowKey, objects: u64, bytes: u64 },
     AlreadyStored { row: RowKey, bytes: u64 },
     Notice { row: RowKey, text: String },
+    UnlikeTag { row: RowKey, bucket: String, path: String },
     Close,
 }
 
@@ -105,9 +106,8 @@ impl Intake {
     pub(crate) async fn object(&self, row: &RowKey, fetched: Fetched) -> Result<(), Halt> {
         let Fetched { body, content_sha256, origin, .. } = fetched;
         if origin.aws_digest == Agreement::Mismatch {
-            let text =
-                format!("the bytes of {} came twice the same, and are not those whose MD5 its entity tag is", body.path());
-            self.notice(row, text).await?;
+            let (row, bucket) = (row.clone(), origin.bucket.clone());
+            self.send(Order::UnlikeTag { row, bucket, path: body.path().to_string() }).await?;
         }
         let event = acquired(&body, content_sha256, Origin::S3Object(Box::new(origin)))?;
         self.send(Order::Artifact(Box::new(Acquired { row: row.clone(), body, event, object: true }))).await
@@ -314,6 +314,7 @@ impl Owner {
                 self.tally.row(&row).already_stored += 1;
             }
             Order::Notice { row, text } => self.tally.notice(&row, text),
+            Order::UnlikeTag { row, bucket, path } => self.tally.unlike_tag(&row, bucket, path),
             Order::Gap(gap) => {
                 self.tally.gap(&gap);
                 group.push(Order::Gap(gap));
@@ -383,7 +384,11 @@ fn stage(staging: &Staging, orders: Vec<Order>, group: &mut Group) {
             }
             Order::Gap(gap) => group.events.push(Event::GapRecorded(gap)),
             Order::Listing(listing) => group.events.push(Event::ListingRecorded(listing)),
-            Order::Found { .. } | Order::AlreadyStored { .. } | Order::Notice { .. } | Order::Close => {}
+            Order::Found { .. }
+            | Order::AlreadyStored { .. }
+            | Order::Notice { .. }
+            | Order::UnlikeTag { .. }
+            | Order::Close => {}
         }
     }
 }

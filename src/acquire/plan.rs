@@ -3,7 +3,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use tokio::task::JoinSet;
 
-use crate::aws::{Halt, Identities, Recorder};
+use crate::aws::{Halt, Identities, Recorder, time_of_aws};
 use crate::case::event::{Caller, ClockOffset, Gap, GapReason};
 use crate::model::{Region, Timestamp, Window};
 
@@ -115,7 +115,8 @@ pub async fn plan(identities: impl Into<Identities>, request: &Request) -> Resul
     counting.spawn(Owner::new(None, progress.clone()).run(inbox));
     let Identified { regions, parts, gaps } =
         identify_all(&recorder, &identities, request).await.map_err(AcquireError::Halted)?;
-    let (now, notes) = (Timestamp::new(chrono::Utc::now()), Arc::new(Notes::default()));
+    let now = time_of_aws(Timestamp::new(chrono::Utc::now()), session.clock());
+    let notes = Arc::new(Notes::default());
     let errands = parts.into_iter().map(|(recorder, regions)| {
         let errand = Errand::new(recorder, request.clone(), regions, now, intake.clone(), progress.clone(), None);
         Arc::new(errand.sharing(&notes))
@@ -153,8 +154,8 @@ pub async fn plan(identities: impl Into<Identities>, request: &Request) -> Resul
         ),
         requests_expected: requests.saturating_add(totals.found).saturating_add(expected),
         totals,
+        notices: ended.tally.notices(),
         gaps: ended.tally.gaps,
-        notices: ended.tally.notices,
         clock: session.clock(),
     })
 }

@@ -1,6 +1,9 @@
-use crate::aws::{Call, Halt, Recorder};
+use std::collections::BTreeSet;
+
+use crate::aws::{Call, Halt, Identities, Recorder};
+use crate::case::Scope;
 use crate::case::event::{Gap, GapReason};
-use crate::model::Region;
+use crate::model::{AccountId, Region};
 
 use super::Request;
 use super::errand::{Errand, gap, gap_of};
@@ -22,19 +25,48 @@ pub(crate) async fn record_caller(errand: &Errand) -> Result<(), Halt> {
     Ok(())
 }
 
+/// The regions of a scope that AWS names to nobody who may ask. Where nobody may, nothing is known of any.
+pub async fn unknown_regions(identities: &Identities, scope: &Scope) -> Vec<Region> {
+    if scope.regions.is_empty() {
+        return Vec::new();
+    }
+    let (mut named, mut is_known) = (BTreeSet::new(), false);
+    for session in identities.sessions() {
+        let answered = session.regions_named().await;
+        is_known |= answered.is_some();
+        named.extend(answered.into_iter().flatten());
+    }
+    scope.regions.iter().filter(|region| is_known && !named.contains(region)).cloned().collect()
+}
+
+/// The gap of a run that has no region to ask: without it, nothing at all would pass for everything.
+pub(crate) fn nowhere(account: AccountId) -> Gap {
+    let row = RowKey { source: SOURCE, account: Some(account), region: None };
+    let detail = "no region that was asked for can be asked, so nothing was collected";
+    gap(&row, "any region", GapReason::Failed, Some(detail))
+}
+
+/// Where nothing is said of it, a region is there to be asked.
+fn is_enabled(region: &aws_sdk_ec2::types::Region) -> bool {
+    region.opt_in_status() != Some("not-opted-in")
+}
+
 /// Finds the regions that the scope comes to, with what could not be had or is left out.
 pub(crate) async fn identify(recorder: &Recorder, request: &Request) -> Result<(Vec<Region>, Vec<Gap>), Halt> {
     let mut gaps = Vec::new();
     let session = recorder.session();
     let (account, home) = (session.caller().account, session.region().clone());
     let row = RowKey { source: SOURCE, account: Some(account), region: None };
-    let call = Call::new(SOURCE, "ec2", "DescribeRegions", account, &home).with("AllRegions", "false");
+    let call = Call::new(SOURCE, "ec2", "DescribeRegions", account, &home).with("AllRegions", "true");
     let answer = recorder.call(&call, 1, |_| true, |tap| session.describe_regions(tap)).await?;
     let asked = &request.scope.regions;
-    let enabled: Vec<Region> = match answer {
+    let (enabled, not_enabled): (Vec<Region>, Vec<Region>) = match answer {
         Ok(output) => {
-            let names = output.regions().iter().filter_map(|region| region.region_name());
-            names.filter_map(|name| name.parse().ok()).collect()
+            let named = |wanted: bool| {
+                let regions = output.regions().iter().filter(|region| is_enabled(region) == wanted);
+                regions.filter_map(|region| region.region_name()?.parse().ok()).collect()
+            };
+            (named(true), named(false))
         }
         Err(failure) => {
             let mut gap = gap_of(&row, "DescribeRegions", &failure);
@@ -45,7 +77,7 @@ pub(crate) async fn identify(recorder: &Recorder, request: &Request) -> Result<(
             };
             gap.detail = Some(format!("{}; {instead}", gap.detail.unwrap_or_default()));
             gaps.push(gap);
-            if asked.is_empty() { vec![home] } else { asked.clone() }
+            (if asked.is_empty() { vec![home] } else { asked.clone() }, Vec::new())
         }
     };
     let mut regions: Vec<Region> =
@@ -54,8 +86,12 @@ pub(crate) async fn identify(recorder: &Recorder, request: &Request) -> Result<(
     regions.dedup();
     for region in asked.iter().filter(|region| !enabled.contains(region)) {
         let row = RowKey { region: Some(region.clone()), ..row.clone() };
-        let detail = "the region is not enabled for this account";
-        gaps.push(gap(&row, "the region", GapReason::NotEnabled, Some(detail)));
+        let (reason, detail) = if not_enabled.contains(region) {
+            (GapReason::NotEnabled, "the region is not enabled for this account")
+        } else {
+            (GapReason::Failed, "AWS names no such region, so nothing could be asked there; the name may be a slip of the keys")
+        };
+        gaps.push(gap(&row, "the region", reason, Some(detail)));
     }
     let mut skipped: Vec<&str> = enabled.iter().filter(|region| !regions.contains(region)).map(Region::as_str).collect();
     if !skipped.is_empty() {

@@ -3,10 +3,13 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::case::event::{Gap, GapReason};
-use crate::model::{AccountId, Region};
+use crate::model::{AccountId, Region, counted, thousands};
 
 /// Most gaps that an outcome names one by one; the ledger has them all.
 const GAPS_NAMED: usize = 2_000;
+
+/// Most objects that a notice names one by one.
+const UNLIKE_NAMED: usize = 5;
 
 /// Whose evidence: the key of a row.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -81,12 +84,21 @@ impl Totals {
     }
 }
 
+/// Objects whose bytes are not those of their entity tags: how many, and the first of them.
+#[derive(Debug, Default)]
+struct UnlikeTags {
+    count: u64,
+    named: Vec<String>,
+}
+
 /// Counts what a run does.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
     rows: BTreeMap<(String, Option<AccountId>, Option<Region>), Row>,
     pub(crate) gaps: Vec<Gap>,
-    pub(crate) notices: Vec<Notice>,
+    notices: Vec<Notice>,
+    /// Objects whose bytes are not those of their entity tags, by source and bucket: a store whose tags are no MD5s has no others.
+    unlike_tags: BTreeMap<(&'static str, String), UnlikeTags>,
     /// Bytes of everything stored, answers included.
     pub(crate) all_bytes: u64,
 }
@@ -106,6 +118,30 @@ impl Tally {
     pub(crate) fn notice(&mut self, row: &RowKey, text: String) {
         let notice = Notice { source: row.source.to_owned(), account: row.account, region: row.region.clone(), text };
         self.notices.push(notice);
+    }
+
+    /// Counts an object whose bytes came twice the same, and are not those whose MD5 its entity tag is.
+    pub(crate) fn unlike_tag(&mut self, row: &RowKey, bucket: String, path: String) {
+        let unlike = self.unlike_tags.entry((row.source, bucket)).or_default();
+        unlike.count += 1;
+        if unlike.named.len() < UNLIKE_NAMED {
+            unlike.named.push(path);
+        }
+    }
+
+    /// What is notable, each thing in one notice.
+    pub(crate) fn notices(&self) -> Vec<Notice> {
+        let unlike = self.unlike_tags.iter().map(|((source, bucket), unlike)| {
+            let more = unlike.count.saturating_sub(u64::try_from(unlike.named.len()).unwrap_or(u64::MAX));
+            let more = if more == 0 { String::new() } else { format!(", and {} more", thousands(more)) };
+            let text = format!(
+                "{} of bucket {bucket} came twice the same, with bytes that are not those whose MD5 the entity tag is: {}{more}",
+                counted(unlike.count, "object"),
+                unlike.named.join(", ")
+            );
+            Notice { source: (*source).to_owned(), account: None, region: None, text }
+        });
+        self.notices.iter().cloned().chain(unlike).collect()
     }
 
     fn entry(&mut self, source: &str, account: Option<AccountId>, region: Option<&Region>) -> &mut Row {
@@ -142,5 +178,25 @@ impl Tally {
             }
         }
         totals
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_store_whose_tags_are_no_md5s_is_one_notice_a_bucket() {
+        let mut tally = Tally::default();
+        let row = RowKey { source: "cloudtrail", account: None, region: None };
+        for number in 0..2_000 {
+            tally.unlike_tag(&row, "example-logs".to_owned(), format!("data/s3/example-logs/{number}"));
+        }
+        tally.unlike_tag(&row, "other-logs".to_owned(), "data/s3/other-logs/0".to_owned());
+        let texts: Vec<String> = tally.notices().into_iter().map(|notice| notice.text).collect();
+        assert_eq!(texts.len(), 2, "{texts:#?}");
+        let [first, second] = [&texts[0], &texts[1]];
+        assert!(first.starts_with("2,000 objects of bucket example-logs") && first.ends_with("/4, and 1,995 more"), "{first}");
+        assert!(second.starts_with("1 object of bucket other-logs") && second.ends_with("data/s3/other-logs/0"), "{second}");
     }
 }

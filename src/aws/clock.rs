@@ -1,6 +1,10 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::case::event::ClockOffset;
+use crate::model::Timestamp;
+
+/// How many milliseconds the clocks may be apart before people are told of it.
+const APART: u64 = 60_000;
 
 /// What the `Date` headers of answers say about this machine's clock.
 ///
@@ -41,6 +45,21 @@ impl ClockSamples {
     }
 }
 
+/// AWS's time at a moment of this machine's clock, as far as AWS has told it. Where the clocks may be the same, they are taken for the same.
+#[must_use]
+pub fn time_of_aws(local: Timestamp, clock: Option<ClockOffset>) -> Timestamp {
+    let offset = clock.filter(|clock| clock.offset_milliseconds.abs() > clock.uncertainty_milliseconds);
+    let moved =
+        offset.and_then(|clock| local.instant().checked_add_signed(TimeDelta::try_milliseconds(clock.offset_milliseconds)?));
+    moved.map_or(local, Timestamp::new)
+}
+
+/// Whether this machine's clock is certain to be wrong by more than a minute.
+#[must_use]
+pub fn is_wrong(clock: ClockOffset) -> bool {
+    clock.offset_milliseconds.unsigned_abs() > APART.saturating_add(clock.uncertainty_milliseconds.unsigned_abs())
+}
+
 /// Reads an HTTP `Date` (RFC 9110, section 5.6.7, the preferred form).
 pub(crate) fn parse_http_date(text: &str) -> Option<DateTime<Utc>> {
     DateTime::parse_from_rfc2822(text).ok().map(|date| date.with_timezone(&Utc))
@@ -74,6 +93,25 @@ mod tests {
         let offset = samples.offset().unwrap();
         assert!((offset.offset_milliseconds - 1_700).abs() <= offset.uncertainty_milliseconds, "{offset:?}");
         assert!(offset.uncertainty_milliseconds < 300, "{offset:?}");
+    }
+
+    fn offset(milliseconds: i64) -> ClockOffset {
+        ClockOffset { offset_milliseconds: milliseconds, uncertainty_milliseconds: 600, samples: 1 }
+    }
+
+    #[test]
+    fn aws_s_time_is_this_machine_s_where_the_clocks_may_be_the_same() {
+        let local: Timestamp = "2026-03-01T04:00:00Z".parse().unwrap();
+        assert_eq!(time_of_aws(local, None), local);
+        assert_eq!(time_of_aws(local, Some(offset(-600))), local);
+        assert_eq!(time_of_aws(local, Some(offset(86_400_000))).to_string(), "2026-03-02T04:00:00Z");
+        assert_eq!(time_of_aws(local, Some(offset(-90_500))).to_string(), "2026-03-01T03:58:29.500Z");
+    }
+
+    #[test]
+    fn a_clock_is_wrong_from_a_minute_on_either_way() {
+        assert!(is_wrong(offset(61_000)) && is_wrong(offset(-86_400_000)));
+        assert!(!is_wrong(offset(60_500)) && !is_wrong(offset(-59_000)));
     }
 
     #[test]

@@ -116,7 +116,8 @@ impl ExchangeTap {
     pub(crate) fn sample_clock(&self, samples: &mut ClockSamples) -> u64 {
         self.with(|attempts| {
             for attempt in attempts.iter() {
-                if let (Some(received), Some(date)) = (attempt.received, attempt.date) {
+                // What names no request may be a proxy's page, with the proxy's time.
+                if let (Some(received), Some(date), Some(_)) = (attempt.received, attempt.date, &attempt.request_id) {
                     samples.add(attempt.sent, received, date);
                 }
             }

@@ -31,6 +31,8 @@ pub enum FailureKind {
     Changed,
     /// No whole answer came.
     Network,
+    /// Something on the way answered instead of AWS.
+    NotOfAws,
     /// Anything else.
     Other,
 }
@@ -81,6 +83,11 @@ impl Failure {
         let code = service.and_then(ProvideErrorMetadata::code).map(|code| code.chars().take(100).collect::<String>());
         let said = service.and_then(ProvideErrorMetadata::message).map(one_line);
         let (kind, message) = match error {
+            SdkError::ServiceError(_) if is_of_another(code.as_deref(), request_id.as_deref(), status) => {
+                let status = status.unwrap_or_default();
+                let what = format!("HTTP status {status} without an error code or a request id: that is not an answer of AWS");
+                (FailureKind::NotOfAws, what)
+            }
             SdkError::ServiceError(_) => {
                 let kind = kind_of(code.as_deref(), said.as_deref(), status);
                 let unexplained = || match status {
@@ -113,6 +120,12 @@ fn request_id(response: &HttpResponse) -> Option<String> {
         .iter()
         .find_map(|name| response.headers().get(name))
         .map(|id| printable(&id.chars().take(200).collect::<String>()))
+}
+
+/// Whether an answer is a proxy's or a portal's. Whatever AWS sends away or refuses, it names a code for, or at least a request.
+fn is_of_another(code: Option<&str>, request_id: Option<&str>, status: Option<u16>) -> bool {
+    let is_nameless = code.is_none_or(str::is_empty) && request_id.is_none();
+    is_nameless && matches!(status, Some(300..=399 | 401 | 403 | 407))
 }
 
 /// What an error code means for the evidence.
@@ -285,6 +298,21 @@ mod tests {
     fn an_answer_without_a_code_is_judged_by_its_status() {
         assert_eq!(kind_of(None, None, Some(403)), FailureKind::Denied);
         assert_eq!(kind_of(Some(""), None, Some(404)), FailureKind::NotFound);
+    }
+
+    #[test]
+    fn a_refusal_that_names_neither_a_code_nor_a_request_is_not_aws_s() {
+        for status in [302, 401, 403, 407] {
+            assert!(is_of_another(None, None, Some(status)) && is_of_another(Some(""), None, Some(status)), "{status}");
+            assert!(!is_of_another(Some("AccessDenied"), None, Some(status)), "{status}");
+            assert!(
+                !is_of_another(None, Some("4442587FB7D0A2F9"), Some(status)),
+                "the head of an object has no body: {status}"
+            );
+        }
+        assert!(
+            !is_of_another(None, None, Some(404)) && !is_of_another(None, None, Some(503)) && !is_of_another(None, None, None)
+        );
     }
 
     #[test]

@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -55,15 +55,23 @@ struct Inner {
     requests: AtomicU64,
     unanswered: AtomicU32,
     pace: Duration,
-    /// The answer to which regions there are, where it was asked for when the session was opened.
-    regions_ahead: Mutex<Option<JoinSet<(RegionsAnswer, ExchangeTap)>>>,
+    /// Which regions there are, as far as it was asked for before anybody keeps the answer.
+    regions_ahead: Mutex<Option<RegionsAhead>>,
+}
+
+/// The answer to which regions there are, before somebody keeps it.
+#[derive(Debug)]
+enum RegionsAhead {
+    Asked(JoinSet<(RegionsAnswer, ExchangeTap)>),
+    Answered(Box<(RegionsAnswer, ExchangeTap)>),
 }
 
 /// What EC2 says when it is asked which regions there are.
 type RegionsAnswer = Result<DescribeRegionsOutput, SdkError<DescribeRegionsError, HttpResponse>>;
 
 async fn ask_regions(client: &aws_sdk_ec2::Client, tap: ExchangeTap) -> RegionsAnswer {
-    client.describe_regions().all_regions(false).customize().interceptor(tap).send().await
+    // Those that are not enabled, too: only so a region that is switched off is told from one that does not exist.
+    client.describe_regions().all_regions(true).customize().interceptor(tap).send().await
 }
 
 impl Session {
@@ -108,7 +116,7 @@ impl Session {
         if connection.asks_regions {
             let (client, tap, mut ahead) = (session.ec2(&session.region), ExchangeTap::default(), JoinSet::new());
             ahead.spawn(async move { (ask_regions(&client, tap.clone()).await, tap) });
-            session.regions_ahead = Mutex::new(Some(ahead));
+            session.regions_ahead = Mutex::new(Some(RegionsAhead::Asked(ahead)));
         }
         let tap = ExchangeTap::default();
         // Whoever mistyped an endpoint or has no network should not wait for eight attempts to learn it.
@@ -121,7 +129,9 @@ impl Session {
             let proxy = session.proxies.values().next().cloned();
             match failure.kind {
                 FailureKind::Credentials | FailureKind::Denied => AwsError::WrongCredentials(failure),
-                FailureKind::Network => AwsError::Unreachable { endpoint: endpoint_url, proxy, source: Box::new(failure) },
+                FailureKind::Network | FailureKind::NotOfAws => {
+                    AwsError::Unreachable { endpoint: endpoint_url, proxy, source: Box::new(failure) }
+                }
                 _ => AwsError::Unidentified(failure),
             }
         })?;
@@ -211,16 +221,38 @@ impl Session {
         self.inner.ec2(region)
     }
 
-    /// Asks which regions there are, or takes the answer that was asked for when the session was opened.
+    /// Asks which regions there are, or takes the answer that was asked for before.
     pub(crate) async fn describe_regions(&self, tap: ExchangeTap) -> RegionsAnswer {
+        let (answer, asked) = self.take_regions().await;
+        tap.take_over(&asked);
+        answer
+    }
+
+    /// All regions that AWS names to this identity, enabled or not; nothing where it does not say. Whoever keeps the answer gets this one.
+    pub(crate) async fn regions_named(&self) -> Option<BTreeSet<Region>> {
+        let answered = self.take_regions().await;
+        let named = answered.0.as_ref().ok().map(|output| {
+            let names = output.regions().iter().filter_map(|region| region.region_name()?.parse().ok());
+            names.collect()
+        });
+        let ahead = Some(RegionsAhead::Answered(Box::new(answered)));
+        *self.inner.regions_ahead.lock().unwrap_or_else(PoisonError::into_inner) = ahead;
+        named
+    }
+
+    async fn take_regions(&self) -> (RegionsAnswer, ExchangeTap) {
         let ahead = self.inner.regions_ahead.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(mut ahead) = ahead
-            && let Some(Ok((answer, asked))) = ahead.join_next().await
-        {
-            tap.take_over(&asked);
-            return answer;
+        match ahead {
+            Some(RegionsAhead::Answered(answered)) => return *answered,
+            Some(RegionsAhead::Asked(mut asked)) => {
+                if let Some(Ok(answered)) = asked.join_next().await {
+                    return answered;
+                }
+            }
+            None => {}
         }
-        ask_regions(&self.ec2(self.region()), tap).await
+        let tap = ExchangeTap::default();
+        (ask_regions(&self.ec2(self.region()), tap.clone()).await, tap)
     }
 
     /// The client of CloudTrail in `region`.
@@ -277,7 +309,7 @@ impl Session {
     /// asked again who we are: only when that fails too is the run at its end.
     pub(crate) async fn judge(&self, mut failure: Failure) -> Result<Failure, Halt> {
         match failure.kind {
-            FailureKind::Network => {
+            FailureKind::Network | FailureKind::NotOfAws => {
                 // One host may be out of reach, behind a firewall for example, or break off every body; only when nobody says who we
                 // are is the run at its end.
                 let in_a_row = self.inner.unanswered.fetch_add(1, Ordering::Relaxed) + 1;
@@ -286,6 +318,11 @@ impl Session {
                         return Err(Halt::Unreachable(failure));
                     }
                     self.answered();
+                }
+                if failure.kind == FailureKind::NotOfAws
+                    && let Some(way) = self.way()
+                {
+                    failure.message = one_line(&format!("{} ({way})", failure.message));
                 }
             }
             FailureKind::Credentials => match self.sts().get_caller_identity().send().await {
@@ -305,6 +342,12 @@ impl Session {
 }
 
 impl Session {
+    /// What stands between AWS and us, where anything does.
+    fn way(&self) -> Option<String> {
+        let proxy = self.proxies().values().next().map(|proxy| format!("asked through the proxy {proxy}"));
+        proxy.or_else(|| self.endpoint_url().map(|endpoint| format!("asked at {endpoint}")))
+    }
+
     /// Whether AWS answers the simplest question, asked in haste.
     async fn answers_at_all(&self) -> bool {
         let hasty = aws_sdk_sts::config::Builder::default()

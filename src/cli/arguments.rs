@@ -178,13 +178,9 @@ impl ScopeArguments {
         }
     }
 
-    /// Whether a bound means another instant each time it is read.
-    fn is_relative(text: &str) -> bool {
-        text.trim_start().starts_with('-') || text.trim().eq_ignore_ascii_case("now")
-    }
-
-    /// Whether what was given would change `identity`. What was not given, and spans back from now, change nothing.
-    fn differs_from(&self, identity: &CaseIdentity, now: Timestamp) -> Result<bool, CliError> {
+    /// Whether what was given would change `identity`. What was not given changes nothing, and neither do the words with which the case
+    /// was opened: whatever counts from now counts from then.
+    fn differs_from(&self, identity: &CaseIdentity) -> Result<bool, CliError> {
         let given = self.scope();
         if given != Scope::default() && given != identity.scope {
             return Ok(true);
@@ -194,10 +190,8 @@ impl ScopeArguments {
             (self.end.as_ref(), Bound::End, identity.window.end()),
         ];
         for (text, bound, kept) in bounds {
-            let Some(text) = text.filter(|text| !Self::is_relative(text)) else { continue };
-            // Today's date as the end means now, which is another instant each time as well.
-            let given = parse_bound(text, bound, now)?;
-            if given != kept && given != now {
+            let Some(text) = text else { continue };
+            if parse_bound(text, bound, identity.opened_at.floor_second())? != kept {
                 return Ok(true);
             }
         }
@@ -268,13 +262,8 @@ fn listed(items: &[&str]) -> String {
 }
 
 /// Refuses arguments that would change what an existing case is about: they were asked once and are kept.
-pub(super) fn refuse_changes(
-    identity: &CaseIdentity,
-    scope: &ScopeArguments,
-    case: &CaseArguments,
-    now: Timestamp,
-) -> Result<(), CliError> {
-    if !case.differs_from(identity) && !scope.differs_from(identity, now)? {
+pub(super) fn refuse_changes(identity: &CaseIdentity, scope: &ScopeArguments, case: &CaseArguments) -> Result<(), CliError> {
+    if !case.differs_from(identity) && !scope.differs_from(identity)? {
         return Ok(());
     }
     Err(CliError::usage("this case was opened with other words: its number, people, window or scope differ from those given")
@@ -308,14 +297,39 @@ mod tests {
         let first = line("--case-number IR-1 --examiner A --start -48h --end 2026-03-02T10:00:00Z --region us-east-1");
         let identity = first.case.identity(&first.scope, now()).unwrap();
         let again = line(again);
-        refuse_changes(&identity, &again.scope, &again.case, now().plus_seconds(600)).is_err()
+        refuse_changes(&identity, &again.scope, &again.case).is_err()
+    }
+
+    fn refused_window(first: &str, again: &str) -> bool {
+        let first = line(&format!("--case-number IR-1 --examiner A {first}"));
+        let identity = first.case.identity(&first.scope, now().plus_seconds(1)).unwrap();
+        let again = line(again);
+        refuse_changes(&identity, &again.scope, &again.case).is_err()
     }
 
     #[test]
     fn the_same_command_line_goes_on_though_its_span_counts_back_from_another_now() {
         assert!(!refused("--case-number IR-1 --examiner A --start -48h --end 2026-03-02T10:00:00Z --region us-east-1"));
         assert!(!refused(""));
-        assert!(!refused("--end 2026-03-02"), "today's date means now");
+        for words in ["--start -1h", "--start -30d --end -1d", "--start -2h --end now", "--start 2026-03-01 --end 2026-03-02"] {
+            assert!(!refused_window(words, words), "{words}");
+        }
+        assert!(!refused_window("--start -2d", "--start -48h"), "as long a span");
+        assert!(!refused_window("--start -2d", "--start -2d --end now"), "what was left out then means now");
+    }
+
+    #[test]
+    fn a_span_that_means_another_window_is_refused() {
+        for (first, again) in [
+            ("--start -1h", "--start -30d --end -1d"),
+            ("--start -1h", "--start -2h"),
+            ("--start -2h --end -1h", "--end now"),
+            ("--start -2h --end -1h", "--start -1h"),
+            ("--start 2026-02-01 --end 2026-02-02", "--start -48h"),
+            ("--start -48h --end 2026-03-02T10:00:00Z", "--end 2026-03-02"),
+        ] {
+            assert!(refused_window(first, again), "{first}, then {again}");
+        }
     }
 
     #[test]

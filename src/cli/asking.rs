@@ -12,17 +12,17 @@ use super::output::Output;
 /// How far back the window reaches unless something else is answered.
 const START: &str = "-48h";
 
-/// Asks for what is missing, where there is somebody to ask.
+/// Asks for what is missing, where there is somebody to ask; says whether somebody confirmed the window.
 pub(super) fn ask_for_missing(
     folder: &Path,
     case: &mut CaseArguments,
     scope: &mut ScopeArguments,
     now: Timestamp,
     output: &Output,
-) -> Result<(), CliError> {
+) -> Result<bool, CliError> {
     let enough = case.case_number.is_some() && case.examiner.is_some() && scope.start.is_some();
     if enough || output.is_quiet() || !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
-        return Ok(());
+        return Ok(false);
     }
     Output::line(&format!(
         "A new case in {}. Enter takes what stands in brackets; Ctrl-C ends without a trace.",
@@ -42,7 +42,7 @@ pub(super) fn ask_for_missing(
             .meaning("Nothing was written, and AWS was not asked.")
             .next("Run the same command again when you are ready."));
     }
-    Ok(())
+    Ok(true)
 }
 
 fn ask_for_window(scope: &mut ScopeArguments, now: Timestamp) -> Result<Window, CliError> {

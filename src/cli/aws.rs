@@ -4,13 +4,14 @@ use std::future::Future;
 use std::num::NonZeroUsize;
 
 use crate::acquire::{AcquireError, Request};
-use crate::aws::{AwsError, Connection, Halt, Identities, Proxies, SecondFactor, without_userinfo};
+use crate::aws::{AwsError, Connection, Halt, Identities, Proxies, SecondFactor, is_wrong, time_of_aws, without_userinfo};
 use crate::case::Scope;
-use crate::model::Window;
+use crate::model::{Timestamp, Window};
 
 use super::arguments::ConnectionArguments;
-use super::output::Output;
+use super::output::{Output, counted};
 use super::profile::refuse_unknown;
+use super::regions::first_asked;
 use super::{CliError, Exit};
 
 /// Runs a future to its end on this process's runtime. Where `is_whole` says that it left nothing under way, the connections and
@@ -49,7 +50,7 @@ pub(super) async fn connect(
         // AWS knows nobody by a name and password before a host; a signature over them is not good.
         endpoint_url: named.map(|url| without_userinfo(url)),
         proxies: Proxies::of(|name| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned())),
-        region: scope.regions.first().cloned(),
+        region: first_asked(&scope.regions),
         case_number,
         concurrency: usize::from(arguments.concurrency.unwrap_or(0)),
         access_key: None,
@@ -73,6 +74,36 @@ pub(super) fn note_endpoints(identities: &Identities, output: &Output) {
     }
     for (variable, url) in session.proxies() {
         output.note(&format!("Asking through the proxy {url} ({variable})."));
+    }
+}
+
+/// A clock of this machine that is wrong.
+#[derive(Clone, Debug)]
+pub(super) struct WrongClock {
+    /// The moment at which the command began, by AWS's clock.
+    pub(super) began: Timestamp,
+    /// By how much it is wrong, in a clause.
+    pub(super) said: String,
+}
+
+impl WrongClock {
+    /// What AWS's answers say of the clock by which the command began at `began`: nothing where it is right to the minute.
+    pub(super) fn of(identities: &Identities, began: Timestamp) -> Option<Self> {
+        let clock = identities.first().clock().filter(|clock| is_wrong(*clock))?;
+        let behind = if clock.offset_milliseconds > 0 { "behind" } else { "ahead of" };
+        let said = format!("this machine's clock is {} {behind} AWS's", span(clock.offset_milliseconds.unsigned_abs()));
+        Some(Self { began: time_of_aws(began, Some(clock)), said })
+    }
+}
+
+/// A span of time as people say it.
+fn span(milliseconds: u64) -> String {
+    let seconds = milliseconds / 1000;
+    match seconds {
+        0..120 => counted(seconds, "second"),
+        120..7_200 => counted((seconds + 30) / 60, "minute"),
+        7_200..172_800 => counted((seconds + 1_800) / 3_600, "hour"),
+        _ => counted((seconds + 43_200) / 86_400, "day"),
     }
 }
 
@@ -130,5 +161,16 @@ impl From<AcquireError> for CliError {
             AcquireError::Halted(_) => (error, format!("To complete it, {AGAIN}")),
         };
         Self::new(Exit::Failed, &error).meaning(SAFE).next(nothing)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::span;
+
+    #[test]
+    fn a_span_is_told_in_the_unit_that_people_would_use() {
+        let told = [61_000, 300_000, 7_199_000, 86_399_997, 400_000_000].map(span);
+        assert_eq!(told, ["61 seconds", "5 minutes", "120 minutes", "24 hours", "5 days"]);
     }
 }

@@ -1,25 +1,25 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
 use serde::Serialize;
 
-use crate::acquire::{CollectOutcome, Notice, Progress, RunContext, Stop, StopSwitch, collect};
+use crate::acquire::{AcquireError, CollectOutcome, Notice, Progress, RunContext, Stop, StopSwitch, collect};
 use crate::aws::without_userinfo;
 use crate::case::event::{Caller, Gap};
-use crate::case::summary::SummaryRow;
-use crate::case::{CaseFolder, CaseWriter, check_vacant, is_begun};
+use crate::case::summary::{SummaryRow, summarize};
+use crate::case::{CaseFolder, CaseIdentity, CaseWriter, check_vacant, is_begun};
 use crate::model::{Sha256Hash, Timestamp, printable};
 use crate::verify::{Options, Report};
 
 use super::arguments::{CaseArguments, ConnectionArguments, ScopeArguments, refuse_changes};
 use super::asking::ask_for_missing;
-use super::aws::{block_on, connect, note_endpoints, request};
+use super::aws::{WrongClock, block_on, connect, note_endpoints, request};
 use super::configuration::{ConfigurationFile, Defaults};
 use super::destination::refuse_case_in_case;
 use super::output::{Output, bytes, counted, thousands, wrapped};
 use super::progress::{Lines, lines};
-use super::regions::note_unknown;
+use super::regions::{note_unknown, refuse_unknown};
 use super::status::{gap_lines, rows_table, with_roles};
 use super::tool::{look_at_this_tool, this_tool};
 use super::verify::{LimitArguments, sentence, verify_showing_progress};
@@ -80,47 +80,64 @@ pub(super) fn run(mut arguments: CollectArguments, file: &ConfigurationFile, out
     let now = Timestamp::new(chrono::Utc::now());
     let mut defaults = file.read()?;
     // The folder first: whatever stands in the way there is told before anybody is asked, and before a code of a device is spent.
-    let existing = existing_case(&arguments, now)?;
-    let identity = match &existing {
-        Some(case) => case.identity().clone(),
+    let existing = existing_case(&arguments)?;
+    let (identity, was_confirmed) = match &existing {
+        Some(case) => (case.identity().clone(), false),
         None => new_case(&mut arguments, &mut defaults, now, output)?,
     };
     defaults.fill_connection(&mut arguments.connection);
     defaults.note(output);
-    let (window, scope, number) = (identity.window, &identity.scope, &identity.case_number);
-    output.note(&format!("Case {}, window {window} (UTC)", printable(number)));
+    let (scope, number) = (&identity.scope, &identity.case_number);
+    output.note(&format!("Case {}, window {} (UTC)", printable(number), identity.window));
     note_unknown(&scope.regions, output);
     let bars = Arc::new(Bars { lines: lines(output), started: AtomicU64::new(0), output: output.clone() });
     // Of a run that came to its end nothing is under way any more.
-    let is_whole = |outcome: &Result<CollectOutcome, CliError>| outcome.as_ref().is_ok_and(|it| it.interrupted.is_none());
+    let is_whole = |outcome: &Result<Ran, CliError>| {
+        outcome.as_ref().is_ok_and(|ran| ran.outcome.as_ref().is_ok_and(|outcome| outcome.interrupted.is_none()))
+    };
     let collecting = async {
         // Then credentials: a folder is made only when there is something to put into it.
         let identities = connect(&arguments.connection, scope, Some(number.clone()), true).await?;
         note_endpoints(&identities, output);
-        let tool = this_tool();
+        let clock = WrongClock::of(&identities, now);
+        let (tool, mut identity) = (this_tool(), identity.clone());
         let case = match existing {
             Some(case) => case,
-            None => CaseWriter::create(&arguments.folder, &identity, &tool)?,
+            None => {
+                refuse_unknown(&identities, scope).await?;
+                if let Some(clock) = &clock {
+                    identity = by_clock_of_aws(&arguments, &identity, clock, was_confirmed)?;
+                }
+                CaseWriter::create(&arguments.folder, &identity, &tool)?
+            }
         };
+        let warning = clock.map(|clock| warning(&clock, &identity));
+        if let Some(warning) = &warning {
+            output.note(&format!("WARNING: {warning}"));
+        }
         let (switch, stop) = Stop::pair();
         tokio::spawn(stop_on_interrupt(switch, Arc::downgrade(&bars)));
-        let request = request(&arguments.connection, window, scope);
+        let request = request(&arguments.connection, identity.window, scope);
         let progress: Arc<dyn Progress> = bars.clone();
-        Ok::<CollectOutcome, CliError>(collect(&identities, case, &request, &context(&tool, &defaults), progress, stop).await?)
+        let outcome = collect(&identities, case, &request, &context(&tool, &defaults), progress, stop).await;
+        Ok::<Ran, CliError>(Ran { outcome, warning })
     };
-    let outcome = block_on(collecting, is_whole);
+    let ran = block_on(collecting, is_whole);
     if let Some(bars) = Arc::into_inner(bars) {
         bars.lines.finish();
     }
-    let outcome = outcome??;
+    let Ran { outcome, warning } = ran??;
+    let mut outcome = outcome.map_err(|error| at_its_ledger(error.into(), &arguments.folder))?;
+    outcome.notices.extend(warning.map(of_session));
     if let Some(cause) = &outcome.interrupted {
-        return Err(CliError::failed(format!("the collection was stopped: {cause}"))
+        let stopped = CliError::failed(format!("the collection was stopped: {cause}"))
             .meaning(format!("What was stored is safe: {} in this run.", counted(outcome.totals.stored, "object")))
             .next(format!(
                 "To go on where it stopped: caselock collect {}{}, with the same profile",
                 arguments.folder.display(),
                 with_roles(&arguments.connection.role_arns)
-            )));
+            ));
+        return Err(CliError { ledger: Some((outcome.ledger_lines, outcome.ledger_root)), ..stopped });
     }
     let folder = CaseFolder::open(&arguments.folder)?;
     let limited = Options { limits: arguments.limits.limits(), ..Options::default() };
@@ -145,21 +162,70 @@ pub(super) fn run(mut arguments: CollectArguments, file: &ConfigurationFile, out
     Ok(exit)
 }
 
-/// The identity of a new case: from the command line, then the file of settings, then from whoever sits there.
+/// A run, whether or not it came to its end, and what has to be said of the clock.
+struct Ran {
+    outcome: Result<CollectOutcome, AcquireError>,
+    warning: Option<String>,
+}
+
+/// The identity of a new case: from the command line, then the file of settings, then from whoever sits there. Says whether that was
+/// somebody who confirmed it.
 fn new_case(
     arguments: &mut CollectArguments,
     defaults: &mut Defaults,
     now: Timestamp,
     output: &Output,
-) -> Result<crate::case::CaseIdentity, CliError> {
+) -> Result<(CaseIdentity, bool), CliError> {
     defaults.fill_case(&mut arguments.case);
     defaults.fill_scope(&mut arguments.scope);
-    ask_for_missing(&arguments.folder, &mut arguments.case, &mut arguments.scope, now, output)?;
-    arguments.case.identity(&arguments.scope, now)
+    let was_confirmed = ask_for_missing(&arguments.folder, &mut arguments.case, &mut arguments.scope, now, output)?;
+    Ok((arguments.case.identity(&arguments.scope, now)?, was_confirmed))
+}
+
+/// The same identity of a new case, with what counts from now counted by AWS's clock: the evidence bears AWS's times, and nobody means those
+/// of a clock that is wrong. A window that somebody was shown and confirmed is not changed behind their back.
+fn by_clock_of_aws(
+    arguments: &CollectArguments,
+    identity: &CaseIdentity,
+    clock: &WrongClock,
+    was_confirmed: bool,
+) -> Result<CaseIdentity, CliError> {
+    const UNASKED: &str = "Nothing was written. AWS was asked who is asking, and for no evidence.";
+    let by_aws = arguments.case.identity(&arguments.scope, clock.began).map_err(|error| error.meaning(UNASKED))?;
+    if was_confirmed && by_aws.window != identity.window {
+        let window = by_aws.window;
+        return Err(CliError::usage(format!("{}, so the window that was confirmed is not the one that was meant", clock.said))
+            .meaning(UNASKED)
+            .next(format!(
+                "Set the clock and run the same command again, or give --start {} --end {}",
+                window.start(),
+                window.end()
+            )));
+    }
+    Ok(by_aws)
+}
+
+/// What has to be said of a clock that is wrong: what goes by it, and what does not.
+fn warning(clock: &WrongClock, identity: &CaseIdentity) -> String {
+    format!(
+        "{}. Whatever counts from now was counted by AWS's, and the window is {} (UTC); the times of the ledger's own lines are by this \
+         machine's, and the ledger says how far it is off",
+        clock.said, identity.window
+    )
+}
+
+fn of_session(text: String) -> Notice {
+    Notice { source: "session".to_owned(), account: None, region: None, text }
+}
+
+/// The same error, with the ledger as the run left it: it may be the last that is heard of the run.
+fn at_its_ledger(error: CliError, folder: &Path) -> CliError {
+    let ledger = CaseFolder::open(folder).and_then(|folder| summarize(&folder)).ok();
+    CliError { ledger: ledger.map(|summary| (summary.ledger_lines, summary.ledger_root)), ..error }
 }
 
 /// The case in the folder, open to go on with, if there is one; what was given must not contradict it.
-fn existing_case(arguments: &CollectArguments, now: Timestamp) -> Result<Option<CaseWriter>, CliError> {
+fn existing_case(arguments: &CollectArguments) -> Result<Option<CaseWriter>, CliError> {
     // A folder whose making was cut off before its ledger began is made again.
     if !is_begun(&arguments.folder) {
         check_vacant(&arguments.folder)?;
@@ -168,7 +234,7 @@ fn existing_case(arguments: &CollectArguments, now: Timestamp) -> Result<Option<
     }
     let case = CaseWriter::open(&arguments.folder)?;
     case.takes_evidence()?;
-    refuse_changes(case.identity(), &arguments.scope, &arguments.case, now)?;
+    refuse_changes(case.identity(), &arguments.scope, &arguments.case)?;
     Ok(Some(case))
 }
 
@@ -272,6 +338,7 @@ fn text(collected: &Collected<'_>, verbose: bool) -> String {
     let mut lines = vec![
         Output::bold(&format!("Collected: {complete}")),
         as_whom(&outcome.caller, &outcome.also_as),
+        format!("Window   {} (UTC)", outcome.window),
         format!(
             "Stored   {} of {} found, {}; {} from earlier runs\n         {} of AWS's APIs",
             thousands(totals.stored + totals.already_stored),

@@ -1,7 +1,7 @@
 use std::error::Error;
 
 use crate::case::{CASE_TOML, CaseError};
-use crate::model::{WindowError, printable};
+use crate::model::{Sha256Hash, WindowError, printable};
 use crate::package::PackageError;
 use crate::seal::SealError;
 
@@ -20,6 +20,8 @@ pub(super) struct CliError {
     pub(super) exit: Exit,
     /// Whether a result on standard output has said it already.
     pub(super) told: bool,
+    /// The ledger as a run left it that did not come to its end: its lines, and their Merkle root.
+    pub(super) ledger: Option<(u64, Sha256Hash)>,
 }
 
 impl CliError {
@@ -31,17 +33,17 @@ impl CliError {
             what.push(one_line(&error.to_string()));
             cause = error.source();
         }
-        Self { what, evidence: None, next: None, exit, told: false }
+        Self { what, evidence: None, next: None, exit, told: false, ledger: None }
     }
 
     /// A mistake on the command line.
     pub(super) fn usage(what: impl Into<String>) -> Self {
-        Self { what: vec![what.into()], evidence: None, next: None, exit: Exit::Usage, told: false }
+        Self { what: vec![what.into()], evidence: None, next: None, exit: Exit::Usage, told: false, ledger: None }
     }
 
     /// Something that could not be done.
     pub(super) fn failed(what: impl Into<String>) -> Self {
-        Self { what: vec![what.into()], evidence: None, next: None, exit: Exit::Failed, told: false }
+        Self { what: vec![what.into()], evidence: None, next: None, exit: Exit::Failed, told: false, ledger: None }
     }
 
     /// A file that was named on the command line could not be read.
@@ -83,7 +85,12 @@ impl CliError {
 
     /// The JSON document that every command prints for an error.
     pub(super) fn document(&self) -> serde_json::Value {
-        serde_json::json!({ "error": self.what, "evidence": self.evidence, "next": self.next })
+        let mut document = serde_json::json!({ "error": self.what, "evidence": self.evidence, "next": self.next });
+        if let (Some((lines, root)), Some(fields)) = (&self.ledger, document.as_object_mut()) {
+            fields.insert("ledger_lines".to_owned(), (*lines).into());
+            fields.insert("ledger_root".to_owned(), root.to_string().into());
+        }
+        document
     }
 
     /// The same error after a result that has its document in it: there is one document on standard output.

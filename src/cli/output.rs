@@ -165,6 +165,9 @@ impl Output {
                 say(title, text);
             }
         }
+        if let Some((lines, root)) = &error.ledger {
+            say("  ledger: ", &format!("{}, root {root}", counted(*lines, "line")));
+        }
         if self.json && !error.told {
             Self::error_document(error);
         }

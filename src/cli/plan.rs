@@ -5,12 +5,12 @@ use crate::case::Configuration;
 use crate::model::{Timestamp, printable};
 
 use super::arguments::{ConnectionArguments, ScopeArguments};
-use super::aws::{block_on, connect, note_endpoints, request};
+use super::aws::{WrongClock, block_on, connect, note_endpoints, request};
 use super::collect::{as_whom, notice_lines};
 use super::configuration::{ConfigurationFile, words};
 use super::output::{Output, bytes, counted, hanging, thousands, wrapped};
 use super::progress::line;
-use super::regions::note_unknown;
+use super::regions::{note_unknown, refuse_unknown};
 use super::status::gap_lines;
 use super::table::table;
 use super::{CliError, Exit};
@@ -57,6 +57,14 @@ pub(super) fn run(mut arguments: PlanArguments, file: &ConfigurationFile, output
     let planning = async {
         let identities = connect(&arguments.connection, &scope, None, true).await?;
         note_endpoints(&identities, output);
+        refuse_unknown(&identities, &scope).await?;
+        let mut window = window;
+        if let Some(clock) = WrongClock::of(&identities, now) {
+            let asked =
+                |error: CliError| error.meaning("Nothing was written. AWS was asked who is asking, and for no evidence.");
+            window = arguments.scope.window(clock.began).map_err(asked)?;
+            output.note(&format!("WARNING: {}. The window is taken by AWS's: {window} (UTC).", clock.said));
+        }
         let (lines, _) = line(output, "listing");
         let planned = plan(&identities, &request(&arguments.connection, window, &scope)).await;
         lines.finish();
@@ -77,6 +85,7 @@ fn text(planned: &Planned<'_>, verbose: bool) -> String {
     let mut lines = vec![
         Output::bold(&format!("Would collect {}, {}", counted(plan.totals.found, "object"), bytes(plan.totals.found_bytes))),
         as_whom(&plan.caller, &plan.also_as),
+        format!("Window   {} (UTC)", plan.window),
         hanging(&regions.join(", "), "Regions  ", VALUE),
     ];
     if let Some(used) = &planned.configuration {

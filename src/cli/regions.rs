@@ -1,7 +1,11 @@
-//! A region that nobody has heard of is asked all the same, for new ones come every year; but a slip of the keys is told.
+//! A region that the program has not heard of may be new, for new ones come every year: AWS is asked. A slip of the keys is told.
 
+use crate::acquire::unknown_regions;
+use crate::aws::Identities;
+use crate::case::Scope;
 use crate::model::Region;
 
+use super::CliError;
 use super::output::Output;
 
 /// The regions that were there when this was written, and those of the other partitions.
@@ -57,13 +61,35 @@ const SLIP: usize = 3;
 
 /// Tells of regions that look like a slip of the keys, or that are not known.
 pub(super) fn note_unknown(regions: &[Region], output: &Output) {
-    for region in regions.iter().map(Region::as_str).filter(|region| !KNOWN.contains(region)) {
-        let meant = match nearest(region) {
-            Some(known) => format!("Did you mean {known}?"),
-            None => "It may be new.".to_owned(),
-        };
-        output.note(&format!("note: this caselock knows no region `{region}`. {meant} It is asked for as it was given."));
+    for region in regions.iter().filter(|region| !KNOWN.contains(&region.as_str())) {
+        output.note(&format!(
+            "note: this caselock knows no region `{region}`. {} AWS is asked whether there is one.",
+            meant(region).unwrap_or("It may be new.".to_owned())
+        ));
     }
+}
+
+fn meant(region: &Region) -> Option<String> {
+    nearest(region.as_str()).map(|known| format!("Did you mean {known}?"))
+}
+
+/// The region through which AWS is asked who is asking: the first in scope, or the one that was meant by it.
+pub(super) fn first_asked(regions: &[Region]) -> Option<Region> {
+    let first = regions.first()?;
+    let is_known = KNOWN.contains(&first.as_str());
+    let meant = nearest(first.as_str()).filter(|_| !is_known).and_then(|known| known.parse().ok());
+    Some(meant.unwrap_or_else(|| first.clone()))
+}
+
+/// Refuses regions that AWS, as far as it may be asked, does not name: in a case they would stay for good, and nothing would come of them.
+pub(super) async fn refuse_unknown(identities: &Identities, scope: &Scope) -> Result<(), CliError> {
+    let unknown = unknown_regions(identities, scope).await;
+    let Some(first) = unknown.first() else { return Ok(()) };
+    let names: Vec<String> = unknown.iter().map(|region| format!("`{region}`")).collect();
+    let next = meant(first).unwrap_or_else(|| "Check --region.".to_owned());
+    Err(CliError::usage(format!("AWS knows no region {}", names.join(", ")))
+        .meaning("Nothing was written. AWS was asked who is asking and which regions there are, and for no evidence.")
+        .next(format!("{next} `aws ec2 describe-regions --all-regions` names all there are.")))
 }
 
 /// The known region that differs the least, if it does so little enough.
@@ -129,6 +155,13 @@ mod tests {
         for new in ["us-east-9", "ap-southeast-12", "nz-harbour-1", "eu-antarctic-1"] {
             assert_eq!(nearest(new), None, "{new}");
         }
+    }
+
+    #[test]
+    fn aws_is_asked_through_a_region_that_there_is() {
+        let first = |name: &str| first_asked(&[name.parse().unwrap()]).unwrap().to_string();
+        assert_eq!(["us-esat-1", "eu-west-1", "us-east-9"].map(first), ["us-east-1", "eu-west-1", "us-east-9"]);
+        assert_eq!(first_asked(&[]), None);
     }
 
     #[test]

@@ -3,6 +3,8 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use chrono::TimeDelta;
+
 /// What goes wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Effect {
@@ -201,6 +203,8 @@ pub struct Faults {
 struct Plan {
     faults: Vec<Fault>,
     latency: Duration,
+    /// How far the account's clock is ahead of this machine's.
+    ahead: TimeDelta,
 }
 
 impl Faults {
@@ -214,9 +218,18 @@ impl Faults {
         self.plan.lock().unwrap_or_else(PoisonError::into_inner).latency = latency;
     }
 
+    /// Lets the clock of every service be ahead of this machine's, or behind it.
+    pub fn set_clock_ahead(&self, ahead: TimeDelta) {
+        self.plan.lock().unwrap_or_else(PoisonError::into_inner).ahead = ahead;
+    }
+
     /// Lets everything work again.
     pub fn clear(&self) {
         *self.plan.lock().unwrap_or_else(PoisonError::into_inner) = Plan::default();
+    }
+
+    pub(super) fn clock_ahead(&self) -> TimeDelta {
+        self.plan.lock().unwrap_or_else(PoisonError::into_inner).ahead
     }
 
     pub(super) fn latency(&self) -> Duration {

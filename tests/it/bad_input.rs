@@ -380,7 +380,12 @@ fn a_permission_that_is_given_later_closes_the_gap() {
 fn credentials_that_expire_in_mid_run_end_it_and_fresh_ones_complete_it() {
     let simulated = Simulated::quiet();
     simulated.server.faults().add(Fault::expire("*").after(60));
-    let ran = simulated.collect("case", &[]).expect(1);
+    let ran = simulated.collect("case", &["--json"]).expect(1);
+    let (document, status) = (ran.json(), simulated.run(&["status", "case", "--json"]).expect(4).json());
+    crate::schemas::holds("error", &document);
+    for field in ["ledger_lines", "ledger_root"] {
+        assert!(document[field] == status[field] && !status[field].is_null(), "{field}: {document:#}");
+    }
     // S3 says ExpiredToken and EC2 RequestExpired; which of them answers first is the scheduler's choice.
     ran.says(&[
         "because: AWS does not accept the credentials any more",

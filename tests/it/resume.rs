@@ -183,8 +183,13 @@ fn killed_again_and_again() {
 fn interrupted_in_order_it_says_so_and_can_go_on() {
     let (simulated, child) = caught_when(|simulated| objects_of(&simulated.path("case")).len() > 10);
     kill_process(Pid::from_child(&child), Signal::INT).unwrap();
-    finish(child).expect(1).says(&["stopped", "evidence: What was stored is safe", "next: To go on", "caselock collect case"]);
+    let ran = finish(child).expect(1);
     let case = simulated.path("case");
+    let ran = ran.says(&["stopped", "evidence: What was stored is safe", "next: To go on", "caselock collect case"]);
+    let status = simulated.run(&["status", "case", "--json"]).expect(4).json();
+    let (lines, root) = (status["ledger_lines"].as_u64().unwrap(), status["ledger_root"].as_str().unwrap());
+    assert!(lines > 10 && lines < 1_000, "{lines}");
+    ran.says(&[&format!("ledger: {lines} lines, root {root}")]);
     assert_eq!(events(&case, "collection.interrupted"), 1);
     simulated.run(&["status", "case"]).expect(4);
     completes(&simulated, "case");

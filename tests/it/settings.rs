@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use caselock::sim::Fault;
+use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 
 use crate::account::{Simulated, ledger};
@@ -210,14 +212,101 @@ fn a_plan_names_every_source_in_every_region_and_keeps_answers_apart_from_what_i
 }
 
 #[test]
-fn a_region_that_is_a_slip_of_the_keys_is_told_and_asked_all_the_same() {
+fn a_region_that_there_is_not_is_refused_before_anything_is_written() {
     let simulated = Simulated::quiet();
     let [start, end] = simulated.window(2, 2);
     let plan = |region: &str| simulated.run(&["plan", "--start", &start, "--end", &end, "--region", region]);
-    let ran = plan("eu-centrl-1");
-    assert!([0, 4].contains(&ran.code), "{}", ran.stderr);
-    let ran = ran.says(&["knows no region `eu-centrl-1`", "Did you mean eu-central-1?", "as it was given"]);
-    assert!(simulated.server.requests().iter().any(|request| request.action() == "ec2:DescribeRegions"), "{}", ran.stderr);
-    plan("us-east-9").says(&["knows no region `us-east-9`. It may be new."]);
+    let slip = ["AWS knows no region `us-esat-1`", "Nothing was written", "next: Did you mean us-east-1?"];
+    plan("us-esat-1").expect(2).says(&slip).says(&["note: this caselock knows no region `us-esat-1`"]);
+    plan("us-east-9").expect(2).says(&["AWS knows no region `us-east-9`", "It may be new.", "next: Check --region."]);
+    let regions = ["--source", "ebs", "--region", "us-east-1", "--region", "us-esat-1"];
+    simulated.collect("case", &regions).expect(2).says(&slip);
+    assert!(!simulated.path("case").exists());
+    let document = simulated.collect("case", &[&regions[..], &["--json"]].concat()).expect(2).json();
+    holds("error", &document);
     assert!(!plan("eu-central-1").expect(0).stderr.contains("knows no region"));
+}
+
+#[test]
+fn a_case_that_asks_for_a_region_that_there_is_not_is_never_complete() {
+    let simulated = Simulated::quiet();
+    // Where nobody may ask which regions there are, what was asked for is taken at its word.
+    simulated.server.faults().add(Fault::deny("ec2:DescribeRegions"));
+    simulated.collect("case", &["--source", "ebs", "--region", "us-esat-1"]).expect(4);
+    simulated.server.faults().clear();
+    let again = simulated.run(&["collect", "case", "--json"]).expect(4).json();
+    let failed: Vec<&Value> = gaps(&again).into_iter().filter(|gap| gap["reason"] == "failed").collect();
+    assert_eq!(failed.iter().map(|gap| gap["what"].as_str().unwrap()).collect::<Vec<_>>(), ["the region", "any region"]);
+    assert_eq!(simulated.verify("case").0, 4);
+}
+
+#[test]
+fn a_run_that_has_no_region_to_ask_is_never_complete() {
+    let simulated = Simulated::quiet();
+    let collected = simulated.collect("case", &["--json", "--source", "ebs", "--region", "af-south-1"]).expect(4).json();
+    let told: Vec<_> = gaps(&collected).into_iter().map(|gap| (gap["what"].as_str(), gap["reason"].as_str())).collect();
+    assert!(told.contains(&(Some("the region"), Some("not-enabled"))), "{told:?}");
+    assert!(told.contains(&(Some("any region"), Some("failed"))), "{told:?}");
+    assert_eq!(simulated.verify("case").0, 4);
+    // Beside one that is, it is an answer.
+    simulated.collect("two", &["--source", "ebs", "--region", "us-east-1", "--region", "af-south-1"]).expect(0);
+}
+
+fn gaps(collected: &Value) -> Vec<&Value> {
+    collected["outcome"]["gaps"].as_array().unwrap().iter().collect()
+}
+
+#[test]
+fn a_window_that_counts_from_now_counts_by_aws_s_clock_where_this_machine_s_is_wrong() {
+    let simulated = Simulated::quiet();
+    // This machine's clock is ahead, by less than what a signature is refused for.
+    let ahead = TimeDelta::minutes(10);
+    simulated.server.faults().set_clock_ahead(-ahead);
+    let line = ["--case-number", "IR-1", "--examiner", "A", "--start", "-4h", "--source", "cloudtrail", "--json"];
+    let ran = simulated.run(&[&["collect", "case"][..], &line].concat());
+    let clock = "this machine's clock is 10 minutes ahead of AWS's";
+    let collected = ran.says(&[&format!("WARNING: {clock}")]).json();
+    holds("collect", &collected);
+    let end: DateTime<Utc> = collected["outcome"]["window"]["end"].as_str().unwrap().parse().unwrap();
+    let wanted = Utc::now() - ahead;
+    assert!((wanted - end).num_seconds().abs() < 120, "{end}");
+    assert!(collected["outcome"]["totals"]["stored"].as_u64().unwrap() > 10, "{collected:#}");
+    let notices = collected["outcome"]["notices"].as_array().unwrap();
+    assert!(notices.iter().any(|notice| notice["text"].as_str().unwrap().starts_with(clock)), "{notices:#?}");
+    // What is asked for until now is asked for until AWS's now.
+    let keys =
+        ledger(&simulated.path("case")).into_iter().find(|line| line["source"]["operation"] == "ListPublicKeys").unwrap();
+    let until: DateTime<Utc> = keys["source"]["parameters"]["EndTime"].as_str().unwrap().parse().unwrap();
+    assert!((wanted - until).num_seconds().abs() < 120, "{until}");
+    // The same words go on with the case.
+    let again = simulated.run(&["collect", "case", "--start", "-4h"]).says(&[clock]);
+    assert!([0, 4].contains(&again.code), "{}", again.stderr);
+    let plan = simulated.run(&["plan", "--start", "-4h", "--source", "ebs"]).expect(0).says(&[clock]);
+    let shown = plan.stdout.lines().find(|line| line.starts_with("Window   ")).unwrap();
+    let end: DateTime<Utc> = shown.split_whitespace().nth(3).unwrap().parse().unwrap();
+    assert!((wanted - end).num_seconds().abs() < 300, "{shown}");
+}
+
+#[test]
+fn what_lies_in_aws_s_future_is_refused_though_this_machine_thinks_it_is_over() {
+    let simulated = Simulated::quiet();
+    simulated.server.faults().set_clock_ahead(TimeDelta::hours(-12));
+    simulated
+        .collect("case", &["--source", "ebs"])
+        .expect(2)
+        .says(&["lies in the future", "Nothing was written. AWS was asked"]);
+    assert!(!simulated.path("case").exists());
+}
+
+#[test]
+fn another_window_is_refused_though_it_counts_from_now() {
+    let simulated = Simulated::quiet();
+    let line = ["--case-number", "IR-1", "--examiner", "A", "--start", "-3h", "--source", "ebs"];
+    let shown = simulated.run(&[&["collect", "case"][..], &line].concat()).expect(0).stdout;
+    assert!(shown.lines().any(|line| line.starts_with("Window   ") && line.ends_with(" (UTC)")), "{shown}");
+    simulated.run(&[&["collect", "case"][..], &line].concat()).expect(0);
+    let asked = simulated.server.requests().len();
+    let refused = simulated.run(&["collect", "case", "--start", "-30d", "--end", "-1d"]).expect(2);
+    refused.says(&["this case was opened with other words"]);
+    assert_eq!(simulated.server.requests().len(), asked);
 }

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::aws::{AwsError, Proxies};
+use crate::aws::{AwsError, Failure, FailureKind, Proxies};
 
 use super::*;
 
@@ -93,4 +93,55 @@ async fn this_machine_is_asked_without_it() {
     let (url, heads) = proxy(&stage.server.endpoint()).await;
     let session = Session::connect(&Connection { proxies: through("ALL_PROXY", &url), ..stage.connection() }).await.unwrap();
     assert!(session.proxies().is_empty() && heads.lock().unwrap().is_empty());
+}
+
+/// A proxy on loopback that answers everything with a page of its own.
+async fn portal() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut client, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let page = b"HTTP/1.1 403 Forbidden\r\nContent-Type: text/html\r\nContent-Length: 22\r\nConnection: close\r\nDate: Thu, 01 Jan 1970 00:00:00 GMT\r\n\r\n<html>Sign in.</html>\n";
+                drop(client.read(&mut vec![0; 16 * 1024]).await);
+                drop(client.write_all(page).await);
+            });
+        }
+    });
+    format!("http://{address}")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_proxy_s_own_refusal_is_not_taken_for_aws_s() {
+    let stage = Stage::new();
+    let url = portal().await;
+    let endpoint_url = Some("http://aws.invalid".to_owned());
+    let connection = Connection { endpoint_url, proxies: through("HTTP_PROXY", &url), ..stage.connection() };
+    let refused = Session::connect(&connection).await.unwrap_err();
+    let AwsError::Unreachable { source, .. } = &refused else { panic!("{refused:?}") };
+    assert_eq!(source.kind, FailureKind::NotOfAws);
+    assert!(refused.to_string().ends_with(&format!("through the proxy {url}")), "{refused}");
+    assert!(source.to_string().contains("not an answer of AWS"), "{source}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_is_not_aws_s_is_a_failure_that_names_where_it_came_from() {
+    let stage = Stage::new();
+    let session = stage.session().await;
+    let failure = || Failure::found(FailureKind::NotOfAws, "HTTP status 403");
+    let judged = session.judge(failure()).await.unwrap();
+    assert!(judged.message.contains(&format!("asked at {}", stage.server.endpoint())), "{judged}");
+    let row = super::super::tally::RowKey { source: "cloudtrail", account: None, region: None };
+    assert_eq!(
+        super::super::errand::gap_of(&row, "GetObject", &judged).reason,
+        GapReason::Failed,
+        "nobody was denied anything"
+    );
+    stage.server.faults().add(Fault::deny("sts:GetCallerIdentity"));
+    for _ in 0..20 {
+        if session.judge(failure()).await.is_err() {
+            return;
+        }
+    }
+    panic!("AWS does not say who is asking, and the run goes on");
 }

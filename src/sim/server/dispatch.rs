@@ -52,10 +52,16 @@ impl Dispatcher {
             tokio::time::sleep(latency).await;
         }
         let scope = Scope::of(request.headers());
-        match protocol(&request, scope.as_ref()) {
+        let mut answer = match protocol(&request, scope.as_ref()) {
             None => self.answer_s3(request, scope).await,
             Some(protocol) => self.answer_api(request, protocol, scope).await,
+        }?;
+        let ahead = self.faults.clock_ahead();
+        if !ahead.is_zero() {
+            let date = chrono::Utc::now() + ahead;
+            add_header(&mut answer, "date", &date.format("%a, %d %b %Y %H:%M:%S GMT").to_string());
         }
+        Ok(answer)
     }
 
     async fn answer_s3(&self, request: http::Request<Incoming>, scope: Option<Scope>) -> Result<Response<Body>, Closed> {
