@@ -7,6 +7,7 @@ use tokio::task::JoinSet;
 
 use crate::aws::{Call, Halt};
 use crate::case::event::GapReason;
+use crate::case::gap::Subject;
 use crate::model::{AccountId, Region, printable};
 
 use super::errand::{Errand, join_all};
@@ -50,7 +51,7 @@ async fn describe(errand: &Errand, source: &'static str, account: AccountId, reg
     let described = match answer {
         Ok(output) => output.key_metadata().and_then(|metadata| metadata.arn()).map(str::to_owned),
         Err(failure) => {
-            errand.failed(&row, &format!("DescribeKey of {}", printable(key)), &failure).await?;
+            errand.failed(&row, &Subject::answer_about("DescribeKey", key), &failure).await?;
             None
         }
     };
@@ -59,7 +60,7 @@ async fn describe(errand: &Errand, source: &'static str, account: AccountId, reg
     if arn.contains("alias/") {
         return Ok(());
     }
-    let what = format!("GetKeyPolicy of {}", printable(&arn));
+    let what = Subject::answer_about("GetKeyPolicy", &arn);
     if let Some(owner) = arn_part(&arn, 4).filter(|owner| *owner != account.to_string()) {
         let detail = format!("KMS shows the policy of a key to its own account only; assume a role of {}", printable(owner));
         return errand.gap(&row, &what, GapReason::Skipped, Some(&detail)).await;
