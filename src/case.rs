@@ -35,8 +35,6 @@ pub(crate) use direct::{BLOCK, BlockBuffer};
 pub use error::CaseError;
 pub use files::{CaseFiles, CaseFolder, FileOpener, Found, MissingPart, read_bounded};
 pub use gaps::Gaps;
-#[cfg(feature = "acquire")]
-pub(crate) use gaps::ROLE_REFUSED;
 pub use identity::{CaseIdentity, FORMAT_VERSION, Scope};
 pub(crate) use naming::name_without_replacing;
 pub use protection::{Flag, Protection};

@@ -467,7 +467,7 @@ fn ledger_findings(state: &LedgerState, acts: &Acts, never_begun: bool) -> Vec<F
         findings.push(Finding::new(Severity::Gap, "collection-unfinished", &LEDGER, &detail));
     }
     if acts.gaps_closed > 0 {
-        let detail = format!("{} gaps that earlier runs recorded were closed by later ones.", acts.gaps_closed);
+        let detail = format!("{} gaps that were recorded were closed by later answers.", acts.gaps_closed);
         findings.push(Finding::new(Severity::Notice, "gaps-closed", &LEDGER, &detail));
     }
     if acts.unknown > 0 {

@@ -8,6 +8,7 @@ use tokio::task::JoinSet;
 
 use crate::aws::{BucketRegion, Call, FailureKind, Halt, region_of_bucket};
 use crate::case::event::GapReason;
+use crate::case::gap::Subject;
 use crate::model::{AccountId, Region};
 
 use super::askers::{Asker, Door};
@@ -31,7 +32,7 @@ macro_rules! ask {
             if let Err(failure) = &answer
                 && !matches!(failure.kind, FailureKind::NotFound | FailureKind::NotEnabled)
             {
-                $errand.failed(&$row, &format!("{} of bucket {}", $operation, $bucket), failure).await?;
+                $errand.failed(&$row, &Subject::answer_about_bucket($operation, $bucket), failure).await?;
             }
             Ok::<_, Halt>(answer)
         })
@@ -79,11 +80,11 @@ pub(crate) async fn describe(
         BucketRegion::Known(region) => region,
         BucketRegion::Inferred(region, mut failure) => {
             failure.message = format!("{}; HeadBucket told that it lies in {region}", failure.message);
-            errand.failed(&row, &format!("GetBucketLocation of bucket {bucket}"), &failure).await?;
+            errand.failed(&row, &Subject::answer_about_bucket("GetBucketLocation", bucket), &failure).await?;
             region
         }
         BucketRegion::Gone(failure) => {
-            let mut gap = super::errand::gap_of(&row, &format!("bucket {bucket}"), &failure);
+            let mut gap = super::errand::gap_of(&row, &Subject::Bucket(bucket.to_owned()), &failure);
             gap.reason = GapReason::Failed;
             gap.detail =
                 Some("the bucket does not exist (any more), so nothing that was delivered to it can be collected".to_owned());
@@ -91,7 +92,7 @@ pub(crate) async fn describe(
             return Ok(None);
         }
         BucketRegion::Unknown(failure) => {
-            errand.failed(&row, &format!("GetBucketLocation of bucket {bucket}"), &failure).await?;
+            errand.failed(&row, &Subject::answer_about_bucket("GetBucketLocation", bucket), &failure).await?;
             errand.session().region().clone()
         }
     };

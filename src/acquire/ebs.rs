@@ -15,6 +15,7 @@ use tokio::task::JoinSet;
 
 use crate::aws::{Call, Halt};
 use crate::case::event::GapReason;
+use crate::case::gap::Subject;
 use crate::model::{AccountId, Region, printable};
 
 use super::Source;
@@ -222,7 +223,7 @@ async fn snapshot_permission(errand: &Errand, account: AccountId, region: &Regio
     match answer {
         Ok(output) => errand.notes.lineage.snapshot_shared(region, id, output.create_volume_permissions()),
         Err(failure) => {
-            let what = format!("createVolumePermission of {}", printable(id));
+            let what = Subject::answer_about("createVolumePermission", id);
             errand.failed(&row(account, region), &what, &failure).await?;
         }
     }
@@ -249,7 +250,7 @@ async fn image_permission(errand: &Errand, account: AccountId, region: &Region, 
     match answer {
         Ok(output) => errand.notes.lineage.image_shared(region, id, output.launch_permissions()),
         Err(failure) => {
-            let what = format!("launchPermission of {}", printable(id));
+            let what = Subject::answer_about("launchPermission", id);
             errand.failed(&row(account, region), &what, &failure).await?;
         }
     }

@@ -7,6 +7,7 @@ use tokio::task::JoinSet;
 
 use crate::aws::{Call, Halt};
 use crate::case::event::GapReason;
+use crate::case::gap::Subject;
 use crate::model::{AccountId, Region, printable};
 
 use super::askers::{Asker, Door};
@@ -62,7 +63,7 @@ async fn describe(errand: &Errand, source: &'static str, region: &Region, key: &
     let described = match answer {
         Ok(output) => output.key_metadata().and_then(|metadata| metadata.arn()).map(str::to_owned),
         Err(failure) => {
-            errand.failed(&row, &format!("DescribeKey of {}", printable(key)), &failure).await?;
+            errand.failed(&row, &Subject::answer_about("DescribeKey", key), &failure).await?;
             None
         }
     };
@@ -71,7 +72,7 @@ async fn describe(errand: &Errand, source: &'static str, region: &Region, key: &
     if arn.contains("alias/") {
         return Ok(());
     }
-    let what = format!("GetKeyPolicy of {}", printable(&arn));
+    let what = Subject::answer_about("GetKeyPolicy", &arn);
     let asker = match owner(&arn) {
         Some(account) => match asker_of(errand, Some(account)) {
             Some(asker) => asker,

@@ -10,6 +10,7 @@ use tokio::task::JoinSet;
 
 use crate::aws::{Failure, FailureKind, Fetched, Halt, ObjectFetcher, Recorder, Session, Wanted, try_reading};
 use crate::case::event::{Caller, Gap, GapReason};
+use crate::case::gap::Subject;
 use crate::case::{CaseError, CaseFolder, Staging, read_bounded};
 use crate::model::{AccountId, Region, Timestamp, Window};
 
@@ -201,7 +202,13 @@ impl Errand {
     }
 
     /// Records something in scope that is not there.
-    pub(crate) async fn gap(&self, row: &RowKey, what: &str, reason: GapReason, detail: Option<&str>) -> Result<(), Halt> {
+    pub(crate) async fn gap(
+        &self,
+        row: &RowKey,
+        what: &(impl fmt::Display + ?Sized),
+        reason: GapReason,
+        detail: Option<&str>,
+    ) -> Result<(), Halt> {
         self.intake.gap(gap(row, what, reason, detail)).await
     }
 
@@ -212,7 +219,12 @@ impl Errand {
     }
 
     /// Records a request that failed, and what that means.
-    pub(crate) async fn failed(&self, row: &RowKey, what: &str, failure: &Failure) -> Result<(), Halt> {
+    pub(crate) async fn failed(
+        &self,
+        row: &RowKey,
+        what: &(impl fmt::Display + ?Sized),
+        failure: &Failure,
+    ) -> Result<(), Halt> {
         self.intake.gap(gap_of(row, what, failure)).await
     }
 
@@ -270,7 +282,7 @@ impl Errand {
         let row = RowKey { source: wanted.source, account: wanted.account, region: wanted.region.clone() };
         let of_key = failure.message.contains("kms:") || failure.code.as_ref().is_some_and(|code| code.starts_with("KMS"));
         let action = if of_key { "kms:Decrypt" } else { action };
-        self.failed(&row, &format!("{action} of {}", wanted.name()), &failure).await
+        self.failed(&row, &Subject::answer_about(action, &wanted.name()), &failure).await
     }
 
     async fn fetch(
@@ -377,12 +389,13 @@ pub(crate) async fn join_all(tasks: &mut JoinSet<Result<(), Halt>>) -> Result<()
     Ok(())
 }
 
-pub(crate) fn gap(row: &RowKey, what: &str, reason: GapReason, detail: Option<&str>) -> Gap {
+/// The gap of a row. `what` is in the words of a [`Subject`], for whoever reads it out of the ledger.
+pub(crate) fn gap(row: &RowKey, what: &(impl fmt::Display + ?Sized), reason: GapReason, detail: Option<&str>) -> Gap {
     Gap {
         source: row.source.to_owned(),
         account: row.account,
         region: row.region.clone(),
-        what: what.to_owned(),
+        what: what.to_string(),
         reason,
         error_code: None,
         detail: detail.map(str::to_owned),
@@ -390,7 +403,7 @@ pub(crate) fn gap(row: &RowKey, what: &str, reason: GapReason, detail: Option<&s
     }
 }
 
-pub(crate) fn gap_of(row: &RowKey, what: &str, failure: &Failure) -> Gap {
+pub(crate) fn gap_of(row: &RowKey, what: &(impl fmt::Display + ?Sized), failure: &Failure) -> Gap {
     let reason = match failure.kind {
         FailureKind::Denied | FailureKind::Credentials => GapReason::Denied,
         FailureKind::NotEnabled => GapReason::NotEnabled,

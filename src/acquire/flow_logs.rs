@@ -18,6 +18,7 @@ use tokio::task::JoinSet;
 
 use crate::aws::{Call, Halt, ListQuery, ListedObject};
 use crate::case::event::GapReason;
+use crate::case::gap::{self, Subject};
 use crate::model::{AccountId, Region, printable};
 
 use super::Source;
@@ -287,6 +288,7 @@ async fn sweep_place(
     let rule = FlowRule { errand: Arc::clone(errand), account, region: place.region.clone(), range };
     let swept = sweep(errand, &listing, &mut rule.clone()).await?;
     if is_known && swept.whole && swept.in_scope == 0 {
+        let files = Subject::objects(&listing.what, gap::Place::new(&listing.query.bucket, &listing.query.prefix));
         errand.gap(&row, &files, GapReason::Empty, Some("there are none that the window asks for")).await?;
     }
     if !is_known && swept.in_scope > 0 {

@@ -3,8 +3,8 @@
 use tokio::task::JoinSet;
 
 use crate::aws::{Halt, Identities, Recorder};
-use crate::case::ROLE_REFUSED;
 use crate::case::event::Gap;
+use crate::case::gap::Subject;
 use crate::model::Region;
 
 use super::Request;
@@ -28,7 +28,7 @@ pub(crate) async fn identify_all(recorder: &Recorder, identities: &Identities, r
     let mut identified = Identified { regions: Vec::new(), parts: Vec::new(), gaps: Vec::new() };
     for refused in identities.refused() {
         let row = RowKey { source: regions::SOURCE, account: refused.account, region: None };
-        identified.gaps.push(gap_of(&row, &format!("{ROLE_REFUSED}{}", refused.role), &refused.failure));
+        identified.gaps.push(gap_of(&row, &Subject::Role(refused.role.clone()), &refused.failure));
     }
     let mut asking = JoinSet::new();
     for (number, session) in identities.sessions().enumerate() {

@@ -8,6 +8,7 @@ use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
 use crate::aws::{Call, ExchangeTap, Failure, FailureKind, Halt, Recorder};
+use crate::case::gap::Subject;
 use crate::model::Sha256Hash;
 
 use super::errand::Errand;
@@ -91,7 +92,8 @@ where
     match every_page(errand, call, send, next, take).await? {
         Ok(()) => Ok(true),
         Err(failure) => {
-            errand.failed(row, call.operation, &failure).await?;
+            let parameters = call.parameters.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+            errand.failed(row, &Subject::answer_to(call.operation, parameters), &failure).await?;
             Ok(false)
         }
     }

@@ -5,6 +5,7 @@ use tokio::task::JoinSet;
 
 use crate::aws::{Halt, Identities, Recorder, time_of_aws};
 use crate::case::event::{Caller, ClockOffset, Gap, GapReason};
+use crate::case::gap::Subject;
 use crate::model::{Region, Timestamp, Window};
 
 use super::collect::also_as;
@@ -79,25 +80,31 @@ impl Estimate {
 /// The IAM actions that the gaps of a plan say are missing.
 fn missing_permissions(gaps: &[Gap]) -> Vec<String> {
     let denied = gaps.iter().filter(|gap| gap.reason == GapReason::Denied);
-    let mut missing: Vec<String> = denied.flat_map(|gap| actions_of(&gap.what)).map(|action| (*action).to_owned()).collect();
+    let mut missing: Vec<String> =
+        denied.flat_map(|gap| actions_of(&gap.subject())).map(|action| (*action).to_owned()).collect();
     missing.sort_unstable();
     missing.dedup();
     missing
 }
 
-/// The actions for what a gap names: an operation, or a listing of a place in S3.
-fn actions_of(what: &str) -> &'static [&'static str] {
-    let operation = match what.split_whitespace().next().unwrap_or_default() {
-        _ if what.starts_with("earlier versions of ") => "ListObjectVersions",
-        "GetObject" => return &["s3:GetObject"],
-        "GetObjectVersion" => return &["s3:GetObjectVersion"],
-        "kms:Decrypt" => return &["kms:Decrypt"],
-        "AssumeRole" => return &["sts:AssumeRole"],
-        "createVolumePermission" => "DescribeSnapshotAttribute",
-        "launchPermission" => "DescribeImageAttribute",
-        "records" => "FilterLogEvents",
-        _ if what.contains("s3://") => "ListObjectsV2",
-        first => first,
+/// The actions for what a gap is about: an operation, or a listing of a place in S3.
+fn actions_of(subject: &Subject) -> &'static [&'static str] {
+    let operation = match subject {
+        Subject::Role(_) => return &["sts:AssumeRole"],
+        Subject::Object { version: None, .. } => return &["s3:GetObject"],
+        Subject::Object { version: Some(_), .. } => return &["s3:GetObjectVersion"],
+        Subject::EarlierVersions { .. } => "ListObjectVersions",
+        Subject::Listing(_) | Subject::Objects { .. } => "ListObjectsV2",
+        Subject::Records { .. } => "FilterLogEvents",
+        Subject::Answer { operation, .. } => match operation.as_str() {
+            "GetObject" => return &["s3:GetObject"],
+            "GetObjectVersion" => return &["s3:GetObjectVersion"],
+            "kms:Decrypt" => return &["kms:Decrypt"],
+            "createVolumePermission" => "DescribeSnapshotAttribute",
+            "launchPermission" => "DescribeImageAttribute",
+            other => other,
+        },
+        _ => return &[],
     };
     let named = |permission: &&Permission| permission.operation.split_once(':').is_some_and(|(_, name)| name == operation);
     PERMISSIONS.iter().find(named).map_or(&[], |permission| permission.actions)
@@ -209,6 +216,8 @@ mod tests {
     fn what_was_denied_is_named_by_its_iam_action() {
         for (what, action) in [
             ("DescribeVolumes", "ec2:DescribeVolumes"),
+            ("DescribeSnapshots with OwnerIds self", "ec2:DescribeSnapshots"),
+            ("records in log group /vpc from 2026-03-01T09:00:00Z to 2026-03-01T10:00:00Z", "logs:FilterLogEvents"),
             ("GetBucketEncryption of bucket example", "s3:GetEncryptionConfiguration"),
             ("GetTrailStatus of arn:aws:cloudtrail:us-east-1:111122223333:trail/t", "cloudtrail:GetTrailStatus"),
             ("listing of s3://example/AWSLogs/", "s3:ListBucket"),
@@ -220,7 +229,7 @@ mod tests {
             ("kms:Decrypt of s3://example/AWSLogs/key", "kms:Decrypt"),
             ("AssumeRole of arn:aws:iam::444455556666:role/reader", "sts:AssumeRole"),
         ] {
-            assert_eq!(actions_of(what), [action], "{what}");
+            assert_eq!(actions_of(&what.parse().unwrap()), [action], "{what}");
         }
     }
 

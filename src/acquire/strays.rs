@@ -6,6 +6,7 @@ use tokio::task::JoinSet;
 
 use crate::aws::{Halt, ListQuery, ListedObject, Wanted};
 use crate::case::event::GapReason;
+use crate::case::gap::{AMONG_FOLDERS, Place, Subject};
 use crate::model::{S3Location, Window, printable};
 
 use super::errand::{Errand, join_all};
@@ -54,18 +55,18 @@ impl Strays {
         taken
     }
 
-    /// Tells of them.
-    pub(crate) async fn report(&self, errand: &Errand, row: &RowKey, place: &str) -> Result<(), Halt> {
+    /// Tells of them, who lie among objects of a kind.
+    pub(crate) async fn report(&self, errand: &Errand, row: &RowKey, kind: &str, place: Place) -> Result<(), Halt> {
         if self.taken.count > 0 {
             let text = format!(
-                "{} objects among {place} have no name that AWS gives; written in the window, they were taken: {}",
+                "{} objects among {kind} under {place} have no name that AWS gives; written in the window, they were taken: {}",
                 self.taken.count,
                 self.taken.names()
             );
             errand.notice(row, text).await?;
         }
         if self.left.count > 0 {
-            let what = format!("{} objects among {place}", self.left.count);
+            let what = Subject::Strays { count: self.left.count, kind: kind.to_owned(), place };
             let detail = format!(
                 "their names are not ones that AWS gives, and they were not written in the window, so they were not fetched: {}",
                 self.left.names()
@@ -104,7 +105,7 @@ pub(crate) async fn take_strays(
         }
     }
     join_all(&mut tasks).await?;
-    strays.report(errand, row, &format!("the folders under s3://{}/{}", query.bucket, query.prefix)).await
+    strays.report(errand, row, AMONG_FOLDERS, Place::new(&query.bucket, &query.prefix)).await
 }
 
 /// Sweeps a folder that has no name of AWS's.

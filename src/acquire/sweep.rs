@@ -6,6 +6,7 @@ use tokio::task::JoinSet;
 
 use crate::aws::{Failure, Halt, ListQuery, ListedObject, Wanted};
 use crate::case::event::Listing;
+use crate::case::gap::{Place, Subject};
 use crate::model::S3Location;
 
 use super::errand::{Errand, OnBody, join_all};
@@ -139,11 +140,11 @@ pub(crate) async fn sweep(errand: &Arc<Errand>, sweep: &Sweep, choose: &mut dyn 
     // What is still being fetched keeps no other place from being listed.
     drop(permit);
     join_all(&mut tasks).await?;
-    let place = format!("{} under s3://{}/{}", sweep.what, sweep.query.bucket, sweep.query.prefix);
+    let place = Place::new(&sweep.query.bucket, &sweep.query.prefix);
     if let Some(failure) = &failure {
-        errand.failed(&sweep.row, &place, failure).await?;
+        errand.failed(&sweep.row, &Subject::objects(&sweep.what, place.clone()), failure).await?;
     }
-    strays.report(errand, &sweep.row, &place).await?;
+    strays.report(errand, &sweep.row, &sweep.what, place).await?;
     errand
         .intake
         .listing(Listing {

@@ -4,6 +4,7 @@ mod faults;
 mod flows;
 mod history;
 mod identities;
+mod open_gaps;
 mod proxies;
 mod rounds;
 mod scope;

@@ -7,6 +7,7 @@ use tokio::task::JoinSet;
 
 use crate::aws::{Failure, Halt, ListQuery, ListedVersion, Wanted};
 use crate::case::event::{GapReason, Listing};
+use crate::case::gap::{Place, Subject};
 use crate::model::{S3Location, printable};
 
 use super::bucket::LogBucket;
@@ -147,17 +148,17 @@ pub(crate) async fn sweep_versions(errand: &Arc<Errand>, sweep: &Sweep, in_scope
     drop(permit);
     settle(current, &mut recovered, &mut lost);
     join_all(&mut tasks).await?;
-    let place = format!("{} under s3://{}/{}", sweep.what, sweep.query.bucket, sweep.query.prefix);
+    let (kind, place) = (sweep.what.clone(), Place::new(&sweep.query.bucket, &sweep.query.prefix));
     if let Some(failure) = &failure {
-        errand.failed(&sweep.row, &format!("earlier versions of {place}"), failure).await?;
+        errand.failed(&sweep.row, &Subject::earlier_versions(&kind, place.clone()), failure).await?;
     }
     if recovered.count > 0 {
-        let what = format!("current versions of {} deleted {place}", recovered.count);
+        let what = Subject::Recoverable { count: recovered.count, kind: kind.clone(), place: place.clone() };
         let detail = format!("they were deleted; their earlier versions were asked for: {}", recovered.names.join(", "));
         errand.gap(&sweep.row, &what, GapReason::Empty, Some(&detail)).await?;
     }
     if lost.count > 0 {
-        let what = format!("{} deleted {place}", lost.count);
+        let what = Subject::Deleted { count: lost.count, kind, place };
         let detail = format!("only their delete markers are left, no version: {}", lost.names.join(", "));
         errand.gap(&sweep.row, &what, GapReason::Failed, Some(&detail)).await?;
     }
@@ -174,7 +175,7 @@ pub(crate) async fn sweep_versions(errand: &Arc<Errand>, sweep: &Sweep, in_scope
             in_scope: found,
             bytes,
             pages,
-            rule: format!("noncurrent versions, where the key is in scope; {}", sweep.rule),
+            rule: Listing::rule_for_versions(&sweep.rule),
         })
         .await
 }

@@ -212,6 +212,23 @@ pub struct Listing {
     pub rule: String,
 }
 
+/// How the rule of a listing of earlier versions begins.
+const OF_VERSIONS: &str = "noncurrent versions";
+
+impl Listing {
+    /// The rule of a listing of earlier versions whose keys are chosen by this one.
+    #[must_use]
+    pub fn rule_for_versions(rule: &str) -> String {
+        format!("{OF_VERSIONS}, where the key is in scope; {rule}")
+    }
+
+    /// Whether versions were listed, and not the objects that there are.
+    #[must_use]
+    pub fn is_of_versions(&self) -> bool {
+        self.rule.starts_with(OF_VERSIONS)
+    }
+}
+
 /// `artifact.acquired`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Artifact {

@@ -8,6 +8,10 @@ use crate::model::{S3Location, Timestamp, printable};
 
 /// All logs and digests of a place, where it has none: the `kind` of [`Subject::Objects`].
 pub const EVERYTHING: &str = "logs";
+/// The log files of an account and region, where a place has no folder for them: the `kind` of [`Subject::Within`].
+pub const LOG_FILES: &str = "log files";
+/// Its digests, likewise.
+pub const DIGEST_FILES: &str = "digests";
 /// What a look at the folders of a place is about, where it could not see those of the past: the `kind` of [`Subject::EarlierVersions`].
 pub const FOLDERS: &str = "folders";
 /// Where objects lie beside the folders of a place: the `kind` of [`Subject::Strays`].
@@ -29,6 +33,9 @@ const BELOW: &str = " below ";
 const BUCKET: &str = "bucket ";
 const ROLE: &str = "AssumeRole of ";
 const GROUP: &str = "records in log group ";
+
+/// Parameters that make no other question: how large its pages are, and until when it asks, which is until now.
+const SAME_QUESTION: [&str; 3] = ["MaxResults", "StartTime", "EndTime"];
 
 /// A place in S3: a bucket, and how the keys in it begin. Both as they are printed.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -202,10 +209,11 @@ impl Subject {
         Self::answer_about(operation, &format!("{BUCKET}{bucket}"))
     }
 
-    /// An operation's answer to a question with these parameters; all its answers where there are none.
+    /// An operation's answer to a question with these parameters; all its answers where none of them tells it from another question.
     #[must_use]
     pub fn answer_to<'a>(operation: &str, parameters: impl Iterator<Item = (&'a str, &'a str)>) -> Self {
-        let parameters: Vec<String> = parameters.map(|(name, value)| printable(&format!("{name} {value}"))).collect();
+        let telling = parameters.filter(|(name, _)| !SAME_QUESTION.contains(name));
+        let parameters: Vec<String> = telling.map(|(name, value)| printable(&format!("{name} {value}"))).collect();
         let about = if parameters.is_empty() { About::Everything } else { About::Asked(parameters.join(", ")) };
         Self::Answer { operation: operation.to_owned(), about }
     }
@@ -430,7 +438,7 @@ mod tests {
                 Subject::answer_to("DescribeSnapshots", [("Asked", "again"), ("OwnerIds", "self")].into_iter()),
                 "DescribeSnapshots with Asked again, OwnerIds self".to_owned(),
             ),
-            (Subject::answer_to("DescribeVolumes", std::iter::empty()), "DescribeVolumes".to_owned()),
+            (Subject::answer_to("DescribeVolumes", [("MaxResults", "1000")].into_iter()), "DescribeVolumes".to_owned()),
             (
                 Subject::answer_from("LookupEvents", hour),
                 "LookupEvents from 2026-03-01T09:00:00Z to 2026-03-01T10:00:00Z".to_owned(),

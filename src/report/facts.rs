@@ -244,7 +244,7 @@ fn in_words(event: &Event) -> Option<Said> {
         Event::CollectionStarted(started) => {
             format!("Collection run {} began on {} as {}.", started.run, started.host, started.caller.arn)
         }
-        Event::ListingRecorded(listing) if listing.rule.starts_with("noncurrent versions") => format!(
+        Event::ListingRecorded(listing) if listing.is_of_versions() => format!(
             "Listed the versions in s3://{}/{}: {} versions and delete markers, {} of them earlier versions in scope.",
             listing.bucket, listing.prefix, listing.listed, listing.in_scope
         ),

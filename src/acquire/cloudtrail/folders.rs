@@ -6,6 +6,7 @@ use tokio::task::{JoinHandle, JoinSet};
 
 use crate::aws::{Failure, Halt, ListQuery};
 use crate::case::event::GapReason;
+use crate::case::gap::{DIGEST_FILES, EVERYTHING, FOLDERS, LOG_FILES, Subject};
 use crate::model::{AccountId, Region};
 
 use super::super::bucket::LogBucket;
@@ -102,7 +103,7 @@ impl Look<'_> {
         let ever = match ever {
             Ok(folders) => folders.into_iter().filter(|name| is_known(name)).collect(),
             Err(failure) => {
-                let what = format!("earlier versions of folders under s3://{}/{prefix}", self.store.bucket);
+                let what = Subject::earlier_versions(FOLDERS, self.store.place(prefix));
                 self.errand.failed(&self.row, &what, &failure).await?;
                 Vec::new()
             }
@@ -132,7 +133,7 @@ impl Look<'_> {
         let Level { folders, objects } = match level {
             Ok(level) => level,
             Err(failure) => {
-                let what = format!("listing of s3://{}/{prefix}", self.store.bucket);
+                let what = Subject::Listing(self.store.place(prefix));
                 self.errand.failed(&self.row, &what, &failure).await?;
                 return Ok(None);
             }
@@ -187,13 +188,13 @@ pub(super) async fn discover(
     errand.notes.meet(accounts.iter().filter(|(_, of)| of.seen).map(|(account, _)| *account));
     if accounts.is_empty() {
         let detail = "the bucket has no folder of any account there: either nothing was ever delivered, or it was removed";
-        errand.gap(&row, &format!("logs under s3://{}/{root}", store.bucket), GapReason::Empty, Some(detail)).await?;
+        errand.gap(&row, &Subject::objects(EVERYTHING, store.place(&root)), GapReason::Empty, Some(detail)).await?;
     }
     let skipped: Vec<String> =
         accounts.keys().filter(|account| !errand.wants_account(**account)).map(ToString::to_string).collect();
     if !skipped.is_empty() {
         let detail = format!("left out of scope: {}", skipped.join(", "));
-        errand.gap(&row, &format!("other accounts in s3://{}/{root}", store.bucket), GapReason::Skipped, Some(&detail)).await?;
+        errand.gap(&row, &Subject::within("other accounts", store.place(&root)), GapReason::Skipped, Some(&detail)).await?;
     }
     let mut tasks = JoinSet::new();
     for (account, folders) in accounts.into_iter().filter(|(account, _)| errand.wants_account(*account)) {
@@ -296,7 +297,7 @@ async fn folders_of_account(
     if !of_account.seen {
         if listed && is_empty {
             let detail = "the bucket has no folder of this account there";
-            let what = format!("logs of {account} in s3://{}", store.bucket);
+            let what = Subject::within(&format!("logs of {account}"), store.root());
             return errand.gap(&whole, &what, GapReason::Empty, Some(detail)).await;
         }
         errand.notes.meet((!is_empty && listed).then_some(account).into_iter());
@@ -333,23 +334,22 @@ async fn folders_of_account(
     if !skipped.is_empty() {
         let names: Vec<&str> = skipped.iter().map(Region::as_str).collect();
         let detail = format!("left out of scope: {}", names.join(", "));
-        errand.gap(&whole, &format!("other regions in s3://{}", store.bucket), GapReason::Skipped, Some(&detail)).await?;
+        errand.gap(&whole, &Subject::within("other regions", store.root()), GapReason::Skipped, Some(&detail)).await?;
     }
     if !others.is_empty() {
         let names: Vec<String> = others.iter().map(|name| crate::model::printable(name)).collect();
         let detail = format!("folders that are not CloudTrail's lie beside its own: {}", names.join(", "));
-        errand
-            .gap(&whole, &format!("logs of other services in s3://{}", store.bucket), GapReason::Skipped, Some(&detail))
-            .await?;
+        let what = Subject::within("logs of other services", store.root());
+        errand.gap(&whole, &what, GapReason::Skipped, Some(&detail)).await?;
     }
     for region in &errand.regions {
-        for (kind, what) in [(LOGS, "log files"), (DIGESTS, "digests")] {
+        for (kind, what) in [(LOGS, LOG_FILES), (DIGESTS, DIGEST_FILES)] {
             // That there is none can be said only of what was listed.
             let is_told = !unknown.contains(kind) && (listed || known.contains(kind));
             if is_told && !found.iter().any(|folder| folder.region == *region && folder.kind == kind) {
                 let row = RowKey { region: Some(region.clone()), ..whole.clone() };
                 let detail = format!("s3://{} has no {kind} folder of this account and region", store.bucket);
-                errand.gap(&row, what, GapReason::Empty, Some(&detail)).await?;
+                errand.gap(&row, &Subject::within(what, store.root()), GapReason::Empty, Some(&detail)).await?;
             }
         }
     }

@@ -9,7 +9,8 @@ use tokio::task::JoinSet;
 
 use crate::aws::{Call, EVENTS_UNTIL_NOW, Failure, FailureKind, Halt};
 use crate::case::event::GapReason;
-use crate::model::{Region, Timestamp, printable};
+use crate::case::gap::Subject;
+use crate::model::{Region, Timestamp};
 
 use super::super::errand::{Errand, join_all};
 use super::super::keys::hours;
@@ -206,9 +207,9 @@ async fn look_up_one(errand: &Errand, row: &RowKey, series: &Series, events: &mu
     let Err(failure) = look_up_series(errand, region, series, events).await? else { return Ok(true) };
     let refused = matches!(failure.kind, FailureKind::Denied | FailureKind::NotEnabled);
     let what = match &series.attribute {
-        _ if refused => "LookupEvents".to_owned(),
-        Some((key, value)) => format!("LookupEvents with {key} {}", printable(value)),
-        None => format!("LookupEvents from {} to {}", series.start, series.end),
+        _ if refused => Subject::answer("LookupEvents"),
+        Some((key, value)) => Subject::answer_to("LookupEvents", std::iter::once((key.as_str(), value.as_str()))),
+        None => Subject::answer_from("LookupEvents", (series.start, series.end)),
     };
     errand.failed(row, &what, &failure).await?;
     Ok(!refused)

@@ -6,6 +6,7 @@ use tokio::task::JoinSet;
 
 use crate::aws::{Halt, ListQuery, ListedObject, Wanted};
 use crate::case::event::GapReason;
+use crate::case::gap::{Place, Subject};
 use crate::model::{AccountId, Region, S3Location, Timestamp, printable};
 
 use super::super::bucket::{self, LogBucket};
@@ -42,6 +43,16 @@ impl Store {
     /// Whether a trail that delivers here could have put an object there.
     fn holds(&self, location: &S3Location) -> bool {
         location.bucket == self.bucket && location.key.starts_with(&format!("{}AWSLogs/", self.prefix))
+    }
+
+    /// What lies in its bucket below a prefix.
+    pub(super) fn place(&self, prefix: &str) -> Place {
+        Place::new(&self.bucket, prefix)
+    }
+
+    /// All of it.
+    pub(super) fn root(&self) -> Place {
+        self.place(&format!("{}AWSLogs/", self.prefix))
     }
 
     pub(super) fn new(bucket: String, prefix: Option<&str>) -> Self {
@@ -115,7 +126,7 @@ async fn sweep_logs(errand: &Arc<Errand>, store: &Store, log_bucket: &LogBucket,
     let swept = sweep(errand, &listing, &mut rule).await?;
     let mut oldest = rule.oldest;
     if swept.whole && swept.in_scope == 0 {
-        let what = format!("{} logs", folder.kind);
+        let what = Subject::objects(&listing.what, store.place(&folder.prefix));
         errand.gap(&row, &what, GapReason::Empty, Some("the folder holds none that the window asks for")).await?;
     }
     if log_bucket.keeps_versions().await {
@@ -209,7 +220,8 @@ async fn sweep_digests(errand: &Arc<Errand>, store: &Store, log_bucket: &LogBuck
     };
     let swept = sweep(errand, &listing, &mut rule).await?;
     if swept.whole && swept.in_scope == 0 {
-        errand.gap(&row, "digests", GapReason::Empty, Some("the folder holds none that the window asks for")).await?;
+        let what = Subject::objects(&listing.what, store.place(&folder.prefix));
+        errand.gap(&row, &what, GapReason::Empty, Some("the folder holds none that the window asks for")).await?;
     }
     if log_bucket.keeps_versions().await {
         let folder = folder.clone();

@@ -6,6 +6,7 @@ use tokio::task::JoinSet;
 
 use crate::aws::{Call, Failure, FailureKind, Halt};
 use crate::case::event::GapReason;
+use crate::case::gap::Subject;
 use crate::model::{AccountId, Region, Timestamp, TrailArn, Window, printable};
 
 use super::super::encryption::describe_keys;
@@ -170,7 +171,7 @@ macro_rules! ask {
             let asked = Call::new(NAME, "cloudtrail", $operation, account, $home).with($parameter, $name.as_str());
             let send = |tap| $client.$method().$set($name.as_str()).customize().interceptor(tap).send();
             if let Err(failure) = $errand.recorder.call(&asked, 1, |_| true, send).await? {
-                $errand.failed(&$row, &format!("{} of {}", $operation, $name), &failure).await?;
+                $errand.failed(&$row, &Subject::answer_about($operation, &$name), &failure).await?;
             }
             Ok::<_, Halt>(())
         })
@@ -247,7 +248,7 @@ async fn status(errand: &Errand, trail: &Trail, region: &Region, home: bool) -> 
     let output = match answer {
         Ok(output) => output,
         Err(failure) => {
-            errand.failed(&row, &format!("GetTrailStatus of {name}"), &failure).await?;
+            errand.failed(&row, &Subject::answer_about("GetTrailStatus", &name), &failure).await?;
             return Ok(None);
         }
     };

@@ -306,7 +306,7 @@ async fn what_was_delivered_while_a_run_lay_interrupted_is_taken_when_it_goes_on
     });
     let listed: Vec<_> = listings.collect();
     for listing in &listed[listed_before..] {
-        let operation = if listing.rule.starts_with("noncurrent versions") { "ListObjectVersions" } else { "ListObjectsV2" };
+        let operation = if listing.is_of_versions() { "ListObjectVersions" } else { "ListObjectsV2" };
         assert!(again.iter().any(|request| request.operation == operation && request.target.contains(&listing.bucket)));
     }
     // And nothing that was stored is fetched again.

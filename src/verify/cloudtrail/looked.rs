@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::case::CaseIdentity;
 use crate::case::event::GapReason;
+use crate::case::gap::{DIGEST_FILES, EVERYTHING, LOG_FILES, Subject};
 use crate::cloudtrail::{DigestName, LogName};
 use crate::model::{AccountId, Finding, S3Location, Severity};
 use crate::verify::Acts;
@@ -14,32 +15,34 @@ use super::Place;
 #[derive(Debug)]
 pub(super) struct Looked<'a> {
     /// By bucket, what stands before `AWSLogs/`; none where nothing of the bucket is left to list.
-    places: BTreeMap<&'a str, BTreeSet<Option<&'a str>>>,
+    places: BTreeMap<String, BTreeSet<Option<String>>>,
     /// Those asked for; all if none is named.
     accounts: &'a [AccountId],
 }
 
 impl<'a> Looked<'a> {
     pub(super) fn of(acts: &'a Acts, identity: &'a CaseIdentity) -> Self {
-        let mut places: BTreeMap<&str, BTreeSet<Option<&str>>> = BTreeMap::new();
+        let mut places: BTreeMap<String, BTreeSet<Option<String>>> = BTreeMap::new();
         for (bucket, root) in &acts.listed {
-            places.entry(bucket).or_default().insert(Some(root));
+            places.entry(bucket.clone()).or_default().insert(Some(root.clone()));
         }
         for gap in acts.gaps.iter().filter(|gap| gap.source == "cloudtrail") {
-            let gone = gap.error_code.as_deref() == Some("NoSuchBucket");
-            if let Some(bucket) = gap.what.strip_prefix("bucket ").filter(|_| gone) {
-                places.entry(bucket).or_default().insert(None);
-            }
-            if gap.reason != GapReason::Empty {
-                continue;
-            }
-            // Nothing was there to be listed any further.
-            if let Some((bucket, below)) = gap.what.strip_prefix("logs under s3://").and_then(|place| place.split_once('/')) {
-                places.entry(bucket).or_default().extend(below.strip_suffix("AWSLogs/").map(Some));
-            }
-            let looked_in = gap.detail.as_deref().and_then(|detail| detail.strip_prefix("s3://")?.split_once(" has no "));
-            if let Some((bucket, _)) = looked_in {
-                places.entry(bucket).or_default().insert(None);
+            match gap.subject() {
+                Subject::Bucket(bucket) if gap.error_code.as_deref() == Some("NoSuchBucket") => {
+                    places.entry(bucket).or_default().insert(None);
+                }
+                // Nothing was there to be listed any further.
+                Subject::Objects { kind, place } if kind == EVERYTHING && gap.reason == GapReason::Empty => {
+                    let root = place.prefix.strip_suffix("AWSLogs/").map(str::to_owned);
+                    places.entry(place.bucket).or_default().extend(root.map(Some));
+                }
+                subject if gap.reason == GapReason::Empty => {
+                    let bucket = bucket_without_folder(&subject, gap.detail.as_deref());
+                    if let Some(bucket) = bucket {
+                        places.entry(bucket).or_default().insert(None);
+                    }
+                }
+                _ => {}
             }
         }
         Self { places, accounts: &identity.scope.accounts }
@@ -66,7 +69,20 @@ impl<'a> Looked<'a> {
     }
 
     fn below(&self, bucket: &str, root: &str) -> bool {
-        self.places.get(bucket).is_some_and(|roots| roots.contains(&Some(root)) || roots.contains(&None))
+        let is_it = |there: &Option<String>| there.as_deref().is_none_or(|there| there == root);
+        self.places.get(bucket).is_some_and(|roots| roots.iter().any(is_it))
+    }
+}
+
+/// The bucket that has no folder of an account and region. Earlier ledgers name it in the gap's detail alone.
+fn bucket_without_folder(subject: &Subject, detail: Option<&str>) -> Option<String> {
+    match subject {
+        Subject::Within { kind, place } if kind == LOG_FILES || kind == DIGEST_FILES => Some(place.bucket.clone()),
+        Subject::Other(kind) if kind == LOG_FILES || kind == DIGEST_FILES => {
+            let (bucket, _) = detail?.strip_prefix("s3://")?.split_once(" has no ")?;
+            Some(bucket.to_owned())
+        }
+        _ => None,
     }
 }
 

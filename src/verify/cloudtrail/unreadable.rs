@@ -1,6 +1,7 @@
 use std::collections::BTreeSet;
 
 use crate::case::event::{Gap, GapReason};
+use crate::case::gap::Subject;
 use crate::cloudtrail::DigestName;
 use crate::model::{S3Location, Timestamp};
 
@@ -11,15 +12,16 @@ use super::{ChainOf, Place};
 /// no tampering.
 #[derive(Debug)]
 pub(super) struct Unreadable<'a> {
-    objects: BTreeSet<&'a str>,
-    prefixes: Vec<&'a str>,
+    /// As they are printed.
+    objects: BTreeSet<String>,
+    prefixes: Vec<String>,
     pub(super) looked: Looked<'a>,
 }
 
 impl<'a> Unreadable<'a> {
     /// What `gaps` say was not had, and stored `objects` that the disk would not give.
-    pub(super) fn of(gaps: &'a [Gap], objects: &'a [String], looked: Looked<'a>) -> Self {
-        let mut unreadable = Self { objects: objects.iter().map(String::as_str).collect(), prefixes: Vec::new(), looked };
+    pub(super) fn of(gaps: &[Gap], objects: &[String], looked: Looked<'a>) -> Self {
+        let mut unreadable = Self { objects: objects.iter().cloned().collect(), prefixes: Vec::new(), looked };
         for gap in gaps {
             let absent = gap
                 .error_code
@@ -32,10 +34,14 @@ impl<'a> Unreadable<'a> {
             if absent || !refused {
                 continue;
             }
-            if gap.what.starts_with("s3://") {
-                unreadable.objects.insert(&gap.what);
-            } else if gap.source == "cloudtrail" {
-                unreadable.prefixes.extend(listed_in_part(&gap.what));
+            match gap.subject() {
+                Subject::Object { object, version: None } => drop(unreadable.objects.insert(object)),
+                // Of the objects that are there now. That earlier versions could not be listed, or that nothing but delete markers is
+                // left, says nothing of what is there.
+                Subject::Listing(place) | Subject::Objects { place, .. } if gap.source == "cloudtrail" => {
+                    unreadable.prefixes.push(place.to_string());
+                }
+                _ => {}
             }
         }
         unreadable
@@ -46,8 +52,11 @@ impl<'a> Unreadable<'a> {
         if !self.looked.for_object(location) {
             return true;
         }
-        let location = location.to_string();
-        self.objects.contains(location.as_str()) || self.prefixes.iter().any(|prefix| location.starts_with(prefix))
+        let is_below = |location: &str| self.prefixes.iter().any(|prefix| location.starts_with(prefix.as_str()));
+        match Subject::object(location, None) {
+            Subject::Object { object, .. } => self.objects.contains(&object) || is_below(&location.to_string()),
+            _ => false,
+        }
     }
 
     /// Whether digests of a chain may be there, of any time, in one of the `places` of its trail, because it was not listed to its end.
@@ -59,7 +68,7 @@ impl<'a> Unreadable<'a> {
     ///
     /// Anybody can leave an object that nobody can fetch: each speaks of its own hour, and of no other.
     pub(super) fn digests(&self, of: &ChainOf, places: &BTreeSet<Place>) -> BTreeSet<Timestamp> {
-        let end = |object: &&str| {
+        let end = |object: &String| {
             let mut parts = object.splitn(4, '/').skip(2);
             let (bucket, name) = (parts.next()?, parts.next()?.parse::<DigestName>().ok()?);
             let there = places.iter().any(|place| place.bucket == bucket && place.prefix == name.prefix);
@@ -67,19 +76,6 @@ impl<'a> Unreadable<'a> {
         };
         self.objects.iter().filter_map(end).collect()
     }
-}
-
-/// The place that a gap says was not listed, or not to the end, where it is about the objects that are there now.
-///
-/// That earlier versions could not be listed, or that nothing but delete markers is left, says nothing of what is there.
-fn listed_in_part(what: &str) -> Option<&str> {
-    let at = what.find(" s3://")?;
-    let (what, place) = (what.get(..at)?, what.get(at + 1..)?);
-    let of_current = what == "listing of"
-        || (what.ends_with(" under")
-            && !what.starts_with("earlier versions of ")
-            && !what.starts_with(|first: char| first.is_ascii_digit()));
-    of_current.then_some(place)
 }
 
 /// Whether the folder of a chain's digests at `place` lies below `prefix`, or around it.

@@ -1,0 +1,137 @@
+//! Which answer shows that a run asked again for what an earlier one could not have.
+
+use super::super::event::{Gap, Listing, ResponseOrigin};
+use super::super::gap::{AMONG_FOLDERS, About, FOLDERS, Place, Subject};
+
+/// What has to be answered before a gap can be closed.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Question {
+    /// An operation is asked this.
+    Operation(Subject),
+    /// The keys of a place are listed: only those right below it, or all; those that there are, or those that there ever were.
+    Listing { place: Place, folders: bool, versions: bool },
+    /// Anything about a bucket.
+    Bucket(String),
+    /// Anything about a log group.
+    Group(String),
+}
+
+/// What closes a gap that no object closes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Needs {
+    /// The end of a run that asked as the same.
+    Nothing,
+    /// Some answer to the same source, of the same account and region.
+    AnyAnswer,
+    /// This one.
+    Answer(Question),
+}
+
+impl Needs {
+    pub(super) fn of(gap: &Gap) -> Self {
+        let missing = gap.reason.is_incompleteness();
+        let listing = |place, folders, versions| Self::Answer(Question::Listing { place, folders, versions });
+        match gap.subject() {
+            subject @ Subject::Answer { .. } => Self::Answer(Question::Operation(subject)),
+            Subject::Listing(place) | Subject::Elsewhere(place) => listing(place, true, false),
+            Subject::EarlierVersions { kind, place } => listing(place, kind == FOLDERS, true),
+            Subject::Deleted { place, .. } | Subject::Recoverable { place, .. } => listing(place, false, true),
+            Subject::Strays { kind, place, .. } => listing(place, kind == AMONG_FOLDERS, false),
+            Subject::Objects { place, .. } if missing => listing(place, false, false),
+            Subject::LateLogs { place, .. } => listing(place, false, false),
+            // That there is nothing may be told of a place that was not listed itself, but missed in what was.
+            Subject::Objects { place, .. } | Subject::Within { place, .. } => Self::Answer(Question::Bucket(place.bucket)),
+            Subject::Bucket(bucket) => Self::Answer(Question::Bucket(bucket)),
+            Subject::Records { group, .. } => Self::Answer(Question::Group(group)),
+            Subject::Other(_) if missing => Self::AnyAnswer,
+            Subject::Object { .. } | Subject::Artifact(_) | Subject::Role(_) | Subject::Other(_) => Self::Nothing,
+        }
+    }
+}
+
+impl Question {
+    /// Whether it is the same question in whatever region it is asked: a bucket there is once.
+    pub(super) fn is_the_same_everywhere(&self) -> bool {
+        matches!(self, Self::Listing { .. } | Self::Bucket(_))
+    }
+
+    /// Whether it is the same question as whatever account it is asked: so is that about an ARN.
+    pub(super) fn is_the_same_to_all(&self) -> bool {
+        let is_about_an_arn = matches!(self, Self::Operation(Subject::Answer { about: About::Thing(thing), .. })
+            if thing.starts_with("arn:"));
+        is_about_an_arn || self.is_the_same_everywhere()
+    }
+
+    /// Whether a run that is taken up again does not ask it twice, so that the answer of an interrupted one counts.
+    pub(super) fn is_asked_once(&self) -> bool {
+        matches!(self, Self::Operation(Subject::Answer { operation, .. })
+            if matches!(operation.as_str(), "LookupEvents" | "createVolumePermission" | "launchPermission"))
+    }
+
+    /// What led to this one, where it did: a place is looked into by its name alone where the one above it could not be listed.
+    pub(super) fn above(&self) -> Option<Self> {
+        match self {
+            Self::Listing { place, folders: true, versions } => {
+                Some(Self::Listing { place: place.above()?, folders: true, versions: *versions })
+            }
+            _ => None,
+        }
+    }
+
+    /// The questions that an answer is one to.
+    pub(super) fn answered_by(origin: &ResponseOrigin) -> Vec<Self> {
+        // That something is not configured is an answer too.
+        let (whole, absent) = ((200..300).contains(&origin.status), origin.status == 404);
+        if !origin.last || !(whole || absent) {
+            return Vec::new();
+        }
+        let parameter = |name: &str| origin.parameters.get(name).map(String::as_str);
+        let (operation, bucket) = (origin.operation.as_str(), parameter("Bucket"));
+        let mut answered = Vec::new();
+        if let Some(bucket) = bucket.filter(|_| whole) {
+            let place = Place::new(bucket, parameter("Prefix").unwrap_or_default());
+            let folders = parameter("Delimiter").is_some();
+            if operation == "ListObjectsV2" {
+                answered.push(Self::Listing { place: place.clone(), folders, versions: false });
+            }
+            if matches!(operation, "ListObjectsV2" | "ListObjectVersions") {
+                // Who comes to list what is there asks for the versions as well, if the bucket keeps any.
+                answered.push(Self::Listing { place: place.clone(), folders, versions: true });
+            }
+            answered.push(Self::Bucket(place.bucket));
+        }
+        let group = parameter("logGroupName").or_else(|| parameter("logGroupNamePrefix"));
+        if let Some(Subject::Records { group, .. }) = group.map(|group| Subject::records(group, None)) {
+            answered.push(Self::Group(group));
+        }
+        let all = origin.parameters.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let mut subjects = vec![Subject::answer(operation), Subject::answer_to(operation, all.clone())];
+        subjects.extend(bucket.map(|bucket| Subject::answer_about_bucket(operation, bucket)));
+        for (_, value) in all {
+            subjects.push(Subject::answer_about(operation, value));
+            subjects.extend(parameter("Attribute").map(|attribute| Subject::answer_about(attribute, value)));
+        }
+        match (
+            parameter("LookupAttributes").and_then(|text| text.split_once('=')),
+            parameter("StartTime"),
+            parameter("EndTime"),
+        ) {
+            (Some(attribute), ..) => subjects.push(Subject::answer_to(operation, std::iter::once(attribute))),
+            (None, Some(from), Some(to)) => {
+                let about = About::Stretch(format!("{from} to {to}"));
+                subjects.push(Subject::Answer { operation: operation.to_owned(), about });
+            }
+            _ => {}
+        }
+        answered.extend(subjects.into_iter().map(Self::Operation));
+        answered
+    }
+
+    /// The questions that a recorded listing is an answer to.
+    pub(super) fn answered_by_listing(listing: &Listing) -> Vec<Self> {
+        let place = Place::new(&listing.bucket, &listing.prefix);
+        let current = Self::Listing { place: place.clone(), folders: false, versions: false };
+        let versions = Self::Listing { place, folders: false, versions: true };
+        if listing.is_of_versions() { vec![versions] } else { vec![current, versions] }
+    }
+}
