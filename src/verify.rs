@@ -223,7 +223,7 @@ pub fn verify(files: &dyn CaseFiles, options: &Options<'_>) -> Result<Report, Ca
     custody::check_chain(&holders, &mut findings);
     findings.extend(checked.findings(acts.runs_open, !seals.is_empty()));
     // Up to here everything is about the case itself; from here on, about what happened in AWS.
-    let damage = findings.iter().filter(|finding| finding.severity == Severity::Failure).count();
+    let damage = failures_of(&findings);
     let about_the_case = findings.len();
     let (trails, keys) = match &identity {
         Some(identity) => cloudtrail::check(&mut checked, identity, &acts, options, &mut findings)?,
@@ -260,7 +260,7 @@ pub fn verify(files: &dyn CaseFiles, options: &Options<'_>) -> Result<Report, Ca
         cloudtrail: trails,
         findings,
         gaps: acts.gaps.iter().map(GapReport::from).collect(),
-        case_failures: u64::try_from(damage).unwrap_or(u64::MAX),
+        damage,
         online: None,
         keys,
     })
@@ -274,6 +274,14 @@ impl Report {
         self.findings.sort();
         self.verdict = verdict(&self.findings, strict);
     }
+}
+
+/// The failures among what was found so far, each once.
+fn failures_of(findings: &[Finding]) -> Vec<Finding> {
+    let mut failures: Vec<Finding> = findings.iter().filter(|finding| finding.severity == Severity::Failure).cloned().collect();
+    failures.sort();
+    failures.dedup();
+    failures
 }
 
 /// What a collection that did not come to its end has not fetched is not therefore gone.

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use caselock::case::{CaseFiles as _, CaseFolder, CaseWriter, Found, read_bounded};
 use caselock::model::Timestamp;
-use caselock::seal::{AllowedSigners, SealOptions, SigningKey, seal_case, seal_case_with};
+use caselock::seal::{AllowedSigners, SealOptions, SigningKey, seal_case_with};
 use caselock::verify::{Options, Report};
 use serde_json::json;
 
@@ -49,7 +49,9 @@ impl Desk<'_> {
     }
 
     fn seal_at(&self, key: &str, principal: &str, at: Timestamp) {
-        seal_case(&mut self.writer(), &self.key(key, principal), at, &tool(), "").unwrap();
+        // A time that contradicts the ledger is refused otherwise.
+        let options = SealOptions { despite: true, ..SealOptions::default() };
+        seal_case_with(&mut self.writer(), &self.key(key, principal), at, &tool(), &options).unwrap();
     }
 
     /// Whom somebody vouches for, each under names of their own.
@@ -298,7 +300,7 @@ fn of_signers() -> Vec<Defect> {
                         {
                             std::fs::remove_file(desk.path("custody").join(name)).unwrap();
                         }
-                        let options = SealOptions { replaces: true, ..SealOptions::default() };
+                        let options = SealOptions { despite: true, ..SealOptions::default() };
                         let (key, at) = (desk.key("other", "other@example.com"), crate::sample::at());
                         seal_case_with(&mut desk.writer(), &key, at, &tool(), &options).unwrap();
                     })
