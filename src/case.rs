@@ -4,6 +4,7 @@
 
 mod beginning;
 mod canonical;
+mod clock;
 mod configuration;
 pub mod custody;
 mod direct;
@@ -29,6 +30,7 @@ mod writer;
 mod writer_tests;
 
 pub use beginning::{check_vacant, is_begun, is_ledger_gone};
+pub use clock::{CLOCKS_APART, Order, seconds_ahead};
 pub use configuration::{Configuration, Setting};
 #[cfg(feature = "acquire")]
 pub(crate) use direct::{BLOCK, BlockBuffer};

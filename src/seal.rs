@@ -5,8 +5,10 @@
 
 mod allowed_signers;
 pub(crate) mod bag;
+mod case_bag;
 mod checkpoint;
 mod disclosed_bag;
+mod earlier;
 mod error;
 mod key;
 pub mod manifest;
@@ -25,7 +27,7 @@ pub(crate) use disclosed_bag::{PROGRAM, disclosed_texts};
 pub use error::SealError;
 pub use key::{KeyError, SigningKey};
 pub use receipt::{PackageHead, Receipt, ReceiptFile, SealHead};
-pub use sealing::{SealOptions, Sealed, seal_case, seal_case_with};
+pub use sealing::{SealOptions, Sealed, check_earlier_seals, seal_case, seal_case_with};
 pub use seals::{SealFile, SealNumbers, read_seals};
 pub use signature::{SignatureProblem, Signer, verify_signature};
 pub use statement::{ArtifactTotals, Extension, LedgerHead, ParseSealError, SealStatement, SealedBy};
@@ -46,6 +48,10 @@ pub const ALLOWED_SIGNERS: &str = "custody/allowed_signers";
 pub const SEALS: &str = "custody/seals";
 /// What a seal says of an earlier one that it found without its signature, before that one's path.
 pub(crate) const UNSIGNED: &str = "seal-unsigned";
+/// The same of one of which nothing but a signature or a time-stamp was left.
+pub(crate) const MISSING: &str = "seal-missing";
+/// The same of a file that an earlier seal covers and that was not there.
+pub(crate) const NOT_THERE: &str = "tag-file-missing";
 /// How to check a sealed case without caselock.
 pub const VERIFY_TXT: &str = "VERIFY.txt";
 
@@ -55,3 +61,10 @@ pub const VERIFY_HTML: &str = "verify.html";
 /// Every tag file that the tag manifest lists, in its order.
 pub const TAG_FILES: [&str; 8] =
     ["README.txt", VERIFY_TXT, "bag-info.txt", "bagit.txt", ALLOWED_SIGNERS, crate::case::CASE_TOML, MANIFEST, VERIFY_HTML];
+
+/// Adds to what a seal says of the damage it found, once.
+fn admit(damage: &mut Vec<String>, told: String) {
+    if !damage.contains(&told) {
+        damage.push(told);
+    }
+}

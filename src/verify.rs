@@ -22,7 +22,7 @@ use std::num::NonZeroUsize;
 
 use crate::case::event::{ClockOffset, Event, Gap, KeyComparison, is_of_aws};
 use crate::case::ledger::{LedgerState, read_ledger};
-use crate::case::{CASE_TOML, CaseError, CaseFiles, CaseIdentity, Gaps, LEDGER, Workspace, read_bounded};
+use crate::case::{CASE_TOML, CaseError, CaseFiles, CaseIdentity, Gaps, LEDGER, Workspace, read_bounded, seconds_ahead};
 use crate::cloudtrail::KeyRing;
 use crate::cloudtrail::gzip::Limits;
 use crate::model::{Finding, Severity, Sha256Hash, Timestamp};
@@ -227,7 +227,7 @@ pub fn verify(files: &dyn CaseFiles, options: &Options<'_>) -> Result<Report, Ca
     custody::check_chain(&holders, &mut findings);
     findings.extend(checked.findings(acts.runs_open, !seals.is_empty()));
     // Up to here everything is about the case itself; from here on, about what happened in AWS.
-    let damage = findings.iter().filter(|finding| finding.severity == Severity::Failure).count();
+    let damage = failures_of(&findings);
     let about_the_case = findings.len();
     let (trails, keys) = match &identity {
         Some(identity) => cloudtrail::check(&mut checked, identity, &acts, options, &mut findings)?,
@@ -264,7 +264,7 @@ pub fn verify(files: &dyn CaseFiles, options: &Options<'_>) -> Result<Report, Ca
         cloudtrail: trails,
         findings,
         gaps: acts.gaps.iter().map(GapReport::from).collect(),
-        case_failures: u64::try_from(damage).unwrap_or(u64::MAX),
+        damage,
         online: None,
         keys,
     })
@@ -278,6 +278,14 @@ impl Report {
         self.findings.sort();
         self.verdict = verdict(&self.findings, strict);
     }
+}
+
+/// The failures among what was found so far, each once.
+fn failures_of(findings: &[Finding]) -> Vec<Finding> {
+    let mut failures: Vec<Finding> = findings.iter().filter(|finding| finding.severity == Severity::Failure).cloned().collect();
+    failures.sort();
+    failures.dedup();
+    failures
 }
 
 /// What a collection that did not come to its end has not fetched is not therefore gone.
@@ -372,12 +380,8 @@ impl Acts {
         }
     }
 
-    fn take_clock(&mut self, clock: Option<ClockOffset>) {
-        let earliest = clock.map_or(0, |clock| clock.offset_milliseconds.saturating_sub(clock.uncertainty_milliseconds));
-        self.clock_ahead = self.clock_ahead.max(earliest.saturating_neg() / 1000);
-    }
-
     fn take(&mut self, event: &Event, at: Timestamp, lines: u64, root: Sha256Hash) {
+        self.clock_ahead = self.clock_ahead.max(seconds_ahead(event));
         match event {
             Event::CaseSealed(sealed) => self.sealing = Some(sealed.seal.clone()),
             // An attempt to seal that was cut off is made again, beginning with a verification.
@@ -396,7 +400,6 @@ impl Acts {
                 self.regions.clone_from(&started.regions);
                 self.callers.extend(started.callers().map(|caller| caller.account));
                 self.endpoints.extend(started.cloudtrail_endpoint().filter(|url| !is_of_aws(url)).map(str::to_owned));
-                self.take_clock(started.clock);
                 let at = on_clock_of_aws(at, started.clock);
                 self.collecting_since = Some(at);
                 self.collected_until = Some(at);
@@ -404,7 +407,6 @@ impl Acts {
             Event::CollectionFinished(finished) => {
                 self.runs_open = false;
                 self.unfinished = false;
-                self.take_clock(finished.clock);
                 self.collected_until = Some(on_clock_of_aws(at, finished.clock));
             }
             Event::CollectionInterrupted(_) => self.runs_open = false,

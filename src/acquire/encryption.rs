@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 use crate::aws::{Call, Halt};
 use crate::case::event::GapReason;
 use crate::case::gap::Subject;
-use crate::model::{AccountId, Region, printable};
+use crate::model::{AccountId, Region};
 
 use super::askers::{Asker, Door};
 use super::errand::{Errand, join_all};

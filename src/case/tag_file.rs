@@ -21,7 +21,18 @@ pub struct TagFile {
     hasher: Sha256Hasher,
     part: PathBuf,
     path: PathBuf,
-    covered: bool,
+    covered: Covered,
+}
+
+/// What stands over a file that is about to be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Covered {
+    /// Nothing yet: what is there may be replaced.
+    Nothing,
+    /// A signed seal: what is there stays, and what is lost may be put back.
+    BySeal,
+    /// The signature or the time-stamp of this very statement: no other is ever put under it.
+    ByItsSignature,
 }
 
 impl TagFile {
@@ -48,8 +59,27 @@ impl TagFile {
             hasher: Sha256Hasher::default(),
             part,
             path: full_path,
-            covered: is_covered(root, path),
+            covered: Covered::of(root, path),
         })
+    }
+
+    /// Fails if the file could not be given its name, so that this is known before anything depends on it.
+    pub(crate) fn check_free(&self) -> Result<(), CaseError> {
+        match self.path.symlink_metadata() {
+            Ok(there) if there.is_dir() => {
+                Err(CaseError::Malformed { path: self.path.clone(), problem: "it is a folder".to_owned() })
+            }
+            Ok(_) if self.covered != Covered::Nothing => Err(CaseError::AlreadyWritten { path: self.path.clone() }),
+            _ if self.covered == Covered::ByItsSignature => Err(CaseError::AlreadyWritten { path: self.path.clone() }),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error).doing("look at", &self.path),
+            Ok(_) | Err(_) => Ok(()),
+        }
+    }
+
+    /// Writes the whole of it and finishes.
+    pub(crate) fn finish_with(mut self, bytes: &[u8]) -> Result<Sha256Hash, CaseError> {
+        self.write_all(bytes).doing("write", &self.part)?;
+        self.finish()
     }
 
     /// Makes the file durable and gives it its name. Gives its SHA-256.
@@ -59,7 +89,9 @@ impl TagFile {
         self.file.flush().doing("write", &self.part)?;
         self.file.get_ref().sync_all().doing("flush", &self.part)?;
         let sha256 = std::mem::take(&mut self.hasher).finish();
-        if self.covered {
+        if self.covered == Covered::Nothing {
+            fs::rename(&self.part, &self.path).doing("name", &self.path)?;
+        } else {
             match File::open(&self.path) {
                 Ok(there) => {
                     let (there, _) = HashingReader::new(there).finish().doing("read", &self.path)?;
@@ -68,12 +100,13 @@ impl TagFile {
                     }
                 }
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    if self.covered == Covered::ByItsSignature {
+                        return Err(CaseError::AlreadyWritten { path: self.path.clone() });
+                    }
                     name_without_replacing(CWD, &self.part, CWD, &self.path).doing("name", &self.path)?;
                 }
                 Err(error) => return Err(error).doing("open", &self.path),
             }
-        } else {
-            fs::rename(&self.part, &self.path).doing("name", &self.path)?;
         }
         let folder = self.path.parent().unwrap_or(&self.path);
         File::open(folder).and_then(|folder| folder.sync_all()).doing("flush", folder)?;
@@ -81,14 +114,22 @@ impl TagFile {
     }
 }
 
-/// Whether a signed seal stands over `path`: a seal's own signature or time-stamp for the seal, that of any seal for any other tag file.
-fn is_covered(root: &Path, path: &str) -> bool {
-    let of_a_seal = ["custody/seals/", "custody/checkpoints/"].iter().find_map(|folder| path.strip_prefix(folder));
-    let Some(seal) = of_a_seal else { return has_signed_seal(root) };
-    let seal = seal.split('.').next().unwrap_or_default();
-    let is_there = |extension: &str| root.join(format!("custody/seals/{seal}.json.{extension}")).symlink_metadata().is_ok();
-    // What was stamped had been signed.
-    is_there("sig") || is_there("tsr")
+impl Covered {
+    /// What stands over `path`: a seal's own signature or time-stamp over the seal, that of any seal over any other tag file.
+    fn of(root: &Path, path: &str) -> Self {
+        let of_a_seal = ["custody/seals/", "custody/checkpoints/"].iter().find_map(|folder| path.strip_prefix(folder));
+        let Some((number, extension)) = of_a_seal.and_then(|name| name.split_once('.')) else {
+            return if has_signed_seal(root) { Self::BySeal } else { Self::Nothing };
+        };
+        let is_there =
+            |extension: &str| root.join(format!("custody/seals/{number}.json.{extension}")).symlink_metadata().is_ok();
+        // What was stamped had been signed.
+        match is_there("sig") || is_there("tsr") {
+            true if extension == "json" && path.starts_with("custody/seals/") => Self::ByItsSignature,
+            true => Self::BySeal,
+            false => Self::Nothing,
+        }
+    }
 }
 
 /// Whether there is the signature of a seal, of whichever: that of the first may be lost. What cannot be looked at may hold one.
@@ -150,6 +191,21 @@ mod tests {
             assert_eq!(fs::read(folder.path().join(path)).unwrap(), b"one");
         }
         assert!(write(folder.path(), "custody/seals/0002.json", "two").is_ok());
+    }
+
+    #[test]
+    fn nothing_is_put_under_a_signature_whose_statement_is_lost() {
+        let folder = tempfile::tempdir().unwrap();
+        write(folder.path(), "custody/seals/0001.json.sig", "a signature").unwrap();
+        let refused = TagFile::begin(folder.path(), "custody/seals/0001.json").unwrap().check_free();
+        assert!(matches!(refused, Err(CaseError::AlreadyWritten { .. })));
+        assert!(matches!(write(folder.path(), "custody/seals/0001.json", "two"), Err(CaseError::AlreadyWritten { .. })));
+        assert!(!folder.path().join("custody/seals/0001.json").exists());
+        // What follows from the seal may be put back.
+        assert!(TagFile::begin(folder.path(), "custody/checkpoints/0001.json").unwrap().check_free().is_ok());
+        assert!(write(folder.path(), "custody/checkpoints/0001.json", "a checkpoint").is_ok());
+        assert!(TagFile::begin(folder.path(), "custody/checkpoints/0001.json").unwrap().check_free().is_err());
+        assert!(TagFile::begin(folder.path(), "custody/seals/0002.json").unwrap().check_free().is_ok());
     }
 
     #[test]

@@ -151,7 +151,7 @@ pub(super) fn run(mut arguments: CollectArguments, file: &ConfigurationFile, out
         ledger_root: outcome.ledger_root,
         verification: report.as_ref(),
     };
-    let exit = if report.as_ref().is_some_and(|report| report.case_failures > 0) {
+    let exit = if report.as_ref().is_some_and(|report| report.case_failures() > 0) {
         Exit::Integrity
     } else if outcome.complete {
         Exit::Done

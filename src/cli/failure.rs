@@ -159,7 +159,7 @@ impl Exit {
         match error {
             SealError::Case(error) => Self::of_case(error),
             error if error.is_integrity_failure() => Self::Integrity,
-            SealError::Empty | SealError::Announced { .. } => Self::Usage,
+            SealError::Empty | SealError::Announced { .. } | SealError::NotSignedFor { .. } => Self::Usage,
             _ => Self::Failed,
         }
     }

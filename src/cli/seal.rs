@@ -3,11 +3,9 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use crate::case::event::{Event, VerificationRecorded};
-use crate::case::{CaseFolder, CaseWriter, Flag, Protection};
-use crate::model::{Severity, Timestamp};
-use crate::seal::{SealError, SealOptions, SealStatement, SigningKey, seal_case_with};
-
-use crate::verify::Report;
+use crate::case::{CLOCKS_APART, CaseFolder, CaseWriter, Flag, Protection};
+use crate::model::Timestamp;
+use crate::seal::{SealError, SealOptions, SealStatement, SigningKey, check_earlier_seals, seal_case_with};
 
 use super::configuration::ConfigurationFile;
 use super::output::{Output, bytes, counted, thousands};
@@ -58,7 +56,7 @@ pub(super) struct SealArguments {
 }
 
 /// Findings that a seal over a damaged case names; the verification of the case has all.
-const DAMAGE_NAMED: usize = 1000;
+pub(super) const DAMAGE_NAMED: usize = 1000;
 
 #[derive(Serialize)]
 struct Result<'a> {
@@ -100,28 +98,27 @@ pub(super) fn run(
     let key = load_key(signing_key, arguments.principal.as_deref(), output)?;
     let mut writer = CaseWriter::open(&arguments.case)?;
     let report = verify_with_progress(&folder, None, output)?;
-    let damage = damage(&report);
-    if !damage.is_empty() && !arguments.despite_damage {
-        let failures = report.findings.iter().filter(|finding| finding.severity == Severity::Failure);
-        let named: Vec<String> = failures.take(3).map(|finding| format!("{} {}", finding.kind, finding.object)).collect();
-        return Err(CliError {
-            exit: Exit::Integrity,
-            ..CliError::failed(format!("the case itself is damaged: {}", named.join("; ")))
-        }
-        .meaning("Nothing was sealed: a seal over damaged evidence would only hide the damage.")
-        .next(
+    if report.case_failures() > 0 && !arguments.despite_damage {
+        let damaged = format!("the case itself is damaged: {}", report.name_damage(3).join("; "));
+        let refused = CliError { exit: Exit::Integrity, ..CliError::failed(damaged) }
+            .meaning("Nothing was sealed: a seal over damaged evidence would only hide the damage.");
+        // What is no way out is not advised.
+        return Err(refused.next(if check_earlier_seals(&writer, &key).is_ok() {
             "Run `caselock verify` for the whole picture, and compare the folder with a copy. If this is all there is, \
-             --despite-damage seals it as it is found, and the seal says so.",
-        ));
+             --despite-damage seals it as it is found, and the seal says so."
+        } else {
+            "Run `caselock verify` for the whole picture, and take the earlier seals and the ledger from a copy: no seal can follow \
+             them as they are."
+        }));
     }
     let tool = this_tool();
-    writer.append(Event::VerificationRecorded(VerificationRecorded {
+    let verified = Event::VerificationRecorded(VerificationRecorded {
         verdict: report.verdict.as_str().to_owned(),
         artifacts_valid: report.artifacts.valid,
         failures: report.failures(),
         online: None,
         tool: tool.clone(),
-    }))?;
+    });
     let now = Timestamp::new(chrono::Utc::now());
     let (lines, meter) = super::progress::line(output, "sealing");
     meter.expect(report.artifacts.total, report.artifacts.bytes);
@@ -129,12 +126,14 @@ pub(super) fn run(
     let options = SealOptions {
         notes: arguments.notes.clone(),
         flags: arguments.immutable,
-        damage,
-        replaces: arguments.despite_damage,
+        damage: report.name_damage(DAMAGE_NAMED),
+        despite: arguments.despite_damage,
+        acts: vec![verified],
         progress: &progress,
         ..SealOptions::default()
     };
-    let sealed = seal_case_with(&mut writer, &key, now, &tool, &options).map_err(|error| explain(&error))?;
+    let sealed =
+        seal_case_with(&mut writer, &key, now, &tool, &options).map_err(|error| explain(&error, "Nothing was sealed"))?;
     lines.finish();
     // The lock is for one at a time.
     drop(writer);
@@ -242,29 +241,32 @@ pub(super) fn load_key(path: &Path, principal: Option<&str>, output: &Output) ->
     Ok(key)
 }
 
-/// What is wrong with the case itself, for the seal to name.
-fn damage(report: &Report) -> Vec<String> {
-    if report.case_failures == 0 {
-        return Vec::new();
-    }
-    let failures = report.findings.iter().filter(|finding| finding.severity == Severity::Failure);
-    failures.take(DAMAGE_NAMED).map(|finding| format!("{} {}", finding.kind, finding.object)).collect()
-}
-
-fn explain(error: &SealError) -> CliError {
+/// Why no seal was made, and what to do about it; `undone` says what came of it.
+pub(super) fn explain(error: &SealError, undone: &str) -> CliError {
     if error.is_integrity_failure() {
         return CliError::new(Exit::Integrity, error)
-            .meaning("Nothing was sealed: a seal over damaged evidence would only hide the damage.")
-            .next("Run `caselock verify` for the whole picture.");
+            .meaning(format!("{undone}: a seal over damaged evidence would only hide the damage."))
+            .next("Run `caselock verify` for the whole picture, and take what is named from a copy.");
     }
-    if matches!(error, SealError::Announced { .. }) {
-        return CliError::new(Exit::of_seal(error), error)
-            .meaning("Nothing was sealed: whose seal it was could not be told from whose it is any more.")
-            .next("Look for the signature, or seal with that key. If it is gone for good, --despite-damage seals all the same, and verification goes on to tell of it.");
+    let explained = CliError::new(Exit::of_seal(error), error);
+    match error {
+        SealError::Announced { .. } => explained
+            .meaning(format!("{undone}: whose seal it was could not be told from whose it is any more."))
+            .next("Look for the signature, or seal with that key. If it is gone for good, --despite-damage seals all the same, and verification goes on to tell of it."),
+        SealError::NotSignedFor { .. } => explained
+            .meaning(format!("{undone}: the seal would stand where theirs belongs."))
+            .next("Let them sign: the same transfer, with their key. If they never will, --despite-damage seals all the same, and verification says that they did not sign."),
+        SealError::Clock { written, .. } => explained
+            .meaning(format!("{undone}: dated before what it covers, a seal looks made up, for good."))
+            .next(format!(
+                "Set this machine's clock right. If it is right, wait until it says {}; or --despite-damage seals all the same, and verification \
+                 goes on to call the times contradictory.",
+                written.plus_seconds(-CLOCKS_APART)
+            )),
+        _ => explained
+            .meaning(format!("{undone}. The evidence is unchanged."))
+            .next("Mend the cause, then run the same command again; an attempt that was cut off is simply made again."),
     }
-    CliError::new(Exit::of_seal(error), error)
-        .meaning("The evidence is unchanged.")
-        .next("Mend the cause, then seal again; an attempt that was cut off is simply made again.")
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::case::custody::{CustodyReceived, CustodyTransferred, Handover, Reverification};
 use crate::case::event::Event;
 use crate::case::{CaseFolder, CaseWriter};
-use crate::model::{Finding, Severity, Sha256Hash, Timestamp};
+use crate::model::{Sha256Hash, Timestamp};
 use crate::package::{PackageError, PackageFiles, package_head, package_places, read_receipts, write_receipt};
 use crate::seal::{
     PackageHead, Receipt, ReceiptFile, SealHead, SealOptions, SealStatement, SigningKey, read_seals, seal_case_with,
@@ -14,7 +14,7 @@ use crate::verify::{Options, Report};
 
 use super::destination::refuse_file_in_case;
 use super::output::{Output, counted, hanging, thousands, wrapped};
-use super::seal::load_key;
+use super::seal::{DAMAGE_NAMED, explain as explain_sealing, load_key};
 use super::timestamp::{self, TimestampArguments};
 use super::tool::{look_at_this_tool, this_tool};
 use super::verify::{open, verify_showing_progress};
@@ -69,7 +69,7 @@ pub(super) struct TransferArguments {
     /// Let this RFC 3161 authority stamp the time of the receiver's signature.
     #[arg(long, value_name = "URL", requires = "signing_key")]
     tsa: Option<String>,
-    /// Record the transfer of a case that is damaged, as it is received. A case folder is then not sealed again; a receipt says so.
+    /// Record the transfer of a case that is damaged, as it is received. The receiver's seal, or receipt, says so.
     #[arg(long)]
     despite_damage: bool,
 }
@@ -128,16 +128,15 @@ fn reverified(report: &Report) -> Reverification {
         verdict: report.verdict.as_str().to_owned(),
         artifacts: report.artifacts.total,
         artifacts_valid: report.artifacts.valid,
-        damage: report.case_failures,
+        damage: report.case_failures(),
         ledger_lines: report.ledger.lines,
         ledger_root: report.ledger.root,
     }
 }
 
 fn refuse_damage(report: &Report) -> CliError {
-    let failures = report.findings.iter().filter(|finding| finding.severity == Severity::Failure);
-    let named: Vec<String> = failures.take(3).map(|Finding { kind, object, .. }| format!("{kind} {object}")).collect();
-    CliError { exit: Exit::Integrity, ..CliError::failed(format!("what is handed over is damaged: {}", named.join("; "))) }
+    let named = report.name_damage(3).join("; ");
+    CliError { exit: Exit::Integrity, ..CliError::failed(format!("what is handed over is damaged: {named}")) }
         .meaning("Nothing was recorded: whoever signs for it would sign for the damage as well.")
         .next(
             "Do not accept it; ask for another copy. If this is all there is, --despite-damage records it as it was received.",
@@ -160,17 +159,17 @@ fn transfer_case(
             .next("Seal it first: caselock seal CASE_DIR --signing-key KEY"));
     };
     let report = verify_showing_progress(&folder, &Options::default(), output)?;
-    let damaged = report.case_failures > 0;
+    let damaged = report.case_failures() > 0;
     if damaged && !arguments.despite_damage {
         return Err(refuse_damage(&report));
     }
     let verification = reverified(&report);
     let sealed_lines = SealStatement::parse(statement).map_or(0, |statement| statement.ledger.lines);
-    let past = Past::read(&writer, handover, sealed_lines)?;
+    let past = Past::read(&writer, handover, key, sealed_lines)?;
     let (tool, seal_path, seal_sha256) = (this_tool(), seal.path.clone(), Sha256Hash::of(statement));
-    let mut events = Vec::new();
+    let mut acts = Vec::new();
     if !past.released {
-        events.push(Event::CustodyTransferred(Box::new(CustodyTransferred {
+        acts.push(Event::CustodyTransferred(Box::new(CustodyTransferred {
             handover: handover.clone(),
             seal: seal_path.clone(),
             seal_sha256,
@@ -178,19 +177,6 @@ fn transfer_case(
             tool: tool.clone(),
         })));
     }
-    if let Some(key) = key
-        && !past.received
-    {
-        events.push(Event::CustodyReceived(Box::new(CustodyReceived {
-            handover: handover.clone(),
-            seal: seal_path,
-            seal_sha256,
-            verification: verification.clone(),
-            signer: key.signer().fingerprint.clone(),
-            tool: tool.clone(),
-        })));
-    }
-    writer.append_all(events)?;
     let mut recorded = Recorded {
         handover,
         verification: &verification,
@@ -199,27 +185,50 @@ fn transfer_case(
         signer: None,
         stamped: None,
     };
-    if let Some(key) = key.filter(|_| !damaged) {
-        let now = Timestamp::new(chrono::Utc::now());
-        let (lines, meter) = super::progress::line(output, "sealing");
-        meter.expect(report.artifacts.total, report.artifacts.bytes);
-        let progress = |files: u64, size: u64| meter.add(files, size);
-        let options = SealOptions { progress: &progress, ..SealOptions::default() };
-        let sealed = seal_case_with(&mut writer, key, now, &tool, &options);
-        lines.finish();
-        let sealed = sealed.map_err(|error| {
-            CliError::new(if error.is_integrity_failure() { Exit::Integrity } else { Exit::Failed }, &error)
-                .meaning("The transfer is recorded in the ledger, and not signed for yet.")
-                .next("Mend the cause, then run the same command again; nothing is recorded twice.")
-        })?;
-        // The lock is for one at a time.
-        drop(writer);
-        recorded.signed_in = Some(sealed.path);
-        recorded.signer = Some(key.signer().fingerprint.clone());
-        if let Some(url) = &arguments.tsa {
-            let stamped = timestamp::stamp(&arguments.case, &TimestampArguments::asking(url))?;
-            recorded.stamped = Some(stamped.time());
+    let Some(key) = key else {
+        writer.append_all(acts)?;
+        return show(&recorded, &arguments.case, damaged, output);
+    };
+    if !past.received {
+        acts.push(Event::CustodyReceived(Box::new(CustodyReceived {
+            handover: handover.clone(),
+            seal: seal_path,
+            seal_sha256,
+            verification: verification.clone(),
+            signer: key.signer().fingerprint.clone(),
+            tool: tool.clone(),
+        })));
+    }
+    let now = Timestamp::new(chrono::Utc::now());
+    let (lines, meter) = super::progress::line(output, "sealing");
+    meter.expect(report.artifacts.total, report.artifacts.bytes);
+    let progress = |files: u64, size: u64| meter.add(files, size);
+    let options = SealOptions {
+        damage: report.name_damage(DAMAGE_NAMED),
+        despite: arguments.despite_damage,
+        acts,
+        progress: &progress,
+        ..SealOptions::default()
+    };
+    let before = writer.ledger_tree().size();
+    let sealed = seal_case_with(&mut writer, key, now, &tool, &options);
+    lines.finish();
+    let sealed = sealed.map_err(|error| {
+        // Without a word of it in the ledger, another key or another machine may be taken.
+        if writer.ledger_tree().size() == before {
+            return explain_sealing(&error, "Nothing was recorded, and nothing was signed");
         }
+        CliError::new(if error.is_integrity_failure() { Exit::Integrity } else { Exit::Failed }, &error)
+            .meaning("The transfer is recorded in the ledger, and not signed for yet.")
+            .next("Mend the cause, then run the same command again, with the same key; nothing is recorded twice.")
+    })?;
+    // The lock is for one at a time.
+    drop(writer);
+    recorded.signed_in = Some(sealed.path);
+    recorded.signer = Some(key.signer().fingerprint.clone());
+    if let Some(url) = &arguments.tsa {
+        let stamped = timestamp::stamp(&arguments.case, &TimestampArguments::asking(url))?;
+        recorded.stamped = Some(stamped.time());
     }
     show(&recorded, &arguments.case, damaged, output)
 }
@@ -232,8 +241,9 @@ struct Past {
 }
 
 impl Past {
-    /// A release that nobody received yet needs no second one; a receipt that no seal covers was cut off before it was signed for.
-    fn read(writer: &CaseWriter, handover: &Handover, sealed_lines: u64) -> Result<Self, CliError> {
+    /// A release that nobody received yet needs no second one; a receipt that no seal covers was cut off before it was signed for. One that names
+    /// another key stays, and what is signed for now is recorded by itself.
+    fn read(writer: &CaseWriter, handover: &Handover, key: Option<&SigningKey>, sealed_lines: u64) -> Result<Self, CliError> {
         let mut past = Self::default();
         writer.read_ledger(&mut |line| match &line.entry.event {
             Event::CustodyTransferred(act) => {
@@ -243,7 +253,8 @@ impl Past {
             }
             Event::CustodyReceived(act) => {
                 let unsigned = line.tree.size() > sealed_lines && act.handover == *handover;
-                past = Self { released: unsigned, received: unsigned };
+                let by_this_key = key.is_some_and(|key| key.signer().fingerprint == act.signer);
+                past = Self { released: unsigned, received: unsigned && by_this_key };
             }
             _ => {}
         })?;
@@ -273,7 +284,7 @@ fn receive_package(
     let earlier = read_receipts(package, &[]).map_err(|error| explain(&error))?;
     let wanted = Options { receipts: Some((&heads, &earlier)), ..Options::default() };
     let report = verify_showing_progress(&*files, &wanted, output)?;
-    let damaged = report.case_failures > 0;
+    let damaged = report.case_failures() > 0;
     if damaged && !arguments.despite_damage {
         return Err(refuse_damage(&report));
     }
@@ -346,12 +357,15 @@ fn show(recorded: &Recorded<'_>, case: &Path, damaged: bool, output: &Output) ->
                 lines.push(format!("Signed   {place}"));
                 lines.push(format!("Key      {signer}"));
                 lines.extend(recorded.stamped.map(|time| format!("Stamped  {time}")));
+                if damaged {
+                    lines.push("DAMAGED: signed for as it was received; what was signed says so.".to_owned());
+                }
                 lines.push(String::new());
                 lines.push("Tell whoever relies on it the key's fingerprint by another channel.".to_owned());
             }
             _ if damaged => {
                 lines.push(String::new());
-                lines.push("DAMAGED: recorded as it was received; no seal was made over it.".to_owned());
+                lines.push("DAMAGED: recorded as it was released; nobody has signed for it.".to_owned());
             }
             _ => {
                 lines.push(String::new());

@@ -132,10 +132,10 @@ pub(super) fn run(mut arguments: VerifyArguments, file: &ConfigurationFile, outp
 /// What to do with a case that was verified, if there is more to do: of a disclosure, that was all.
 fn next(report: &Report, case: &Path) -> Option<String> {
     let place = case.display();
-    if report.case_failures == 0 && report.disclosure.is_some() {
+    if report.case_failures() == 0 && report.disclosure.is_some() {
         return None;
     }
-    Some(if report.case_failures > 0 {
+    Some(if report.case_failures() > 0 {
         wrapped(
             "Next: keep it exactly as it is, and compare it with a copy or a package; docs/verification.md explains each finding.",
             "",

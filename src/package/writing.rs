@@ -1,6 +1,6 @@
 //! Writing a package: the members in the order of their names, hashed on the way and compared with what the seal covers.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 use crate::case::merkle::MerkleTree;
@@ -8,7 +8,8 @@ use crate::case::{CaseFiles, CaseFolder, Found, LEDGER, read_bounded, read_ident
 use crate::model::Sha256Hash;
 use crate::seal::manifest::{Lists, ManifestReader};
 use crate::seal::{
-    MANIFEST, SealFile, SealNumbers, SealStatement, SignatureProblem, TAG_MANIFEST, checkpoint_path, verify_signature,
+    MANIFEST, NOT_THERE, SealFile, SealNumbers, SealStatement, SignatureProblem, TAG_MANIFEST, checkpoint_path,
+    verify_signature,
 };
 
 use super::archive::{Archive, Written};
@@ -122,7 +123,11 @@ impl Contents {
         }
         let bytes = sealed_ledger_bytes(case, &statement)?;
         tags.push(Tag { path: LEDGER.to_owned(), sha256: None, bytes: Some(bytes) });
-        for seal in seals {
+        let later = |number: u32| {
+            let later = seals.iter().filter(move |seal| seal.number > number && seal.is_complete());
+            later.filter_map(|seal| SealStatement::parse(seal.statement.as_deref()?).ok())
+        };
+        for seal in &seals {
             let parts = [("", &seal.statement), (".sig", &seal.signature)];
             for (extension, bytes) in parts {
                 if let Some(bytes) = bytes {
@@ -134,7 +139,13 @@ impl Contents {
             let said = seal.statement.as_deref().and_then(|statement| SealStatement::parse(statement).ok());
             if let Some(sha256) = said.and_then(|statement| statement.checkpoint_sha256) {
                 let path = checkpoint_path(seal.number);
-                tags.push(Tag { path: format!("{path}.sig"), sha256: None, bytes: None });
+                let signature = format!("{path}.sig");
+                // What a later seal says was lost is not waited for.
+                let is_lost =
+                    case.describe(&signature).symlink_metadata().is_err_and(|error| error.kind() == ErrorKind::NotFound);
+                if !is_lost || !later(seal.number).any(|said| said.admits(NOT_THERE, &signature)) {
+                    tags.push(Tag { path: signature, sha256: None, bytes: None });
+                }
                 tags.push(Tag { path, sha256: Some(sha256), bytes: None });
             }
             if let Some(bytes) = &seal.timestamp {

@@ -1,6 +1,7 @@
 use std::path::PathBuf;
 
 use crate::case::CaseError;
+use crate::model::Timestamp;
 
 use super::KeyError;
 
@@ -75,6 +76,26 @@ pub enum SealError {
         /// The key's fingerprint.
         signer: String,
     },
+    /// Somebody received the case and has not signed for it yet; this seal would stand where theirs belongs.
+    #[error(
+        "the ledger says that {holder} received the case and signs for it with the key {signer}, and they have not signed yet"
+    )]
+    NotSignedFor {
+        /// Who received it.
+        holder: String,
+        /// The key's fingerprint.
+        signer: String,
+    },
+    /// This seal would be dated before what it covers.
+    #[error(
+        "this machine's clock says {now}, and the ledger has a line that was written {written}: one of the two clocks was wrong by more than a day"
+    )]
+    Clock {
+        /// When it was to be sealed.
+        now: Timestamp,
+        /// The latest time at which a line was written.
+        written: Timestamp,
+    },
     /// The statement could not be written as JSON.
     #[error("cannot write the statement of the seal")]
     Encode(#[source] serde_json::Error),
@@ -86,7 +107,12 @@ impl SealError {
     pub fn is_integrity_failure(&self) -> bool {
         match self {
             Self::Case(error) => error.is_integrity_failure(),
-            Self::Key(_) | Self::Empty | Self::Encode(_) | Self::Announced { .. } => false,
+            Self::Key(_)
+            | Self::Empty
+            | Self::Encode(_)
+            | Self::Announced { .. }
+            | Self::NotSignedFor { .. }
+            | Self::Clock { .. } => false,
             Self::Modified { .. }
             | Self::Missing { .. }
             | Self::Unlisted { .. }

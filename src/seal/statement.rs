@@ -134,6 +134,12 @@ impl SealStatement {
     pub fn encode(&self) -> Result<Vec<u8>, serde_json::Error> {
         canonical(self)
     }
+
+    /// Whether it says that it found this of the file at `path`.
+    #[must_use]
+    pub fn admits(&self, kind: &str, path: &str) -> bool {
+        self.damage.iter().any(|told| told.split_once(' ') == Some((kind, path)))
+    }
 }
 
 #[cfg(test)]

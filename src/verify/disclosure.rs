@@ -20,7 +20,7 @@ use crate::seal::{
 
 use super::artifacts::is_trouble;
 use super::report::{ArtifactReport, DisclosureReport, LedgerReport, Report, SealReport};
-use super::{Options, custody, seals, trust, verdict};
+use super::{Options, custody, failures_of, seals, trust, verdict};
 
 /// Longest line that is read: the longest line of a ledger, escaped, and its proof.
 const LINE_LIMIT: u64 = 9 * 1024 * 1024;
@@ -78,7 +78,7 @@ pub(super) fn check(files: &dyn CaseFiles, options: &Options<'_>) -> Result<Repo
     }
     findings.sort();
     findings.dedup();
-    let damage = findings.iter().filter(|finding| finding.severity == Severity::Failure).count();
+    let damage = failures_of(&findings);
     let lines = head.map_or(0, |head| head.lines);
     let about_proofs = ["disclosure-unproven", "disclosure-malformed", "checkpoint-malformed", "checkpoint-signature-invalid"];
     let valid = !findings.iter().any(|finding| about_proofs.contains(&finding.kind.as_str()));
@@ -104,7 +104,7 @@ pub(super) fn check(files: &dyn CaseFiles, options: &Options<'_>) -> Result<Repo
         cloudtrail: Vec::new(),
         findings,
         gaps: Vec::new(),
-        case_failures: u64::try_from(damage).unwrap_or(u64::MAX),
+        damage,
     })
 }
 

@@ -64,9 +64,9 @@ pub struct Report {
     /// The public keys that signatures were checked with.
     #[serde(skip)]
     pub keys: KeyRing,
-    /// How many failures are about the case itself, not about what happened in AWS.
+    /// The failures that are about the case itself, not about what happened in AWS.
     #[serde(skip)]
-    pub case_failures: u64,
+    pub damage: Vec<Finding>,
 }
 
 impl Report {
@@ -75,6 +75,18 @@ impl Report {
     pub fn failures(&self) -> u64 {
         let failures = self.findings.iter().filter(|finding| finding.severity == Severity::Failure).count();
         u64::try_from(failures).unwrap_or(u64::MAX)
+    }
+
+    /// How many failures are about the case itself.
+    #[must_use]
+    pub fn case_failures(&self) -> u64 {
+        u64::try_from(self.damage.len()).unwrap_or(u64::MAX)
+    }
+
+    /// The names of what is wrong with the case itself, `kind object`, of `most` failures.
+    #[must_use]
+    pub fn name_damage(&self, most: usize) -> Vec<String> {
+        self.damage.iter().take(most).map(|finding| format!("{} {}", finding.kind, finding.object)).collect()
     }
 }
 

@@ -7,8 +7,8 @@ use crate::case::{CaseError, CaseFiles, LEDGER, read_bounded};
 use crate::model::{Finding, HashingReader, Severity, Sha256Hash};
 use crate::seal::manifest::{Lists, ManifestError, ManifestReader};
 use crate::seal::{
-    ALLOWED_SIGNERS, CHECKPOINTS, Checkpoint, LedgerHead, MANIFEST, SEALS, SealFile, SealNumbers, SealStatement,
-    SignatureProblem, Signer, TAG_FILES, TAG_MANIFEST, UNSIGNED, bag, checkpoint_path, verify_signature,
+    ALLOWED_SIGNERS, CHECKPOINTS, Checkpoint, LedgerHead, MANIFEST, MISSING, NOT_THERE, SEALS, SealFile, SealNumbers,
+    SealStatement, SignatureProblem, Signer, TAG_FILES, TAG_MANIFEST, UNSIGNED, bag, checkpoint_path, verify_signature,
 };
 
 use super::artifacts::{Checked, is_trouble};
@@ -35,8 +35,10 @@ pub(super) fn check(
     let may_be_cut_off = |path: &str| !files.is_package() && acts.sealing.as_deref() == Some(path);
     not_covered(files, checked, &seals, acts, findings);
     let mut reports = Vec::with_capacity(seals.len());
-    let (mut previous, mut bag) = (None, None);
-    let mut covered: Option<LedgerHead> = None;
+    let mut bag = None;
+    let admissions: Vec<Admissions> = seals.iter().map(admissions_of).collect();
+    // The statements before, each with what it says of the ledger, if it reads.
+    let mut before: Vec<(&str, Sha256Hash, Option<LedgerHead>)> = Vec::with_capacity(seals.len());
     for (at, seal) in seals.iter().enumerate() {
         let expected = u32::try_from(at + 1).unwrap_or(u32::MAX);
         if seal.number != expected {
@@ -50,9 +52,15 @@ pub(super) fn check(
             reports.push(SealReport::of(&seal.path));
             continue;
         }
-        let admitted = seals.iter().skip(at + 1).any(|later| admits_unsigned(later, &seal.path));
+        let (own, later) = admissions.get(at..).unwrap_or_default().split_at_checked(1).unwrap_or_default();
+        let admitted = is_admitted(later, if seal.statement.is_some() { UNSIGNED } else { MISSING }, &seal.path);
+        // One that was lost when this one was made, and was found again, is not the one it follows.
+        let followed = || before.iter().rev().filter(|(path, ..)| !is_admitted(own, MISSING, path));
+        let previous = followed().next().map(|(_, sha256, _)| *sha256);
+        let covered = followed().find_map(|(.., ledger)| *ledger);
         let (mut report, statement, signer) = check_seal(seal, acts, previous, admitted, findings);
         stamps::check(seal, options.authority_roots, &mut report, findings);
+        let mut ledger = None;
         if let Some(statement) = statement {
             check_signer(&statement, signer.as_ref(), acts, options, &mut report, findings);
             if expected == 1 && seal.number == 1 {
@@ -66,11 +74,11 @@ pub(super) fn check(
             check_extension(seal, &statement, covered, findings);
             // What was signed for is compared; that a seal was edited is said already.
             if report.signature != SignatureState::Invalid {
-                check_checkpoint(files, seal, &statement, &report, findings);
+                check_checkpoint(files, (seal, later), &statement, &report, findings);
             }
-            covered = Some(statement.ledger);
+            ledger = Some(statement.ledger);
         }
-        previous = seal.statement.as_deref().map(Sha256Hash::of);
+        before.extend(seal.statement.as_deref().map(|bytes| (seal.path.as_str(), Sha256Hash::of(bytes), ledger)));
         reports.push(report);
     }
     for path in acts.sealed.keys() {
@@ -113,7 +121,8 @@ fn not_covered(files: &dyn CaseFiles, checked: &Checked, seals: &[SealFile], act
         known.extend((0..seal.renewals.len()).map(|renewal| seal.renewal_path(renewal)));
         known.extend(signed(seal.path.clone()));
         let said = seal.statement.as_deref().and_then(|statement| SealStatement::parse(statement).ok());
-        if said.is_some_and(|statement| statement.checkpoint_sha256.is_some()) {
+        // Of a seal that is lost, its checkpoint may be left.
+        if seal.statement.is_none() || said.is_some_and(|statement| statement.checkpoint_sha256.is_some()) {
             known.extend(signed(checkpoint_path(seal.number)));
         }
     }
@@ -144,7 +153,7 @@ fn check_extension(seal: &SealFile, statement: &SealStatement, before: Option<Le
 /// The checkpoint of a seal: it must say what the seal says, signed with the same key.
 fn check_checkpoint(
     files: &dyn CaseFiles,
-    seal: &SealFile,
+    (seal, later): (&SealFile, &[Admissions]),
     statement: &SealStatement,
     report: &SealReport,
     findings: &mut Vec<Finding>,
@@ -177,19 +186,31 @@ fn check_checkpoint(
         Err(CaseError::Io { source, .. }) if is_trouble(&source) => {
             (Severity::Gap, "tag-file-unreadable", "It is there and could not be read.")
         }
+        Err(error) if error.is_not_found() && is_admitted(later, NOT_THERE, &signature_path) => (
+            Severity::Gap,
+            NOT_THERE,
+            "It belongs to the seal's checkpoint and is not there, as a later seal says that it was found.",
+        ),
         Err(error) if error.is_not_found() => {
-            (Severity::Failure, "tag-file-missing", "It belongs to the seal's checkpoint, and it is not there.")
+            (Severity::Failure, NOT_THERE, "It belongs to the seal's checkpoint, and it is not there.")
         }
         Err(_) => (Severity::Failure, "tag-file-modified", "Its bytes are not those that were written."),
     };
     findings.push(Finding::new(severity, kind, &signature_path, detail));
 }
 
-/// Whether a complete seal says that the one at `path` had no signature when it was made.
-fn admits_unsigned(later: &SealFile, path: &str) -> bool {
-    let said =
-        later.statement.as_deref().filter(|_| later.is_complete()).and_then(|statement| SealStatement::parse(statement).ok());
-    said.is_some_and(|said| said.damage.contains(&format!("{UNSIGNED} {path}")))
+/// What seals say that they found otherwise than it should be, one set a seal. What nobody signed says nothing.
+type Admissions = BTreeSet<String>;
+
+fn admissions_of(seal: &SealFile) -> Admissions {
+    let said = seal.statement.as_deref().filter(|_| seal.is_complete()).and_then(|bytes| SealStatement::parse(bytes).ok());
+    said.map(|said| said.damage.into_iter().collect()).unwrap_or_default()
+}
+
+/// Whether one of these seals says that it found this of the file at `path`.
+fn is_admitted(by: &[Admissions], kind: &str, path: &str) -> bool {
+    let told = format!("{kind} {path}");
+    by.iter().any(|admissions| admissions.contains(&told))
 }
 
 /// Whether the times that the seal says and the key that made it are to be believed.
@@ -270,7 +291,12 @@ fn check_seal(
     let mut report = SealReport::of(&seal.path);
     let mut fail = |kind: &str, detail: &str| findings.push(Finding::new(Severity::Failure, kind, &seal.path, detail));
     let Some(bytes) = &seal.statement else {
-        fail("seal-missing", "Its signature is there, the seal itself is not.");
+        if admitted {
+            let detail = "Its signature or its time-stamp is there, the seal itself is not, as the next one says that it was found: it was lost or taken away.";
+            findings.push(Finding::new(Severity::Gap, MISSING, &seal.path, detail));
+        } else {
+            fail(MISSING, "Its signature is there, the seal itself is not.");
+        }
         return (report, None, None);
     };
     let statement = match SealStatement::parse(bytes) {

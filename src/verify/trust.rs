@@ -1,12 +1,10 @@
 //! Whether somebody vouched for the keys that signed, under the names they signed with.
 
+use crate::case::Order;
 use crate::model::{Finding, Severity, Timestamp, counted};
 use crate::seal::{AllowedSigners, SealedBy, SignatureProblem, Signer, Vouched, verify_signature};
 
 use super::report::{SealReport, SignatureState};
-
-/// How far clocks may be apart before two times contradict each other: those of honest machines are off by minutes, or by the hours of a time zone.
-pub(super) const APART: i64 = 86_400;
 
 /// A statement that somebody is to have signed.
 pub(super) struct Statement<'a> {
@@ -183,13 +181,12 @@ pub(super) struct Dated<'a> {
 pub(super) fn check_time(dated: &Dated<'_>, findings: &mut Vec<Finding>) {
     let Dated { done, said, ahead, .. } = *dated;
     let mut compare = |earlier: Timestamp, later: Timestamp, mut detail: String| {
-        let by = (earlier.instant() - later.instant()).num_seconds();
-        if by <= APART {
-            return;
-        }
-        let mut severity = Severity::Failure;
-        if by <= APART.saturating_add(ahead) {
-            severity = Severity::Notice;
+        let severity = match Order::of(earlier, later, ahead) {
+            Order::Holds => return,
+            Order::Explained => Severity::Notice,
+            Order::Contradicted => Severity::Failure,
+        };
+        if severity == Severity::Notice {
             let hours = counted(u64::try_from(ahead / 3600).unwrap_or_default(), "hour");
             detail.push_str(&format!(
                 " The ledger says that a clock by which the case was collected was {hours} ahead, which explains it."

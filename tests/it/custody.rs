@@ -71,7 +71,7 @@ fn the_receiver_signs_for_a_ledger_that_provably_extends_the_one_before() {
     let second = transfer(&sample, "case", "B. Counsel", "C. Expert", &["--signing-key", "expert"]);
     assert_eq!(code(&second), 0, "{second:?}");
     let report = verified(&sample);
-    assert_eq!(report.case_failures, 0, "{:?}", report.findings);
+    assert_eq!(report.case_failures(), 0, "{:?}", report.findings);
     let holders: Vec<(&str, &str, Option<&str>)> = report
         .custody
         .iter()
@@ -148,7 +148,7 @@ fn an_attempt_that_was_cut_off_before_the_seal_is_made_again_without_a_second_re
     let after = fs::read_to_string(sample.file("custody/ledger.jsonl")).unwrap();
     assert!(after.starts_with(&before));
     assert_eq!(after.matches("\"event\":\"custody.received\"").count(), 1);
-    assert_eq!(verified(&sample).case_failures, 0);
+    assert_eq!(verified(&sample).case_failures(), 0);
 }
 
 #[test]
@@ -161,18 +161,20 @@ fn a_holder_who_is_not_the_one_on_record_is_noticed() {
 }
 
 #[test]
-fn a_receipt_in_the_ledger_whose_seal_is_by_another_key_is_a_failure() {
+fn a_receipt_whose_seal_was_replaced_by_that_of_another_key_is_signed_for_by_nobody_and_that_is_told() {
     let sample = handed_over();
     assert_eq!(code(&transfer(&sample, "case", "A", "B", &["--signing-key", "counsel"])), 0);
     for name in ["0002.json.sig", "0002.json"] {
         fs::remove_file(sample.file("custody/seals").join(name)).unwrap();
     }
     let mut writer = crate::sample::open_again(&sample.case());
-    let options = SealOptions { replaces: true, ..SealOptions::default() };
+    let options = SealOptions { despite: true, ..SealOptions::default() };
     seal_case_with(&mut writer, &sample.key(), crate::sample::at(), &crate::sample::tool(), &options).unwrap();
     drop(writer);
     let report = verified(&sample);
-    assert!(report.findings.iter().any(|finding| finding.kind == "custody-signer-mismatch"), "{:?}", report.findings);
+    for kind in ["custody-not-signed-for", "seal-replaced"] {
+        assert!(report.findings.iter().any(|finding| finding.kind == kind), "{kind}: {:?}", report.findings);
+    }
 }
 
 #[test]
@@ -206,9 +208,13 @@ fn damage_is_not_signed_for_unseen() {
     let refused = transfer(&sample, "case", "A", "B", &["--signing-key", "counsel"]);
     assert_eq!((code(&refused), lines(&sample)), (3, before), "{refused:?}");
     let recorded = transfer(&sample, "case", "A", "B", &["--signing-key", "counsel", "--despite-damage"]);
-    assert_eq!((code(&recorded), lines(&sample)), (3, before + 2), "{recorded:?}");
+    assert_eq!((code(&recorded), lines(&sample)), (3, before + 3), "{recorded:?}");
     assert_eq!(json(&recorded)["verification"]["verdict"], "fail");
-    assert!(!sample.file("custody/seals/0002.json").exists());
+    let damage = statements(&sample).pop().unwrap().damage;
+    assert_eq!(damage, [format!("artifact-modified {}", Sample::payload()[2])], "the receiver's seal says so");
+    let released = transfer(&sample, "case", "B", "C", &["--despite-damage"]);
+    assert_eq!((code(&released), lines(&sample)), (3, before + 4), "{released:?}");
+    assert!(!sample.file("custody/seals/0003.json").exists());
 }
 
 #[test]
@@ -433,7 +439,7 @@ fn a_receipt_that_another_key_sealed_is_signed_for_by_nobody() {
     assert!(unsigned.contains("NO SEAL by that key covers this line") && unsigned.contains("B (NOT SIGNED FOR)"), "{unsigned}");
     assert!(unsigned.contains("[after the last seal: nobody signed for this line]"), "{unsigned}");
     let mut writer = crate::sample::open_again(&sample.case());
-    let options = SealOptions { replaces: true, ..SealOptions::default() };
+    let options = SealOptions { despite: true, ..SealOptions::default() };
     seal_case_with(&mut writer, &sample.key(), crate::sample::at(), &crate::sample::tool(), &options).unwrap();
     drop(writer);
     let by_another = verified(&sample);

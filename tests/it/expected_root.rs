@@ -61,7 +61,7 @@ fn a_ledger_whose_last_lines_were_cut_off_is_noticed_by_the_root_alone() {
         fs::remove_file(sample.file(path.as_str())).unwrap();
     }
     let without = verify(&CaseFolder::open(&sample.case()).unwrap(), &Options::default()).unwrap();
-    assert!(without.ledger.valid && without.case_failures == 0, "{:#?}", without.findings);
+    assert!(without.ledger.valid && without.case_failures() == 0, "{:#?}", without.findings);
     assert!(is_unexpected(&report(&sample, &root[..16])));
 }
 
@@ -74,7 +74,7 @@ fn a_case_that_was_made_anew_is_noticed_by_the_root_alone() {
         sample.overwrite(path, &fs::read(other.file(path)).unwrap());
     }
     let without = verify(&CaseFolder::open(&sample.case()).unwrap(), &Options::default()).unwrap();
-    assert!(without.ledger.valid && without.case_failures == 0, "{:#?}", without.findings);
+    assert!(without.ledger.valid && without.case_failures() == 0, "{:#?}", without.findings);
     assert!(is_unexpected(&report(&sample, &root)));
 }
 

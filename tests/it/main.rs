@@ -10,6 +10,7 @@
     reason = "tests say what must hold by panicking, and plant what a crash, a hand or an intruder would"
 )]
 
+mod accidents;
 mod account;
 mod adverse;
 mod agreement;

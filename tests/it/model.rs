@@ -110,7 +110,7 @@ impl Tried {
     /// After a crash, and before anybody mended anything, verification must not speak of tampering.
     fn check_as_left(&self) {
         let report = verify(&CaseFolder::open(&self.root).unwrap(), &Options::default()).unwrap();
-        assert_eq!(report.case_failures, 0, "{:#?}", report.findings);
+        assert_eq!(report.case_failures(), 0, "{:#?}", report.findings);
         assert_eq!(report.artifacts.valid, u64::try_from(self.model.stored.len()).unwrap());
     }
 

@@ -304,7 +304,7 @@ fn an_attempt_that_was_cut_off_anywhere_can_be_made_again() {
         let leftovers = shell_ok(&sample.case(), "find . -name '*.part'", &[]);
         assert_eq!(leftovers, "", "{first}");
         let report = verify(&CaseFolder::open(&sample.case()).unwrap(), &Options::default()).unwrap();
-        assert_eq!(report.case_failures, 0, "{first}: {:#?}", report.findings);
+        assert_eq!(report.case_failures(), 0, "{first}: {:#?}", report.findings);
     }
 }
 
@@ -332,7 +332,7 @@ fn a_seal_whose_signature_is_lost_is_not_replaced_by_another_key_but_extended() 
     }
     let case = CaseFolder::open(&sample.case()).unwrap();
     let about_the_first = |report: &caselock::verify::Report| {
-        assert_eq!(report.case_failures, 0, "{:#?}", report.findings);
+        assert_eq!(report.case_failures(), 0, "{:#?}", report.findings);
         report.findings.iter().filter(|finding| finding.object == "custody/seals/0001.json").count()
     };
     assert_eq!(about_the_first(&verify(&case, &Options::default()).unwrap()), 1);
@@ -360,7 +360,7 @@ fn a_seal_of_which_nothing_is_left_is_made_by_another_key_only_on_demand_and_tol
     assert!(!refused.is_integrity_failure());
     assert_eq!(fs::read(sample.file("custody/ledger.jsonl")).unwrap(), ledger);
     assert!(kept(&sample) == before);
-    let options = SealOptions { replaces: true, ..SealOptions::default() };
+    let options = SealOptions { despite: true, ..SealOptions::default() };
     let sealed = seal_case_with(&mut writer, &other, at(), &tool(), &options).unwrap();
     assert_eq!(sealed.statement.damage, ["seal-replaced custody/seals/0001.json"]);
     drop(writer);

@@ -78,7 +78,7 @@ mod tests {
             gaps: Vec::new(),
             online: None,
             keys: KeyRing::default(),
-            case_failures: 0,
+            damage: Vec::new(),
         }
     }
 

@@ -51,7 +51,9 @@ impl Desk<'_> {
     }
 
     fn seal_at(&self, key: &str, principal: &str, at: Timestamp) {
-        seal_case(&mut self.writer(), &self.key(key, principal), at, &tool(), "").unwrap();
+        // A time that contradicts the ledger is refused otherwise.
+        let options = SealOptions { despite: true, ..SealOptions::default() };
+        seal_case_with(&mut self.writer(), &self.key(key, principal), at, &tool(), &options).unwrap();
     }
 
     /// Whom somebody vouches for, each under names of their own.
@@ -424,7 +426,7 @@ fn of_signers() -> Vec<Defect> {
                         {
                             std::fs::remove_file(desk.path("custody").join(name)).unwrap();
                         }
-                        let options = SealOptions { replaces: true, ..SealOptions::default() };
+                        let options = SealOptions { despite: true, ..SealOptions::default() };
                         let (key, at) = (desk.key("other", "other@example.com"), crate::sample::at());
                         seal_case_with(&mut desk.writer(), &key, at, &tool(), &options).unwrap();
                     })
