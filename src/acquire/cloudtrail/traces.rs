@@ -101,13 +101,7 @@ impl TrailTraces {
     /// Notes a digest in a store, by its name.
     pub(super) fn sees_digest(&self, store: &Store, account: AccountId, digest: DigestName) {
         let trail = Trail { account, home: digest.home_region, name: digest.trail };
-        let mut met = self.met();
-        if !met.digests.contains_key(store) {
-            met.digests.insert(store.clone(), BTreeMap::new());
-        }
-        if let Some(trails) = met.digests.get_mut(store) {
-            trails.entry(trail).or_default().insert(digest.end);
-        }
+        self.met().digests.entry(store.clone()).or_default().entry(trail).or_default().insert(digest.end);
     }
 
     /// Notes the oldest log of an account that a store holds for the window.
@@ -203,10 +197,10 @@ fn eras(changes: &BTreeSet<Change>) -> Vec<Era> {
     let mut eras = Vec::new();
     let mut now = Some(Era { from: None, end: None, store: None });
     for change in changes {
-        let began = |store: &Option<Store>| Some(Era { from: Some(change.at), end: None, store: store.clone() });
+        let began = |store: Option<Store>| Some(Era { from: Some(change.at), end: None, store });
         match (&change.deed, &mut now) {
             (Deed::Told(store), Some(era)) => era.store = era.store.take().or_else(|| Some(store.clone())),
-            (Deed::Told(store), none) => *none = began(&Some(store.clone())),
+            (Deed::Told(store), none) => *none = began(Some(store.clone())),
             // Told again what it did already.
             (Deed::Sent(store), Some(era)) if store.is_some() && era.store == *store => {}
             (deed, era) => {
@@ -216,7 +210,7 @@ fn eras(changes: &BTreeSet<Change>) -> Vec<Era> {
                     eras.push(Era { end: Some(change.clone()), ..ended });
                 }
                 if let Deed::Made(store) | Deed::Sent(store) = deed {
-                    *era = began(store);
+                    *era = began(store.clone());
                 }
             }
         }
