@@ -141,9 +141,9 @@ struct Announced {
 
 /// The earliest that AWS's clocks, by which it dates what it delivers, can have shown when this machine's showed `at`.
 fn on_clock_of_aws(at: Timestamp, clock: Option<ClockOffset>) -> Timestamp {
-    let apart = clock.map_or(0, |clock| clock.offset_milliseconds.saturating_sub(clock.uncertainty_milliseconds));
     // A machine whose battery is dead may be off by decades; what is more is no clock.
     const CENTURY: i64 = 100 * 366 * 86_400;
+    let apart = clock.map_or(0, |clock| clock.offset_milliseconds.saturating_sub(clock.uncertainty_milliseconds));
     at.plus_seconds(apart.div_euclid(1000).clamp(-CENTURY, CENTURY))
 }
 

@@ -238,12 +238,13 @@ fn check_signer(
     if report.signature != SignatureState::Invalid {
         let head = (statement.ledger.lines, statement.ledger.root);
         let covers = acts.announced(&place).find(|announced| announced.head == head).and_then(|announced| announced.after);
+        let covers = covers.map(|at| (at, "it covers a line of the ledger that was written"));
         let dated = trust::Dated {
             place: &place,
             kind: "seal-time-mismatch",
             done: "sealed",
             said: statement.sealed_at,
-            after: &covers.map(|at| (at, "it covers a line of the ledger that was written")).into_iter().collect::<Vec<_>>(),
+            after: covers.as_slice(),
             stamped: signed.stamped,
             ahead: acts.clock_ahead,
         };

@@ -59,27 +59,31 @@ fn is_cloudtrail_in_scope(report: &Report) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cloudtrail::KeyRing;
-    use crate::model::{Finding, Severity, Sha256Hash};
-    use crate::verify::{ArtifactReport, DigestCounts, LedgerReport, LogCounts, TrailReport};
+    use crate::case::{CaseError, CaseFiles, Found};
+    use crate::model::{Finding, Severity};
+    use crate::verify::{ArtifactReport, DigestCounts, LogCounts, Options, TrailReport, verify};
+
+    #[derive(Debug)]
+    struct Nothing;
+
+    impl CaseFiles for Nothing {
+        fn walk(&self, _: &mut dyn FnMut(Found<'_>)) -> Result<(), CaseError> {
+            Ok(())
+        }
+
+        fn open(&self, path: &str) -> Result<Box<dyn std::io::Read + Send + '_>, CaseError> {
+            Err(CaseError::Io { doing: "open", path: self.describe(path), source: std::io::ErrorKind::NotFound.into() })
+        }
+
+        fn describe(&self, path: &str) -> std::path::PathBuf {
+            path.into()
+        }
+    }
 
     fn incomplete(valid: u64, total: u64) -> Report {
-        Report {
-            verdict: Verdict::Incomplete,
-            case_number: None,
-            window: None,
-            artifacts: ArtifactReport { total, valid, ..ArtifactReport::default() },
-            ledger: LedgerReport { entries: 3, lines: 3, root: Sha256Hash::ZERO, valid: true, expected_root_at: None },
-            seals: Vec::new(),
-            disclosure: None,
-            custody: Vec::new(),
-            cloudtrail: Vec::new(),
-            findings: Vec::new(),
-            gaps: Vec::new(),
-            online: None,
-            keys: KeyRing::default(),
-            damage: Vec::new(),
-        }
+        let artifacts = ArtifactReport { total, valid, ..ArtifactReport::default() };
+        let of_nothing = verify(&Nothing, &Options::default()).unwrap();
+        Report { verdict: Verdict::Incomplete, artifacts, findings: Vec::new(), ..of_nothing }
     }
 
     fn with_hours(report: Report) -> Report {
