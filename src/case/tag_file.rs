@@ -124,10 +124,12 @@ impl Covered {
         let is_there =
             |extension: &str| root.join(format!("custody/seals/{number}.json.{extension}")).symlink_metadata().is_ok();
         // What was stamped had been signed.
-        match is_there("sig") || is_there("tsr") {
-            true if extension == "json" && path.starts_with("custody/seals/") => Self::ByItsSignature,
-            true => Self::BySeal,
-            false => Self::Nothing,
+        if !is_there("sig") && !is_there("tsr") {
+            Self::Nothing
+        } else if extension == "json" && path.starts_with("custody/seals/") {
+            Self::ByItsSignature
+        } else {
+            Self::BySeal
         }
     }
 }

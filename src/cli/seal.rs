@@ -41,7 +41,8 @@ pub(super) struct SealArguments {
     /// The signer's name in the allowed signers, such as an e-mail address; the key's comment if left out.
     #[arg(long, value_name = "NAME")]
     principal: Option<String>,
-    /// Seal a case that is damaged, as it is found. The seal names the damage, and verification goes on to report it.
+    /// Seal a case that is damaged, as it is found; also by a clock that contradicts the ledger, or in the place of somebody who has yet to
+    /// sign. The seal names the damage, and verification goes on to report it.
     #[arg(long)]
     despite_damage: bool,
     /// Also set the immutable flag on the evidence and the append-only flag on the ledger, where the system permits. To delete such a

@@ -114,24 +114,7 @@ pub fn seal_case_with(
     let number = earlier.next;
     let path = path_of(number);
     let mut damage = options.damage.clone();
-    if let Some(told) = &earlier.found {
-        admit(&mut damage, told.clone());
-    }
-    if let Some(announced) = said.by_another(&path, key) {
-        if !options.despite {
-            return Err(SealError::Announced { path: files.describe(&path), signer: announced.signer.clone() });
-        }
-        admit(&mut damage, format!("seal-replaced {path}"));
-    }
-    match said.refuse_unsigned_receipt(earlier.signed_lines(), key) {
-        Err(refused) if !options.despite => return Err(refused),
-        _ => {}
-    }
-    match said.refuse_time(at) {
-        Err(refused) if !options.despite => return Err(refused),
-        Err(_) => admit(&mut damage, format!("seal-time-mismatch {path}")),
-        Ok(()) => {}
-    }
+    refuse_or_admit(&files, &earlier, &said, (key, at), options.despite, &mut damage)?;
     // What is damaged cannot be held against the ledger; then a first manifest lists what is found.
     let recorded = if options.damage.is_empty() { Some(recorded.finish(writer)?) } else { None };
     let covered = match earlier.last() {
@@ -169,31 +152,7 @@ pub fn seal_case_with(
         protection: Some(protection),
     });
     writer.append_all(options.acts.iter().cloned().chain([sealed]).collect())?;
-    let tree = writer.ledger_tree();
-    let ledger = LedgerHead { lines: tree.size(), root: tree.root() };
-    let extends = earlier.last().map(|last| extension(&files, last.statement.ledger, ledger)).transpose()?;
-    let case_number = earlier.last().map_or(&writer.identity().case_number, |last| &last.statement.case_number);
-    let mut statement = SealStatement {
-        format_version: FORMAT_VERSION,
-        case_number: case_number.clone(),
-        number,
-        sealed_at: at,
-        ledger,
-        manifest_sha256: bag.manifest_sha256,
-        tagmanifest_sha256: bag.tagmanifest_sha256,
-        previous_seal_sha256: earlier.last().map(|last| last.sha256),
-        extends,
-        checkpoint_sha256: None,
-        artifacts: bag.artifacts,
-        signer: SealedBy {
-            principal: key.principal().to_owned(),
-            fingerprint: key.signer().fingerprint.clone(),
-            public_key: key.signer().public_key.clone(),
-        },
-        tool: tool.clone(),
-        damage,
-        notes: options.notes.clone(),
-    };
+    let mut statement = statement(writer, &files, &earlier, bag, (key, at, tool), damage, &options.notes)?;
     let checkpoint = Checkpoint::of(&statement).encode().map_err(SealError::Encode)?;
     statement.checkpoint_sha256 = Some(Sha256Hash::of(&checkpoint));
     let bytes = statement.encode().map_err(SealError::Encode)?;
@@ -206,6 +165,71 @@ pub fn seal_case_with(
         file.finish_with(&bytes)?;
     }
     Ok(Sealed { path, statement, sha256, protection })
+}
+
+/// What the seal says of the ledger as it is now, and of everything else; its checkpoint follows from it.
+fn statement(
+    writer: &CaseWriter,
+    files: &CaseFolder,
+    earlier: &EarlierSeals,
+    bag: CaseBag,
+    (key, at, tool): (&SigningKey, Timestamp, &Tool),
+    damage: Vec<String>,
+    notes: &str,
+) -> Result<SealStatement, SealError> {
+    let tree = writer.ledger_tree();
+    let ledger = LedgerHead { lines: tree.size(), root: tree.root() };
+    let last = earlier.last();
+    Ok(SealStatement {
+        format_version: FORMAT_VERSION,
+        case_number: last.map_or(&writer.identity().case_number, |last| &last.statement.case_number).clone(),
+        number: earlier.next,
+        sealed_at: at,
+        ledger,
+        manifest_sha256: bag.manifest_sha256,
+        tagmanifest_sha256: bag.tagmanifest_sha256,
+        previous_seal_sha256: last.map(|last| last.sha256),
+        extends: last.map(|last| extension(files, last.statement.ledger, ledger)).transpose()?,
+        checkpoint_sha256: None,
+        artifacts: bag.artifacts,
+        signer: SealedBy {
+            principal: key.principal().to_owned(),
+            fingerprint: key.signer().fingerprint.clone(),
+            public_key: key.signer().public_key.clone(),
+        },
+        tool: tool.clone(),
+        damage,
+        notes: notes.to_owned(),
+    })
+}
+
+/// Refuses a seal of which verification would go on to tell; if it is made in spite of that, it says so itself.
+fn refuse_or_admit(
+    files: &CaseFolder,
+    earlier: &EarlierSeals,
+    said: &Said,
+    (key, at): (&SigningKey, Timestamp),
+    despite: bool,
+    damage: &mut Vec<String>,
+) -> Result<(), SealError> {
+    let path = path_of(earlier.next);
+    if let Some(told) = &earlier.found {
+        admit(damage, told.clone());
+    }
+    if let Some(announced) = said.by_another(&path, key) {
+        if !despite {
+            return Err(SealError::Announced { path: files.describe(&path), signer: announced.signer.clone() });
+        }
+        admit(damage, format!("seal-replaced {path}"));
+    }
+    if !despite {
+        said.refuse_unsigned_receipt(earlier.signed_lines(), key)?;
+        return said.refuse_time(at);
+    }
+    if said.refuse_time(at).is_err() {
+        admit(damage, format!("seal-time-mismatch {path}"));
+    }
+    Ok(())
 }
 
 /// Whether the seals that a case has can be followed by another at all, which nothing makes up for where they cannot.
