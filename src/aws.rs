@@ -43,6 +43,8 @@ pub use session::Session;
 pub(crate) use trial::try_reading;
 pub use versions::{ListedVersion, VersionPage, list_versions_page};
 
+use tokio::task::JoinError;
+
 use crate::case::CaseError;
 
 /// Why a run cannot go on. What was committed so far stays; running again resumes.
@@ -66,7 +68,10 @@ pub enum Halt {
     Closed,
     /// A task of the run ended in a way that it never should.
     #[error("a task of the collection was lost")]
-    TaskLost,
+    TaskLost(#[from] JoinError),
+    /// Something did not come that always comes.
+    #[error("{0}: this is an error in caselock")]
+    Unexpected(&'static str),
 }
 
 impl From<CaseError> for Halt {

@@ -35,9 +35,13 @@ pub use configuration::{Configuration, Setting};
 #[cfg(feature = "acquire")]
 pub(crate) use direct::{BLOCK, BlockBuffer};
 pub use error::CaseError;
+#[cfg(feature = "acquire")]
+pub(crate) use error::IoContext;
 pub use files::{CaseFiles, CaseFolder, FileOpener, Found, MissingPart, read_bounded};
 pub use gaps::Gaps;
 pub use identity::{CaseIdentity, FORMAT_VERSION, Scope};
+#[cfg(feature = "acquire")]
+pub(crate) use ledger::random_salt;
 pub(crate) use naming::name_without_replacing;
 pub use protection::{Flag, Protection};
 pub use sorting::Workspace;

@@ -128,7 +128,7 @@ async fn gather(errand: Arc<Errand>) -> Result<(), Halt> {
     tasks.spawn(async move {
         let mut standings = Vec::new();
         while let Some(done) = questions.join_next().await {
-            standings.push(done.map_err(|_| Halt::TaskLost)??);
+            standings.push(done??);
         }
         tell.send_replace(Some(Arc::new(standings)));
         Ok(())

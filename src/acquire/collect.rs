@@ -152,14 +152,12 @@ async fn collect_at(
         () = stop.requested() => Err(Halt::Stopped),
     };
     intake.close().await;
-    let Some(Ok(Ended { case, tally, unstaged, error })) = owner.join_next().await else {
-        return Err(AcquireError::Halted(Halt::TaskLost));
-    };
+    let Ended { case, tally, unstaged, error } = joined(&mut owner).await?;
     if let Some(error) = error {
         return Err(AcquireError::Case(error));
     }
     let gathered = unstaged.map_or(gathered, |error| Err(Halt::Case(Box::new(error))));
-    let Some(mut case) = case else { return Err(AcquireError::Halted(Halt::TaskLost)) };
+    let Some(mut case) = case else { return Err(AcquireError::Halted(UNRETURNED)) };
 
     let (totals, notices) = (tally.totals(), tally.notices());
     let mut interrupted = None;
@@ -168,7 +166,7 @@ async fn collect_at(
             let window = request.window;
             // Sorting what is known of a hundred thousand snapshots is nothing for a thread that others wait for.
             let report = tokio::task::spawn_blocking(move || notes.lineage.report(window)).await;
-            if let Some(report) = report.map_err(|_| AcquireError::Halted(Halt::TaskLost))? {
+            if let Some(report) = report.map_err(|lost| AcquireError::Halted(lost.into()))? {
                 case.write_report("snapshots.json", report.as_bytes())?;
             }
             case.append(Event::CollectionFinished(CollectionFinished {
@@ -211,6 +209,17 @@ async fn collect_at(
         ledger_lines: case.ledger_tree().size(),
         ledger_root: case.ledger_tree().root(),
     })
+}
+
+/// The owner of a case that did not give it back.
+const UNRETURNED: Halt = Halt::Unexpected("the owner of the case ended without it");
+
+/// How the owner of a case ended.
+pub(super) async fn joined(owner: &mut JoinSet<Ended>) -> Result<Ended, AcquireError> {
+    match owner.join_next().await {
+        Some(ended) => ended.map_err(|lost| AcquireError::Halted(lost.into())),
+        None => Err(AcquireError::Halted(UNRETURNED)),
+    }
 }
 
 /// Records that the run has begun, and then whatever comes in.

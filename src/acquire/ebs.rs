@@ -187,7 +187,7 @@ async fn permissions(
     for one in shared {
         while let Some(done) = tasks.try_join_next() {
             let done: Result<Result<(), Halt>, _> = done;
-            done.map_err(|_| Halt::TaskLost)??;
+            done??;
         }
         let permit = Arc::clone(questions).acquire_owned().await.map_err(|_| Halt::Closed)?;
         let (errand, region) = (Arc::clone(errand), region.clone());

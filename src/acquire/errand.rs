@@ -256,7 +256,7 @@ impl Errand {
             return self.try_reading(bucket_region, &wanted).await;
         }
         while let Some(done) = tasks.try_join_next() {
-            done.map_err(|_| Halt::TaskLost)??;
+            done??;
         }
         let slot = self.level(&wanted.location.bucket).slot().await?;
         let (errand, bucket_region) = (Arc::clone(self), bucket_region.clone());
@@ -317,7 +317,7 @@ impl Errand {
                         (on_body.read)(&key, Some(&body));
                     }
                 };
-                tokio::task::spawn_blocking(reading).await.map_err(|_| Halt::TaskLost)?;
+                tokio::task::spawn_blocking(reading).await?;
             }
             if wanted.size.is_none() {
                 self.intake.found(&row, 1, stored.len()).await?;
@@ -371,7 +371,7 @@ async fn show(fetched: Fetched, key: &str, on_body: OnBody) -> Result<Fetched, H
         (on_body.read)(&key, body.as_deref());
         Ok::<_, CaseError>(fetched)
     };
-    Ok(tokio::task::spawn_blocking(reading).await.map_err(|_| Halt::TaskLost)??)
+    Ok(tokio::task::spawn_blocking(reading).await??)
 }
 
 /// What a fetch took, as far as it says how many should go on at once.
@@ -384,7 +384,7 @@ struct Effort {
 /// Waits for all tasks; the first that ends the run ends them all.
 pub(crate) async fn join_all(tasks: &mut JoinSet<Result<(), Halt>>) -> Result<(), Halt> {
     while let Some(done) = tasks.join_next().await {
-        done.map_err(|_| Halt::TaskLost)??;
+        done??;
     }
     Ok(())
 }

@@ -112,7 +112,7 @@ async fn gather(errand: Arc<Errand>) -> Result<(), Halt> {
     }
     let (mut places, reading) = (BTreeSet::new(), Arc::new(Semaphore::new(GROUPS)));
     while let Some(done) = asking.join_next().await {
-        let (region, described) = done.map_err(|_| Halt::TaskLost)??;
+        let (region, described) = done??;
         places.extend(described.places);
         for ((owner, group), format) in described.groups {
             let (errand, reading, region) = (Arc::clone(&errand), Arc::clone(&reading), region.clone());

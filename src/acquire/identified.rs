@@ -40,7 +40,7 @@ pub(crate) async fn identify_all(recorder: &Recorder, identities: &Identities, r
     }
     let mut answered = Vec::new();
     while let Some(done) = asking.join_next().await {
-        answered.push(done.map_err(|_| Halt::TaskLost)??);
+        answered.push(done??);
     }
     // Whoever was named first comes first, whoever was answered first.
     answered.sort_unstable_by_key(|(number, ..)| *number);

@@ -1,6 +1,7 @@
 //! The way into the case: fetchers stage and hash, one task owns the case and appends.
 
 use std::future::Future;
+use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +12,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::aws::{Body, Fetched, Halt, KeepPage, Page};
 use crate::case::event::{Agreement, Artifact, Event, Gap, GapReason, Listing, Origin};
-use crate::case::{CaseError, CaseWriter, Committed, Pending, Staging};
+use crate::case::{CaseError, CaseWriter, Committed, IoContext as _, Pending, Staging, random_salt};
 use crate::model::Sha256Hash;
 
 use super::progress::Progress;
@@ -135,7 +136,7 @@ impl KeepPage for Intake {
                 file.write(&body)?;
                 Ok::<_, CaseError>(file.finish())
             });
-            let staged = staged.await.map_err(|_| Halt::TaskLost)??;
+            let staged = staged.await??;
             let body = Body::Staged(staged);
             let event = acquired(&body, None, Origin::ApiResponse(Box::new(origin)))?;
             self.send(Order::Artifact(Box::new(Acquired { row, body, event, object: false }))).await
@@ -144,15 +145,14 @@ impl KeepPage for Intake {
 }
 
 fn acquired(body: &Body, content_sha256: Option<Sha256Hash>, source: Origin) -> Result<Event, Halt> {
-    let mut salt = [0; 16];
-    getrandom::fill(&mut salt).map_err(|_| Halt::TaskLost)?;
+    let salt = random_salt().doing("draw a salt for", Path::new(body.path().as_str()))?;
     Ok(Event::ArtifactAcquired(Box::new(Artifact {
         path: body.path().clone(),
         size: body.size(),
         sha256: body.sha256(),
         content_sha256,
         source,
-        salt: hex::encode(salt),
+        salt,
     })))
 }
 

@@ -8,7 +8,7 @@ use crate::case::event::{Caller, ClockOffset, Gap, GapReason};
 use crate::case::gap::Subject;
 use crate::model::{Region, Timestamp, Window};
 
-use super::collect::also_as;
+use super::collect::{also_as, joined};
 use super::errand::Errand;
 use super::identified::{Identified, identify_all};
 use super::notes::Notes;
@@ -131,9 +131,7 @@ pub async fn plan(identities: impl Into<Identities>, request: &Request) -> Resul
     let errands: Vec<Arc<Errand>> = errands.collect();
     gather_all(&sources, &errands, &intake, gaps).await.map_err(AcquireError::Halted)?;
     intake.close().await;
-    let Some(Ok(mut ended)) = counting.join_next().await else {
-        return Err(AcquireError::Halted(Halt::TaskLost));
-    };
+    let mut ended = joined(&mut counting).await?;
     for errand in errands.iter().filter(|errand| errand.wants_account(errand.caller().account)) {
         // A place where a source takes answers and no object is told as well, or it would look left out.
         for (source, region) in sources.iter().flat_map(|source| errand.regions.iter().map(move |region| (source, region))) {

@@ -145,6 +145,18 @@ pub enum AwsError {
     /// AWS did not say who is asking.
     #[error("AWS did not say who is asking")]
     Unidentified(#[source] Failure),
+    /// AWS took the code or granted the role, and its answer holds no credentials.
+    #[error("AWS answered without the credentials that were asked for")]
+    NoCredentialsGiven,
+    /// Nobody named a region, and none is known.
+    #[error("no region is known through which AWS could be asked")]
+    NoRegion,
+    /// Roles were to be assumed, and none was named.
+    #[error("no role was named")]
+    NoRole,
+    /// A task ended in a way that it never should.
+    #[error("a task that was to assume a role was lost")]
+    TaskLost(#[from] tokio::task::JoinError),
 }
 
 fn clause(before: &str, what: Option<&String>) -> String {
@@ -209,7 +221,7 @@ impl Ground {
         let region = config.region().and_then(|region| region.as_ref().parse().ok());
         let region = connection.region.clone().or(region).or_else(|| DEFAULT_REGION.parse().ok());
         let Some(region) = region else {
-            return Err(AwsError::Unidentified(Failure::found(FailureKind::Other, "no region is known")));
+            return Err(AwsError::NoRegion);
         };
         let config = config.into_builder().region(sdk_region(&region)).build();
         let service_endpoints = service_endpoints(&config, connection);
@@ -267,7 +279,7 @@ impl Ground {
 
     fn with(self, credentials: Option<&aws_sdk_sts::types::Credentials>) -> Result<Self, AwsError> {
         let Some(credentials) = credentials else {
-            return Err(AwsError::Unidentified(Failure::found(FailureKind::Other, "the answer holds no credentials")));
+            return Err(AwsError::NoCredentialsGiven);
         };
         let (id, secret) = (credentials.access_key_id(), credentials.secret_access_key());
         let credentials = Credentials::new(id, secret, Some(credentials.session_token().to_owned()), None, "caselock");

@@ -332,9 +332,14 @@ impl ObjectFetcher {
             Received { body: Body::Held(Held::new(path, bytes, room)), content_sha256, md5 }
         };
         if size <= TINY {
-            return self.pairs.hash(bytes).await.map(|hashed| Ok(received(hashed))).ok_or(Halt::TaskLost);
+            return self
+                .pairs
+                .hash(bytes)
+                .await
+                .map(|hashed| Ok(received(hashed)))
+                .ok_or(Halt::Unexpected("a hash did not come back"));
         }
-        tokio::task::spawn_blocking(move || received(hash(bytes))).await.map(Ok).map_err(|_| Halt::TaskLost)
+        tokio::task::spawn_blocking(move || received(hash(bytes))).await.map(Ok).map_err(Halt::from)
     }
 
     /// Writes and hashes the body piece by piece, while the next piece comes in.
@@ -375,11 +380,11 @@ impl ObjectFetcher {
                 };
                 if let Some(what) = problem {
                     // Whatever was going wrong with the disk says more.
-                    writing.await.map_err(|_| Halt::TaskLost)??;
+                    writing.await??;
                     return Ok(Err(what));
                 }
             }
-            let (mut receiver, spare) = writing.await.map_err(|_| Halt::TaskLost)??;
+            let (mut receiver, spare) = writing.await??;
             let mut full = std::mem::replace(&mut piece, spare);
             writing = tokio::task::spawn_blocking(move || {
                 receiver.take(full.bytes())?;
@@ -387,7 +392,7 @@ impl ObjectFetcher {
                 Ok((receiver, full))
             });
             if ended {
-                let (receiver, spare) = writing.await.map_err(|_| Halt::TaskLost)??;
+                let (receiver, spare) = writing.await??;
                 self.pieces.lock().unwrap_or_else(PoisonError::into_inner).extend([piece, spare]);
                 return Ok(Ok(receiver.finish()));
             }

@@ -58,8 +58,7 @@ impl Identities {
         }
         let mut all_opened = Vec::new();
         while let Some(done) = opening.join_next().await {
-            let lost = |_| AwsError::Unidentified(Failure::found(FailureKind::Other, "a task was lost"));
-            all_opened.push(done.map_err(lost)?);
+            all_opened.push(done?);
         }
         all_opened.sort_unstable_by_key(|(number, _)| *number);
         let (mut sessions, mut refused, mut first_error) = (Vec::new(), Vec::new(), None);
@@ -84,7 +83,7 @@ impl Identities {
                 Ok(Self { first, others: sessions.collect(), roles, refused })
             }
             (None, Some(error)) => Err(error),
-            (None, None) => Err(AwsError::Unidentified(Failure::found(FailureKind::Other, "no role was named"))),
+            (None, None) => Err(AwsError::NoRole),
         }
     }
 
@@ -135,7 +134,11 @@ fn failure_of(error: &AwsError) -> Failure {
         | AwsError::SecondFactor(source)
         | AwsError::WrongCredentials(source)
         | AwsError::Unidentified(source) => source.clone(),
-        AwsError::Proxy { .. } => Failure::found(FailureKind::Other, &error.to_string()),
+        AwsError::Proxy { .. }
+        | AwsError::NoCredentialsGiven
+        | AwsError::NoRegion
+        | AwsError::NoRole
+        | AwsError::TaskLost(_) => Failure::found(FailureKind::Other, &error.to_string()),
         AwsError::NoCredentials(source) | AwsError::CredentialsUnavailable { source, .. } => {
             Failure::found(FailureKind::Credentials, &source.to_string())
         }

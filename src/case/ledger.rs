@@ -48,7 +48,7 @@ impl Entry {
         fields.insert("prev".to_owned(), self.prev.to_string().into());
         fields.insert("at".to_owned(), self.at.to_string().into());
         if !fields.contains_key("salt") {
-            fields.insert("salt".to_owned(), random_salt()?.into());
+            fields.insert("salt".to_owned(), random_salt().map_err(serde_json::Error::io)?.into());
         }
         canonical_value(&Value::Object(fields))
     }
@@ -82,9 +82,9 @@ fn decode_event(mut fields: Map<String, Value>) -> Result<Event, serde_json::Err
 }
 
 /// Sixteen random bytes in hexadecimal. Without them, whoever is shown some lines of a ledger could guess others and compare hashes.
-fn random_salt() -> Result<String, serde_json::Error> {
+pub(crate) fn random_salt() -> std::io::Result<String> {
     let mut salt = [0; 16];
-    getrandom::fill(&mut salt).map_err(|_| serde::ser::Error::custom("the system gives no random bytes"))?;
+    getrandom::fill(&mut salt).map_err(|_| std::io::Error::other("the system gives no random bytes"))?;
     Ok(hex::encode(salt))
 }
 

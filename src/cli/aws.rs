@@ -143,7 +143,9 @@ impl From<AcquireError> for CliError {
                     AwsError::Proxy { .. } => {
                         "Write it as http://HOST:PORT or https://HOST:PORT, with special characters of a password as %XX."
                     }
-                    AwsError::Unreachable { .. } | AwsError::Unidentified(_) => {
+                    AwsError::NoRegion | AwsError::NoRole => "Name a region with --region, or a role with --role-arn.",
+                    AwsError::TaskLost(_) => "Run the same command again.",
+                    AwsError::Unreachable { .. } | AwsError::Unidentified(_) | AwsError::NoCredentialsGiven => {
                         "Check the network, a proxy (HTTPS_PROXY, NO_PROXY), and --endpoint-url or AWS_ENDPOINT_URL."
                     }
                 };

@@ -60,7 +60,7 @@ impl Ahead {
     async fn finish(&self) -> Result<(), Halt> {
         let left = std::mem::take(&mut *self.looks.lock().unwrap_or_else(PoisonError::into_inner));
         for asked in left.into_values() {
-            let _nothing = asked.await.map_err(|_| Halt::TaskLost)??;
+            let _nothing = asked.await??;
         }
         Ok(())
     }
@@ -95,7 +95,7 @@ impl Look<'_> {
     async fn below(&self, prefix: &str, is_known: impl Fn(&str) -> bool) -> Result<Option<Vec<String>>, Halt> {
         let query = self.query(prefix.to_owned());
         let seen = match self.ahead.take(prefix) {
-            Some(asked) => asked.await.map_err(|_| Halt::TaskLost)?,
+            Some(asked) => asked.await?,
             None => see(self.errand, self.log_bucket, &query).await,
         };
         let Seen { now, ever } = seen?;
@@ -304,7 +304,7 @@ async fn folders_of_account(
     }
     let (mut found, mut skipped, mut known, mut unknown) = (Vec::new(), BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
     while let Some(done) = kinds.join_next().await {
-        let (kind, below, names) = done.map_err(|_| Halt::TaskLost)??;
+        let (kind, below, names) = done??;
         if names.is_some() {
             known.insert(kind.clone())
         } else {

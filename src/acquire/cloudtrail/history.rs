@@ -231,7 +231,7 @@ async fn look_up_series(
     if let Some((key, value)) = &series.attribute {
         call = call.with("LookupAttributes", format!("{key}={value}"));
         let built = LookupAttribute::builder().attribute_key(LookupAttributeKey::from(key.as_str())).attribute_value(value);
-        attribute = Some(built.build().map_err(|_| Halt::TaskLost)?);
+        attribute = Some(built.build().map_err(|_| Halt::Unexpected("a question to the event history could not be put"))?);
     }
     let time = |at: Timestamp| aws_smithy_types::DateTime::from_secs(at.instant().timestamp());
     every_page(

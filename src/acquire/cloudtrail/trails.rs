@@ -79,7 +79,7 @@ pub(super) async fn find(errand: &Arc<Errand>, mut tell: impl FnMut(Trail)) -> R
     let (mut trails, mut refused) = (BTreeSet::new(), false);
     let describing = async {
         while let Some(done) = tasks.join_next().await {
-            match done.map_err(|_| Halt::TaskLost)?? {
+            match done?? {
                 Some(found) => found.into_iter().filter(|trail| trails.insert(trail.arn.clone())).for_each(&mut tell),
                 None => refused = true,
             }
@@ -228,7 +228,7 @@ async fn standing_in_all_regions(errand: &Arc<Errand>, trail: &Trail) -> Result<
     }
     let mut standing = Standing { logging: true, outage: None };
     while let Some(done) = tasks.join_next().await {
-        if let Some(at_home) = done.map_err(|_| Halt::TaskLost)?? {
+        if let Some(at_home) = done?? {
             standing = at_home;
         }
     }
