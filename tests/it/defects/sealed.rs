@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use caselock::case::event::ClockOffset;
 use caselock::case::{CaseFiles as _, CaseFolder, CaseWriter, Found, read_bounded};
 use caselock::model::{Timestamp, Window};
-use caselock::seal::{AllowedSigners, SealOptions, SigningKey, seal_case, seal_case_with};
+use caselock::seal::{AllowedSigners, SealOptions, SigningKey, seal_case_with};
 use caselock::verify::{Options, Report};
 use chrono::TimeDelta;
 use serde_json::json;
