@@ -137,7 +137,7 @@ pub(super) fn run(mut arguments: CollectArguments, file: &ConfigurationFile, out
                 arguments.folder.display(),
                 with_roles(&arguments.connection.role_arns)
             ));
-        return Err(CliError { ledger: Some((outcome.ledger_lines, outcome.ledger_root)), ..stopped });
+        return Err(CliError { ledger: Some(Box::new((outcome.ledger_lines, outcome.ledger_root))), ..stopped });
     }
     let folder = CaseFolder::open(&arguments.folder)?;
     let limited = Options { limits: arguments.limits.limits(), ..Options::default() };
@@ -221,7 +221,7 @@ fn of_session(text: String) -> Notice {
 /// The same error, with the ledger as the run left it: it may be the last that is heard of the run.
 fn at_its_ledger(error: CliError, folder: &Path) -> CliError {
     let ledger = CaseFolder::open(folder).and_then(|folder| summarize(&folder)).ok();
-    CliError { ledger: ledger.map(|summary| (summary.ledger_lines, summary.ledger_root)), ..error }
+    CliError { ledger: ledger.map(|summary| Box::new((summary.ledger_lines, summary.ledger_root))), ..error }
 }
 
 /// The case in the folder, open to go on with, if there is one; what was given must not contradict it.

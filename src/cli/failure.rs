@@ -21,7 +21,7 @@ pub(super) struct CliError {
     /// Whether a result on standard output has said it already.
     pub(super) told: bool,
     /// The ledger as a run left it that did not come to its end: its lines, and their Merkle root.
-    pub(super) ledger: Option<(u64, Sha256Hash)>,
+    pub(super) ledger: Option<Box<(u64, Sha256Hash)>>,
 }
 
 impl CliError {
@@ -86,8 +86,9 @@ impl CliError {
     /// The JSON document that every command prints for an error.
     pub(super) fn document(&self) -> serde_json::Value {
         let mut document = serde_json::json!({ "error": self.what, "evidence": self.evidence, "next": self.next });
-        if let (Some((lines, root)), Some(fields)) = (&self.ledger, document.as_object_mut()) {
-            fields.insert("ledger_lines".to_owned(), (*lines).into());
+        if let (Some(ledger), Some(fields)) = (&self.ledger, document.as_object_mut()) {
+            let (lines, root) = **ledger;
+            fields.insert("ledger_lines".to_owned(), lines.into());
             fields.insert("ledger_root".to_owned(), root.to_string().into());
         }
         document
@@ -249,11 +250,12 @@ mod tests {
             || CaseError::NoCase { path: "case".into() },
             || CaseError::Locked { path: "case".into() },
         ];
-        for (fault, exit) in faults.into_iter().zip([3, 3, 3, 2, 1]) {
+        let integrity = [Exit::Integrity; 3].into_iter();
+        for (fault, exit) in faults.into_iter().zip(integrity.chain([Exit::Usage, Exit::Failed])) {
             let itself = CliError::from(fault()).exit;
             let sealing = Exit::of_seal(&SealError::Case(fault()));
             let packaging = Exit::of_package(&PackageError::Case(fault()));
-            assert_eq!([itself as i32, sealing as i32, packaging as i32], [exit; 3], "{}", fault());
+            assert_eq!([itself, sealing, packaging], [exit; 3], "{}", fault());
         }
     }
 

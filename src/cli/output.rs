@@ -165,7 +165,7 @@ impl Output {
                 say(title, text);
             }
         }
-        if let Some((lines, root)) = &error.ledger {
+        if let Some((lines, root)) = error.ledger.as_deref() {
             say("  ledger: ", &format!("{}, root {root}", counted(*lines, "line")));
         }
         if self.json && !error.told {

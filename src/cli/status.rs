@@ -3,6 +3,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use crate::case::event::{Gap, GapReason};
+use crate::case::gap::{About, Subject};
 use crate::case::summary::{Summary, SummaryRow, summarize};
 use crate::case::{CASE_TOML, CaseError, CaseFiles as _, CaseFolder, CaseIdentity, is_ledger_gone, read_identity};
 use crate::model::{AccountId, HashingReader, Region, Timestamp, TrailArn, Window, printable};
@@ -198,24 +199,33 @@ pub(super) fn gap_lines(title: &str, gaps: &[Gap], verbose: bool) -> Vec<String>
     }
     for (title, shown) in titled.into_iter().filter(|(_, shown)| !shown.is_empty()) {
         lines.extend([String::new(), Output::bold(&format!("{title} ({})", shown.len()))]);
-        // In the same order whoever answered first; several calls that were refused alike are told once.
-        let mut told: Vec<String> = shown.into_iter().map(gap_line).collect();
+        // In the same order whoever answered first; several calls that were refused alike are told once, without their parameters.
+        let mut told: Vec<[String; 2]> =
+            shown.into_iter().map(|gap| [gap_line(gap, &without_parameters(gap)), gap_line(gap, &gap.what)]).collect();
         told.sort();
-        for same in told.chunk_by(|one, other| one == other) {
-            lines.extend(same.first().cloned());
-            if same.len() > 1 {
-                lines.push(format!("      ({} calls alike)", same.len()));
+        for same in told.chunk_by(|[one, _], [other, _]| one == other) {
+            match same {
+                [[_, alone]] => lines.push(alone.clone()),
+                [[alike, _], ..] => lines.extend([alike.clone(), format!("      ({} calls alike)", same.len())]),
+                [] => {}
             }
         }
     }
     lines
 }
 
-fn gap_line(gap: &Gap) -> String {
+fn without_parameters(gap: &Gap) -> String {
+    match gap.subject() {
+        Subject::Answer { operation, about: About::Asked(_) } => operation,
+        subject => subject.to_string(),
+    }
+}
+
+fn gap_line(gap: &Gap, what: &str) -> String {
     let place: Vec<String> =
         gap.account.iter().map(ToString::to_string).chain(gap.region.iter().map(ToString::to_string)).collect();
     let code = gap.error_code.as_ref().map(|code| format!(" ({})", printable(code))).unwrap_or_default();
-    let what = format!("{} {} [{}] {}{code}", gap.reason.as_str(), printable(&gap.what), place.join(" "), gap.source);
+    let what = format!("{} {} [{}] {}{code}", gap.reason.as_str(), printable(what), place.join(" "), gap.source);
     let detail = gap.detail.as_ref().map(|detail| format!("\n{}", hanging(&printable(detail), "      ", "      ")));
     format!("{}{}", hanging(&what, "  ", "      "), detail.unwrap_or_default())
 }

@@ -115,6 +115,10 @@ impl Published {
 }
 
 /// Writes a package with `write`, and publishes it as `out` or, encrypted, as `out` with `.age` added.
+#[cfg_attr(
+    not(feature = "encrypt"),
+    expect(clippy::trivially_copy_pass_by_ref, reason = "without encryption there is one way to deliver")
+)]
 pub(super) fn publish(
     out: &Path,
     delivery: &Delivery<'_>,

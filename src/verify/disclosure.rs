@@ -3,7 +3,7 @@
 //! What is signed is the ledger's size and root. Each line is proven to belong to it, and each file is what its line says. The bag around
 //! them is checked against itself; nothing signed covers it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, btree_map};
 use std::io::{BufRead as _, BufReader, Read as _};
 
 use crate::case::event::Event;
@@ -226,10 +226,15 @@ fn read_lines(
         let proven = head.is_some_and(|head| is_included(&leaf, line.index, head.lines, &line.proof, &head.root));
         if !proven {
             fail("disclosure-unproven", number, "is not proven to belong to the ledger that was sealed.");
-        } else if shown.contains_key(&path) {
-            fail("disclosure-malformed", number, "is about a file that a line before is about.");
-        } else {
-            shown.insert(path, artifact);
+            continue;
+        }
+        match shown.entry(path) {
+            btree_map::Entry::Occupied(_) => {
+                fail("disclosure-malformed", number, "is about a file that a line before is about.");
+            }
+            btree_map::Entry::Vacant(place) => {
+                place.insert(artifact);
+            }
         }
     }
     if lines == 0 {

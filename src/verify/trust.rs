@@ -188,9 +188,11 @@ pub(super) fn check_time(dated: &Dated<'_>, findings: &mut Vec<Finding>) {
         };
         if severity == Severity::Notice {
             let hours = counted(u64::try_from(ahead / 3600).unwrap_or_default(), "hour");
-            detail.push_str(&format!(
-                " The ledger says that a clock by which the case was collected was {hours} ahead, which explains it."
-            ));
+            for part in
+                [" The ledger says that a clock by which the case was collected was ", &hours, " ahead, which explains it."]
+            {
+                detail.push_str(part);
+            }
         }
         findings.push(Finding::new(severity, dated.kind, &dated.place, &detail));
     };

@@ -330,7 +330,7 @@ fn nobody_seals_in_the_place_of_a_receiver_who_has_not_signed_but_on_demand_and_
     let before = ledger(&sample);
     let seal = ["seal", "case", "--signing-key", "key"];
     let refused = caselock(&sample, &seal);
-    assert_eq!(code(&refused), 1, "{refused:?}");
+    assert_eq!(code(&refused), 2, "{refused:?}");
     assert!(
         said(&refused).contains("B received the case") && said(&refused).contains("--despite-damage"),
         "{}",

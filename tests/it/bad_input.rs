@@ -179,7 +179,7 @@ fn a_sealed_case_takes_nothing_more() {
 fn an_open_case_is_not_packaged() {
     let simulated = Simulated::quiet();
     simulated.collect("case", &["--source", "ebs"]).expect(0);
-    unchanged(&simulated, &["package", "case", "-o", "out.zip"], 1).says(&["next: Seal it first: caselock seal", "sealed"]);
+    unchanged(&simulated, &["package", "case", "-o", "out.zip"], 2).says(&["next: Seal it first: caselock seal", "sealed"]);
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::Child;
 use std::time::{Duration, Instant};
 
+use caselock::aws::EVENTS_UNTIL_NOW;
 use caselock::model::Sha256Hash;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
@@ -53,9 +54,8 @@ fn artifacts(case: &Path) -> BTreeMap<String, String> {
 
 /// Whether the end of a question's time says no more than "until now".
 pub(crate) fn asks_until_now(source: &Value) -> bool {
-    let of_trails_and_regions = ["CreateTrail", "DeleteTrail", "UpdateTrail", "StartLogging", "StopLogging", "DisableRegion"];
     let asked = source["parameters"]["LookupAttributes"].as_str().and_then(|asked| asked.strip_prefix("EventName="));
-    source["operation"] == "ListPublicKeys" || asked.is_some_and(|name| of_trails_and_regions.contains(&name))
+    source["operation"] == "ListPublicKeys" || asked.is_some_and(|name| EVENTS_UNTIL_NOW.contains(&name))
 }
 
 /// EC2 and STS write the id of the request into each answer, S3 into each refusal. Nothing else differs between two runs but the

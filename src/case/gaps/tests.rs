@@ -57,11 +57,11 @@ fn stored(path: &crate::model::PayloadPath, key: &str, version: Option<&str>) ->
 }
 
 /// The answer of an operation, in the home account and region.
-fn answer(operation: &str, parameters: serde_json::Value) -> Event {
+fn answer(operation: &str, parameters: &serde_json::Value) -> Event {
     answer_of(operation, parameters, 200, HOME)
 }
 
-fn answer_of(operation: &str, parameters: serde_json::Value, status: u16, account: &str) -> Event {
+fn answer_of(operation: &str, parameters: &serde_json::Value, status: u16, account: &str) -> Event {
     let path = format!("data/api/s/{account}/us-east-1/{operation}/00001.json");
     line(serde_json::json!({"event": "artifact.acquired", "path": path, "size": 0, "sha256": "00".repeat(32), "salt": "",
         "source": {"kind": "api-response", "source": "cloudtrail", "service": "s", "account": account, "region": "us-east-1",
@@ -75,11 +75,11 @@ fn listing(operation: &str, prefix: &str, folders: bool) -> Event {
     if folders {
         parameters["Delimiter"] = "/".into();
     }
-    answer(operation, parameters)
+    answer(operation, &parameters)
 }
 
 fn plain(operation: &str) -> Event {
-    answer(operation, serde_json::json!({"MaxResults": "1000"}))
+    answer(operation, &serde_json::json!({"MaxResults": "1000"}))
 }
 
 /// What is left open of a gap when a second run had these answers and came to its end.
@@ -129,30 +129,33 @@ fn a_run_that_never_came_to_the_question_closes_nothing() {
     let others = [plain("DescribeTrails"), listing("ListObjectsV2", "other/", true), listing("ListObjectsV2", "other/", false)];
     for (what, answer) in [
         ("DescribeVolumes".to_owned(), plain("DescribeVolumes")),
-        (format!("GetTrailStatus of {arn}"), answer("GetTrailStatus", serde_json::json!({"Name": arn}))),
-        ("GetBucketPolicy of bucket b".to_owned(), answer_of("GetBucketPolicy", serde_json::json!({"Bucket": "b"}), 404, HOME)),
+        (format!("GetTrailStatus of {arn}"), answer("GetTrailStatus", &serde_json::json!({"Name": arn}))),
+        (
+            "GetBucketPolicy of bucket b".to_owned(),
+            answer_of("GetBucketPolicy", &serde_json::json!({"Bucket": "b"}), 404, HOME),
+        ),
         (
             "DescribeSnapshots with OwnerIds self".to_owned(),
-            answer("DescribeSnapshots", serde_json::json!({"MaxResults": "1000", "OwnerIds": "self"})),
+            answer("DescribeSnapshots", &serde_json::json!({"MaxResults": "1000", "OwnerIds": "self"})),
         ),
         (
             "createVolumePermission of snap-1".to_owned(),
             answer(
                 "DescribeSnapshotAttribute",
-                serde_json::json!({"SnapshotId": "snap-1", "Attribute": "createVolumePermission"}),
+                &serde_json::json!({"SnapshotId": "snap-1", "Attribute": "createVolumePermission"}),
             ),
         ),
         (
             "LookupEvents with EventName StopLogging".to_owned(),
             answer(
                 "LookupEvents",
-                serde_json::json!({"StartTime": "x", "EndTime": "y", "LookupAttributes": "EventName=StopLogging"}),
+                &serde_json::json!({"StartTime": "x", "EndTime": "y", "LookupAttributes": "EventName=StopLogging"}),
             ),
         ),
-        ("LookupEvents from x to y".to_owned(), answer("LookupEvents", serde_json::json!({"StartTime": "x", "EndTime": "y"}))),
+        ("LookupEvents from x to y".to_owned(), answer("LookupEvents", &serde_json::json!({"StartTime": "x", "EndTime": "y"}))),
         (
             "records in log group g from 2026-03-01T09:00:00Z to 2026-03-01T10:00:00Z".to_owned(),
-            answer("DescribeLogGroups", serde_json::json!({"logGroupNamePrefix": "g"})),
+            answer("DescribeLogGroups", &serde_json::json!({"logGroupNamePrefix": "g"})),
         ),
         ("listing of s3://b/AWSLogs/".to_owned(), listing("ListObjectsV2", "AWSLogs/", true)),
         ("digests under s3://b/p/".to_owned(), listing("ListObjectsV2", "p/", false)),
@@ -160,7 +163,7 @@ fn a_run_that_never_came_to_the_question_closes_nothing() {
         ("3 deleted digests under s3://b/p/".to_owned(), listing("ListObjectVersions", "p/", false)),
         ("earlier versions of folders under s3://b/p/".to_owned(), listing("ListObjectsV2", "p/", true)),
         ("late logs that 2 digests in s3://b/p/ name".to_owned(), listing("ListObjectsV2", "p/", false)),
-        ("bucket a".to_owned(), answer("GetBucketLocation", serde_json::json!({"Bucket": "a"}))),
+        ("bucket a".to_owned(), answer("GetBucketLocation", &serde_json::json!({"Bucket": "a"}))),
     ] {
         assert_eq!(left(&what, &others), 1, "{what}");
         assert_eq!(left(&what, &[&others[..], &[answer]].concat()), 0, "{what}");
@@ -184,9 +187,9 @@ fn a_listing_that_the_ledger_tells_of_is_an_answer() {
 
 #[test]
 fn an_answer_that_is_refused_or_of_somebody_else_or_without_its_end_is_none() {
-    let refused = answer_of("DescribeVolumes", serde_json::json!({}), 403, HOME);
+    let refused = answer_of("DescribeVolumes", &serde_json::json!({}), 403, HOME);
     assert_eq!(left("DescribeVolumes", &[refused]), 1);
-    let gone = answer_of("ListObjectsV2", serde_json::json!({"Bucket": "b", "Prefix": "p/", "Delimiter": "/"}), 404, HOME);
+    let gone = answer_of("ListObjectsV2", &serde_json::json!({"Bucket": "b", "Prefix": "p/", "Delimiter": "/"}), 404, HOME);
     assert_eq!(left("listing of s3://b/p/", &[gone]), 1);
     let Event::ArtifactAcquired(mut artifact) = plain("DescribeVolumes") else { panic!("an artifact") };
     if let Origin::ApiResponse(origin) = &mut artifact.source {
@@ -197,7 +200,7 @@ fn an_answer_that_is_refused_or_of_somebody_else_or_without_its_end_is_none() {
     let of_home = Event::GapRecorded(Gap { account: Some(HOME.parse().unwrap()), ..of_home });
     let then = |account| {
         let both = |run| started_as(run, &[HOME, MEMBER], &[]);
-        let answer = answer_of("DescribeVolumes", serde_json::json!({}), 200, account);
+        let answer = answer_of("DescribeVolumes", &serde_json::json!({}), 200, account);
         open(&[both(1), of_home.clone(), finished(1), both(2), answer, finished(2)]).len()
     };
     assert_eq!((then(MEMBER), then(HOME)), (1, 0));
@@ -205,7 +208,7 @@ fn an_answer_that_is_refused_or_of_somebody_else_or_without_its_end_is_none() {
 
 #[test]
 fn what_is_not_asked_twice_is_closed_by_the_answer_of_a_run_that_was_interrupted() {
-    let lookup = answer("LookupEvents", serde_json::json!({"StartTime": "x", "EndTime": "y"}));
+    let lookup = answer("LookupEvents", &serde_json::json!({"StartTime": "x", "EndTime": "y"}));
     let until = [started(1), gap("LookupEvents from x to y"), finished(1), started(2), lookup];
     assert_eq!(open(&[&until[..], &[started(3), finished(3)]].concat()), Vec::<String>::new());
 }

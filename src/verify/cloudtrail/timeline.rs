@@ -64,8 +64,8 @@ pub(super) struct TrailTime {
     backfilled: Vec<Timestamp>,
     collecting_since: Option<Timestamp>,
     collected_until: Option<Timestamp>,
-    /// Whether the case is sealed, so that nothing more can be collected into it.
-    sealed: bool,
+    /// How what is not delivered yet can be had later: a case that is sealed takes no more.
+    collect_again: &'static str,
 }
 
 impl TrailTime {
@@ -112,7 +112,11 @@ impl TrailTime {
                 .collect(),
             collecting_since: acts.collecting_since,
             collected_until: acts.collected_until,
-            sealed: !acts.sealed.is_empty(),
+            collect_again: if acts.sealed.is_empty() {
+                "Run collect again later on the same folder"
+            } else {
+                "The case is sealed: collect again later into a new one"
+            },
         }
     }
 
@@ -359,14 +363,10 @@ impl TrailTime {
             }
         } else if fresh {
             self.timeline.add(from, needed_until.max(from.plus_seconds(86_400)), HourStatus::Pending);
-            let how = if self.sealed {
-                "The case is sealed: collect again later into a new one"
-            } else {
-                "Run collect again later on the same folder"
-            };
             let detail = format!(
-                "What digests there are, or were, reach up to {from}; the next was not due when the evidence was collected. {how} to \
-                 prove the rest."
+                "What digests there are, or were, reach up to {from}; the next was not due when the evidence was collected. {} to \
+                 prove the rest.",
+                self.collect_again
             );
             self.find(findings, Severity::Gap, "digests-pending", &detail);
         } else {
