@@ -35,6 +35,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
+pub use cloudtrail::EVENTS_UNTIL_NOW;
 pub use collect::{CollectOutcome, RunContext, collect};
 pub use errand::Errand;
 pub use listing_plan::chosen_keys;

@@ -38,7 +38,7 @@ pub(crate) use objects::timestamp;
 pub use objects::{BucketRegion, ListPage, ListQuery, ListedObject, list_page, region_of_bucket};
 pub use profiles::{has_profile, profile_of_environment};
 pub use proxy::Proxies;
-pub use record::{Answers, Call, EVENTS_UNTIL_NOW, KeepPage, Page, Recorder};
+pub use record::{Answers, Call, KeepPage, Page, Recorder};
 pub use session::Session;
 pub(crate) use trial::try_reading;
 pub use versions::{ListedVersion, VersionPage, list_versions_page};

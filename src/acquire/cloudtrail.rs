@@ -25,8 +25,9 @@ use super::errand::{Errand, join_all};
 use super::tally::RowKey;
 use super::unasked::say_not_asked;
 pub(super) use elsewhere::Elsewhere;
+pub use history::EVENTS_UNTIL_NOW;
 #[cfg(test)]
-pub(super) use history::DEFINING_EVENTS;
+pub(super) use history::defining_events;
 use store::Store;
 pub(super) use traces::TrailTraces;
 use trails::Trail;

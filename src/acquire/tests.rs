@@ -261,7 +261,7 @@ async fn a_second_run_fetches_nothing_twice_and_asks_only_what_may_have_changed(
     assert!(!actions.contains("s3:GetObject"), "what was stored is not fetched again");
     // Of a time that is over nothing is asked again; what was done to trails and regions is asked for until now.
     let lookups = again.iter().filter(|request| request.operation == "LookupEvents").count();
-    assert_eq!(lookups, crate::aws::EVENTS_UNTIL_NOW.len() * 2);
+    assert_eq!(lookups, super::EVENTS_UNTIL_NOW.len() * 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -151,27 +151,6 @@ impl Good {
     }
 }
 
-/// Events of the history that are asked for until now, whatever the window: what was done after it to trails and regions decides what
-/// must be there of it, and what was done to flow logs, buckets, log groups, keys and snapshots, what is left of it.
-pub const EVENTS_UNTIL_NOW: [&str; 16] = [
-    "CreateTrail",
-    "DeleteTrail",
-    "UpdateTrail",
-    "StartLogging",
-    "StopLogging",
-    "DisableRegion",
-    "DeleteBucket",
-    "PutBucketLifecycle",
-    "DisableKey",
-    "ScheduleKeyDeletion",
-    "CreateFlowLogs",
-    "DeleteFlowLogs",
-    "DeleteLogGroup",
-    "DeleteLogStream",
-    "PutRetentionPolicy",
-    "DeleteSnapshot",
-];
-
 /// Whether what was answered at a time can be taken up again.
 fn good(operation: &str, parameters: &BTreeMap<String, String>, answered: Timestamp, finished_runs: u32) -> Option<Good> {
     let end: Timestamp = match operation {

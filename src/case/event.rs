@@ -395,6 +395,14 @@ pub struct Gap {
 }
 
 impl Gap {
+    /// A gap of a refused question, for tests.
+    #[cfg(test)]
+    pub(crate) fn denied(source: &str, what: &str) -> Self {
+        let (source, what) = (source.to_owned(), what.to_owned());
+        let reason = GapReason::Denied;
+        Self { source, account: None, region: None, what, reason, error_code: None, detail: None, request_id: None }
+    }
+
     /// What is not there, read out of its words.
     #[must_use]
     pub fn subject(&self) -> Subject {

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::case::event::{Artifact, CollectionFinished, Event, Exchange, Gap, GapReason, Origin, ResponseOrigin, Tool};
+use crate::case::event::{Artifact, CollectionFinished, Event, Exchange, Gap, Origin, ResponseOrigin, Tool};
 use crate::case::{CASE_TOML, CaseError, CaseIdentity, CaseWriter, Committed, FORMAT_VERSION, LEDGER, Pending, Scope};
 use crate::model::{PayloadPath, Sha256Hash, Window};
 
@@ -59,16 +59,7 @@ fn pending(case: &CaseWriter, number: u32, bytes: &[u8]) -> Pending {
 }
 
 fn gap(what: &str) -> Event {
-    Event::GapRecorded(Gap {
-        source: "ebs".to_owned(),
-        account: None,
-        region: None,
-        what: what.to_owned(),
-        reason: GapReason::Denied,
-        error_code: None,
-        detail: None,
-        request_id: None,
-    })
+    Event::GapRecorded(Gap::denied("ebs", what))
 }
 
 fn entries(root: &Path) -> Vec<Event> {

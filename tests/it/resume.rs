@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Child;
 use std::time::{Duration, Instant};
 
-use caselock::aws::EVENTS_UNTIL_NOW;
+use caselock::acquire::EVENTS_UNTIL_NOW;
 use caselock::model::Sha256Hash;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;

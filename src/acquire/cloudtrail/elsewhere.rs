@@ -3,7 +3,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::aws::Halt;
 use crate::case::event::GapReason;
-use crate::model::{S3Location, printable};
+use crate::case::gap::{self, Subject};
+use crate::model::S3Location;
 
 use super::super::errand::Errand;
 use super::super::tally::RowKey;
@@ -68,11 +69,7 @@ impl Elsewhere {
     pub(super) async fn say(&self, errand: &Errand) -> Result<(), Halt> {
         let unmet = self.unmet();
         for (row, place) in unmet.iter().take(TOLD) {
-            let what = format!(
-                "logs or digests in another place, in bucket {} below {}AWSLogs/",
-                printable(&place.bucket),
-                printable(&place.prefix)
-            );
+            let what = Subject::Elsewhere(gap::Place::new(&place.bucket, &format!("{}AWSLogs/", place.prefix)));
             let detail =
                 "digests name evidence of the window there; collect it in a case of its own, with its bucket and prefix named";
             errand.gap(row, &what, GapReason::Failed, Some(detail)).await?;

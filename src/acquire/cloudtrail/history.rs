@@ -7,7 +7,7 @@ use aws_sdk_cloudtrail::types::{LookupAttribute, LookupAttributeKey};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::aws::{Call, EVENTS_UNTIL_NOW, Failure, FailureKind, Halt};
+use crate::aws::{Call, Failure, FailureKind, Halt};
 use crate::case::event::GapReason;
 use crate::case::gap::Subject;
 use crate::model::{Region, Timestamp};
@@ -19,49 +19,51 @@ use super::super::tally::RowKey;
 use super::NAME;
 use super::trails::{Standing, Trail};
 
-/// Events that decide what a trail, a log bucket, a flow log or a snapshot gives away. They are asked for in every region, always:
-/// the answer survives whatever was done to the files in S3.
-pub(crate) const DEFINING_EVENTS: [&str; 33] = [
-    // Trails.
+/// Events of the history that are asked for until now, whatever the window: what was done after it to trails and regions decides what
+/// must be there of it, and what was done to flow logs, buckets, log groups, keys and snapshots, what is left of it.
+pub const EVENTS_UNTIL_NOW: [&str; 16] = [
     "CreateTrail",
     "DeleteTrail",
     "UpdateTrail",
     "StartLogging",
     "StopLogging",
-    "PutEventSelectors",
-    "PutInsightSelectors",
-    // The regions that it is of.
     "DisableRegion",
-    // The buckets that hold the logs.
     "DeleteBucket",
-    "DeleteBucketLifecycle",
-    "DeleteBucketPolicy",
-    "PutBucketAcl",
     "PutBucketLifecycle",
-    "PutBucketPolicy",
-    "PutBucketPublicAccessBlock",
-    "PutBucketReplication",
-    "PutBucketVersioning",
-    // The keys that make them readable.
     "DisableKey",
     "ScheduleKeyDeletion",
-    // Flow logs.
     "CreateFlowLogs",
     "DeleteFlowLogs",
     "DeleteLogGroup",
     "DeleteLogStream",
     "PutRetentionPolicy",
-    // Disks.
+    "DeleteSnapshot",
+];
+/// The other events that decide what a trail, a log bucket or a snapshot gives away.
+const EVENTS_OF_THE_WINDOW: [&str; 17] = [
+    "PutEventSelectors",
+    "PutInsightSelectors",
+    "DeleteBucketLifecycle",
+    "DeleteBucketPolicy",
+    "PutBucketAcl",
+    "PutBucketPolicy",
+    "PutBucketPublicAccessBlock",
+    "PutBucketReplication",
+    "PutBucketVersioning",
     "CopySnapshot",
     "CreateSnapshot",
     "CreateSnapshots",
-    "DeleteSnapshot",
     "DisableSnapshotBlockPublicAccess",
     "ModifySnapshotAttribute",
     "ResetSnapshotAttribute",
     "SharedSnapshotCopyInitiated",
     "SharedSnapshotVolumeCreated",
 ];
+
+/// The names of the events that are asked for in every region, always: the answer survives whatever was done to the files in S3.
+pub(crate) fn defining_events() -> impl Iterator<Item = &'static str> {
+    EVENTS_UNTIL_NOW.into_iter().chain(EVENTS_OF_THE_WINDOW)
+}
 
 /// Most events of one answer.
 const PAGE: i32 = 50;
@@ -122,7 +124,7 @@ fn region_of_the_account(errand: &Errand) -> Option<Region> {
 
 /// The questions for any region, whatever its trails do: the defining events, and the attributes asked for.
 fn series_of_attributes(errand: &Errand) -> Vec<Series> {
-    let named = DEFINING_EVENTS.iter().map(|name| ("EventName".to_owned(), (*name).to_owned()));
+    let named = defining_events().map(|name| ("EventName".to_owned(), name.to_owned()));
     let asked = errand.request.scope.lookup_attributes.iter().filter_map(|text| text.split_once('='));
     let asked = asked.map(|(key, value)| (key.to_owned(), value.to_owned()));
     named.chain(asked).map(|attribute| series_of(errand, attribute)).collect()

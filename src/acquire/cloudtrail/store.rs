@@ -352,7 +352,8 @@ async fn fetch_named(
         let names: Vec<String> = unread.iter().take(NAMED).map(|key| printable(key)).collect();
         let detail =
             format!("they are too large or cannot be read, so what they name was not looked for: {}", names.join(", "));
-        let what = format!("late logs that {} digests in s3://{}/{} name", unread.len(), store.bucket, folder.prefix);
+        let digests = u64::try_from(unread.len()).unwrap_or(u64::MAX);
+        let what = Subject::LateLogs { digests, place: Place::new(&store.bucket, &folder.prefix) };
         errand.gap(&row, &what, GapReason::Failed, Some(&detail)).await?;
     }
     join_all(&mut tasks).await?;

@@ -7,6 +7,7 @@ use aws_sdk_cloudwatchlogs::operation::filter_log_events::FilterLogEventsOutput;
 
 use crate::aws::{Call, FailureKind, Halt, Recorder};
 use crate::case::event::GapReason;
+use crate::case::gap::Subject;
 use crate::model::{AccountId, Region, Timestamp, printable};
 
 use super::super::errand::Errand;
@@ -60,7 +61,7 @@ pub(super) async fn collect(
     if let Err(failure) = &described {
         errand.failed(&row, call.operation, failure).await?;
     }
-    let what = format!("records in log group {}", printable(group));
+    let what = Subject::records(group, None);
     if described.is_ok() && !there {
         let detail = "the log group does not exist (any more), so the records in it are gone";
         return errand.gap(&row, &what, GapReason::Failed, Some(detail)).await;

@@ -8,6 +8,7 @@ use tokio::task::JoinSet;
 
 use crate::aws::{Halt, ListQuery};
 use crate::case::event::GapReason;
+use crate::case::gap::{self, FOLDERS, Subject};
 use crate::model::{AccountId, Region};
 
 use super::super::bucket::{self, LogBucket};
@@ -116,14 +117,14 @@ pub(super) async fn sweep_folder(errand: &Arc<Errand>, folder: Folder) -> Result
         Ok(level) => names.extend(level.folders),
         Err(failure) => {
             is_listed = false;
-            errand.failed(&row, &format!("listing of s3://{bucket}/{prefix}"), &failure).await?;
+            errand.failed(&row, &Subject::Listing(gap::Place::new(&bucket, &prefix)), &failure).await?;
         }
     }
     match ever {
         Ok(folders) => names.extend(folders),
         Err(failure) => {
             is_listed = false;
-            errand.failed(&row, &format!("earlier versions of folders under s3://{bucket}/{prefix}"), &failure).await?;
+            errand.failed(&row, &Subject::earlier_versions(FOLDERS, gap::Place::new(&bucket, &prefix)), &failure).await?;
         }
     }
     let found = is_listed.then_some(names.len());

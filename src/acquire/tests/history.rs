@@ -39,7 +39,7 @@ async fn trail_defining_events_are_asked_for_in_every_region_and_nothing_else_wh
             assert!(names.contains(name), "{region} {name}");
         }
     }
-    assert_eq!(asked.len(), 2 * super::super::cloudtrail::DEFINING_EVENTS.len());
+    assert_eq!(asked.len(), 2 * super::super::cloudtrail::defining_events().count());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -54,7 +54,7 @@ async fn what_makes_or_unmakes_evidence_is_asked_for_until_now_and_all_else_up_t
         let until_now = attribute
             .as_deref()
             .and_then(|attribute| attribute.strip_prefix("EventName="))
-            .is_some_and(|name| crate::aws::EVENTS_UNTIL_NOW.contains(&name));
+            .is_some_and(|name| crate::acquire::EVENTS_UNTIL_NOW.contains(&name));
         let until: Timestamp = until.parse().unwrap();
         assert_eq!(start, request.window.start().to_string());
         assert_eq!(until.instant() > stage.account.scenario().end, until_now, "{attribute:?} {until}");
@@ -158,11 +158,11 @@ async fn the_history_is_asked_at_the_pace_that_aws_grants_and_other_questions_ar
     let begun = std::time::Instant::now();
     let outcome = collect(&session, case, &request, &context(), Arc::new(Silent), stop).await.unwrap();
     assert!(outcome.complete);
-    let questions = u32::try_from(super::super::cloudtrail::DEFINING_EVENTS.len()).unwrap();
+    let questions = u32::try_from(super::super::cloudtrail::defining_events().count()).unwrap();
     assert!(begun.elapsed() >= Duration::from_millis(40) * (questions - 1), "{:?}", begun.elapsed());
     // What is in the case already needs no turn: it is not asked for. What ends with the present is.
     let asked = || stage.server.requests().into_iter().filter(|request| request.operation == "LookupEvents").count();
     let (before, (_switch, stop)) = (asked(), Stop::pair());
     collect(&session, stage.open(&request), &request, &context(), Arc::new(Silent), stop).await.unwrap();
-    assert_eq!(asked() - before, crate::aws::EVENTS_UNTIL_NOW.len() * 2);
+    assert_eq!(asked() - before, crate::acquire::EVENTS_UNTIL_NOW.len() * 2);
 }

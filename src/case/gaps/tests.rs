@@ -3,16 +3,7 @@ use crate::case::event::GapReason;
 use super::*;
 
 fn gap(what: &str) -> Event {
-    Event::GapRecorded(Gap {
-        source: "cloudtrail".to_owned(),
-        account: None,
-        region: None,
-        what: what.to_owned(),
-        reason: GapReason::Denied,
-        error_code: None,
-        detail: None,
-        request_id: None,
-    })
+    Event::GapRecorded(Gap::denied("cloudtrail", what))
 }
 
 fn line(json: serde_json::Value) -> Event {
