@@ -181,9 +181,15 @@ fn killed_again_and_again() {
 
 #[test]
 fn interrupted_in_order_it_says_so_and_can_go_on() {
-    let (simulated, child) = caught_when(|simulated| objects_of(&simulated.path("case")).len() > 10);
-    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
-    let ran = finish(child).expect(1);
+    // On an idle machine the last answer may have come before it is told to stop; then it is told nothing, and has ended well.
+    let stopped = (0..5).find_map(|_| {
+        let (simulated, child) = caught_when(|simulated| objects_of(&simulated.path("case")).len() > 10);
+        kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+        let ran = finish(child);
+        (ran.code != 0).then_some((simulated, ran))
+    });
+    let (simulated, ran) = stopped.expect("it always ended before it could be stopped");
+    let ran = ran.expect(1);
     let case = simulated.path("case");
     let ran = ran.says(&["stopped", "evidence: What was stored is safe", "next: To go on", "caselock collect case"]);
     let status = simulated.run(&["status", "case", "--json"]).expect(4).json();
