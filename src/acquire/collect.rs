@@ -113,7 +113,7 @@ async fn collect_at(
     let sources = chosen_sources(&request.scope)?;
     let session = identities.first();
     let run = case.begin_run()?;
-    let (mut stored, mut summing) = (StoredObjectsReader::default(), Summing::default());
+    let (mut stored, mut summing) = (StoredObjectsReader::for_lines(case.ledger_tree().size()), Summing::default());
     let answers = Answers::of_case(&case, now, &mut |event, at| {
         stored.take(event);
         summing.take(event, at);

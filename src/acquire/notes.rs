@@ -82,6 +82,13 @@ pub(crate) struct StoredObjectsReader {
 }
 
 impl StoredObjectsReader {
+    /// For a ledger of so many lines. Memory that is reserved at once is not copied while it grows, and what is not used is never touched.
+    pub(crate) fn for_lines(lines: u64) -> Self {
+        let mut reader = Self::default();
+        reader.stored.known.reserve_exact(usize::try_from(lines).unwrap_or(0));
+        reader
+    }
+
     /// Shows the next line of the ledger.
     pub(crate) fn take(&mut self, event: &Event) {
         let Event::ArtifactAcquired(artifact) = event else { return };
@@ -174,7 +181,7 @@ mod tests {
             source: Origin::S3Object(Box::new(origin)),
             salt: String::new(),
         };
-        let mut reader = StoredObjectsReader::default();
+        let mut reader = StoredObjectsReader::for_lines(1);
         for number in 0..100 {
             let path = PayloadPath::for_object(&S3Location::new("example-logs", format!("other-{number}")));
             let mut other = artifact.clone();

@@ -57,6 +57,11 @@ struct Recorded {
 }
 
 impl Recorded {
+    /// For a ledger of so many lines: what is reserved at once is not copied while it grows.
+    fn for_lines(lines: u64) -> Self {
+        Self { hashes: Vec::with_capacity(usize::try_from(lines).unwrap_or(0)), ..Self::default() }
+    }
+
     fn add(&mut self, path: &str) {
         self.hashes.push(self.hasher.hash_one(path));
     }
@@ -234,7 +239,7 @@ impl CaseWriter {
 
     /// The run that did not come to its end, if there is one, and the artifacts that the ledger knows.
     fn recorded(&self) -> Result<(Option<u32>, Recorded), CaseError> {
-        let (mut unfinished, mut recorded) = (None, Recorded::default());
+        let (mut unfinished, mut recorded) = (None, Recorded::for_lines(self.ledger_tree().size()));
         self.read_ledger(&mut |line| match &line.entry.event {
             Event::CollectionStarted(started) => unfinished = Some(started.run),
             Event::CollectionFinished(_) | Event::CollectionInterrupted(_) => unfinished = None,
