@@ -342,9 +342,7 @@ fn read_identity(files: &dyn CaseFiles, findings: &mut Vec<Finding>) -> Result<O
 fn hash_of(files: &dyn CaseFiles, path: &str) -> Result<Option<Sha256Hash>, CaseError> {
     match read_bounded(files, path, 64 * 1024 * 1024) {
         Ok(bytes) => Ok(Some(Sha256Hash::of(&bytes))),
-        Err(CaseError::Io { doing, path, source }) if artifacts::is_trouble(&source) => {
-            Err(CaseError::Io { doing, path, source })
-        }
+        Err(CaseError::Io(refused)) if artifacts::is_trouble(&refused.source) => Err(refused.into()),
         Err(_) => Ok(None),
     }
 }

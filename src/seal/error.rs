@@ -1,6 +1,6 @@
 use std::path::PathBuf;
 
-use crate::case::CaseError;
+use crate::case::{CaseError, PathError};
 use crate::model::Timestamp;
 
 use super::KeyError;
@@ -99,6 +99,12 @@ pub enum SealError {
     /// The statement could not be written as JSON.
     #[error("cannot write the statement of the seal")]
     Encode(#[source] serde_json::Error),
+}
+
+impl From<PathError> for SealError {
+    fn from(error: PathError) -> Self {
+        Self::Case(error.into())
+    }
 }
 
 impl SealError {

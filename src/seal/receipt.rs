@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::case::custody::{Handover, Reverification};
 use crate::case::event::Tool;
 use crate::case::ledger::canonical;
-use crate::case::{FORMAT_VERSION, strict_json};
+use crate::case::{FORMAT_VERSION, IoContext as _, strict_json};
 use crate::model::{Sha256Hash, Timestamp};
 
 use super::{KeyError, ParseSealError, SealedBy, SigningKey};
@@ -148,11 +148,7 @@ impl Receipt {
 
     /// Signs it. Gives the statement's bytes and the signature in PEM.
     pub fn sign(&self, key: &SigningKey) -> Result<(Vec<u8>, Vec<u8>), KeyError> {
-        let bytes = self.encode().map_err(|error| KeyError::Io {
-            doing: "write as JSON what is signed with",
-            path: key.path().to_owned(),
-            source: io::Error::other(error),
-        })?;
+        let bytes = self.encode().map_err(io::Error::other).doing("write as JSON what is signed with", key.path())?;
         let signature = key.sign(&bytes)?;
         Ok((bytes, signature))
     }
