@@ -20,7 +20,8 @@ use crate::seal::{
 
 use super::artifacts::is_trouble;
 use super::report::{ArtifactReport, DisclosureReport, LedgerReport, Report, SealReport};
-use super::{Options, custody, failures_of, seals, trust, verdict};
+use super::verdict::{failures_of, verdict};
+use super::{Options, custody, seals, trust};
 
 /// Longest line that is read: the longest line of a ledger, escaped, and its proof.
 const LINE_LIMIT: u64 = 9 * 1024 * 1024;

@@ -11,9 +11,10 @@ use crate::seal::{
     SealStatement, SignatureProblem, Signer, TAG_FILES, TAG_MANIFEST, UNSIGNED, bag, checkpoint_path, verify_signature,
 };
 
+use super::acts::Acts;
 use super::artifacts::{Checked, is_trouble};
 use super::report::{SealReport, SignatureState};
-use super::{Acts, Options, stamps, trust};
+use super::{Options, stamps, trust};
 
 /// What caselock writes into `reports/`, where nothing is ever evidence.
 const REPORTS: [&str; 5] = ["snapshots.json", "report.html", "artifacts.csv", "artifacts.jsonl", "case-uco.jsonld"];

@@ -92,7 +92,7 @@ fn hides(prefix: &str, of: &ChainOf, place: &Place) -> bool {
 mod tests {
     use super::*;
     use crate::case::CaseIdentity;
-    use crate::verify::Acts;
+    use crate::verify::acts::Acts;
 
     fn gap(what: &str, reason: GapReason, code: Option<&str>) -> Gap {
         Gap {
