@@ -22,7 +22,6 @@ mod path_error;
 mod protection;
 pub(crate) mod sorting;
 mod staging;
-pub mod strict_json;
 pub mod summary;
 mod tag_file;
 mod writer;

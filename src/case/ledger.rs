@@ -8,13 +8,12 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
-use crate::model::{Sha256Hash, Sha256Hasher, Timestamp};
+use crate::model::{Sha256Hash, Sha256Hasher, Timestamp, strict_json};
 
 pub(crate) use super::canonical::canonical;
 use super::canonical::canonical_value;
 use super::event::{Event, LedgerRecovered};
 use super::merkle::MerkleTree;
-use super::strict_json;
 use super::{CaseError, IoContext as _, PathError, Receipt};
 use batches::RawLine;
 

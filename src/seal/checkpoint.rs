@@ -1,8 +1,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::case::ledger::canonical;
-use crate::case::strict_json;
-use crate::model::{Sha256Hash, Timestamp};
+use crate::model::{Sha256Hash, Timestamp, strict_json};
 
 use super::{LedgerHead, ParseSealError, SealStatement, SealedBy};
 

@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use crate::case::custody::{Handover, Reverification};
 use crate::case::event::Tool;
 use crate::case::ledger::canonical;
-use crate::case::{FORMAT_VERSION, IoContext as _, strict_json};
-use crate::model::{Sha256Hash, Timestamp};
+use crate::case::{FORMAT_VERSION, IoContext as _};
+use crate::model::{Sha256Hash, Timestamp, strict_json};
 
 use super::{KeyError, ParseSealError, SealedBy, SigningKey};
 

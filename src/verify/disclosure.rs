@@ -9,9 +9,9 @@ use std::io::{BufRead as _, BufReader, Read as _};
 use crate::case::event::Event;
 use crate::case::ledger::{Entry, canonical};
 use crate::case::merkle::{is_included, leaf_hash};
-use crate::case::{CaseError, CaseFiles, Found, PathError, read_bounded, strict_json};
+use crate::case::{CaseError, CaseFiles, Found, PathError, read_bounded};
 use crate::cloudtrail::KeyRing;
-use crate::model::{Finding, HashingReader, Severity, Sha256Hash};
+use crate::model::{Finding, HashingReader, Severity, Sha256Hash, strict_json};
 use crate::seal::manifest::{Lists, ManifestReader};
 use crate::seal::{
     ArtifactTotals, CHECKPOINTS, Checkpoint, DISCLOSURE, DisclosedLine, LedgerHead, MANIFEST, PROGRAM, TAG_MANIFEST,
