@@ -1,3 +1,5 @@
+//! What stands in the way of reading or extending a case, told apart by whether the case was damaged or the work could not be done.
+
 use std::path::PathBuf;
 
 use super::{CASE_TOML, PathError};
