@@ -1,3 +1,5 @@
+//! From the library's errors to what a person needs to hear and to the exit code: the same fault of a case ends every command alike.
+
 use std::error::Error;
 
 use crate::case::{CASE_TOML, CaseError};
