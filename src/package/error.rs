@@ -1,3 +1,5 @@
+//! What can go wrong with a package, told apart by whether something was changed or the work could not be done.
+
 use std::path::PathBuf;
 
 use crate::case::{CaseError, PathError};
