@@ -1,3 +1,5 @@
+//! What a disclosure carries in place of a seal: as much as proves its lines, and nothing from which others could be guessed.
+
 use serde::{Deserialize, Serialize};
 
 use crate::case::ledger::canonical;

@@ -1,3 +1,5 @@
+//! What stands in the way of a seal, told apart by whether the evidence was changed or the work could not be done.
+
 use std::path::PathBuf;
 
 use crate::case::{CaseError, PathError};

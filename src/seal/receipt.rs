@@ -1,3 +1,5 @@
+//! Custody of a package that is out of the case's reach: each holder signs for it, for the seal in it, and for the receipt before.
+
 use std::io;
 
 use serde::{Deserialize, Serialize};

@@ -1,3 +1,6 @@
+//! The order in which a case is sealed: what can refuse does so before the ledger announces the seal, and the seal's own signature is
+//! written last.
+
 use std::io::BufReader;
 
 use crate::case::event::{CaseSealed, Event, Tool};

@@ -1,3 +1,5 @@
+//! The words that are signed, in one spelling, and whether one seal's ledger extends another's. Who may sign is not decided here.
+
 use serde::{Deserialize, Serialize};
 
 use crate::case::FORMAT_VERSION;

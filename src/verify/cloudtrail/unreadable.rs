@@ -1,3 +1,5 @@
+//! Absence that a refusal, a failure or a scope explains, and that therefore speaks against nobody.
+
 use std::collections::BTreeSet;
 
 use crate::case::event::{Gap, GapReason};
