@@ -18,10 +18,10 @@ pub mod ledger;
 mod listing;
 pub mod merkle;
 mod naming;
+mod path_error;
 mod protection;
 pub(crate) mod sorting;
 mod staging;
-pub mod strict_json;
 pub mod summary;
 mod tag_file;
 mod writer;
@@ -35,14 +35,14 @@ pub use configuration::{Configuration, Setting};
 #[cfg(feature = "acquire")]
 pub(crate) use direct::{BLOCK, BlockBuffer};
 pub use error::CaseError;
-#[cfg(feature = "acquire")]
-pub(crate) use error::IoContext;
 pub use files::{CaseFiles, CaseFolder, FileOpener, Found, MissingPart, read_bounded};
 pub use gaps::Gaps;
 pub use identity::{CaseIdentity, FORMAT_VERSION, Scope};
 #[cfg(feature = "acquire")]
 pub(crate) use ledger::random_salt;
 pub(crate) use naming::name_without_replacing;
+pub(crate) use path_error::IoContext;
+pub use path_error::PathError;
 pub use protection::{Flag, Protection};
 pub use sorting::Workspace;
 pub use staging::{HashedBytes, Staged, StagedFile, Staging};

@@ -8,6 +8,7 @@ mod hash;
 mod location;
 mod payload_path;
 mod region;
+pub mod strict_json;
 mod timestamp;
 mod window;
 

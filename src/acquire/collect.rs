@@ -1,3 +1,6 @@
+//! A collection from its first line in the ledger to its last: it begins the run, has the sources gather, and says what came of it. Whether
+//! what came is genuine is not asked.
+
 use std::sync::Arc;
 
 use serde::Serialize;

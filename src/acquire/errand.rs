@@ -1,3 +1,6 @@
+//! What a source works with: the scope, the session, permits that bound what is under way, and the only ways to bring in an object, a gap or
+//! a notice. In a plan the same only counts.
+
 use std::collections::HashMap;
 use std::fmt;
 use std::path::PathBuf;

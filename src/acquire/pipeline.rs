@@ -145,7 +145,7 @@ impl KeepPage for Intake {
 }
 
 fn acquired(body: &Body, content_sha256: Option<Sha256Hash>, source: Origin) -> Result<Event, Halt> {
-    let salt = random_salt().doing("draw a salt for", Path::new(body.path().as_str()))?;
+    let salt = random_salt().doing("draw a salt for", Path::new(body.path().as_str())).map_err(CaseError::from)?;
     Ok(Event::ArtifactAcquired(Box::new(Artifact {
         path: body.path().clone(),
         size: body.size(),

@@ -1,3 +1,6 @@
+//! The same sources run without fetching: what there is, what it would take and cost, and which permissions are missing. No more than a byte
+//! of any object is read.
+
 use std::sync::Arc;
 
 use serde::Serialize;

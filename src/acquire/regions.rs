@@ -1,3 +1,5 @@
+//! Which regions a run asks: the enabled ones in scope. One that was asked for and cannot be asked is a gap, never left out in silence.
+
 use std::collections::BTreeSet;
 
 use crate::aws::{Call, Halt, Identities, Recorder};

@@ -1,3 +1,5 @@
+//! What came of a run, by source, account and region. Gaps are all counted and only the first thousands kept: the ledger has each.
+
 use std::collections::BTreeMap;
 
 use serde::Serialize;

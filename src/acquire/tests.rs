@@ -1,3 +1,4 @@
+//! The sources and the pipeline against the simulated account, asked through the SDK: what is stored, what is a gap, what the ledger says.
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "tests say what must hold by panicking")]
 mod disks;
 mod faults;

@@ -1,3 +1,5 @@
+//! How far this machine's clock is from AWS's, as far as the `Date` of each answer bounds it. No clock is set.
+
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::case::event::ClockOffset;

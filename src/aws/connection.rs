@@ -1,3 +1,6 @@
+//! From what the user says to what sessions start from: credentials, second factor, roles, endpoint, proxy. AWS is asked for credentials
+//! and for nothing else.
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 

@@ -1,3 +1,6 @@
+//! What objects unpack to, hashed as they come, because CloudTrail's own hashes are over that. What is not one whole gzip member has no
+//! such hash, and nobody is accused of it here.
+
 use std::cell::Cell;
 use std::io::{self, Write};
 

@@ -1,3 +1,6 @@
+//! What AWS answered to a request, attempt by attempt, as the ledger records it. Of the request only the host is kept: no header, no
+//! signature.
+
 use std::sync::{Arc, Mutex, PoisonError};
 
 use aws_smithy_runtime_api::box_error::BoxError;

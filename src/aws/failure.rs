@@ -1,3 +1,6 @@
+//! What a failed request means for the evidence: denied, absent, archived, changed, out of reach. Whether it ends the run is for the session
+//! to judge.
+
 use std::error::Error;
 use std::fmt;
 

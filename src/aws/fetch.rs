@@ -1,3 +1,6 @@
+//! An object fetched whole: the very version that was listed, asked for again while its body breaks off, hashed as it comes in. A short or
+//! a changed one is never given out.
+
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 

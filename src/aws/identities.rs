@@ -1,3 +1,6 @@
+//! The roles of one run, each assumed once; one that is refused does not keep the others from asking. Who asks for what is decided in
+//! `acquire`.
+
 use tokio::task::JoinSet;
 
 use crate::model::{AccountId, printable};

@@ -1,3 +1,5 @@
+//! What lies in a bucket, a page at a time, and in which region the bucket has to be asked. Nothing is fetched.
+
 use aws_sdk_s3::types::EncodingType;
 
 use crate::model::{AccountId, Region, Timestamp, printable};

@@ -1,3 +1,5 @@
+//! Hosts that fell silent: a run without a network ends in seconds, and does not wait out every retry of every request.
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;

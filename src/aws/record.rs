@@ -1,3 +1,5 @@
+//! Raw first: in a collection every answer of an API goes into the case as it came, and is not asked for again as long as it is good.
+
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::future::Future;

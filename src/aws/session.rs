@@ -1,3 +1,6 @@
+//! One identity's conversation with AWS: the clients of each region, what they share, and whether a failure ends the run. Credentials come
+//! from `connection`.
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};

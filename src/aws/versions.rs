@@ -1,3 +1,5 @@
+//! Earlier versions and delete markers of a bucket, a page at a time. Nothing is fetched.
+
 use aws_sdk_s3::operation::list_object_versions::ListObjectVersionsOutput;
 use aws_sdk_s3::types::EncodingType;
 

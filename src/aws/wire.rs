@@ -1,3 +1,5 @@
+//! The last place before the network: whatever is asked for above, nothing but a read goes out.
+
 use aws_smithy_runtime_api::client::http::{
     HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector,
 };

@@ -7,10 +7,9 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{Access, access};
 use rustix::io::Errno;
 
-use super::error::IoContext;
 use super::listing::list;
 use super::writer::README;
-use super::{CASE_TOML, CaseError, LEDGER};
+use super::{CASE_TOML, CaseError, IoContext as _, LEDGER};
 
 /// Of a first line, most that is looked at.
 const LONGEST: u64 = 1024 * 1024;
@@ -20,7 +19,7 @@ pub fn check_vacant(root: &Path) -> Result<(), CaseError> {
     if !root.exists() {
         let above = folders_above(root).pop().unwrap_or_default();
         let may = if above.is_dir() { access(&above, Access::WRITE_OK | Access::EXEC_OK) } else { Err(Errno::NOTDIR) };
-        return may.doing("make the folder", root);
+        return Ok(may.doing("make the folder", root)?);
     }
     if !root.is_dir() || !is_vacant(root)? {
         let path = root.to_owned();
@@ -33,7 +32,7 @@ pub fn check_vacant(root: &Path) -> Result<(), CaseError> {
             CaseError::NotACase { path }
         });
     }
-    access(root, Access::WRITE_OK | Access::EXEC_OK).doing("write into", root)
+    Ok(access(root, Access::WRITE_OK | Access::EXEC_OK).doing("write into", root)?)
 }
 
 /// Whether the case in `root` has been made: its ledger has a first line, whole.
@@ -154,7 +153,7 @@ mod tests {
         for possible in ["new", "new/below/another"] {
             check_vacant(&folder.path().join(possible)).unwrap();
         }
-        assert!(matches!(check_vacant(&folder.path().join("file/case")), Err(CaseError::Io { .. })));
+        assert!(matches!(check_vacant(&folder.path().join("file/case")), Err(CaseError::Io(_))));
         assert!(matches!(check_vacant(&folder.path().join("file")), Err(CaseError::NotACase { .. })));
         assert!(!folder.path().join("new").exists());
     }

@@ -1,7 +1,8 @@
-use std::io;
-use std::path::{Path, PathBuf};
+//! What stands in the way of reading or extending a case, told apart by whether the case was damaged or the work could not be done.
 
-use super::CASE_TOML;
+use std::path::PathBuf;
+
+use super::{CASE_TOML, PathError};
 
 /// Why a case folder could not be read or extended.
 ///
@@ -10,16 +11,8 @@ use super::CASE_TOML;
 #[non_exhaustive]
 pub enum CaseError {
     /// The operating system refused.
-    #[error("cannot {doing} `{}`", path.display())]
-    Io {
-        /// A verb phrase.
-        doing: &'static str,
-        /// On what.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: io::Error,
-    },
+    #[error(transparent)]
+    Io(#[from] PathError),
     /// The folder holds something that is not a case.
     #[error("`{}` is not empty and is not a case", path.display())]
     NotACase {
@@ -81,7 +74,7 @@ impl CaseError {
     /// Whether a file is not there.
     #[must_use]
     pub fn is_not_found(&self) -> bool {
-        matches!(self, Self::Io { source, .. } if source.kind() == io::ErrorKind::NotFound)
+        matches!(self, Self::Io(error) if error.is_not_found())
     }
 
     /// Whether something was changed, removed or forged, rather than that the work could not be done.
@@ -89,36 +82,21 @@ impl CaseError {
     pub fn is_integrity_failure(&self) -> bool {
         match self {
             // Where there is a case at all, this was there when it was opened.
-            Self::Io { path, .. } => self.is_not_found() && path.ends_with(CASE_TOML),
+            Self::Io(error) => error.is_not_found() && error.path.ends_with(CASE_TOML),
             Self::LedgerGone { .. } | Self::Malformed { .. } | Self::BrokenLedger { .. } | Self::AlreadyWritten { .. } => true,
             Self::NotACase { .. } | Self::NoCase { .. } | Self::Sealed { .. } | Self::Locked { .. } | Self::Poisoned => false,
         }
     }
 }
 
-/// Gives an I/O error what was being done, and on what.
-pub(crate) trait IoContext<T> {
-    fn doing(self, doing: &'static str, path: &Path) -> Result<T, CaseError>;
-}
-
-impl<T> IoContext<T> for io::Result<T> {
-    fn doing(self, doing: &'static str, path: &Path) -> Result<T, CaseError> {
-        self.map_err(|source| CaseError::Io { doing, path: path.to_owned(), source })
-    }
-}
-
-impl<T> IoContext<T> for rustix::io::Result<T> {
-    fn doing(self, doing: &'static str, path: &Path) -> Result<T, CaseError> {
-        self.map_err(|errno| CaseError::Io { doing, path: path.to_owned(), source: errno.into() })
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::io;
+
     use super::*;
 
     fn missing(path: &str) -> CaseError {
-        CaseError::Io { doing: "open", path: path.into(), source: io::ErrorKind::NotFound.into() }
+        PathError::new("open", path, io::ErrorKind::NotFound).into()
     }
 
     #[test]
@@ -140,11 +118,7 @@ mod tests {
         let path = PathBuf::from("case");
         for error in [
             missing("case/data"),
-            CaseError::Io {
-                doing: "open",
-                path: "case/custody/case.toml".into(),
-                source: io::ErrorKind::PermissionDenied.into(),
-            },
+            PathError::new("open", "case/custody/case.toml", io::ErrorKind::PermissionDenied).into(),
             CaseError::NotACase { path: path.clone() },
             CaseError::NoCase { path: path.clone() },
             CaseError::Sealed { path: path.clone() },

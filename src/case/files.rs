@@ -10,9 +10,8 @@ use std::sync::Arc;
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat, openat2};
 use rustix::io::Errno;
 
-use super::error::IoContext;
 use super::listing::list_in;
-use super::{CASE_TOML, CaseError, LEDGER};
+use super::{CASE_TOML, CaseError, IoContext as _, LEDGER, PathError};
 
 /// The files of a case, for those who only read.
 pub trait CaseFiles: Sync + std::fmt::Debug {
@@ -110,7 +109,7 @@ impl CaseFolder {
             _ if root.join("custody/disclosure.jsonl").is_file() => {}
             // What could not be looked at is not therefore absent.
             Err(error) if !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
-                return Err(error).doing("look at", &case_toml);
+                return Err(PathError::new("look at", case_toml, error).into());
             }
             _ => return Err(CaseError::NoCase { path: root.to_owned() }),
         }
@@ -179,7 +178,7 @@ fn in_paths((a, a_is_folder): (&[u8], bool), (b, b_is_folder): (&[u8], bool)) ->
 fn regular(file: File, place: &Path) -> Result<(File, u64), CaseError> {
     let metadata = file.metadata().doing("look at", place)?;
     if !metadata.is_file() {
-        return Err(io::Error::other("it is not a regular file")).doing("open", place);
+        return Err(PathError::new("open", place, io::Error::other("it is not a regular file")).into());
     }
     Ok((file, metadata.len()))
 }

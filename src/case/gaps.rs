@@ -1,3 +1,5 @@
+//! Which gaps of a case are still open: decided in this one place for the summary, for verification and for the next run.
+
 mod questions;
 #[cfg(test)]
 mod tests;

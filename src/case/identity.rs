@@ -1,3 +1,6 @@
+//! Who a case is: written once from a template, and read so strictly that a field nobody knows is an error. What was acquired stands in the
+//! ledger alone.
+
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};

@@ -8,15 +8,13 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
-use crate::model::{Sha256Hash, Sha256Hasher, Timestamp};
+use crate::model::{Sha256Hash, Sha256Hasher, Timestamp, strict_json};
 
 pub(crate) use super::canonical::canonical;
 use super::canonical::canonical_value;
-use super::error::IoContext;
 use super::event::{Event, LedgerRecovered};
 use super::merkle::MerkleTree;
-use super::strict_json;
-use super::{CaseError, Receipt};
+use super::{CaseError, IoContext as _, PathError, Receipt};
 use batches::RawLine;
 
 /// Longest line that is read. caselock's own are a few kilobytes.
@@ -403,7 +401,7 @@ impl LedgerWriter {
     }
 }
 
-fn read_from(path: &Path, offset: u64) -> Result<Vec<u8>, CaseError> {
+fn read_from(path: &Path, offset: u64) -> Result<Vec<u8>, PathError> {
     use std::io::{Read as _, Seek as _, SeekFrom};
     let mut file = File::open(path).doing("open", path)?;
     file.seek(SeekFrom::Start(offset)).doing("read", path)?;

@@ -8,9 +8,8 @@ use std::path::Path;
 use rustix::fs::{IFlags, Mode, fchmod, fstat, ioctl_getflags, ioctl_setflags};
 use serde::{Deserialize, Serialize};
 
-use super::CaseError;
-use super::error::IoContext;
 use super::listing::list;
+use super::{IoContext as _, PathError};
 
 /// How far the system keeps a sealed case from being changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,7 +35,7 @@ pub enum Flag {
 }
 
 /// Protects what lies below `data`, and the ledger.
-pub(crate) fn protect(data: &Path, ledger: &File, flags_wanted: bool) -> Result<Protection, CaseError> {
+pub(crate) fn protect(data: &Path, ledger: &File, flags_wanted: bool) -> Result<Protection, PathError> {
     let mut immutable = if flags_wanted { Flag::Set } else { Flag::NotAsked };
     protect_folder(data, &mut immutable)?;
     let append_only = match flags_wanted {
@@ -47,7 +46,7 @@ pub(crate) fn protect(data: &Path, ledger: &File, flags_wanted: bool) -> Result<
     Ok(Protection { read_only: true, immutable, append_only })
 }
 
-fn protect_folder(folder: &Path, immutable: &mut Flag) -> Result<(), CaseError> {
+fn protect_folder(folder: &Path, immutable: &mut Flag) -> Result<(), PathError> {
     for (name, kind) in list(folder).doing("list", folder)? {
         let path = folder.join(name);
         if kind.is_dir() {
@@ -59,7 +58,7 @@ fn protect_folder(folder: &Path, immutable: &mut Flag) -> Result<(), CaseError> 
     protect_one(folder, 0o555, immutable)
 }
 
-fn protect_one(path: &Path, mode: u32, immutable: &mut Flag) -> Result<(), CaseError> {
+fn protect_one(path: &Path, mode: u32, immutable: &mut Flag) -> Result<(), PathError> {
     // What an earlier attempt protected already may not even be touched any more.
     if path.symlink_metadata().doing("look at", path)?.permissions().mode() & 0o777 != mode {
         fs::set_permissions(path, fs::Permissions::from_mode(mode)).doing("protect", path)?;

@@ -15,7 +15,7 @@ use std::collections::binary_heap::PeekMut;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::CaseError;
+use super::{CaseError, PathError};
 
 pub(crate) use index::Index;
 pub(crate) use record::{Bytes, Record, put_instant, put_location, put_number, put_option, put_text};
@@ -53,10 +53,10 @@ impl Workspace<'_> {
 }
 
 /// What could be written could not be read back: trouble with the disk, which says nothing of the evidence.
-fn unread(source: io::Error, folder: Option<&Path>) -> CaseError {
+fn unread(source: io::Error, folder: Option<&Path>) -> PathError {
     let path = folder.map_or_else(std::env::temp_dir, Path::to_owned);
     let source = if source.raw_os_error().is_some() { source } else { rustix::io::Errno::IO.into() };
-    CaseError::Io { doing: "read back a temporary file in", path, source }
+    PathError::new("read back a temporary file in", path, source)
 }
 
 /// Things on their way to being sorted.
@@ -311,7 +311,7 @@ impl<T: Record> Iterator for Merge<T> {
         taken
             .map_err(|error| {
                 self.state = State::Failed;
-                unread(error, Some(&self.folder))
+                unread(error, Some(&self.folder)).into()
             })
             .transpose()
     }
@@ -397,7 +397,7 @@ mod tests {
         let mut on_disk = sorted(&["b".to_owned(), "a".to_owned(), "c".to_owned()], None, 1);
         on_disk.runs.iter_mut().for_each(|run| run.to += 1 << 20);
         let mut merge = on_disk.merge();
-        assert!(matches!(merge.next(), Some(Err(CaseError::Io { .. }))));
+        assert!(matches!(merge.next(), Some(Err(CaseError::Io(_)))));
         assert!(merge.next().is_none());
     }
 }

@@ -14,11 +14,10 @@ use rustix::io::Errno;
 
 use crate::model::{PayloadPath, Sha256Hash, Sha256Hasher};
 
-use super::CaseError;
 use super::direct::{DirectFile, go_through_page_cache};
-use super::error::IoContext;
 use super::naming::name_without_replacing;
 use super::protection::make_writable;
+use super::{CaseError, IoContext as _, PathError};
 
 /// What a file's name begins with while it has not got its own. No payload path has such a component.
 pub(crate) const TEMPORARY: &str = "~part-";
@@ -157,7 +156,7 @@ impl Staging {
                 let flags = OFlags::CREATE | OFlags::EXCL | OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC;
                 (openat(&*folder, &temporary, flags, mode).doing("create", &full_path)?, Some(temporary))
             }
-            Err(errno) => return Err(errno).doing("create", &full_path),
+            Err(errno) => return Err(PathError::new("create", full_path, errno).into()),
         };
         let place = Place { path: path.clone(), full_path, folder, name: name.to_owned(), temporary_name };
         Ok(StagedFile { file: DirectFile::new(File::from(fd)), hasher: Sha256Hasher::default(), size: 0, place })
@@ -186,7 +185,7 @@ impl Staging {
             match mkdirat(parent, part, Mode::RWXU | Mode::RGRP | Mode::XGRP | Mode::ROTH | Mode::XOTH) {
                 Ok(()) if !self.inner.group_sync => rustix::fs::fsync(parent).doing("flush", &full_path)?,
                 Ok(()) | Err(Errno::EXIST) => {}
-                Err(errno) => return Err(errno).doing("create the folder", &full_path),
+                Err(errno) => return Err(PathError::new("create the folder", full_path, errno).into()),
             }
             let opened = openat(parent, part, flags, Mode::empty()).doing("open the folder", &full_path)?;
             make_writable(&opened).doing("open the folder", &full_path)?;
@@ -206,7 +205,7 @@ impl Staging {
     /// Waits until these files and everything else written to the case's file system so far, names included, are on disk.
     pub(crate) fn sync(&self, named: &[Staged]) -> Result<(), CaseError> {
         if self.inner.group_sync {
-            return rustix::fs::syncfs(&self.inner.root).doing("flush", &self.inner.root_path);
+            return Ok(rustix::fs::syncfs(&self.inner.root).doing("flush", &self.inner.root_path)?);
         }
         for staged in named {
             staged.file.sync_all().doing("flush", &staged.place.full_path)?;
@@ -281,7 +280,7 @@ impl Staged {
                 let (sha256, _) = there.finish().doing("read", &place.full_path)?;
                 Ok(if sha256 == self.sha256 { Named::Same } else { Named::Different })
             }
-            Err(errno) => Err(errno).doing("name", &place.full_path),
+            Err(errno) => Err(PathError::new("name", &place.full_path, errno).into()),
         }
     }
 }

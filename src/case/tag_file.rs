@@ -10,9 +10,8 @@ use rustix::fs::CWD;
 
 use crate::model::{HashingReader, Sha256Hash, Sha256Hasher};
 
-use super::CaseError;
-use super::error::IoContext;
 use super::naming::name_without_replacing;
+use super::{CaseError, IoContext as _, PathError};
 
 /// A file of the case that is not evidence, while it is being written.
 #[derive(Debug)]
@@ -50,7 +49,9 @@ impl TagFile {
         }
         let part = root.join(format!("{path}.part"));
         match fs::remove_file(&part) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error).doing("replace the unfinished", &part),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(PathError::new("replace the unfinished", part, error).into());
+            }
             _ => {}
         }
         let file = OpenOptions::new().write(true).create_new(true).mode(0o444).open(&part).doing("create", &part)?;
@@ -71,7 +72,7 @@ impl TagFile {
             }
             Ok(_) if self.covered != Covered::Nothing => Err(CaseError::AlreadyWritten { path: self.path.clone() }),
             _ if self.covered == Covered::ByItsSignature => Err(CaseError::AlreadyWritten { path: self.path.clone() }),
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error).doing("look at", &self.path),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(PathError::new("look at", &self.path, error).into()),
             Ok(_) | Err(_) => Ok(()),
         }
     }
@@ -105,7 +106,7 @@ impl TagFile {
                     }
                     name_without_replacing(CWD, &self.part, CWD, &self.path).doing("name", &self.path)?;
                 }
-                Err(error) => return Err(error).doing("open", &self.path),
+                Err(error) => return Err(PathError::new("open", &self.path, error).into()),
             }
         }
         let folder = self.path.parent().unwrap_or(&self.path);

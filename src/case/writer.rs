@@ -13,7 +13,6 @@ use rustix::io::Errno;
 use crate::model::{PayloadPath, Sha256Hash, Timestamp};
 
 use super::beginning::{check_vacant, folders_above, is_begun, is_ledger_gone};
-use super::error::IoContext;
 use super::event::{CaseOpened, CollectionInterrupted, Event, Tool};
 use super::files::{CaseFiles as _, CaseFolder, Found, read_bounded};
 use super::identity::{CASE_TOML_LIMIT, CaseIdentity};
@@ -24,7 +23,7 @@ use super::protection::{self, Protection};
 use super::staging::{Named, Staged, Staging, TEMPORARY};
 use super::summary::{Summary, Summing};
 use super::tag_file::TagFile;
-use super::{CASE_TOML, CaseError, LEDGER, Receipt};
+use super::{CASE_TOML, CaseError, IoContext as _, LEDGER, PathError, Receipt};
 
 pub(super) const README: &str = include_str!("../../case-template/README.txt");
 /// Discarded files that one line of the ledger names; more of them take more lines.
@@ -142,13 +141,13 @@ impl CaseWriter {
         // Under a name of its own first, so that no half-written report is ever read.
         let (part, path) = (folder.join(format!("{TEMPORARY}{name}")), folder.join(name));
         match fs::remove_file(&part) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error).doing("replace", &part),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(PathError::new("replace", part, error).into()),
             Ok(()) | Err(_) => {}
         }
         let mut file = OpenOptions::new().write(true).create_new(true).open(&part).doing("create", &part)?;
         file.write_all(bytes).doing("write", &part)?;
         file.sync_all().doing("sync", &part)?;
-        fs::rename(&part, &path).doing("name", &path)
+        Ok(fs::rename(&part, &path).doing("name", &path)?)
     }
 
     /// Opens the case in `root` for writing: takes its lock, checks its ledger, closes a line that a crash cut short.
@@ -367,7 +366,7 @@ impl CaseWriter {
     /// Takes away every permission to write under `data/`; with `flags`, also sets the immutable flag there and the append-only flag on
     /// the ledger, as far as the system permits.
     pub fn protect(&mut self, flags: bool) -> Result<Protection, CaseError> {
-        protection::protect(&self.root.join("data"), self.ledger.file(), flags)
+        Ok(protection::protect(&self.root.join("data"), self.ledger.file(), flags)?)
     }
 
     /// Which case this is.
@@ -423,7 +422,7 @@ fn lock(ledger: &File, root: &Path) -> Result<(), CaseError> {
             Ok(()) => return Ok(()),
             Err(Errno::INTR) => {}
             Err(Errno::WOULDBLOCK) => return Err(CaseError::Locked { path: root.to_owned() }),
-            Err(errno) => return Err(errno).doing("lock the ledger of", root),
+            Err(errno) => return Err(PathError::new("lock the ledger of", root, errno).into()),
         }
     }
 }
@@ -439,7 +438,9 @@ fn write_once(path: &Path, bytes: &[u8]) -> Result<(), CaseError> {
     name.push(".part");
     let part = PathBuf::from(name);
     match fs::remove_file(&part) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error).doing("replace the unfinished", &part),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            return Err(PathError::new("replace the unfinished", part, error).into());
+        }
         _ => {}
     }
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o444).open(&part).doing("create", &part)?;
@@ -451,10 +452,10 @@ fn write_once(path: &Path, bytes: &[u8]) -> Result<(), CaseError> {
             fs::remove_file(&part).doing("discard", &part)?;
             if same { Ok(()) } else { Err(CaseError::AlreadyWritten { path: path.to_owned() }) }
         }
-        other => other.doing("name", path),
+        other => Ok(other.doing("name", path)?),
     }
 }
 
-fn sync_folder(folder: &Path) -> Result<(), CaseError> {
+fn sync_folder(folder: &Path) -> Result<(), PathError> {
     File::open(folder).and_then(|folder| folder.sync_all()).doing("flush", folder)
 }

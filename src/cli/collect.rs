@@ -1,3 +1,5 @@
+//! Opens or makes the case, asks AWS, and tells what came of it. What is fetched is decided in `acquire`.
+
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};

@@ -1,3 +1,5 @@
+//! From the library's errors to what a person needs to hear and to the exit code: the same fault of a case ends every command alike.
+
 use std::error::Error;
 
 use crate::case::{CASE_TOML, CaseError};
@@ -186,13 +188,13 @@ impl From<CaseError> for CliError {
     fn from(error: CaseError) -> Self {
         let base = Self::new(Exit::of_case(&error), &error);
         match &error {
-            CaseError::Io { path, .. } if error.is_integrity_failure() && path.ends_with(CASE_TOML) => {
+            CaseError::Io(refused) if error.is_integrity_failure() && refused.path.ends_with(CASE_TOML) => {
                 base
                     .meaning("The file that tells which case this is was taken away. Nothing was written.")
                     .next("Keep the folder as it is, and compare it with a copy or a package.")
             }
-            CaseError::Io { source, .. } => {
-                let full = matches!(source.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded);
+            CaseError::Io(refused) => {
+                let full = matches!(refused.source.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded);
                 let next = if full {
                     "Make room on the disk, then run the same command again."
                 } else {

@@ -1,3 +1,5 @@
+//! A sealed case becomes one file, numbered parts, a disclosure or an encrypted package; of the case only the ledger grows, by that act.
+
 use std::path::PathBuf;
 
 use serde::Serialize;

@@ -1,3 +1,5 @@
+//! Tells what a collection would take. Nothing is written, and no case is needed.
+
 use serde::Serialize;
 
 use crate::acquire::{Plan, plan};

@@ -1,3 +1,5 @@
+//! Verifies a case and writes the page, or the list of its artifacts, where a command may write. What is in them is made in `report`.
+
 use std::ffi::OsString;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};

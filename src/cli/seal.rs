@@ -1,3 +1,5 @@
+//! Verification first, then the key, the seal, and a time-stamp where one is wanted. What a seal says is decided in `crate::seal`.
+
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;

@@ -1,3 +1,5 @@
+//! What a case holds, as far as its ledger tells: no artifact is read, and nothing proven.
+
 use std::path::PathBuf;
 
 use serde::Serialize;

@@ -1,3 +1,5 @@
+//! Evidence passes from one holder to the next: lines in the ledger and a new seal for a case folder, a signed receipt beside a package.
+
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;

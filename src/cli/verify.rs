@@ -1,3 +1,5 @@
+//! Tells what verification came to, as text or JSON. What is wrong is found in `crate::verify`; how it is told is decided here.
+
 mod coverage;
 mod findings;
 #[cfg(feature = "acquire")]

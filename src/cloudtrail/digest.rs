@@ -1,3 +1,5 @@
+//! What a digest says, and the text that its signature is over. Whether that is true is decided chain by chain, in `chain`.
+
 mod fields;
 
 use std::collections::HashSet;

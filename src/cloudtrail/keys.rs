@@ -1,3 +1,6 @@
+//! The public keys with which CloudTrail signs, by region and time, and whether a signature is by one of them. Who gave the answers is for
+//! the caller to know.
+
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use base64::Engine as _;

@@ -1,3 +1,5 @@
+//! The keys of CloudTrail's files, taken apart: one that CloudTrail would not have written is none of its files.
+
 use std::str::FromStr;
 
 use chrono::{NaiveDateTime, NaiveTime};

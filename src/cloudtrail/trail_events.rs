@@ -1,3 +1,5 @@
+//! Events that say who switched, changed or deleted a trail, or touched its files. They explain what digests show; they prove no hour.
+
 use memchr::memmem;
 use serde_json::Value;
 

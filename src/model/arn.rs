@@ -1,3 +1,5 @@
+//! Which trail is meant: the ARN of a trail, and of nothing else.
+
 use std::fmt;
 use std::str::FromStr;
 

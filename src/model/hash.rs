@@ -1,3 +1,5 @@
+//! SHA-256 of what is in memory, of what comes piece by piece, of what is read, and of two things side by side.
+
 use std::fmt;
 use std::io::{self, Read};
 use std::str::FromStr;

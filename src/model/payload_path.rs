@@ -1,3 +1,5 @@
+//! From the key of an object to a path that every system takes and no other object has. There is no way back: the ledger has the key.
+
 use std::fmt;
 use std::str::FromStr;
 

@@ -1,3 +1,5 @@
+//! Instants in UTC and their one spelling. A time without its offset is none.
+
 use std::fmt;
 use std::str::FromStr;
 

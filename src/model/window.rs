@@ -1,3 +1,5 @@
+//! The time that a case asks about, as people write it and as it is kept. Which of AWS's files belong to it is for others to say.
+
 use std::fmt;
 
 use chrono::{NaiveDate, NaiveTime, TimeDelta};

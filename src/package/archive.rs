@@ -13,9 +13,9 @@ use std::thread::JoinHandle;
 use rustix::fs::{Advice, fadvise};
 use zip::result::ZipError;
 
+use crate::case::{IoContext as _, PathError};
 use crate::model::{Sha256Hash, Sha256Hasher};
 
-use super::error::IoContext as _;
 use super::headers::HeaderWriter;
 use super::large::Large;
 use super::load::Load;
@@ -160,11 +160,13 @@ fn length(bytes: &[u8]) -> u64 {
 }
 
 /// A new file that never has a name for others: it is gone with this process however that ends.
-pub(super) fn unnamed(beside: &Path, suffix: &str) -> Result<File, PackageError> {
+pub(super) fn unnamed(beside: &Path, suffix: &str) -> Result<File, PathError> {
     let aside = with_suffix(beside, suffix);
     // The package's own lock is held, so that what lies there was left by a run that was cut off.
     match fs::remove_file(&aside) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error).doing("discard the unfinished", &aside),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            return Err(PathError::new("discard the unfinished", aside, error));
+        }
         _ => {}
     }
     let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&aside).doing("create", &aside)?;
@@ -187,7 +189,7 @@ impl Output {
     }
 
     /// Writes bytes at their place.
-    pub(super) fn write(&self, bytes: &[u8], at: u64) -> Result<(), PackageError> {
+    pub(super) fn write(&self, bytes: &[u8], at: u64) -> Result<(), PathError> {
         self.file.write_all_at(bytes, at).doing("write", &self.path)?;
         let end = at.saturating_add(length(bytes));
         if at / FLUSHED != end / FLUSHED {
@@ -197,7 +199,7 @@ impl Output {
     }
 
     /// Waits until nothing is being brought to the disk any more.
-    pub(super) fn finish(self) -> Result<(), PackageError> {
+    pub(super) fn finish(self) -> Result<(), PathError> {
         self.flushing.finish().doing("flush", &self.path)
     }
 }

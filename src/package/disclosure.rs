@@ -10,7 +10,7 @@ use std::path::Path;
 use crate::case::event::{Artifact, Event, Origin};
 use crate::case::ledger::{canonical, read_ledger};
 use crate::case::merkle::MerkleProver;
-use crate::case::{CaseError, CaseFiles as _, CaseFolder, LEDGER, read_bounded};
+use crate::case::{CaseError, CaseFiles as _, CaseFolder, IoContext as _, LEDGER, read_bounded};
 use crate::model::{S3Location, Sha256Hash, Sha256Hasher, printable};
 use crate::seal::bag::tag_manifest;
 use crate::seal::{
@@ -18,7 +18,6 @@ use crate::seal::{
     checkpoint_path, disclosed_texts, manifest, verify_signature,
 };
 
-use super::error::IoContext as _;
 use super::publish::{Delivery, publish};
 use super::writing::{BUFFER, Members, covering_seals};
 use super::{Glob, PackageError, PackageSummary, Progress, top_folder};

@@ -6,10 +6,10 @@ use std::fs::File;
 use std::io::{self, Read as _, Seek as _, Write};
 use std::path::Path;
 
+use crate::case::IoContext as _;
 use crate::model::{Sha256Hasher, printable};
 
 use super::archive::Written;
-use super::error::IoContext as _;
 use super::publish::Part;
 use super::{PackageError, Progress};
 

@@ -1,23 +1,16 @@
-use std::io;
-use std::path::{Path, PathBuf};
+//! What can go wrong with a package, told apart by whether something was changed or the work could not be done.
 
-use crate::case::CaseError;
+use std::path::PathBuf;
+
+use crate::case::{CaseError, PathError};
 
 /// Why a package could not be written or is not read.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PackageError {
     /// The operating system refused.
-    #[error("cannot {doing} `{}`", path.display())]
-    Io {
-        /// A verb phrase.
-        doing: &'static str,
-        /// On what.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: io::Error,
-    },
+    #[error(transparent)]
+    Io(#[from] PathError),
     /// The case could not be read.
     #[error("cannot read the case")]
     Case(#[from] CaseError),
@@ -111,7 +104,7 @@ impl PackageError {
     pub fn is_integrity_failure(&self) -> bool {
         match self {
             Self::NotAsSealed { .. } | Self::Malformed { .. } => true,
-            Self::Io { .. }
+            Self::Io(_)
             | Self::Unfinished
             | Self::Unsealed { .. }
             | Self::NoCheckpoint { .. }
@@ -124,22 +117,5 @@ impl PackageError {
             | Self::Zip { .. } => false,
             Self::Case(error) => error.is_integrity_failure(),
         }
-    }
-}
-
-/// Gives an I/O error what was being done, and on what.
-pub(super) trait IoContext<T> {
-    fn doing(self, doing: &'static str, path: &Path) -> Result<T, PackageError>;
-}
-
-impl<T> IoContext<T> for io::Result<T> {
-    fn doing(self, doing: &'static str, path: &Path) -> Result<T, PackageError> {
-        self.map_err(|source| PackageError::Io { doing, path: path.to_owned(), source })
-    }
-}
-
-impl<T> IoContext<T> for rustix::io::Result<T> {
-    fn doing(self, doing: &'static str, path: &Path) -> Result<T, PackageError> {
-        self.map_err(|errno| PackageError::Io { doing, path: path.to_owned(), source: errno.into() })
     }
 }

@@ -5,7 +5,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use crate::case::{CaseError, CaseFiles, Found, Workspace};
+use crate::case::{CaseError, CaseFiles, Found, IoContext as _, PathError, Workspace};
 use crate::model::printable;
 
 use super::PackageError;
@@ -13,7 +13,6 @@ use super::central::{
     CentralEntry, Directory, DirectoryReader, Fault, FileSlice, LOCAL_LENGTH, check_local_header, fault, find_directory,
     split_name,
 };
-use super::error::IoContext as _;
 use super::lookup::{Lookup, Members};
 
 /// Read at once while the directory is walked.
@@ -46,11 +45,11 @@ impl PackageFiles {
         let file = OpenOptions::new().read(true).open(path).doing("open", path)?;
         let metadata = file.metadata().doing("look at", path)?;
         if !metadata.is_file() {
-            return Err(io::Error::other("it is not a regular file")).doing("open", path);
+            return Err(PathError::new("open", path, io::Error::other("it is not a regular file")).into());
         }
         read_structure(path.to_owned(), file, metadata.len(), workspace).map_err(|fault| match fault {
             Fault::Workspace(error) => error.into(),
-            Fault::Io(source) => PackageError::Io { doing: "read", path: path.to_owned(), source },
+            Fault::Io(source) => PathError::new("read", path, source).into(),
             Fault::Structure { offset, problem } => PackageError::Malformed { path: path.to_owned(), offset, problem },
         })
     }
@@ -106,7 +105,7 @@ impl PackageFiles {
     fn case_error(&self, fault: Fault) -> CaseError {
         match fault {
             Fault::Workspace(error) => error,
-            Fault::Io(source) => CaseError::Io { doing: "read", path: self.path.clone(), source },
+            Fault::Io(source) => PathError::new("read", &self.path, source).into(),
             Fault::Structure { offset, problem } => {
                 CaseError::Malformed { path: self.path.clone(), problem: format!("at byte {offset}, {problem}") }
             }
@@ -204,7 +203,7 @@ impl CaseFiles for PackageFiles {
     fn open(&self, path: &str) -> Result<Box<dyn Read + Send + '_>, CaseError> {
         let Some(Member { data_offset, size, crc }) = self.find(path)? else {
             let source = io::Error::new(io::ErrorKind::NotFound, "the package has no such member");
-            return Err(CaseError::Io { doing: "open", path: self.describe(path), source });
+            return Err(PathError::new("open", self.describe(path), source).into());
         };
         let slice = FileSlice { file: &self.file, at: data_offset, end: data_offset + size };
         Ok(Box::new(MemberReader { slice, crc: flate2::Crc::new(), expected: crc }))

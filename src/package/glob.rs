@@ -1,3 +1,5 @@
+//! Chooses what a disclosure shows, by `*`, `**` and `?` alone, so that two people cannot understand a pattern differently.
+
 /// A pattern for artifacts: `*` and `?` stand for characters of one folder or file name, `**` also for those of folders.
 ///
 /// It is compared with an artifact's path in the case (`data/…`) or, where it begins with `s3://`, with the object's place in S3.

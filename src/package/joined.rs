@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
 
-use crate::case::{CaseError, CaseFiles, CaseFolder, Found, LEDGER, MissingPart, read_bounded, read_identity};
+use crate::case::{CaseError, CaseFiles, CaseFolder, Found, LEDGER, MissingPart, PathError, read_bounded, read_identity};
 use crate::model::{HashingReader, Sha256Hash, printable};
 use crate::seal::manifest::{Lists, ManifestError, ManifestLine, ManifestReader};
 use crate::seal::{CHECKPOINTS, MANIFEST, SEALS, SealNumbers, SealStatement, TAG_MANIFEST};
@@ -188,7 +188,7 @@ fn malformed(path: &Path, problem: &str) -> PackageError {
 /// The disk's trouble says nothing about the package.
 fn unhashed(path: &Path, problem: io::Error) -> PackageError {
     match problem.raw_os_error() {
-        Some(_) => PackageError::Io { doing: "read", path: path.to_owned(), source: problem },
+        Some(_) => PathError::new("read", path, problem).into(),
         None => malformed(path, &problem.to_string()),
     }
 }
@@ -395,7 +395,7 @@ impl CaseFiles for JoinedParts {
             Some((part, inside)) if path != PART => part.open(&inside),
             _ => {
                 let source = io::Error::new(io::ErrorKind::NotFound, "it is in a part that is missing");
-                Err(CaseError::Io { doing: "open", path: self.describe(path), source })
+                Err(PathError::new("open", self.describe(path), source).into())
             }
         }
     }

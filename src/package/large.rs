@@ -6,10 +6,10 @@ use std::os::unix::fs::FileExt as _;
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
 
+use crate::case::{IoContext as _, PathError};
 use crate::model::{Sha256Hash, Sha256Hasher};
 
 use super::archive::Output;
-use super::error::IoContext as _;
 use super::{PackageError, Progress};
 
 /// Read and written at once.
@@ -30,7 +30,7 @@ pub(super) struct Large {
 
 impl Large {
     /// Shows the content piece by piece. Says whether there is as much of it as there should be.
-    pub(super) fn read(&self, show: &mut dyn FnMut(&[u8]) -> Result<(), PackageError>) -> Result<bool, PackageError> {
+    pub(super) fn read(&self, show: &mut dyn FnMut(&[u8]) -> Result<(), PathError>) -> Result<bool, PathError> {
         let mut piece = vec![0; PIECE];
         let mut at = 0;
         while at < self.size {
@@ -45,7 +45,7 @@ impl Large {
     }
 
     /// Reads what lies at `at`; less than a piece only at the end.
-    fn fill(&self, piece: &mut [u8], at: u64) -> Result<usize, PackageError> {
+    fn fill(&self, piece: &mut [u8], at: u64) -> Result<usize, PathError> {
         let wanted = usize::try_from(self.size.saturating_sub(at)).unwrap_or(usize::MAX).min(piece.len());
         let mut filled = 0;
         while filled < wanted {

@@ -11,12 +11,11 @@ use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
-use crate::case::{CaseFiles as _, CaseFolder, FileOpener};
+use crate::case::{CaseFiles as _, CaseFolder, FileOpener, IoContext as _, PathError};
 use crate::model::Sha256Hash;
 
 use super::PackageError;
 use super::archive::{Archive, Output, Written, unnamed};
-use super::error::IoContext as _;
 use super::large::Large;
 use super::load::Load;
 
@@ -359,7 +358,7 @@ impl Shared {
         let Err(problem) = self.output.write(load.bytes(), at) else { return true };
         let mut failure = lock(&self.failure);
         if failure.as_ref().is_none_or(|(earliest, _)| at < *earliest) {
-            *failure = Some((at, problem));
+            *failure = Some((at, problem.into()));
         }
         false
     }
@@ -371,8 +370,8 @@ impl Shared {
         queue.opened = None;
     }
 
-    fn unread(&self, path: &str, source: io::Error) -> PackageError {
-        PackageError::Io { doing: "read", path: self.case.describe(path), source }
+    fn unread(&self, path: &str, source: io::Error) -> PathError {
+        PathError::new("read", self.case.describe(path), source)
     }
 
     fn changed(&self, path: &str) -> PackageError {

@@ -127,7 +127,7 @@ fn a_full_disk_is_told_of() {
             loading.write(&vec![1; *size])
         });
         match said.and_then(|()| loading.finish().map(drop)).unwrap_err() {
-            PackageError::Io { doing: "write", source, .. } => assert_eq!(source.kind(), io::ErrorKind::StorageFull),
+            PackageError::Io(error) => assert_eq!((error.doing, error.source.kind()), ("write", io::ErrorKind::StorageFull)),
             other => panic!("{other:?}"),
         }
     }

@@ -9,13 +9,12 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::case::ledger::canonical;
-use crate::case::{CaseFiles as _, CaseFolder, FORMAT_VERSION, read_bounded, strict_json};
-use crate::model::Sha256Hash;
+use crate::case::{CaseFiles as _, CaseFolder, FORMAT_VERSION, IoContext as _, read_bounded};
+use crate::model::{Sha256Hash, strict_json};
 use crate::seal::bag::tag_manifest;
 use crate::seal::manifest::{self, Lists, ManifestReader};
 use crate::seal::{MANIFEST, TAG_MANIFEST};
 
-use super::error::IoContext as _;
 use super::publish::{Delivery, Prepared, prepare};
 use super::writing::{BUFFER, Contents, Members, Tag};
 use super::{PackageError, PackageSummary, Progress};

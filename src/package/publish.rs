@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{CWD, FlockOperation, RenameFlags, flock, renameat_with};
 use rustix::io::Errno;
 
-use crate::case::name_without_replacing;
+use crate::case::{IoContext as _, PathError, name_without_replacing};
 use crate::model::{HashingReader, Sha256Hash};
 
 use super::archive::Written;
@@ -17,7 +17,6 @@ use super::archive::Written;
 use super::archive::unnamed;
 #[cfg(feature = "encrypt")]
 use super::encryption::{Recipient, encrypt};
-use super::error::IoContext as _;
 use super::{PackageError, PackageSummary, Progress};
 
 /// How a package comes to lie where it was asked for: as it is, or encrypted and in no other form.
@@ -229,7 +228,7 @@ impl PreparedFile {
     }
 }
 
-fn holds(path: &Path, sha256: &Sha256Hash) -> Result<bool, PackageError> {
+fn holds(path: &Path, sha256: &Sha256Hash) -> Result<bool, PathError> {
     let file = File::open(path).doing("open", path)?;
     Ok(HashingReader::new(file).finish().doing("read", path)?.0 == *sha256)
 }
@@ -243,15 +242,17 @@ fn write_list(path: &Path, line: &str) -> Result<(), PackageError> {
             fs::remove_file(&part).doing("discard", &part)?;
             if same { Ok(()) } else { Err(PackageError::Exists { path: path.to_owned() }) }
         }
-        other => other.doing("name", path),
+        other => Ok(other.doing("name", path)?),
     }
 }
 
 /// Writes a small file whole, under a name of its own beside `path` until it gets that. Gives where it lies.
-pub(super) fn write_aside(path: &Path, bytes: &[u8]) -> Result<PathBuf, PackageError> {
+pub(super) fn write_aside(path: &Path, bytes: &[u8]) -> Result<PathBuf, PathError> {
     let part = with_suffix(path, ".part");
     match fs::remove_file(&part) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error).doing("discard the unfinished", &part),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            return Err(PathError::new("discard the unfinished", part, error));
+        }
         _ => {}
     }
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o444).open(&part).doing("create", &part)?;

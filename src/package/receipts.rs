@@ -2,16 +2,15 @@
 #![expect(clippy::disallowed_methods, reason = "writes receipts, outside the case and never over an existing file")]
 
 use std::fs::{self, File};
-use std::io::{self, Read as _};
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::CWD;
 
-use crate::case::name_without_replacing;
+use crate::case::{IoContext as _, PathError, name_without_replacing};
 use crate::model::HashingReader;
 use crate::seal::{PackageHead, ReceiptFile};
 
-use super::error::IoContext as _;
 use super::parts::{PART, part_name, part_of};
 use super::publish::{with_suffix, write_aside};
 use super::{PackageError, PackageFiles};
@@ -70,7 +69,7 @@ pub fn read_receipts(package: &Path, others: &[PathBuf]) -> Result<Vec<ReceiptFi
 
 fn read_receipt(path: &Path) -> Result<ReceiptFile, PackageError> {
     let part = |extension: &str| match read(&with_suffix(path, extension)) {
-        Err(PackageError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(PackageError::Io(error)) if error.is_not_found() => Ok(None),
         other => other.map(Some),
     };
     Ok(ReceiptFile {
@@ -107,7 +106,7 @@ pub fn write_receipt(package: &Path, number: u32, receipt: &ReceiptFile) -> Resu
     Ok(path)
 }
 
-fn write(path: &Path, bytes: &[u8]) -> Result<(), PackageError> {
+fn write(path: &Path, bytes: &[u8]) -> Result<(), PathError> {
     let part = write_aside(path, bytes)?;
     match name_without_replacing(CWD, &part, CWD, path) {
         // A signature without a statement is what an attempt left that was cut off: nobody can have relied on it.

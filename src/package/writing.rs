@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 use crate::case::merkle::MerkleTree;
-use crate::case::{CaseFiles, CaseFolder, Found, LEDGER, read_bounded, read_identity};
+use crate::case::{CaseFiles, CaseFolder, Found, IoContext as _, LEDGER, read_bounded, read_identity};
 use crate::model::Sha256Hash;
 use crate::seal::manifest::{Lists, ManifestReader};
 use crate::seal::{
@@ -13,7 +13,6 @@ use crate::seal::{
 };
 
 use super::archive::{Archive, Written};
-use super::error::IoContext as _;
 use super::loading::Loading;
 use super::publish::{Delivery, EncryptedPackage, Part, publish};
 use super::{PackageError, Progress};

@@ -1,3 +1,5 @@
+//! What the report tells of a case, taken from its ledger and seals as they are. No artifact is read, and nothing is proven.
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::BufReader;
 

@@ -1,3 +1,5 @@
+//! The only way into the page: whatever does not stand in the program's own text is escaped.
+
 use std::fmt::Display;
 
 use crate::model::printable;

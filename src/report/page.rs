@@ -1,3 +1,5 @@
+//! The order of the page: head, verdict, parts, glossary, forms. What each part says stands elsewhere.
+
 use crate::case::event::Tool;
 use crate::model::Timestamp;
 use crate::verify::{Report, Verdict};

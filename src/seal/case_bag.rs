@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use crate::case::event::Tool;
-use crate::case::{CaseError, CaseFiles as _, CaseFolder, CaseWriter, read_bounded};
+use crate::case::{CaseError, CaseFiles as _, CaseFolder, CaseWriter, IoContext as _, read_bounded};
 use crate::model::{HashingReader, Sha256Hash, Sha256Hasher, Timestamp};
 
 use super::manifest::{Lists, ManifestReader};
@@ -144,8 +144,7 @@ fn found_hash(files: &CaseFolder, path: &str) -> Result<Option<Sha256Hash>, Case
 }
 
 fn hash_file(files: &CaseFolder, path: &str) -> Result<Sha256Hash, CaseError> {
-    let read = HashingReader::new(files.open(path)?).finish();
-    let (sha256, _) = read.map_err(|source| CaseError::Io { doing: "read", path: files.describe(path), source })?;
+    let (sha256, _) = HashingReader::new(files.open(path)?).finish().doing("read", &files.describe(path))?;
     Ok(sha256)
 }
 

@@ -1,8 +1,9 @@
+//! What a disclosure carries in place of a seal: as much as proves its lines, and nothing from which others could be guessed.
+
 use serde::{Deserialize, Serialize};
 
 use crate::case::ledger::canonical;
-use crate::case::strict_json;
-use crate::model::{Sha256Hash, Timestamp};
+use crate::model::{Sha256Hash, Timestamp, strict_json};
 
 use super::{LedgerHead, ParseSealError, SealStatement, SealedBy};
 

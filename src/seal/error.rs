@@ -1,6 +1,8 @@
+//! What stands in the way of a seal, told apart by whether the evidence was changed or the work could not be done.
+
 use std::path::PathBuf;
 
-use crate::case::CaseError;
+use crate::case::{CaseError, PathError};
 use crate::model::Timestamp;
 
 use super::KeyError;
@@ -99,6 +101,12 @@ pub enum SealError {
     /// The statement could not be written as JSON.
     #[error("cannot write the statement of the seal")]
     Encode(#[source] serde_json::Error),
+}
+
+impl From<PathError> for SealError {
+    fn from(error: PathError) -> Self {
+        Self::Case(error.into())
+    }
 }
 
 impl SealError {

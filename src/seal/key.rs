@@ -2,13 +2,15 @@
 #![expect(clippy::disallowed_methods, reason = "writes a fresh key pair outside any case, and never over an existing file")]
 
 use std::fs::OpenOptions;
-use std::io::{self, Read as _, Write as _};
+use std::io::{Read as _, Write as _};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use ssh_key::rand_core::OsRng;
 use ssh_key::{Algorithm, EcdsaCurve, HashAlg, LineEnding, PrivateKey, PublicKey};
+
+use crate::case::{IoContext as _, PathError};
 
 use super::{NAMESPACE, SignatureProblem, Signer, verify_signature};
 
@@ -20,16 +22,8 @@ const KEY_LIMIT: u64 = 64 * 1024;
 #[non_exhaustive]
 pub enum KeyError {
     /// A file could not be read or written.
-    #[error("cannot {doing} `{}`", path.display())]
-    Io {
-        /// A verb phrase.
-        doing: &'static str,
-        /// On what.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: io::Error,
-    },
+    #[error(transparent)]
+    Io(#[from] PathError),
     /// The file is no key.
     #[error("`{}` is not an SSH key: {problem}", path.display())]
     NotAKey {
@@ -246,11 +240,10 @@ fn is_signed_in_process(algorithm: &Algorithm) -> bool {
 }
 
 fn read_key(path: &Path) -> Result<(String, u32), KeyError> {
-    let io = |source| KeyError::Io { doing: "read the key", path: path.to_owned(), source };
-    let file = OpenOptions::new().read(true).open(path).map_err(io)?;
-    let mode = file.metadata().map_err(io)?.permissions().mode();
+    let file = OpenOptions::new().read(true).open(path).doing("read the key", path)?;
+    let mode = file.metadata().doing("read the key", path)?.permissions().mode();
     let mut bytes = Vec::new();
-    file.take(KEY_LIMIT).read_to_end(&mut bytes).map_err(io)?;
+    file.take(KEY_LIMIT).read_to_end(&mut bytes).doing("read the key", path)?;
     let text = String::from_utf8(bytes)
         .map_err(|_| KeyError::NotAKey { path: path.to_owned(), problem: "it is not text".to_owned() })?;
     Ok((text, mode))
@@ -267,11 +260,9 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     PathBuf::from(name)
 }
 
-fn write_new(path: &Path, mode: u32, bytes: &[u8]) -> Result<(), KeyError> {
-    let io = |source| KeyError::Io { doing: "write the key", path: path.to_owned(), source };
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path).map_err(io)?;
-    file.write_all(bytes).map_err(io)?;
-    file.sync_all().map_err(io)
+fn write_new(path: &Path, mode: u32, bytes: &[u8]) -> Result<(), PathError> {
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path).doing("write the key", path)?;
+    file.write_all(bytes).and_then(|()| file.sync_all()).doing("write the key", path)
 }
 
 /// A name that can stand in a file of allowed signers, and in a command line, without quotes.
@@ -330,7 +321,7 @@ mod tests {
             std::fs::write(&path, text).unwrap();
             assert!(matches!(SigningKey::load(&path, None), Err(KeyError::NotAKey { .. })), "{text}");
         }
-        assert!(matches!(SigningKey::load(&folder.path().join("none"), None), Err(KeyError::Io { .. })));
+        assert!(matches!(SigningKey::load(&folder.path().join("none"), None), Err(KeyError::Io(_))));
     }
 
     #[test]

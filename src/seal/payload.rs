@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::case::event::{Artifact, Event};
 use crate::case::sorting::{Bytes, Index, Record, Sorting};
-use crate::case::{CaseError, CaseFiles, CaseFolder, CaseWriter, Found, Workspace};
+use crate::case::{CaseError, CaseFiles, CaseFolder, CaseWriter, Found, IoContext as _, PathError, Workspace};
 use crate::model::{HashingReader, Sha256Hash};
 
 use super::{ArtifactTotals, SealError, manifest};
@@ -180,9 +180,7 @@ pub(super) fn check(
                         let written = manifest.write_all(manifest::line(&entry.sha256, path).as_bytes());
                         let job = Job { path: path.to_owned(), size: entry.size, sha256: entry.sha256 };
                         written
-                            .map_err(|source| {
-                                CaseError::Io { doing: "write", path: files.describe(super::MANIFEST), source }.into()
-                            })
+                            .map_err(|source| PathError::new("write", files.describe(super::MANIFEST), source).into())
                             // The workers live as long as the sender, so that nothing sent is lost.
                             .map(|()| drop(sender.send(job)))
                     }
@@ -229,12 +227,9 @@ pub(super) fn list(
 }
 
 fn list_file(files: &CaseFolder, path: &str, manifest: &mut dyn Write, totals: &mut ArtifactTotals) -> Result<(), SealError> {
-    let io = |doing: &'static str, path: &str| {
-        let path = files.describe(path);
-        move |source| CaseError::Io { doing, path, source }
-    };
-    let (sha256, size) = HashingReader::new(files.open(path)?).finish().map_err(io("read", path))?;
-    manifest.write_all(manifest::line(&sha256, path).as_bytes()).map_err(io("write", super::MANIFEST))?;
+    let (sha256, size) = HashingReader::new(files.open(path)?).finish().doing("read", &files.describe(path))?;
+    let written = manifest.write_all(manifest::line(&sha256, path).as_bytes());
+    written.doing("write", &files.describe(super::MANIFEST))?;
     totals.count += 1;
     totals.bytes += size;
     Ok(())
@@ -251,6 +246,6 @@ fn check_file(files: &CaseFolder, job: &Job) -> Result<(), SealError> {
         return modified(format!("it has {size} bytes where {} were stored", job.size));
     }
     let hashed = HashingReader::new(file).finish();
-    let (sha256, _) = hashed.map_err(|source| CaseError::Io { doing: "read", path: files.describe(&job.path), source })?;
+    let (sha256, _) = hashed.doing("read", &files.describe(&job.path))?;
     if sha256 == job.sha256 { Ok(()) } else { modified(format!("its SHA-256 is {sha256} where {} was stored", job.sha256)) }
 }

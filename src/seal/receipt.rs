@@ -1,3 +1,5 @@
+//! Custody of a package that is out of the case's reach: each holder signs for it, for the seal in it, and for the receipt before.
+
 use std::io;
 
 use serde::{Deserialize, Serialize};
@@ -5,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use crate::case::custody::{Handover, Reverification};
 use crate::case::event::Tool;
 use crate::case::ledger::canonical;
-use crate::case::{FORMAT_VERSION, strict_json};
-use crate::model::{Sha256Hash, Timestamp};
+use crate::case::{FORMAT_VERSION, IoContext as _};
+use crate::model::{Sha256Hash, Timestamp, strict_json};
 
 use super::{KeyError, ParseSealError, SealedBy, SigningKey};
 
@@ -148,11 +150,7 @@ impl Receipt {
 
     /// Signs it. Gives the statement's bytes and the signature in PEM.
     pub fn sign(&self, key: &SigningKey) -> Result<(Vec<u8>, Vec<u8>), KeyError> {
-        let bytes = self.encode().map_err(|error| KeyError::Io {
-            doing: "write as JSON what is signed with",
-            path: key.path().to_owned(),
-            source: io::Error::other(error),
-        })?;
+        let bytes = self.encode().map_err(io::Error::other).doing("write as JSON what is signed with", key.path())?;
         let signature = key.sign(&bytes)?;
         Ok((bytes, signature))
     }

@@ -1,8 +1,13 @@
+//! The order in which a case is sealed: what can refuse does so before the ledger announces the seal, and the seal's own signature is
+//! written last.
+
 use std::io::BufReader;
 
 use crate::case::event::{CaseSealed, Event, Tool};
 use crate::case::merkle::consistency_in;
-use crate::case::{CaseError, CaseFiles as _, CaseFolder, CaseWriter, FORMAT_VERSION, LEDGER, Protection, TagFile, Workspace};
+use crate::case::{
+    CaseError, CaseFiles as _, CaseFolder, CaseWriter, FORMAT_VERSION, IoContext as _, LEDGER, Protection, TagFile, Workspace,
+};
 use crate::model::{Sha256Hash, Timestamp};
 
 use super::case_bag::CaseBag;
@@ -297,8 +302,7 @@ fn read_ledger<'a>(writer: &CaseWriter, workspace: &'a Workspace<'a>) -> Result<
 fn extension(files: &CaseFolder, from: LedgerHead, to: LedgerHead) -> Result<Extension, SealError> {
     let place = files.describe(LEDGER);
     let ledger = BufReader::with_capacity(256 * 1024, files.open(LEDGER)?);
-    let proof = consistency_in(ledger, from.lines, to.lines);
-    let proof = proof.map_err(|source| CaseError::Io { doing: "read", path: place.clone(), source })?;
+    let proof = consistency_in(ledger, from.lines, to.lines).doing("read", &place)?;
     let extension = proof.map(|proof| Extension { from, proof });
     extension
         .filter(|extension| extension.proves(from, to))

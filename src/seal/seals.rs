@@ -1,3 +1,5 @@
+//! Which seals lie in a case, found by their names and read as bytes. Whether they hold is for others to say.
+
 use std::collections::BTreeSet;
 
 use crate::case::{CaseError, CaseFiles, Found, read_bounded};

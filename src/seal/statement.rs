@@ -1,10 +1,12 @@
+//! The words that are signed, in one spelling, and whether one seal's ledger extends another's. Who may sign is not decided here.
+
 use serde::{Deserialize, Serialize};
 
+use crate::case::FORMAT_VERSION;
 use crate::case::event::Tool;
 use crate::case::ledger::canonical;
 use crate::case::merkle::is_consistent;
-use crate::case::{FORMAT_VERSION, strict_json};
-use crate::model::{Sha256Hash, Timestamp};
+use crate::model::{Sha256Hash, Timestamp, strict_json};
 
 /// What a seal says: `custody/seals/NNNN.json`, in RFC 8785 canonical form, signed byte for byte.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,3 +1,5 @@
+//! The account as it is made: the same for the same scenario, and signed and linked as AWS's own would be.
+
 use std::collections::BTreeSet;
 use std::io::Read as _;
 

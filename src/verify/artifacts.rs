@@ -12,7 +12,7 @@ use std::sync::{Mutex, PoisonError};
 use crate::case::event::{Agreement, Artifact, Event, ObjectOrigin, Origin, ResponseOrigin};
 use crate::case::ledger::{LedgerState, read_ledger};
 use crate::case::sorting::{Sorted, Sorting};
-use crate::case::{CaseError, CaseFiles, Found, LEDGER};
+use crate::case::{CaseError, CaseFiles, Found, LEDGER, PathError};
 use crate::cloudtrail::chain::StoredDigest;
 use crate::cloudtrail::gzip::{self, GzipProblem};
 use crate::cloudtrail::{
@@ -343,7 +343,7 @@ impl Checked {
         let path = artifact.path.as_str();
         let hashed = match file {
             Ok(hashed) => hashed,
-            Err(CaseError::Io { source, .. }) if is_trouble(&source) => {
+            Err(CaseError::Io(PathError { source, .. })) if is_trouble(&source) => {
                 self.could_not_read(&artifact, &source);
                 return scratch;
             }

@@ -22,10 +22,11 @@ use crate::cloudtrail::coverage::{DELIVERY_LAG, count_hours, uncovered_ranges};
 use crate::cloudtrail::{DigestName, KeyRing, TrailEvent};
 use crate::model::{AccountId, Finding, Region, S3Location, Severity, Timestamp, Window};
 
+use super::Options;
+use super::acts::Acts;
 use super::artifacts::Checked;
 use super::digest_records::DigestRecord;
 use super::report::{DigestCounts, LogCounts, TrailReport};
-use super::{Acts, Options};
 
 use links::{Link, Links};
 use logs::Wanted;

@@ -9,9 +9,9 @@ use std::io::{BufRead as _, BufReader, Read as _};
 use crate::case::event::Event;
 use crate::case::ledger::{Entry, canonical};
 use crate::case::merkle::{is_included, leaf_hash};
-use crate::case::{CaseError, CaseFiles, Found, read_bounded, strict_json};
+use crate::case::{CaseError, CaseFiles, Found, PathError, read_bounded};
 use crate::cloudtrail::KeyRing;
-use crate::model::{Finding, HashingReader, Severity, Sha256Hash};
+use crate::model::{Finding, HashingReader, Severity, Sha256Hash, strict_json};
 use crate::seal::manifest::{Lists, ManifestReader};
 use crate::seal::{
     ArtifactTotals, CHECKPOINTS, Checkpoint, DISCLOSURE, DisclosedLine, LedgerHead, MANIFEST, PROGRAM, TAG_MANIFEST,
@@ -20,7 +20,8 @@ use crate::seal::{
 
 use super::artifacts::is_trouble;
 use super::report::{ArtifactReport, DisclosureReport, LedgerReport, Report, SealReport};
-use super::{Options, custody, failures_of, seals, trust, verdict};
+use super::verdict::{failures_of, verdict};
+use super::{Options, custody, seals, trust};
 
 /// Longest line that is read: the longest line of a ledger, escaped, and its proof.
 const LINE_LIMIT: u64 = 9 * 1024 * 1024;
@@ -201,7 +202,7 @@ fn read_lines(
             Ok(0) => break,
             Ok(_) => {}
             Err(source) if is_trouble(&source) => {
-                return Err(CaseError::Io { doing: "read", path: files.describe(DISCLOSURE), source });
+                return Err(PathError::new("read", files.describe(DISCLOSURE), source).into());
             }
             Err(problem) => {
                 fail("disclosure-malformed", number, &format!("cannot be read: {problem}."));
@@ -273,7 +274,7 @@ fn check_artifacts(
     for (path, artifact) in shown {
         let read = match files.open(path) {
             Ok(reader) => HashingReader::new(reader).finish(),
-            Err(CaseError::Io { source, .. }) => Err(source),
+            Err(CaseError::Io(error)) => Err(error.source),
             Err(other) => Err(std::io::Error::other(other)),
         };
         match read {
@@ -315,7 +316,7 @@ fn check_bag(files: &dyn CaseFiles, paths: &BTreeSet<String>, shown: &ShownArtif
     for (manifest, lists) in [(MANIFEST, Lists::Payload), (TAG_MANIFEST, Lists::Tags)] {
         let file = match files.open(manifest) {
             Ok(file) => file,
-            Err(CaseError::Io { source, .. }) if is_trouble(&source) => {
+            Err(CaseError::Io(PathError { source, .. })) if is_trouble(&source) => {
                 let detail = "It is there and could not be read, so nothing can be compared with it.";
                 findings.push(Finding::new(Severity::Gap, "tag-file-unreadable", &manifest, detail));
                 return;
@@ -372,7 +373,7 @@ fn check_texts(
         let limit = u64::try_from(text.len()).unwrap_or(u64::MAX);
         let found = match read_bounded(files, path, limit) {
             Ok(found) => Some(found),
-            Err(CaseError::Io { source, .. }) if is_trouble(&source) => {
+            Err(CaseError::Io(PathError { source, .. })) if is_trouble(&source) => {
                 let detail = "It is there and could not be read.";
                 findings.push(Finding::new(Severity::Gap, "tag-file-unreadable", path, detail));
                 continue;

@@ -1,3 +1,5 @@
+//! What verification says, as values whose JSON docs/schemas describe. Nothing is decided here, and nothing printed.
+
 use std::collections::BTreeMap;
 
 use serde::Serialize;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::io::BufReader;
 
-use crate::case::{CaseError, CaseFiles, LEDGER, read_bounded};
+use crate::case::{CaseError, CaseFiles, LEDGER, PathError, read_bounded};
 use crate::model::{Finding, HashingReader, Severity, Sha256Hash};
 use crate::seal::manifest::{Lists, ManifestError, ManifestReader};
 use crate::seal::{
@@ -11,9 +11,10 @@ use crate::seal::{
     SealStatement, SignatureProblem, Signer, TAG_FILES, TAG_MANIFEST, UNSIGNED, bag, checkpoint_path, verify_signature,
 };
 
+use super::acts::Acts;
 use super::artifacts::{Checked, is_trouble};
 use super::report::{SealReport, SignatureState};
-use super::{Acts, Options, stamps, trust};
+use super::{Options, stamps, trust};
 
 /// What caselock writes into `reports/`, where nothing is ever evidence.
 const REPORTS: [&str; 5] = ["snapshots.json", "report.html", "artifacts.csv", "artifacts.jsonl", "case-uco.jsonld"];
@@ -183,7 +184,7 @@ fn check_checkpoint(
             }
             _ => (Severity::Failure, "checkpoint-mismatch", "It is not the signature of the seal's key over the checkpoint."),
         },
-        Err(CaseError::Io { source, .. }) if is_trouble(&source) => {
+        Err(CaseError::Io(PathError { source, .. })) if is_trouble(&source) => {
             (Severity::Gap, "tag-file-unreadable", "It is there and could not be read.")
         }
         Err(error) if error.is_not_found() && is_admitted(later, NOT_THERE, &signature_path) => (
@@ -433,7 +434,7 @@ fn hash_of(files: &dyn CaseFiles, path: &str) -> Hashed {
         |why: &std::io::Error| is_trouble(why).then(|| format!("The seal covers it, and it could not be read: {why}."));
     match files.open(path) {
         Ok(file) => HashingReader::new(file).finish().map(|(sha256, _)| sha256).map_err(|why| trouble(&why)),
-        Err(CaseError::Io { source, .. }) => Err(trouble(&source)),
+        Err(CaseError::Io(error)) => Err(trouble(&error.source)),
         Err(_) => Err(None),
     }
 }

@@ -5,7 +5,7 @@ use std::io::Read;
 use std::path::PathBuf;
 
 use caselock::case::event::{Event, Gap, GapReason};
-use caselock::case::{CASE_TOML, CaseError, CaseFiles, CaseFolder, Found, LEDGER};
+use caselock::case::{CASE_TOML, CaseError, CaseFiles, CaseFolder, Found, LEDGER, PathError};
 use caselock::model::Severity;
 use caselock::seal::{AllowedSigners, SigningKey, seal_case};
 use caselock::verify::{Options, Report, verify};
@@ -251,7 +251,7 @@ impl CaseFiles for Failing<'_> {
     fn open(&self, path: &str) -> Result<Box<dyn Read + Send + '_>, CaseError> {
         if path.ends_with(self.1) {
             let source = std::io::Error::from_raw_os_error(self.2);
-            return Err(CaseError::Io { doing: "opening", path: self.describe(path), source });
+            return Err(PathError::new("opening", self.describe(path), source).into());
         }
         self.0.open(path)
     }

@@ -35,6 +35,7 @@ mod forged;
 mod fuzz;
 mod help;
 mod json;
+mod layers;
 mod memory_case;
 mod model;
 mod moto;

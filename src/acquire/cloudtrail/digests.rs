@@ -1,3 +1,6 @@
+//! Which digests of a folder a window needs, so that each chain can be checked from before its first one, and what they name. Nothing is
+//! proven here: a digest only tells where else to look.
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;
 use std::sync::{Arc, Mutex, PoisonError};

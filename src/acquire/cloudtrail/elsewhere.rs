@@ -1,3 +1,6 @@
+//! Stores that only digests name: never followed, because whoever can write a digest could send a collection anywhere; where the run does
+//! not come to them anyway, they are gaps.
+
 use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

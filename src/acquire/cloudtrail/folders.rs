@@ -1,3 +1,6 @@
+//! Which accounts and regions a store has files of, organizations' included: seen by their folders, or looked for by name where a level may
+//! not be listed. The logs and digests in the folders are not touched.
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 

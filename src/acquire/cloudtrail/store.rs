@@ -1,3 +1,5 @@
+//! One store gone through: logs by the stamps in their names, digests chain by chain, then what the digests name and no listing brought.
+
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 

@@ -1,3 +1,5 @@
+//! Which trails there are, by the word of every region, and how each stands. Those that AWS does not know any more are for `traces`.
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 

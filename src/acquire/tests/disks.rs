@@ -1,3 +1,5 @@
+//! EBS: what is kept of snapshots, images and the keys they name, and what the report on their lineage says.
+
 use super::*;
 
 fn ebs_only(stage: &Stage) -> Request {

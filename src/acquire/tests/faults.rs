@@ -1,3 +1,4 @@
+//! What fails on the way: refusals, throttling, bodies that break off, objects that change, runs that are cut off.
 #![expect(clippy::disallowed_methods, reason = "the tests damage cases on purpose")]
 
 use crate::aws::{Failure, FailureKind};

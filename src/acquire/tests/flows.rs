@@ -1,3 +1,5 @@
+//! Flow logs: their records in S3 and in CloudWatch Logs, and what is found of flow logs that EC2 does not know any more.
+
 use super::*;
 use crate::sim::FlowDestination;
 

@@ -1,3 +1,5 @@
+//! The event history: which events are asked for, of which time, and at which pace.
+
 use super::*;
 
 /// Every `LookupEvents` in the case: region, attribute, start, end, page.

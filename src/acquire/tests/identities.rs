@@ -1,3 +1,5 @@
+//! Runs as several roles: what each brings, who is asked for what another may not see, and what stays open.
+
 use super::*;
 use crate::aws::{AwsError, Identities, SecondFactor};
 use crate::sim::FOREIGN_ACCOUNT_ID;

@@ -1,3 +1,5 @@
+//! What a window and a scope bring, and what they leave: late logs, other accounts, strangers, named buckets, refused listings.
+
 use super::*;
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,3 +1,5 @@
+//! Trails that were deleted or sent elsewhere: what is still found of them, and what is a gap.
+
 use super::*;
 
 const MOVED_TO: &str = "example-corp-elsewhere";

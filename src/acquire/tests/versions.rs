@@ -1,3 +1,5 @@
+//! What was overwritten or deleted: recovered from earlier versions, or told of by name.
+
 use super::*;
 use crate::sim::Upload;
 

@@ -1,3 +1,5 @@
+//! What closes a gap, and what only seems to.
+
 use crate::case::event::GapReason;
 
 use super::*;

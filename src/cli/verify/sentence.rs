@@ -59,7 +59,7 @@ fn is_cloudtrail_in_scope(report: &Report) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::case::{CaseError, CaseFiles, Found};
+    use crate::case::{CaseError, CaseFiles, Found, PathError};
     use crate::model::{Finding, Severity};
     use crate::verify::{ArtifactReport, DigestCounts, LogCounts, Options, TrailReport, verify};
 
@@ -72,7 +72,7 @@ mod tests {
         }
 
         fn open(&self, path: &str) -> Result<Box<dyn std::io::Read + Send + '_>, CaseError> {
-            Err(CaseError::Io { doing: "open", path: self.describe(path), source: std::io::ErrorKind::NotFound.into() })
+            Err(PathError::new("open", self.describe(path), std::io::ErrorKind::NotFound).into())
         }
 
         fn describe(&self, path: &str) -> std::path::PathBuf {

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
-use crate::case::strict_json::{Forgotten, Keys, twice};
+use crate::model::strict_json::{Forgotten, Keys, twice};
 use crate::model::{AccountId, S3Location, Timestamp};
 
 use super::{DigestProblem, ListedLog, sha256};

@@ -1,3 +1,5 @@
+//! The account as it is served: asked by the SDK's own clients, and with requests that no client would send.
+
 use std::time::{Duration, Instant};
 
 use aws_sdk_cloudtrail::config::{BehaviorVersion, Credentials as Key, Region, SharedHttpClient};

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::case::CaseIdentity;
 use crate::model::{AccountId, Finding, Region, Severity};
-use crate::verify::Acts;
+use crate::verify::acts::Acts;
 
 use super::looked::Looked;
 use super::members::Members;

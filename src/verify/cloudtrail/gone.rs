@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::case::CaseIdentity;
 use crate::cloudtrail::{DigestName, LogName, TrailEvent};
 use crate::model::{AccountId, Finding, Region, S3Location, Severity, TrailArn, Window};
-use crate::verify::Acts;
+use crate::verify::acts::Acts;
 use crate::verify::artifacts::Checked;
 
 use super::logs::LogVerdicts;

@@ -7,7 +7,7 @@ use crate::case::event::GapReason;
 use crate::case::gap::{DIGEST_FILES, EVERYTHING, LOG_FILES, Subject};
 use crate::cloudtrail::{DigestName, LogName};
 use crate::model::{AccountId, Finding, S3Location, Severity};
-use crate::verify::Acts;
+use crate::verify::acts::Acts;
 
 use super::Place;
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::case::CaseIdentity;
 use crate::cloudtrail::RegionDisabled;
 use crate::model::{AccountId, Finding, Region, Severity, printable};
-use crate::verify::Acts;
+use crate::verify::acts::Acts;
 use crate::verify::artifacts::Checked;
 
 use super::Row;

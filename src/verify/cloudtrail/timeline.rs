@@ -11,7 +11,7 @@ use crate::cloudtrail::TrailEvent;
 use crate::cloudtrail::chain::MissingDigest;
 use crate::cloudtrail::coverage::{DELIVERY_LAG, HourStatus, Timeline};
 use crate::model::{Finding, Severity, Timestamp, TrailArn, Window};
-use crate::verify::Acts;
+use crate::verify::acts::Acts;
 
 use super::Row;
 use super::links::Link;

@@ -1,3 +1,5 @@
+//! Absence that a refusal, a failure or a scope explains, and that therefore speaks against nobody.
+
 use std::collections::BTreeSet;
 
 use crate::case::event::{Gap, GapReason};
@@ -92,7 +94,7 @@ fn hides(prefix: &str, of: &ChainOf, place: &Place) -> bool {
 mod tests {
     use super::*;
     use crate::case::CaseIdentity;
-    use crate::verify::Acts;
+    use crate::verify::acts::Acts;
 
     fn gap(what: &str, reason: GapReason, code: Option<&str>) -> Gap {
         Gap {

@@ -100,7 +100,7 @@ impl<'de> Visitor<'de> for Strict<'_> {
 
 /// A key that an object has already.
 pub(crate) fn twice<E: Error>(key: &str) -> E {
-    E::custom(format!("the key `{}` stands twice in one object", crate::model::printable(key)))
+    E::custom(format!("the key `{}` stands twice in one object", super::printable(key)))
 }
 
 /// The keys of one object, where its values are not kept.
