@@ -19,6 +19,7 @@ use super::level::{self, Level};
 use super::notes::Notes;
 use super::pipeline::Intake;
 use super::progress::Progress;
+use super::regions::Regions;
 use super::tally::RowKey;
 use super::{MOST_AT_ONCE, Request};
 
@@ -40,6 +41,8 @@ pub struct Errand {
     pub(crate) request: Request,
     /// The enabled regions in scope.
     pub(crate) regions: Vec<Region>,
+    /// The other enabled ones.
+    pub(crate) regions_left_out: Vec<Region>,
     /// When the run began: the end of what it can know of.
     pub(crate) now: Timestamp,
     pub(crate) intake: Intake,
@@ -105,7 +108,7 @@ impl Errand {
     pub(crate) fn new(
         recorder: Recorder,
         request: Request,
-        regions: Vec<Region>,
+        regions: Regions,
         now: Timestamp,
         intake: Intake,
         progress: Arc<dyn Progress>,
@@ -119,7 +122,8 @@ impl Errand {
         Self {
             recorder,
             request,
-            regions,
+            regions: regions.in_scope,
+            regions_left_out: regions.left_out,
             now,
             intake,
             progress,

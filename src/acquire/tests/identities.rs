@@ -260,8 +260,15 @@ async fn a_key_is_asked_about_as_its_own_account_whoever_met_it() {
                 .map(|session| {
                     let recorder = crate::aws::Recorder::absent(session);
                     let now = "2026-03-02T06:00:00Z".parse().unwrap();
-                    let errand =
-                        Errand::new(recorder, stage.request(), Vec::new(), now, intake.clone(), Arc::new(Silent), None);
+                    let errand = Errand::new(
+                        recorder,
+                        stage.request(),
+                        regions::Regions::default(),
+                        now,
+                        intake.clone(),
+                        Arc::new(Silent),
+                        None,
+                    );
                     Arc::new(errand.sharing(&notes))
                 })
                 .collect();
