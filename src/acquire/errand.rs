@@ -240,8 +240,8 @@ impl Errand {
         }
         let most = if self.intake.takes_many_files() { MOST_AT_ONCE } else { MOST_WITH_FEW_FILES };
         let (first, most) = match self.request.concurrency {
-            0 => (level::FIRST, most),
-            asked => (asked, asked.min(most)),
+            None => (level::FIRST, most),
+            Some(asked) => (asked.get(), asked.get().min(most)),
         };
         let level = Level::new(first, most, Instant::now());
         levels.insert(bucket.to_owned(), Arc::clone(&level));

@@ -1,3 +1,4 @@
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -155,7 +156,7 @@ pub async fn plan(identities: impl Into<Identities>, request: &Request) -> Resul
             totals.found,
             totals.found_bytes,
             requests.saturating_add(expected),
-            if request.concurrency == 0 { MOST_AT_ONCE } else { request.concurrency },
+            request.concurrency.map_or(MOST_AT_ONCE, NonZeroUsize::get),
         ),
         requests_expected: requests.saturating_add(totals.found).saturating_add(expected),
         totals,
