@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use serde::Deserialize;
 
 use crate::aws::ListedObject;
+use crate::cloudtrail::names::digest_file;
 use crate::model::{AccountId, Region, S3Location, Timestamp, TrailArn, Window};
 
-use super::super::keys::digest_name;
 use super::super::sweep::{Choose, Chosen};
 
 /// Largest digest that is read for the logs it names.
@@ -49,7 +49,7 @@ impl Choose for DigestRule {
         if name.is_empty() && object.size == 0 {
             return Chosen::InScope(Vec::new()); // the console's folder
         }
-        let Some(digest) = digest_name(name, self.account, &self.region) else { return Chosen::Stranger(object) };
+        let Some(digest) = digest_file(name, self.account, &self.region) else { return Chosen::Stranger(object) };
         if self.only.as_ref().is_some_and(|arn| arn.name() != digest.trail || *arn.home_region() != digest.home_region) {
             return Chosen::InScope(Vec::new());
         }

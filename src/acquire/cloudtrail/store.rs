@@ -7,11 +7,12 @@ use tokio::task::JoinSet;
 use crate::aws::{Halt, ListQuery, ListedObject, Wanted};
 use crate::case::event::GapReason;
 use crate::case::gap::{Place, Subject};
+use crate::cloudtrail::names::digest_file;
 use crate::model::{AccountId, Region, S3Location, Timestamp, printable};
 
 use super::super::bucket::{self, LogBucket};
 use super::super::errand::{Errand, OnBody, join_all};
-use super::super::keys::{DayLayout, StampRange, day_folder, digest_name, log_stamp};
+use super::super::keys::{DayLayout, StampRange, day_folder, log_stamp};
 use super::super::sweep::{Choose, Chosen, Sweep, sweep};
 use super::super::tally::RowKey;
 use super::super::versions::{InScope, sweep_versions};
@@ -227,7 +228,7 @@ async fn sweep_digests(errand: &Arc<Errand>, store: &Store, log_bucket: &LogBuck
         let folder = folder.clone();
         let in_scope: InScope = Arc::new(move |key| {
             let name = key.rsplit('/').next().unwrap_or_default();
-            digest_name(name, folder.account, &folder.region).is_some_and(|digest| {
+            digest_file(name, folder.account, &folder.region).is_some_and(|digest| {
                 only.as_ref().is_none_or(|arn| arn.name() == digest.trail && *arn.home_region() == digest.home_region)
             })
         });
@@ -265,7 +266,7 @@ struct Reading {
 impl Reading {
     /// Takes a digest that was stored, or an earlier version of one; `first` says whether it is the first of its chain here.
     fn take(&self, key: &str, body: Option<&[u8]>, first: bool, named: &mut Named) {
-        let digest = digest_name(key.rsplit('/').next().unwrap_or_default(), self.folder.account, &self.folder.region);
+        let digest = digest_file(key.rsplit('/').next().unwrap_or_default(), self.folder.account, &self.folder.region);
         let is_digest = digest.is_some();
         if let Some(digest) = digest {
             self.errand.notes.trails.sees_digest(&self.store, self.folder.account, digest);

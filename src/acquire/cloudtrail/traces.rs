@@ -9,10 +9,10 @@ use serde_json::Value;
 use crate::aws::Halt;
 use crate::case::Scope;
 use crate::case::event::GapReason;
+use crate::cloudtrail::names::DigestFile;
 use crate::model::{AccountId, Region, Timestamp, TrailArn, Window, printable};
 
 use super::super::errand::Errand;
-use super::super::keys::DigestName;
 use super::super::tally::RowKey;
 use super::NAME;
 use super::store::Store;
@@ -102,7 +102,7 @@ impl TrailTraces {
     }
 
     /// Notes a digest in a store, by its name.
-    pub(super) fn sees_digest(&self, store: &Store, account: AccountId, digest: DigestName) {
+    pub(super) fn sees_digest(&self, store: &Store, account: AccountId, digest: DigestFile) {
         let trail = Trail { account, home: digest.home_region, name: digest.trail };
         self.met().digests.entry(store.clone()).or_default().entry(trail).or_default().insert(digest.end);
     }
@@ -324,7 +324,7 @@ mod tests {
 
     fn see_digest(traces: &TrailTraces, bucket: &str, trail: &str, end: &str) {
         let home_region = "us-east-1".parse().unwrap();
-        let digest = DigestName { trail: trail.to_owned(), home_region, end: at(end), backfill: false };
+        let digest = DigestFile { trail: trail.to_owned(), home_region, end: at(end), backfill: false };
         traces.sees_digest(&store(bucket), account(), digest);
     }
 
