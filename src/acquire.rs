@@ -23,6 +23,7 @@ mod plan;
 mod progress;
 mod published_keys;
 mod regions;
+mod shared;
 mod stop;
 mod strays;
 mod sweep;

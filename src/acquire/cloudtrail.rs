@@ -183,7 +183,7 @@ impl Stores {
         let (errand, turns) = (Arc::clone(errand), Arc::clone(&self.turns));
         tasks.spawn(async move {
             let _turn = turns.acquire().await.map_err(|_| Halt::Closed)?;
-            store::sweep_store(&errand, &store, &kinds).await
+            store::sweep_store(errand, store, kinds).await
         });
     }
 }

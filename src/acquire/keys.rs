@@ -5,6 +5,11 @@ use chrono::{Datelike as _, NaiveDate, TimeDelta, Timelike as _};
 use crate::cloudtrail::names::log_file;
 use crate::model::{AccountId, Region, Timestamp, Window};
 
+/// What stands behind the last `/` of a key.
+pub(crate) fn file_name(key: &str) -> &str {
+    key.rsplit('/').next().unwrap_or_default()
+}
+
 /// The stamp of a CloudTrail log.
 pub(crate) fn log_stamp(name: &str, account: AccountId, folder: &str, region: &Region) -> Option<Timestamp> {
     log_file(name, account, folder, region).map(|(stamp, _)| stamp)

@@ -5,7 +5,7 @@ use crate::cloudtrail::LogFolder;
 use crate::cloudtrail::names::digest_file;
 use crate::model::{Region, Window};
 
-use super::keys::{StampRange, flow_stamp, log_stamp};
+use super::keys::{StampRange, file_name, flow_stamp, log_stamp};
 
 /// How long around the window names are taken, in seconds.
 const AROUND: i64 = 2 * 3600;
@@ -15,7 +15,7 @@ const AROUND: i64 = 2 * 3600;
 pub fn chosen_keys(page: &ListPage, query: &ListQuery, region: &Region, window: Window) -> Vec<String> {
     let range = StampRange::around(window, AROUND, AROUND, AROUND);
     let is_chosen = |key: &&str| {
-        let name = key.rsplit('/').next().unwrap_or_default();
+        let name = file_name(key);
         let stamp = LogFolder::ALL
             .iter()
             .find_map(|kind| log_stamp(name, query.account, kind.as_str(), region))

@@ -1,6 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use serde::Deserialize;
 
@@ -8,6 +8,8 @@ use crate::aws::ListedObject;
 use crate::cloudtrail::names::digest_file;
 use crate::model::{AccountId, Region, S3Location, Timestamp, TrailArn, Window};
 
+use super::super::keys::file_name;
+use super::super::shared::Shared;
 use super::super::sweep::{Choose, Chosen};
 
 /// Largest digest that is read for the logs it names.
@@ -29,7 +31,7 @@ pub(super) struct DigestRule {
 type Chain = (String, Region, bool);
 
 /// The keys of digests that are the first of their chain in a listing: their predecessors, if any, lie further back.
-pub(super) type Unanchored = Arc<Mutex<BTreeSet<String>>>;
+pub(super) type Unanchored = Arc<Shared<BTreeSet<String>>>;
 
 impl DigestRule {
     pub(super) fn new(account: AccountId, region: Region, anchor: Timestamp, only: Option<TrailArn>) -> Self {
@@ -45,7 +47,7 @@ impl DigestRule {
 
 impl Choose for DigestRule {
     fn choose(&mut self, object: ListedObject) -> Chosen {
-        let name = object.key.rsplit('/').next().unwrap_or_default();
+        let name = file_name(&object.key);
         if name.is_empty() && object.size == 0 {
             return Chosen::InScope(Vec::new()); // the console's folder
         }
@@ -60,7 +62,7 @@ impl Choose for DigestRule {
         }
         let mut chosen: Vec<ListedObject> = self.predecessors.remove(&chain).into_iter().collect();
         if self.begun.insert(chain) && chosen.is_empty() {
-            self.unanchored.lock().unwrap_or_else(PoisonError::into_inner).insert(object.key.clone());
+            self.unanchored.lock().insert(object.key.clone());
         }
         chosen.push(object);
         Chosen::InScope(chosen)

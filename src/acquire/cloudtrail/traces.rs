@@ -2,7 +2,6 @@
 //! more.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde_json::Value;
 
@@ -13,6 +12,7 @@ use crate::cloudtrail::names::DigestFile;
 use crate::model::{AccountId, Region, Timestamp, TrailArn, Window, printable};
 
 use super::super::errand::Errand;
+use super::super::shared::Shared;
 use super::super::tally::RowKey;
 use super::NAME;
 use super::store::Store;
@@ -31,7 +31,7 @@ const FOLLOWED: usize = 20;
 /// What a run has met of trails, wherever it looked.
 #[derive(Debug, Default)]
 pub(crate) struct TrailTraces {
-    met: Mutex<Met>,
+    met: Shared<Met>,
 }
 
 #[derive(Debug, Default)]
@@ -92,24 +92,20 @@ struct Era {
 }
 
 impl TrailTraces {
-    fn met(&self) -> MutexGuard<'_, Met> {
-        self.met.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Notes where a trail delivers today.
     pub(super) fn describes(&self, arn: &TrailArn, store: &Store) {
-        self.met().described.entry(store.clone()).or_default().insert(Trail::of(arn));
+        self.met.lock().described.entry(store.clone()).or_default().insert(Trail::of(arn));
     }
 
     /// Notes a digest in a store, by its name.
     pub(super) fn sees_digest(&self, store: &Store, account: AccountId, digest: DigestFile) {
         let trail = Trail { account, home: digest.home_region, name: digest.trail };
-        self.met().digests.entry(store.clone()).or_default().entry(trail).or_default().insert(digest.end);
+        self.met.lock().digests.entry(store.clone()).or_default().entry(trail).or_default().insert(digest.end);
     }
 
     /// Notes the oldest log of an account that a store holds for the window.
     pub(super) fn sees_logs(&self, store: &Store, account: AccountId, oldest: Timestamp) {
-        let mut met = self.met();
+        let mut met = self.met.lock();
         let known = met.logs.entry((store.clone(), account)).or_insert(oldest);
         *known = oldest.min(*known);
     }
@@ -119,13 +115,13 @@ impl TrailTraces {
         let (Some(name), Some(record)) = (name.filter(|name| EVENTS.contains(name)), record) else { return };
         let Ok(record) = serde_json::from_str::<Value>(record) else { return };
         if let Some((trail, change)) = read(account, region, name, &record) {
-            self.met().told.entry(trail).or_default().insert(change);
+            self.met.lock().told.entry(trail).or_default().insert(change);
         }
     }
 
     /// The stores to which the history says that trails delivered in the window, and how many there are besides.
     pub(super) fn stores(&self, window: Window, scope: &Scope) -> (Vec<Store>, usize) {
-        let met = self.met();
+        let met = self.met.lock();
         let stores: BTreeSet<Store> = met.eras(window, scope).into_iter().filter_map(|(_, era)| era.store).collect();
         let beyond = stores.len().saturating_sub(FOLLOWED);
         (stores.into_iter().take(FOLLOWED).collect(), beyond)
@@ -154,7 +150,7 @@ impl TrailTraces {
 
     /// The trails of which a part is lost, with what ended each part.
     fn lost(&self, window: Window, scope: &Scope) -> BTreeMap<Trail, Vec<Change>> {
-        let met = self.met();
+        let met = self.met.lock();
         let mut lost: BTreeMap<Trail, Vec<Change>> = BTreeMap::new();
         for (trail, era) in met.eras(window, scope) {
             if let (None, Some(end)) = (era.store, era.end)
@@ -429,7 +425,7 @@ mod tests {
                 traces.note_event(account(), &"us-east-1".parse().unwrap(), Some(name), Some(&record.to_string()));
             }
             let scope = Scope { regions: vec!["eu-central-1".parse().unwrap()], ..Scope::default() };
-            !traces.met().eras(window(), &scope).is_empty()
+            !traces.met.lock().eras(window(), &scope).is_empty()
         };
         let (none, deleted) = (Value::Null, ("DeleteTrail", Value::Null, Value::Null));
         assert!(counts(std::slice::from_ref(&deleted)), "nobody says which it recorded");
