@@ -23,6 +23,7 @@ mod plan;
 mod progress;
 mod published_keys;
 mod regions;
+mod shared;
 mod stop;
 mod strays;
 mod sweep;
@@ -32,6 +33,7 @@ mod versions;
 
 use std::fmt;
 use std::future::Future;
+use std::num::NonZeroUsize;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -83,8 +85,8 @@ pub struct Request {
     pub window: Window,
     /// What, and where.
     pub scope: Scope,
-    /// How many objects of a bucket may be fetched at once; 0 to find out how many help.
-    pub concurrency: usize,
+    /// How many objects of a bucket may be fetched at once; none to find out how many help.
+    pub concurrency: Option<NonZeroUsize>,
 }
 
 /// Most objects fetched at once from a bucket where nothing else is asked.

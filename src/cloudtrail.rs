@@ -9,7 +9,7 @@ mod digest;
 pub mod gzip;
 mod keys;
 mod listed_logs;
-mod names;
+pub(crate) mod names;
 mod records;
 mod region_events;
 mod trail_events;

@@ -17,7 +17,7 @@ pub use amount::{counted, thousands};
 pub use arn::{ParseTrailArnError, TrailArn};
 pub use finding::{Finding, Severity};
 pub use hash::{HashingReader, ParseSha256HashError, Sha256Hash, Sha256Hasher};
-pub use location::S3Location;
+pub use location::{S3Location, url_decoded};
 pub use payload_path::{ParsePayloadPathError, PayloadPath};
 pub use region::{ParseRegionError, Region};
 pub use timestamp::{ParseTimestampError, Timestamp};

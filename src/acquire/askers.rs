@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::OnceLock;
 
 use crate::aws::{
     Failure, FailureKind, Halt, ListPage, ListQuery, ObjectFetcher, Recorder, VersionPage, list_page, list_versions_page,
@@ -10,6 +10,7 @@ use crate::aws::{
 use crate::model::AccountId;
 
 use super::errand::Errand;
+use super::shared::Shared;
 
 /// One identity of a run, and what it asks with.
 #[derive(Clone, Debug)]
@@ -34,7 +35,7 @@ type DoorKept = (&'static str, String, Option<AccountId>);
 #[derive(Debug, Default)]
 pub(crate) struct Askers {
     all: OnceLock<Vec<Asker>>,
-    let_in: Mutex<BTreeMap<DoorKept, usize>>,
+    let_in: Shared<BTreeMap<DoorKept, usize>>,
 }
 
 impl Askers {
@@ -64,7 +65,7 @@ impl Askers {
             return ask(first).await;
         }
         let key = (door.act, door.bucket.to_owned(), door.account);
-        let remembered = self.let_in.lock().unwrap_or_else(PoisonError::into_inner).get(&key).copied();
+        let remembered = self.let_in.lock().get(&key).copied();
         let own = all.iter().position(|asker| asker.recorder.session().caller() == first.recorder.session().caller());
         let mut order: Vec<usize> = remembered.into_iter().chain(own).collect();
         order.dedup();
@@ -82,7 +83,7 @@ impl Askers {
                 }
                 answer => {
                     if remembered != Some(number) {
-                        self.let_in.lock().unwrap_or_else(PoisonError::into_inner).insert(key, number);
+                        self.let_in.lock().insert(key, number);
                     }
                     return Ok(answer);
                 }

@@ -75,7 +75,7 @@ async fn say_which_accounts_are_missing(errand: &Errand) -> Result<(), Halt> {
 
 /// Goes through the stores to which the event history says that trails delivered: it is AWS's own word, unlike that of a digest.
 async fn follow(errand: &Arc<Errand>) -> Result<(), Halt> {
-    let (told, beyond) = errand.notes.trails.stores(errand.window(), errand.request.scope.trail_arn.as_ref());
+    let (told, beyond) = errand.notes.trails.stores(errand.window(), &errand.request.scope);
     let (mut stores, mut tasks) = (Stores::default(), JoinSet::new());
     for store in told {
         stores.sweep(errand, store, Vec::new(), &mut tasks);
@@ -103,6 +103,9 @@ async fn gather(errand: Arc<Errand>) -> Result<(), Halt> {
     for region in &errand.regions {
         ask_for_keys(&errand, region, &mut tasks);
     }
+    for region in &errand.regions_left_out {
+        ask_about_trails(&errand, region, &mut tasks);
+    }
     if let Some(bucket) = errand.request.scope.bucket.clone() {
         // A bucket named by the user stands for itself: the trail that filled it may be gone. Those of the trails there are come besides.
         let store = Store::new(bucket, errand.request.scope.prefix.as_deref());
@@ -119,6 +122,7 @@ async fn gather(errand: Arc<Errand>) -> Result<(), Halt> {
     while let Some(trail) = trails.recv().await {
         let store = Store::new(trail.bucket.clone(), trail.prefix.as_deref());
         stores.sweep(&errand, store, trail.kinds_of(errand.caller().account), &mut tasks);
+        ask_about_trails(&errand, trail.arn.home_region(), &mut tasks);
         let errand = Arc::clone(&errand);
         questions.spawn(async move {
             let standing = trails::question(&errand, &trail).await?;
@@ -145,6 +149,17 @@ fn ask_for_keys(errand: &Arc<Errand>, region: &Region, tasks: &mut JoinSet<Resul
     }
 }
 
+/// Asks a region that was left out of scope what was done to the trails at home there, which may record those in scope, if this identity has
+/// not yet: a trail is changed and deleted at home, and remembered nowhere else.
+fn ask_about_trails(errand: &Arc<Errand>, region: &Region, tasks: &mut JoinSet<Result<(), Halt>>) {
+    let (scope, account) = (&errand.request.scope, errand.caller().account);
+    let is_wanted = scope.trail_arn.as_ref().is_none_or(|arn| arn.home_region() == region) && errand.wants_account(account);
+    if is_wanted && !errand.regions.contains(region) && errand.notes.claim(format!("trails of {region} as {account}")) {
+        let (errand, region) = (Arc::clone(errand), region.clone());
+        tasks.spawn(async move { history::look_up_trails(&errand, region).await });
+    }
+}
+
 /// Where logs may lie, each place once: trails may share a bucket and prefix.
 #[derive(Debug)]
 struct Stores {
@@ -168,7 +183,7 @@ impl Stores {
         let (errand, turns) = (Arc::clone(errand), Arc::clone(&self.turns));
         tasks.spawn(async move {
             let _turn = turns.acquire().await.map_err(|_| Halt::Closed)?;
-            store::sweep_store(&errand, &store, &kinds).await
+            store::sweep_store(errand, store, kinds).await
         });
     }
 }

@@ -4,24 +4,26 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use crate::aws::{Failure, FailureKind, Fetched, Halt, ObjectFetcher, Recorder, Session, Wanted, try_reading};
+use crate::aws::{Failure, FailureKind, Fetched, Halt, ListedObject, ObjectFetcher, Recorder, Session, Wanted, try_reading};
 use crate::case::event::{Caller, Gap, GapReason};
 use crate::case::gap::Subject;
 use crate::case::{CaseError, CaseFolder, Staging, read_bounded};
-use crate::model::{AccountId, Region, Timestamp, Window};
+use crate::model::{AccountId, Region, S3Location, Timestamp, Window};
 
 use super::askers::{Asker, Door};
 use super::level::{self, Level};
 use super::notes::Notes;
 use super::pipeline::Intake;
 use super::progress::Progress;
+use super::regions::Regions;
+use super::shared::Shared;
 use super::tally::RowKey;
 use super::{MOST_AT_ONCE, Request};
 
@@ -43,6 +45,8 @@ pub struct Errand {
     pub(crate) request: Request,
     /// The enabled regions in scope.
     pub(crate) regions: Vec<Region>,
+    /// The other enabled ones.
+    pub(crate) regions_left_out: Vec<Region>,
     /// When the run began: the end of what it can know of.
     pub(crate) now: Timestamp,
     pub(crate) intake: Intake,
@@ -51,7 +55,7 @@ pub struct Errand {
     pub(crate) notes: Arc<Notes>,
     collecting: Option<Collecting>,
     /// How many objects are fetched at once, by bucket.
-    levels: Mutex<HashMap<String, Arc<Level>>>,
+    levels: Shared<HashMap<String, Arc<Level>>>,
     /// Bounds what is discovered at once.
     discoveries: Arc<Semaphore>,
     /// Bounds the regions that are asked a dozen questions at once.
@@ -108,7 +112,7 @@ impl Errand {
     pub(crate) fn new(
         recorder: Recorder,
         request: Request,
-        regions: Vec<Region>,
+        regions: Regions,
         now: Timestamp,
         intake: Intake,
         progress: Arc<dyn Progress>,
@@ -122,13 +126,14 @@ impl Errand {
         Self {
             recorder,
             request,
-            regions,
+            regions: regions.in_scope,
+            regions_left_out: regions.left_out,
             now,
             intake,
             progress,
             notes: Arc::default(),
             collecting,
-            levels: Mutex::default(),
+            levels: Shared::default(),
             discoveries: Arc::new(Semaphore::new(DISCOVERIES)),
             surveys: Arc::new(Semaphore::new(SURVEYS)),
             sweeps: Arc::new(Semaphore::new(SWEEPS)),
@@ -233,14 +238,14 @@ impl Errand {
 
     /// The level of a bucket: what was asked for, or one that finds itself.
     fn level(&self, bucket: &str) -> Arc<Level> {
-        let mut levels = self.levels.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut levels = self.levels.lock();
         if let Some(level) = levels.get(bucket) {
             return Arc::clone(level);
         }
         let most = if self.intake.takes_many_files() { MOST_AT_ONCE } else { MOST_WITH_FEW_FILES };
         let (first, most) = match self.request.concurrency {
-            0 => (level::FIRST, most),
-            asked => (asked, asked.min(most)),
+            None => (level::FIRST, most),
+            Some(asked) => (asked.get(), asked.get().min(most)),
         };
         let level = Level::new(first, most, Instant::now());
         levels.insert(bucket.to_owned(), Arc::clone(&level));
@@ -282,7 +287,7 @@ impl Errand {
         let tried =
             self.ask(door(wanted), |asker| async move { try_reading(asker.recorder.session(), bucket_region, wanted).await });
         let Err(failure) = tried.await? else { return Ok(()) };
-        let row = RowKey { source: wanted.source, account: wanted.account, region: wanted.region.clone() };
+        let row = RowKey::of(wanted);
         let of_key = failure.message.contains("kms:") || failure.code.as_ref().is_some_and(|code| code.starts_with("KMS"));
         let action = if of_key { "kms:Decrypt" } else { action };
         self.failed(&row, &Subject::answer_about(action, &wanted.name()), &failure).await
@@ -296,7 +301,7 @@ impl Errand {
         effort: &mut Effort,
     ) -> Result<(), Halt> {
         let Some(collecting) = &self.collecting else { return Ok(()) };
-        let row = RowKey { source: wanted.source, account: wanted.account, region: wanted.region.clone() };
+        let row = RowKey::of(&wanted);
         let path = wanted.path();
         // What the ledger did not name when the run began, only this run can have stored: committing it twice does no harm.
         if self.notes.stored().knows(&path)
@@ -350,6 +355,34 @@ impl Errand {
                 self.failed(&row, &wanted.name(), &failure).await
             }
         }
+    }
+}
+
+impl RowKey {
+    /// The row of an object that is fetched.
+    fn of(wanted: &Wanted) -> Self {
+        Self { source: wanted.source, account: wanted.account, region: wanted.region.clone() }
+    }
+
+    /// An object of the row, of which nothing is known but where it should lie.
+    pub(crate) fn wanted(&self, location: S3Location) -> Wanted {
+        Wanted {
+            source: self.source,
+            account: self.account,
+            region: self.region.clone(),
+            location,
+            size: None,
+            etag: None,
+            last_modified: None,
+            version: None,
+            optional: false,
+        }
+    }
+
+    /// An object of the row, as a listing names it.
+    pub(crate) fn wanted_as_listed(&self, bucket: &str, object: ListedObject) -> Wanted {
+        let ListedObject { key, size, etag, last_modified } = object;
+        Wanted { size: Some(size), etag, last_modified, ..self.wanted(S3Location::new(bucket, key)) }
     }
 }
 

@@ -9,7 +9,7 @@ mod traces;
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use aws_sdk_ec2::operation::describe_flow_logs::DescribeFlowLogsOutput;
 use aws_sdk_ec2::types::{FlowLog, LogDestinationType};
@@ -24,7 +24,7 @@ use crate::model::{AccountId, Region, printable};
 use super::Source;
 use super::bucket::{self, LogBucket};
 use super::errand::{Errand, join_all};
-use super::keys::{DayLayout, StampRange, flow_name};
+use super::keys::{DayLayout, StampRange, file_name, flow_name};
 use super::pages::every_page_or_gap;
 use super::sweep::{Choose, Chosen, Sweep, sweep};
 use super::tally::RowKey;
@@ -295,7 +295,7 @@ async fn sweep_place(
         let text = format!("{} {files} were taken, though no flow log delivers there now", swept.in_scope);
         errand.notice(&row, text).await?;
     }
-    let statuses = *statuses.lock().unwrap_or_else(PoisonError::into_inner);
+    let statuses = *statuses.lock();
     let unread = if errand.is_plan() { 0 } else { swept.in_scope.saturating_sub(statuses.read) };
     if let Some(text) = statuses.sentence(&files, unread) {
         errand.notice(&row, text).await?;
@@ -319,7 +319,7 @@ struct FlowRule {
 impl FlowRule {
     /// Whether a file is one that the window asks for, and so a trace of its flow log; nothing where its name is not one of AWS's.
     fn is_of_window(&self, key: &str) -> Option<bool> {
-        let (id, stamp) = flow_name(key.rsplit('/').next().unwrap_or_default(), self.account, &self.region)?;
+        let (id, stamp) = flow_name(file_name(key), self.account, &self.region)?;
         let holds = self.range.holds(stamp);
         if holds {
             self.errand.notes.traces.sees(id);
@@ -330,14 +330,7 @@ impl FlowRule {
 
 impl Choose for FlowRule {
     fn choose(&mut self, object: ListedObject) -> Chosen {
-        if object.key.ends_with('/') && object.size == 0 {
-            return Chosen::InScope(Vec::new());
-        }
-        match self.is_of_window(&object.key) {
-            Some(true) => Chosen::InScope(vec![object]),
-            Some(false) => Chosen::InScope(Vec::new()),
-            None => Chosen::Stranger(object),
-        }
+        Chosen::by_name(object, |key| self.is_of_window(key))
     }
 }
 

@@ -9,7 +9,7 @@ use crate::model::Region;
 
 use super::Request;
 use super::errand::gap_of;
-use super::regions;
+use super::regions::{self, Regions};
 use super::tally::RowKey;
 
 /// What the first questions of a run came to.
@@ -18,7 +18,7 @@ pub(crate) struct Identified {
     /// Every region in which somebody may ask.
     pub(crate) regions: Vec<Region>,
     /// For each identity, who asks and where.
-    pub(crate) parts: Vec<(Recorder, Vec<Region>)>,
+    pub(crate) parts: Vec<(Recorder, Regions)>,
     /// What is out of reach already.
     pub(crate) gaps: Vec<Gap>,
 }
@@ -45,7 +45,7 @@ pub(crate) async fn identify_all(recorder: &Recorder, identities: &Identities, r
     // Whoever was named first comes first, whoever was answered first.
     answered.sort_unstable_by_key(|(number, ..)| *number);
     for (_, recorder, regions, gaps) in answered {
-        identified.regions.extend(regions.iter().cloned());
+        identified.regions.extend(regions.in_scope.iter().cloned());
         identified.gaps.extend(gaps);
         identified.parts.push((recorder, regions));
     }

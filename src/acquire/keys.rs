@@ -1,44 +1,18 @@
 //! What the names of AWS's log files say, and which of them a window asks for (reference: CloudTrail and VPC user guides).
 
-use chrono::{Datelike as _, NaiveDate, NaiveDateTime, TimeDelta, Timelike as _};
+use chrono::{Datelike as _, NaiveDate, TimeDelta, Timelike as _};
 
+use crate::cloudtrail::names::log_file;
 use crate::model::{AccountId, Region, Timestamp, Window};
 
-/// The name of a digest, taken apart.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct DigestName {
-    pub(crate) trail: String,
-    pub(crate) home_region: Region,
-    /// The end of the interval it covers.
-    pub(crate) end: Timestamp,
-    pub(crate) backfill: bool,
+/// What stands behind the last `/` of a key.
+pub(crate) fn file_name(key: &str) -> &str {
+    key.rsplit('/').next().unwrap_or_default()
 }
 
-/// The stamp of a CloudTrail log: `ACCOUNT_FOLDER_REGION_YYYYMMDDTHHMMZ_XXXXXXXXXXXXXXXX.json.gz`.
+/// The stamp of a CloudTrail log.
 pub(crate) fn log_stamp(name: &str, account: AccountId, folder: &str, region: &Region) -> Option<Timestamp> {
-    let rest = name.strip_prefix(&format!("{account}_{folder}_{region}_"))?.strip_suffix(".json.gz")?;
-    let (stamp, unique) = rest.split_once('_')?;
-    (unique.len() == 16 && unique.bytes().all(|byte| byte.is_ascii_alphanumeric())).then_some(())?;
-    minute_stamp(stamp)
-}
-
-/// The name of a digest: `ACCOUNT_CloudTrail-Digest_REGION_TRAIL_HOME-REGION_YYYYMMDDTHHMMSSZ[_backfill].json.gz`.
-///
-/// A trail's name may hold `_`, so the name is read from both ends.
-pub(crate) fn digest_name(name: &str, account: AccountId, region: &Region) -> Option<DigestName> {
-    let rest = name.strip_prefix(&format!("{account}_CloudTrail-Digest_{region}_"))?.strip_suffix(".json.gz")?;
-    let (rest, backfill) = rest.strip_suffix("_backfill").map_or((rest, false), |rest| (rest, true));
-    let (rest, stamp) = rest.rsplit_once('_')?;
-    let (trail, home_region) = rest.rsplit_once('_')?;
-    (!trail.is_empty()).then_some(())?;
-    let end =
-        NaiveDateTime::parse_from_str(stamp.strip_suffix('Z').filter(|stamp| stamp.len() == 15)?, "%Y%m%dT%H%M%S").ok()?;
-    Some(DigestName {
-        trail: trail.to_owned(),
-        home_region: home_region.parse().ok()?,
-        end: Timestamp::new(end.and_utc()),
-        backfill,
-    })
+    log_file(name, account, folder, region).map(|(stamp, _)| stamp)
 }
 
 /// The stamp of a VPC flow log: `ACCOUNT_vpcflowlogs_REGION_ID_YYYYMMDDTHHMMZ_HASH.log.gz` or `.log.parquet`.
@@ -48,18 +22,13 @@ pub(crate) fn flow_stamp(name: &str, account: AccountId, region: &Region) -> Opt
 
 /// The flow log in the name of one of its files, and the stamp.
 pub(crate) fn flow_name<'a>(name: &'a str, account: AccountId, region: &Region) -> Option<(&'a str, Timestamp)> {
-    let rest = name.strip_prefix(&format!("{account}_vpcflowlogs_{region}_"))?;
+    let rest = name.strip_prefix(account.as_str())?.strip_prefix("_vpcflowlogs_")?.strip_prefix(region.as_str())?;
+    let rest = rest.strip_prefix('_')?;
     let rest = rest.strip_suffix(".log.gz").or_else(|| rest.strip_suffix(".log.parquet"))?;
     let (rest, hash) = rest.rsplit_once('_')?;
     let (id, stamp) = rest.rsplit_once('_')?;
     (!hash.is_empty() && !id.is_empty()).then_some(())?;
-    Some((id, minute_stamp(stamp)?))
-}
-
-/// `YYYYMMDDTHHMMZ`.
-fn minute_stamp(stamp: &str) -> Option<Timestamp> {
-    let stamp = stamp.strip_suffix('Z').filter(|stamp| stamp.len() == 13)?;
-    NaiveDateTime::parse_from_str(stamp, "%Y%m%dT%H%M").ok().map(|time| Timestamp::new(time.and_utc()))
+    Some((id, Timestamp::from_minute_stamp(stamp)?))
 }
 
 /// The stamps and the day folders that a window asks for.
@@ -159,50 +128,6 @@ mod tests {
 
     fn window(start: &str, end: &str) -> Window {
         Window::new(at(start), at(end)).unwrap()
-    }
-
-    #[test]
-    fn a_log_name_gives_its_stamp() {
-        let name = "111122223333_CloudTrail_us-east-1_20260301T0405Z_AbCdEfGh01234567.json.gz";
-        assert_eq!(log_stamp(name, account(), "CloudTrail", &region()), Some(at("2026-03-01T04:05:00Z")));
-        let insight = "111122223333_CloudTrail-Insight_us-east-1_20260301T0405Z_AbCdEfGh01234567.json.gz";
-        assert_eq!(log_stamp(insight, account(), "CloudTrail-Insight", &region()), Some(at("2026-03-01T04:05:00Z")));
-    }
-
-    #[test]
-    fn names_that_only_resemble_a_log_are_not_taken_for_one() {
-        for name in [
-            "",
-            "111122223333_CloudTrail_us-east-1_20260301T0405Z_AbCdEfGh01234567.json",
-            "111122223333_CloudTrail_us-east-1_20260301T0405Z_short.json.gz",
-            "111122223333_CloudTrail_us-east-1_20260301T040500Z_AbCdEfGh01234567.json.gz",
-            "111122223333_CloudTrail_us-east-1_20261301T0405Z_AbCdEfGh01234567.json.gz",
-            "444455556666_CloudTrail_us-east-1_20260301T0405Z_AbCdEfGh01234567.json.gz",
-            "111122223333_CloudTrail_us-east-10_20260301T0405Z_AbCdEfGh01234567.json.gz",
-        ] {
-            assert_eq!(log_stamp(name, account(), "CloudTrail", &region()), None, "{name}");
-        }
-    }
-
-    #[test]
-    fn a_digest_name_is_read_from_both_ends() {
-        let name = "111122223333_CloudTrail-Digest_us-east-1_foo_us-east-1_bar_eu-west-1_20260301T044121Z.json.gz";
-        let digest = digest_name(name, account(), &region()).unwrap();
-        assert_eq!(
-            (digest.trail.as_str(), digest.home_region.as_str(), digest.backfill),
-            ("foo_us-east-1_bar", "eu-west-1", false)
-        );
-        assert_eq!(digest.end, at("2026-03-01T04:41:21Z"));
-        let backfill = "111122223333_CloudTrail-Digest_us-east-1_foo_eu-west-1_20260301T044121Z_backfill.json.gz";
-        assert!(digest_name(backfill, account(), &region()).unwrap().backfill);
-    }
-
-    #[test]
-    fn a_digest_name_without_a_trail_is_none() {
-        assert_eq!(
-            digest_name("111122223333_CloudTrail-Digest_us-east-1_20260301T044121Z.json.gz", account(), &region()),
-            None
-        );
     }
 
     #[test]

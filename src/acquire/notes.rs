@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::hash::{BuildHasher as _, RandomState};
-use std::sync::{Mutex, PoisonError};
 
 use crate::case::event::{Event, Origin};
 use crate::model::{AccountId, PayloadPath, Timestamp};
@@ -11,13 +10,14 @@ use super::askers::Askers;
 use super::cloudtrail::{Elsewhere, TrailTraces};
 use super::ebs::Lineage;
 use super::flow_logs::Traces;
+use super::shared::Shared;
 
 /// What the errands of one run share: several identities may reach the same place, and it is gone through once.
 #[derive(Debug, Default)]
 pub(crate) struct Notes {
     stored: StoredObjects,
-    claims: Mutex<BTreeSet<String>>,
-    accounts_met: Mutex<BTreeSet<AccountId>>,
+    claims: Shared<BTreeSet<String>>,
+    accounts_met: Shared<BTreeSet<AccountId>>,
     /// What was learned of snapshots, for the report on them.
     pub(crate) lineage: Lineage,
     /// Who asks.
@@ -38,17 +38,17 @@ impl Notes {
 
     /// Whether whoever asks is the first to claim this.
     pub(crate) fn claim(&self, what: String) -> bool {
-        self.claims.lock().unwrap_or_else(PoisonError::into_inner).insert(what)
+        self.claims.lock().insert(what)
     }
 
     /// Notes that some bucket has a folder of these accounts.
     pub(crate) fn meet(&self, accounts: impl Iterator<Item = AccountId>) {
-        self.accounts_met.lock().unwrap_or_else(PoisonError::into_inner).extend(accounts);
+        self.accounts_met.lock().extend(accounts);
     }
 
     /// Whether one has.
     pub(crate) fn has_met(&self, account: AccountId) -> bool {
-        self.accounts_met.lock().unwrap_or_else(PoisonError::into_inner).contains(&account)
+        self.accounts_met.lock().contains(&account)
     }
 
     /// The objects that the case holds.

@@ -1,6 +1,7 @@
 //! The same sources run without fetching: what there is, what it would take and cost, and which permissions are missing. No more than a byte
 //! of any object is read.
 
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -158,7 +159,7 @@ pub async fn plan(identities: impl Into<Identities>, request: &Request) -> Resul
             totals.found,
             totals.found_bytes,
             requests.saturating_add(expected),
-            if request.concurrency == 0 { MOST_AT_ONCE } else { request.concurrency },
+            request.concurrency.map_or(MOST_AT_ONCE, NonZeroUsize::get),
         ),
         requests_expected: requests.saturating_add(totals.found).saturating_add(expected),
         totals,

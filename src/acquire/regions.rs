@@ -14,6 +14,15 @@ use super::tally::RowKey;
 /// The name under which the ledger files what concerns no single source.
 pub(crate) const SOURCE: &str = "session";
 
+/// The regions that an account has, so far as AWS says so.
+#[derive(Debug, Default)]
+pub(crate) struct Regions {
+    /// Those that the scope comes to.
+    pub(crate) in_scope: Vec<Region>,
+    /// The others.
+    pub(crate) left_out: Vec<Region>,
+}
+
 /// Keeps what AWS says of who is asking; nothing waits for it, as the session knows it already.
 pub(crate) async fn record_caller(errand: &Errand) -> Result<(), Halt> {
     let session = errand.session();
@@ -54,7 +63,7 @@ fn is_enabled(region: &aws_sdk_ec2::types::Region) -> bool {
 }
 
 /// Finds the regions that the scope comes to, with what could not be had or is left out.
-pub(crate) async fn identify(recorder: &Recorder, request: &Request) -> Result<(Vec<Region>, Vec<Gap>), Halt> {
+pub(crate) async fn identify(recorder: &Recorder, request: &Request) -> Result<(Regions, Vec<Gap>), Halt> {
     let mut gaps = Vec::new();
     let session = recorder.session();
     let (account, home) = (session.caller().account, session.region().clone());
@@ -62,7 +71,7 @@ pub(crate) async fn identify(recorder: &Recorder, request: &Request) -> Result<(
     let call = Call::new(SOURCE, "ec2", "DescribeRegions", account, &home).with("AllRegions", "true");
     let answer = recorder.call(&call, 1, |_| true, |tap| session.describe_regions(tap)).await?;
     let asked = &request.scope.regions;
-    let (enabled, not_enabled): (Vec<Region>, Vec<Region>) = match answer {
+    let (mut enabled, not_enabled): (Vec<Region>, Vec<Region>) = match answer {
         Ok(output) => {
             let named = |wanted: bool| {
                 let regions = output.regions().iter().filter(|region| is_enabled(region) == wanted);
@@ -75,17 +84,16 @@ pub(crate) async fn identify(recorder: &Recorder, request: &Request) -> Result<(
             let instead = if asked.is_empty() {
                 format!("only {home} was asked")
             } else {
-                "the regions asked for were taken as enabled".to_owned()
+                "the regions asked for were taken as enabled, and what became of trails was asked at home of those only that are known"
+                    .to_owned()
             };
             gap.detail = Some(format!("{}; {instead}", gap.detail.unwrap_or_default()));
             gaps.push(gap);
             (if asked.is_empty() { vec![home] } else { asked.clone() }, Vec::new())
         }
     };
-    let mut regions: Vec<Region> =
-        enabled.iter().filter(|region| asked.is_empty() || asked.contains(region)).cloned().collect();
-    regions.sort();
-    regions.dedup();
+    enabled.sort();
+    enabled.dedup();
     for region in asked.iter().filter(|region| !enabled.contains(region)) {
         let row = RowKey { region: Some(region.clone()), ..row.clone() };
         let (reason, detail) = if not_enabled.contains(region) {
@@ -95,11 +103,12 @@ pub(crate) async fn identify(recorder: &Recorder, request: &Request) -> Result<(
         };
         gaps.push(gap(&row, "the region", reason, Some(detail)));
     }
-    let mut skipped: Vec<&str> = enabled.iter().filter(|region| !regions.contains(region)).map(Region::as_str).collect();
-    if !skipped.is_empty() {
-        skipped.sort_unstable();
+    let (in_scope, left_out): (Vec<Region>, Vec<Region>) =
+        enabled.into_iter().partition(|region| asked.is_empty() || asked.contains(region));
+    if !left_out.is_empty() {
+        let skipped: Vec<&str> = left_out.iter().map(Region::as_str).collect();
         let detail = format!("left out of scope: {}", skipped.join(", "));
         gaps.push(gap(&row, "other regions", GapReason::Skipped, Some(&detail)));
     }
-    Ok((regions, gaps))
+    Ok((Regions { in_scope, left_out }, gaps))
 }

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use tokio::task::JoinSet;
 
-use crate::aws::{Halt, ListQuery, ListedObject, Wanted};
+use crate::aws::{Halt, ListQuery, ListedObject};
 use crate::case::event::GapReason;
 use crate::case::gap::{AMONG_FOLDERS, Place, Subject};
-use crate::model::{S3Location, Window, printable};
+use crate::model::{Window, printable};
 
 use super::errand::{Errand, join_all};
 use super::sweep::{Choose, Chosen, Sweep, sweep};
@@ -90,18 +90,7 @@ pub(crate) async fn take_strays(
     for object in objects.into_iter().filter(|object| object.size > 0 || !object.key.ends_with('/')) {
         if strays.judge(&object, errand.window()) {
             errand.intake.found(row, 1, object.size).await?;
-            let wanted = Wanted {
-                source: row.source,
-                account: row.account,
-                region: row.region.clone(),
-                location: S3Location::new(query.bucket.clone(), object.key),
-                size: Some(object.size),
-                etag: object.etag,
-                last_modified: object.last_modified,
-                version: None,
-                optional: false,
-            };
-            errand.want(&mut tasks, &query.region, wanted, None).await?;
+            errand.want(&mut tasks, &query.region, row.wanted_as_listed(&query.bucket, object), None).await?;
         }
     }
     join_all(&mut tasks).await?;

@@ -4,10 +4,9 @@ use std::sync::Arc;
 
 use tokio::task::JoinSet;
 
-use crate::aws::{Failure, Halt, ListQuery, ListedObject, Wanted};
+use crate::aws::{Failure, Halt, ListQuery, ListedObject};
 use crate::case::event::Listing;
 use crate::case::gap::{Place, Subject};
-use crate::model::S3Location;
 
 use super::errand::{Errand, OnBody, join_all};
 use super::pages::Tokens;
@@ -26,6 +25,25 @@ pub(crate) struct Sweep {
     /// What is looked for, in words.
     pub(crate) what: String,
     pub(crate) on_body: Option<OnBody>,
+}
+
+impl Sweep {
+    /// What the ledger says of it.
+    pub(crate) fn listing(&self, swept: Swept, rule: String) -> Listing {
+        Listing {
+            source: self.row.source.to_owned(),
+            account: self.row.account,
+            region: self.row.region.clone(),
+            bucket: self.query.bucket.clone(),
+            prefix: self.query.prefix.clone(),
+            start_after: self.query.start_after.clone(),
+            listed: swept.listed,
+            in_scope: swept.in_scope,
+            bytes: swept.bytes,
+            pages: swept.pages,
+            rule,
+        }
+    }
 }
 
 /// Chooses objects out of a listing, in the order of their keys.
@@ -47,13 +65,27 @@ pub(crate) enum Chosen {
     Stranger(ListedObject),
 }
 
+impl Chosen {
+    /// Chooses an object by its name, which says whether it is of the window, or that AWS did not give it.
+    pub(crate) fn by_name(object: ListedObject, is_of_window: impl FnOnce(&str) -> Option<bool>) -> Self {
+        if object.size == 0 && object.key.ends_with('/') {
+            return Self::InScope(Vec::new()); // the console's folder
+        }
+        match is_of_window(&object.key) {
+            Some(true) => Self::InScope(vec![object]),
+            Some(false) => Self::InScope(Vec::new()),
+            None => Self::Stranger(object),
+        }
+    }
+}
+
 /// What a sweep came to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Swept {
     pub(crate) listed: u64,
     pub(crate) in_scope: u64,
-    bytes: u64,
-    pages: u32,
+    pub(crate) bytes: u64,
+    pub(crate) pages: u32,
     /// Whether the listing came to its end.
     pub(crate) whole: bool,
 }
@@ -113,17 +145,7 @@ pub(crate) async fn sweep(errand: &Arc<Errand>, sweep: &Sweep, choose: &mut dyn 
         };
         let fetching = async {
             for object in chosen {
-                let wanted = Wanted {
-                    source: sweep.row.source,
-                    account: sweep.row.account,
-                    region: sweep.row.region.clone(),
-                    location: S3Location::new(sweep.query.bucket.clone(), object.key),
-                    size: Some(object.size),
-                    etag: object.etag,
-                    last_modified: object.last_modified,
-                    version: None,
-                    optional: false,
-                };
+                let wanted = sweep.row.wanted_as_listed(&sweep.query.bucket, object);
                 errand.want(&mut tasks, &sweep.query.region, wanted, sweep.on_body.clone()).await?;
             }
             Ok(())
@@ -145,22 +167,7 @@ pub(crate) async fn sweep(errand: &Arc<Errand>, sweep: &Sweep, choose: &mut dyn 
         errand.failed(&sweep.row, &Subject::objects(&sweep.what, place.clone()), failure).await?;
     }
     strays.report(errand, &sweep.row, &sweep.what, place).await?;
-    errand
-        .intake
-        .listing(Listing {
-            source: sweep.row.source.to_owned(),
-            account: sweep.row.account,
-            region: sweep.row.region.clone(),
-            bucket: sweep.query.bucket.clone(),
-            prefix: sweep.query.prefix.clone(),
-            start_after: sweep.query.start_after.clone(),
-            listed: swept.listed,
-            in_scope: swept.in_scope,
-            bytes: swept.bytes,
-            pages: swept.pages,
-            rule: sweep.rule.clone(),
-        })
-        .await?;
+    errand.intake.listing(sweep.listing(swept, sweep.rule.clone())).await?;
     Ok(swept)
 }
 

@@ -47,7 +47,7 @@ impl Stage {
     fn request(&self) -> Request {
         let scenario = self.account.scenario();
         let window = Window::new(Timestamp::new(scenario.start()), Timestamp::new(scenario.end)).unwrap();
-        Request { window, scope: Scope::default(), concurrency: 0 }
+        Request { window, scope: Scope::default(), concurrency: None }
     }
 
     /// How the account's own user reaches it.

@@ -13,7 +13,7 @@ use crate::model::{S3Location, printable};
 use super::bucket::LogBucket;
 use super::errand::{Errand, join_all};
 use super::pages::Tokens;
-use super::sweep::{Level, Sweep, level_below};
+use super::sweep::{Level, Sweep, Swept, level_below};
 
 /// Names of deleted objects, as far as a gap names them.
 const NAMED: usize = 5;
@@ -91,18 +91,18 @@ pub(crate) async fn see(errand: &Errand, log_bucket: &LogBucket, query: &ListQue
 ///
 /// The sweep is that of the current objects; what it stops before, its place, its words and who reads the bodies are the same.
 pub(crate) async fn sweep_versions(errand: &Arc<Errand>, sweep: &Sweep, in_scope: InScope) -> Result<(), Halt> {
-    let (mut listed, mut found, mut bytes, mut pages) = (0_u64, 0_u64, 0_u64, 0_u32);
+    let mut swept = Swept::default();
     let (mut recovered, mut lost) = (Deleted::default(), Deleted::default());
     let mut current: Option<Key> = None;
     let mut tasks = JoinSet::new();
     let (mut after, mut tokens) = (None::<(String, Option<String>)>, Tokens::default());
     let permit = errand.sweeping().await?;
     let failure = loop {
-        let page = match errand.list_versions_page(&sweep.query, pages + 1, after.as_ref()).await? {
+        let page = match errand.list_versions_page(&sweep.query, swept.pages + 1, after.as_ref()).await? {
             Ok(page) => page,
             Err(failure) => break Some(failure),
         };
-        pages += 1;
+        swept.pages += 1;
         let (mut wanted, mut size) = (Vec::new(), 0);
         let mut beyond = false;
         for version in page.versions {
@@ -110,7 +110,7 @@ pub(crate) async fn sweep_versions(errand: &Arc<Errand>, sweep: &Sweep, in_scope
                 beyond = true;
                 break;
             }
-            listed += 1;
+            swept.listed += 1;
             if !in_scope(&version.key) {
                 continue;
             }
@@ -128,8 +128,8 @@ pub(crate) async fn sweep_versions(errand: &Arc<Errand>, sweep: &Sweep, in_scope
             }
         }
         let count = u64::try_from(wanted.len()).unwrap_or(u64::MAX);
-        found += count;
-        bytes += size;
+        swept.in_scope += count;
+        swept.bytes += size;
         errand.intake.found(&sweep.row, count, size).await?;
         for version in wanted {
             errand.want(&mut tasks, &sweep.query.region, wanted_version(sweep, version), sweep.on_body.clone()).await?;
@@ -162,22 +162,7 @@ pub(crate) async fn sweep_versions(errand: &Arc<Errand>, sweep: &Sweep, in_scope
         let detail = format!("only their delete markers are left, no version: {}", lost.names.join(", "));
         errand.gap(&sweep.row, &what, GapReason::Failed, Some(&detail)).await?;
     }
-    errand
-        .intake
-        .listing(Listing {
-            source: sweep.row.source.to_owned(),
-            account: sweep.row.account,
-            region: sweep.row.region.clone(),
-            bucket: sweep.query.bucket.clone(),
-            prefix: sweep.query.prefix.clone(),
-            start_after: sweep.query.start_after.clone(),
-            listed,
-            in_scope: found,
-            bytes,
-            pages,
-            rule: Listing::rule_for_versions(&sweep.rule),
-        })
-        .await
+    errand.intake.listing(sweep.listing(swept, Listing::rule_for_versions(&sweep.rule))).await
 }
 
 fn settle(key: Option<Key>, recovered: &mut Deleted, lost: &mut Deleted) {
@@ -188,14 +173,10 @@ fn settle(key: Option<Key>, recovered: &mut Deleted, lost: &mut Deleted) {
 
 fn wanted_version(sweep: &Sweep, version: ListedVersion) -> Wanted {
     Wanted {
-        source: sweep.row.source,
-        account: sweep.row.account,
-        region: sweep.row.region.clone(),
-        location: S3Location::new(sweep.query.bucket.clone(), version.key),
         size: version.size,
         etag: version.etag,
         last_modified: version.last_modified,
         version: Some(version.version_id),
-        optional: false,
+        ..sweep.row.wanted(S3Location::new(&sweep.query.bucket, version.key))
     }
 }

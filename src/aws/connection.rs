@@ -2,6 +2,7 @@
 //! and for nothing else.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use aws_config::BehaviorVersion;
@@ -53,8 +54,8 @@ pub struct Connection {
     pub region: Option<Region>,
     /// The case number, for the name of an assumed role's session.
     pub case_number: Option<String>,
-    /// How many objects of a bucket may be asked for at once; 0 where that is found out.
-    pub concurrency: usize,
+    /// How many objects of a bucket may be asked for at once; none where that is found out.
+    pub concurrency: Option<NonZeroUsize>,
     /// The access key to use, instead of whatever the environment and the profile have.
     pub access_key: Option<AccessKey>,
     /// The time between two requests of an operation that AWS grants twice a second; none for the default.
@@ -184,7 +185,7 @@ pub(super) struct Ground {
 impl Ground {
     /// Finds credentials in the environment, the profile or the instance.
     pub(super) async fn of(connection: &Connection) -> Result<Self, AwsError> {
-        let in_flight = if connection.concurrency == 0 { MOST_IN_FLIGHT } else { connection.concurrency };
+        let in_flight = connection.concurrency.map_or(MOST_IN_FLIGHT, NonZeroUsize::get);
         let http = connection.proxies.client(in_flight.saturating_add(16));
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(Duration::from_secs(5))

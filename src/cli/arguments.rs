@@ -1,5 +1,7 @@
 //! Arguments that several commands share.
 
+use std::num::NonZeroUsize;
+
 use clap::Args;
 
 use crate::case::{CaseIdentity, FORMAT_VERSION, Scope};
@@ -134,6 +136,11 @@ impl ConnectionArguments {
                 .next("Collect the accounts in several cases, each with some of the roles."));
         }
         Ok(self.role_arns.clone())
+    }
+
+    /// How many objects of a bucket are fetched at once, where that was said.
+    pub(super) fn at_once(&self) -> Option<NonZeroUsize> {
+        self.concurrency.and_then(|number| NonZeroUsize::new(usize::from(number)))
     }
 }
 

@@ -52,7 +52,7 @@ pub(super) async fn connect(
         proxies: Proxies::of(|name| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned())),
         region: first_asked(&scope.regions),
         case_number,
-        concurrency: usize::from(arguments.concurrency.unwrap_or(0)),
+        concurrency: arguments.at_once(),
         access_key: None,
         pace: None,
         asks_regions,
@@ -113,7 +113,7 @@ fn second_factor((serial, code): (String, String)) -> SecondFactor {
 
 /// What is asked for.
 pub(super) fn request(arguments: &ConnectionArguments, window: Window, scope: &Scope) -> Request {
-    Request { window, scope: scope.clone(), concurrency: usize::from(arguments.concurrency.unwrap_or(0)) }
+    Request { window, scope: scope.clone(), concurrency: arguments.at_once() }
 }
 
 impl From<AcquireError> for CliError {

@@ -2,9 +2,10 @@
 
 use std::str::FromStr;
 
-use chrono::{NaiveDateTime, NaiveTime};
-
 use crate::model::{AccountId, Region, Timestamp};
+
+/// The folder of digests.
+const DIGESTS: &str = "CloudTrail-Digest";
 
 /// The kinds of log that CloudTrail delivers, each under a folder of its own (user guide, "Finding your CloudTrail log files").
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -75,6 +76,42 @@ pub struct DigestName {
     pub backfill: bool,
 }
 
+/// The name of a digest's file, taken apart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct DigestFile {
+    pub(crate) trail: String,
+    pub(crate) home_region: Region,
+    /// The end of the interval it covers.
+    pub(crate) end: Timestamp,
+    pub(crate) backfill: bool,
+}
+
+/// The stamp and the random part of a log's file name, `ACCOUNT_FOLDER_REGION_YYYYMMDDTHHMMZ_XXXXXXXXXXXXXXXX.json.gz`.
+pub(crate) fn log_file(name: &str, account: AccountId, folder: &str, region: &Region) -> Option<(Timestamp, [u8; 16])> {
+    let (stamp, unique) = behind(name, account, folder, region)?.split_once('_')?;
+    let unique: [u8; 16] = unique.as_bytes().try_into().ok()?;
+    let stamp = Timestamp::from_minute_stamp(stamp)?;
+    unique.iter().all(u8::is_ascii_alphanumeric).then_some((stamp, unique))
+}
+
+/// What a digest's file name says, `ACCOUNT_CloudTrail-Digest_REGION_TRAIL_HOME-REGION_YYYYMMDDTHHMMSSZ[_backfill].json.gz`.
+///
+/// A trail's name may hold underscores, so the name is read from both ends.
+pub(crate) fn digest_file(name: &str, account: AccountId, region: &Region) -> Option<DigestFile> {
+    let rest = behind(name, account, DIGESTS, region)?;
+    let (rest, backfill) = rest.strip_suffix("_backfill").map_or((rest, false), |rest| (rest, true));
+    let (rest, stamp) = rest.rsplit_once('_')?;
+    let (trail, home_region) = rest.rsplit_once('_').filter(|(trail, _)| !trail.is_empty())?;
+    let end = Timestamp::from_second_stamp(stamp)?;
+    Some(DigestFile { trail: trail.to_owned(), home_region: home_region.parse().ok()?, end, backfill })
+}
+
+/// What stands in a file's name between account, folder and region, and its ending.
+fn behind<'a>(name: &'a str, account: AccountId, folder: &str, region: &Region) -> Option<&'a str> {
+    let rest = name.strip_prefix(account.as_str())?.strip_prefix('_')?.strip_prefix(folder)?;
+    rest.strip_prefix('_')?.strip_prefix(region.as_str())?.strip_prefix('_')?.strip_suffix(".json.gz")
+}
+
 /// A key of either kind up to its file name.
 struct Folders<'a> {
     prefix: &'a str,
@@ -82,7 +119,7 @@ struct Folders<'a> {
     account: AccountId,
     kind: &'a str,
     region: Region,
-    date: [&'a str; 3],
+    date: &'a str,
     file: &'a str,
 }
 
@@ -104,24 +141,14 @@ impl<'a> Folders<'a> {
             .map(|part| part.len() + 1)
             .sum();
         let prefix = key.get(..(key.len() + 1).checked_sub(rest)?)?;
-        Some(Self {
-            prefix,
-            organization,
-            account: account.parse().ok()?,
-            kind,
-            region: region.parse().ok()?,
-            date: [year, month, day],
-            file,
-        })
+        let date = key.get(..key.len().checked_sub(file.len() + 1)?)?;
+        let date = date.get(date.len().checked_sub(year.len() + month.len() + day.len() + 2)?..)?;
+        Some(Self { prefix, organization, account: account.parse().ok()?, kind, region: region.parse().ok()?, date, file })
     }
 
-    /// The instant in a file name, if its date is that of the folders.
-    fn instant(&self, stamp: &str, format: &str) -> Option<Timestamp> {
-        let instant = NaiveDateTime::parse_from_str(stamp, format).ok()?;
-        // Only the canonical spelling: `chrono` would also take fewer digits.
-        let canonical = instant.format(format).to_string() == stamp;
-        let dated = instant.format("%Y/%m/%d").to_string() == self.date.join("/");
-        (canonical && dated && instant.time() >= NaiveTime::MIN).then(|| Timestamp::new(instant.and_utc()))
+    /// Whether they are those of the day of a stamp.
+    fn are_of_day(&self, stamp: Timestamp) -> bool {
+        stamp.instant().format("%Y/%m/%d").to_string() == self.date
     }
 }
 
@@ -138,12 +165,8 @@ impl LogName {
     fn parse(key: &str) -> Option<Self> {
         let folders = Folders::parse(key)?;
         let folder = LogFolder::ALL.into_iter().find(|folder| folder.as_str() == folders.kind)?;
-        let head = format!("{}_{}_{}_", folders.account, folders.kind, folders.region);
-        let rest = folders.file.strip_prefix(&head)?.strip_suffix(".json.gz")?;
-        let (stamp, unique) = rest.split_once('_')?;
-        let unique: [u8; 16] = unique.as_bytes().try_into().ok()?;
-        let minute = folders.instant(stamp, "%Y%m%dT%H%MZ")?;
-        if !unique.iter().all(u8::is_ascii_alphanumeric) {
+        let (minute, unique) = log_file(folders.file, folders.account, folders.kind, &folders.region)?;
+        if !folders.are_of_day(minute) {
             return None;
         }
         Some(Self {
@@ -183,27 +206,19 @@ impl FromStr for DigestName {
 impl DigestName {
     fn parse(key: &str) -> Option<Self> {
         let folders = Folders::parse(key)?;
-        if folders.kind != "CloudTrail-Digest" {
+        let digest = digest_file(folders.file, folders.account, &folders.region)?;
+        if folders.kind != DIGESTS || !folders.are_of_day(digest.end) {
             return None;
         }
-        let head = format!("{}_CloudTrail-Digest_{}_", folders.account, folders.region);
-        let rest = folders.file.strip_prefix(&head)?.strip_suffix(".json.gz")?;
-        let (rest, backfill) = rest.strip_suffix("_backfill").map_or((rest, false), |rest| (rest, true));
-        let (rest, stamp) = rest.rsplit_once('_')?;
-        let (trail, home_region) = rest.rsplit_once('_')?;
-        if trail.is_empty() {
-            return None;
-        }
-        let end = folders.instant(stamp, "%Y%m%dT%H%M%SZ")?;
         Some(Self {
             prefix: folders.prefix.to_owned(),
             organization: folders.organization.map(str::to_owned),
             account: folders.account,
             region: folders.region,
-            trail: trail.to_owned(),
-            home_region: home_region.parse().ok()?,
-            end,
-            backfill,
+            trail: digest.trail,
+            home_region: digest.home_region,
+            end: digest.end,
+            backfill: digest.backfill,
         })
     }
 }
@@ -237,6 +252,22 @@ mod tests {
         assert!(backfill.backfill);
         let named_so: DigestName = DIGEST.replace("foo", "foo_backfill").parse().unwrap();
         assert!(!named_so.backfill);
+    }
+
+    #[test]
+    fn a_file_name_is_one_of_its_folder_alone() {
+        let (account, region) = ("111122223333".parse().unwrap(), "us-east-1".parse().unwrap());
+        let insight = "111122223333_CloudTrail-Insight_us-east-1_20260301T0405Z_AbCdEfGh01234567.json.gz";
+        let stamp = log_file(insight, account, "CloudTrail-Insight", &region).map(|(stamp, _)| stamp.to_string());
+        assert_eq!(stamp.as_deref(), Some("2026-03-01T04:05:00Z"));
+        for name in [
+            insight,
+            "",
+            "444455556666_CloudTrail_us-east-1_20260301T0405Z_AbCdEfGh01234567.json.gz",
+            "111122223333_CloudTrail_us-east-10_20260301T0405Z_AbCdEfGh01234567.json.gz",
+        ] {
+            assert_eq!(log_file(name, account, "CloudTrail", &region), None, "{name}");
+        }
     }
 
     #[test]

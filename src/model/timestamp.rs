@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use chrono::{DateTime, Datelike as _, SecondsFormat, TimeDelta, Timelike, Utc};
+use chrono::{DateTime, Datelike as _, NaiveDate, SecondsFormat, TimeDelta, Timelike, Utc};
 
 use super::serde_as_text;
 
@@ -24,6 +24,30 @@ impl Timestamp {
     pub fn new(instant: DateTime<Utc>) -> Self {
         let millis = instant.nanosecond() / 1_000_000 * 1_000_000;
         Self(instant.with_nanosecond(millis).unwrap_or(instant))
+    }
+
+    /// The instant in the name of a log file, to the minute: `YYYYMMDDTHHMMZ`, and nothing else.
+    #[must_use]
+    pub fn from_minute_stamp(stamp: &str) -> Option<Self> {
+        let (date, time) = stamp.strip_suffix('Z')?.split_once('T')?;
+        if time.len() == 4 { Self::from_digits(date, time, "00") } else { None }
+    }
+
+    /// The instant in the name of a digest, to the second: `YYYYMMDDTHHMMSSZ`, and nothing else.
+    #[must_use]
+    pub fn from_second_stamp(stamp: &str) -> Option<Self> {
+        let (date, time) = stamp.strip_suffix('Z')?.split_once('T')?;
+        if time.len() == 6 { Self::from_digits(date, time, time.get(4..)?) } else { None }
+    }
+
+    fn from_digits(date: &str, time: &str, second: &str) -> Option<Self> {
+        let number =
+            |text: Option<&str>| text.filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()))?.parse::<u32>().ok();
+        let year = i32::try_from(number(date.get(..4))?).ok()?;
+        let (month, day) = (number(date.get(4..6))?, number(date.get(6..).filter(|day| day.len() == 2))?);
+        let (hour, minute) = (number(time.get(..2))?, number(time.get(2..4))?);
+        let instant = NaiveDate::from_ymd_opt(year, month, day)?.and_hms_opt(hour, minute, number(Some(second))?)?;
+        Some(Self(instant.and_utc()))
     }
 
     /// The instant as chrono knows it.
@@ -100,6 +124,23 @@ mod tests {
     fn text_and_value_agree_to_the_millisecond() {
         for text in ["2026-03-01T04:00:00Z", "2026-03-01T04:00:00.120Z"] {
             assert_eq!(text.parse::<Timestamp>().unwrap().to_string(), text);
+        }
+    }
+
+    #[test]
+    fn stamps_are_read_in_one_spelling_each() {
+        let minute = Timestamp::from_minute_stamp("20260301T0405Z").unwrap();
+        assert_eq!(minute.to_string(), "2026-03-01T04:05:00Z");
+        assert_eq!(Timestamp::from_second_stamp("20260301T040521Z").unwrap(), minute.plus_seconds(21));
+        for text in ["", "Z", "TZ", "20260301T040Z", "20260301T0405", "20260301T040521Z", "2026031T0405Z", "202603010T0405Z"] {
+            assert_eq!(Timestamp::from_minute_stamp(text), None, "{text}");
+        }
+        for text in ["20261301T0405Z", "20260230T0405Z", "20260301T2405Z", "20260301T0460Z", "+0260301T0405Z", "2026ü301T0405Z"]
+        {
+            assert_eq!(Timestamp::from_minute_stamp(text), None, "{text}");
+        }
+        for text in ["20260301T0405Z", "20260301T040560Z", "20260301T0405+1Z", "20260301T04052ü"] {
+            assert_eq!(Timestamp::from_second_stamp(text), None, "{text}");
         }
     }
 

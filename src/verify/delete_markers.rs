@@ -1,7 +1,7 @@
 //! Delete markers, as `ListObjectVersions` shows them: that an object was deleted, and when.
 
 use crate::cloudtrail::{DigestName, LogName};
-use crate::model::{S3Location, Timestamp};
+use crate::model::{S3Location, Timestamp, url_decoded};
 
 /// One delete marker on one of CloudTrail's own files.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,7 +22,7 @@ pub(super) fn delete_markers(body: &[u8], bucket: Option<&str>) -> Vec<DeleteMar
     for part in text.split("<DeleteMarker>").skip(1) {
         let Some((part, _)) = part.split_once("</DeleteMarker>") else { continue };
         let (Some(key), Some(version_id)) = (element(part, "Key"), element(part, "VersionId")) else { continue };
-        let key = if url_encoded { percent_decoded(&key) } else { key };
+        let Some(key) = (if url_encoded { url_decoded(&key) } else { Some(key) }) else { continue };
         if key.parse::<LogName>().is_err() && key.parse::<DigestName>().is_err() {
             continue;
         }
@@ -37,25 +37,6 @@ fn element(text: &str, name: &str) -> Option<String> {
     let (_, rest) = text.split_once(&format!("<{name}>"))?;
     let (content, _) = rest.split_once(&format!("</{name}>"))?;
     Some(content.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"").replace("&apos;", "'").replace("&amp;", "&"))
-}
-
-fn percent_decoded(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((&first, tail)) = rest.split_first() {
-        let encoded = (first == b'%').then(|| tail.first_chunk::<2>().and_then(|two| hex::decode(two).ok())).flatten();
-        match encoded.as_deref() {
-            Some([byte]) => {
-                bytes.push(*byte);
-                rest = tail.get(2..).unwrap_or_default();
-            }
-            _ => {
-                bytes.push(if first == b'+' { b' ' } else { first });
-                rest = tail;
-            }
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 #[cfg(test)]

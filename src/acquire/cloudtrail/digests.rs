@@ -3,14 +3,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use serde::Deserialize;
 
 use crate::aws::ListedObject;
+use crate::cloudtrail::names::digest_file;
 use crate::model::{AccountId, Region, S3Location, Timestamp, TrailArn, Window};
 
-use super::super::keys::digest_name;
+use super::super::keys::file_name;
+use super::super::shared::Shared;
 use super::super::sweep::{Choose, Chosen};
 
 /// Largest digest that is read for the logs it names.
@@ -32,7 +34,7 @@ pub(super) struct DigestRule {
 type Chain = (String, Region, bool);
 
 /// The keys of digests that are the first of their chain in a listing: their predecessors, if any, lie further back.
-pub(super) type Unanchored = Arc<Mutex<BTreeSet<String>>>;
+pub(super) type Unanchored = Arc<Shared<BTreeSet<String>>>;
 
 impl DigestRule {
     pub(super) fn new(account: AccountId, region: Region, anchor: Timestamp, only: Option<TrailArn>) -> Self {
@@ -48,11 +50,11 @@ impl DigestRule {
 
 impl Choose for DigestRule {
     fn choose(&mut self, object: ListedObject) -> Chosen {
-        let name = object.key.rsplit('/').next().unwrap_or_default();
+        let name = file_name(&object.key);
         if name.is_empty() && object.size == 0 {
             return Chosen::InScope(Vec::new()); // the console's folder
         }
-        let Some(digest) = digest_name(name, self.account, &self.region) else { return Chosen::Stranger(object) };
+        let Some(digest) = digest_file(name, self.account, &self.region) else { return Chosen::Stranger(object) };
         if self.only.as_ref().is_some_and(|arn| arn.name() != digest.trail || *arn.home_region() != digest.home_region) {
             return Chosen::InScope(Vec::new());
         }
@@ -63,7 +65,7 @@ impl Choose for DigestRule {
         }
         let mut chosen: Vec<ListedObject> = self.predecessors.remove(&chain).into_iter().collect();
         if self.begun.insert(chain) && chosen.is_empty() {
-            self.unanchored.lock().unwrap_or_else(PoisonError::into_inner).insert(object.key.clone());
+            self.unanchored.lock().insert(object.key.clone());
         }
         chosen.push(object);
         Chosen::InScope(chosen)

@@ -2,7 +2,6 @@
 //! not come to them anyway, they are gaps.
 
 use std::collections::BTreeSet;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::aws::Halt;
 use crate::case::event::GapReason;
@@ -10,6 +9,7 @@ use crate::case::gap::{self, Subject};
 use crate::model::S3Location;
 
 use super::super::errand::Errand;
+use super::super::shared::Shared;
 use super::super::tally::RowKey;
 
 /// Places that are told of one by one.
@@ -21,7 +21,7 @@ const TOLD: usize = 200;
 /// elsewhere is told of, when it is known where the run has been.
 #[derive(Debug, Default)]
 pub(crate) struct Elsewhere {
-    known: Mutex<Known>,
+    known: Shared<Known>,
 }
 
 #[derive(Debug, Default)]
@@ -52,20 +52,16 @@ pub(super) fn cut(key: &str) -> (&str, &str) {
 }
 
 impl Elsewhere {
-    fn known(&self) -> MutexGuard<'_, Known> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Notes that a store is gone through.
     pub(super) fn sweeps(&self, bucket: &str, prefix: &str) {
-        self.known().swept.insert(Place { bucket: bucket.to_owned(), prefix: prefix.to_owned() });
+        self.known.lock().swept.insert(Place { bucket: bucket.to_owned(), prefix: prefix.to_owned() });
     }
 
     /// Notes that a digest names this. `is_met_there` says whether who goes through that place brings it.
     pub(super) fn note(&self, row: &RowKey, location: &S3Location, is_met_there: bool) {
         let (prefix, _) = cut(&location.key);
         let place = Place { bucket: location.bucket.clone(), prefix: prefix.to_owned() };
-        self.known().named.insert(Named { row: row.clone(), place, is_met_there });
+        self.known.lock().named.insert(Named { row: row.clone(), place, is_met_there });
     }
 
     /// Gaps for what the run did not come to.
@@ -86,7 +82,7 @@ impl Elsewhere {
     }
 
     fn unmet(&self) -> BTreeSet<(RowKey, Place)> {
-        let known = self.known();
+        let known = self.known.lock();
         let unmet = known.named.iter().filter(|named| !(named.is_met_there && known.swept.contains(&named.place)));
         unmet.map(|named| (named.row.clone(), named.place.clone())).collect()
     }

@@ -2,7 +2,7 @@
 //! not be listed. The logs and digests in the folders are not touched.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::task::{JoinHandle, JoinSet};
@@ -12,15 +12,15 @@ use crate::case::event::GapReason;
 use crate::case::gap::{DIGEST_FILES, EVERYTHING, FOLDERS, LOG_FILES, Subject};
 use crate::model::{AccountId, Region};
 
-use super::super::bucket::LogBucket;
-use super::super::errand::{Errand, join_all};
+use super::super::errand::join_all;
 use super::super::keys::DayLayout;
+use super::super::shared::Shared;
 use super::super::strays::{sweep_stray_folder, take_strays};
 use super::super::sweep::{Level, level_below};
 use super::super::tally::RowKey;
 use super::super::versions::{Seen, see};
 use super::NAME;
-use super::store::{Store, query};
+use super::store::Visit;
 
 pub(super) const DIGESTS: &str = "CloudTrail-Digest";
 pub(super) const LOGS: &str = "CloudTrail";
@@ -42,26 +42,26 @@ pub(super) struct Folder {
 /// Looks that are on their way before it is known that they are needed, by prefix: nearly always they are.
 #[derive(Debug, Default)]
 struct Ahead {
-    looks: Mutex<BTreeMap<String, Asked>>,
+    looks: Shared<BTreeMap<String, Asked>>,
 }
 
 /// A look that was asked for.
 type Asked = JoinHandle<Result<Seen, Halt>>;
 
 impl Ahead {
-    fn ask(&self, errand: &Arc<Errand>, log_bucket: &LogBucket, query: ListQuery) {
-        let (errand, log_bucket, prefix) = (Arc::clone(errand), log_bucket.clone(), query.prefix.clone());
-        let asked = tokio::spawn(async move { see(&errand, &log_bucket, &query).await });
-        self.looks.lock().unwrap_or_else(PoisonError::into_inner).insert(prefix, asked);
+    fn ask(&self, visit: &Arc<Visit>, query: ListQuery) {
+        let (visit, prefix) = (Arc::clone(visit), query.prefix.clone());
+        let asked = tokio::spawn(async move { see(&visit.errand, &visit.log_bucket, &query).await });
+        self.looks.lock().insert(prefix, asked);
     }
 
     fn take(&self, prefix: &str) -> Option<Asked> {
-        self.looks.lock().unwrap_or_else(PoisonError::into_inner).remove(prefix)
+        self.looks.lock().remove(prefix)
     }
 
     /// Waits for those that nobody needed: their answers are kept like all others. What was not there is for other looks to say.
     async fn finish(&self) -> Result<(), Halt> {
-        let left = std::mem::take(&mut *self.looks.lock().unwrap_or_else(PoisonError::into_inner));
+        let left = self.looks.take();
         for asked in left.into_values() {
             let _nothing = asked.await??;
         }
@@ -72,42 +72,45 @@ impl Ahead {
 /// One that ends the run ends them too.
 impl Drop for Ahead {
     fn drop(&mut self) {
-        for asked in self.looks.get_mut().unwrap_or_else(PoisonError::into_inner).values() {
+        for asked in self.looks.lock().values() {
             asked.abort();
         }
     }
 }
 
-/// One look below a prefix: its folders, after whatever else lies there has been taken.
-struct Look<'a> {
-    errand: &'a Arc<Errand>,
-    store: &'a Store,
-    log_bucket: &'a LogBucket,
+/// Looks below prefixes: their folders, after whatever else lies there has been taken.
+#[derive(Clone)]
+struct Look {
+    visit: Arc<Visit>,
     row: RowKey,
-    ahead: &'a Ahead,
+    ahead: Arc<Ahead>,
 }
 
-impl Look<'_> {
-    fn query(&self, prefix: String) -> ListQuery {
-        let account = self.row.account.unwrap_or(self.errand.caller().account);
-        query(self.store, &self.log_bucket.region, account, prefix, true)
+impl Look {
+    fn query(&self, prefix: &str) -> ListQuery {
+        let account = self.row.account.unwrap_or(self.visit.errand.caller().account);
+        self.visit.query(account, prefix.to_owned(), true)
+    }
+
+    fn of(&self, row: RowKey) -> Self {
+        Self { row, ..self.clone() }
     }
 
     /// The folders below a prefix whose names are AWS's, those included of which only deleted objects are left. None where it could not
     /// be listed, which is a gap by then: nobody knows what is there. Objects there, and folders with other names, are strays.
     async fn below(&self, prefix: &str, is_known: impl Fn(&str) -> bool) -> Result<Option<Vec<String>>, Halt> {
-        let query = self.query(prefix.to_owned());
+        let query = self.query(prefix);
         let seen = match self.ahead.take(prefix) {
             Some(asked) => asked.await?,
-            None => see(self.errand, self.log_bucket, &query).await,
+            None => see(&self.visit.errand, &self.visit.log_bucket, &query).await,
         };
         let Seen { now, ever } = seen?;
         let now = self.taken(&query, now, &is_known).await?;
         let ever = match ever {
             Ok(folders) => folders.into_iter().filter(|name| is_known(name)).collect(),
             Err(failure) => {
-                let what = Subject::earlier_versions(FOLDERS, self.store.place(prefix));
-                self.errand.failed(&self.row, &what, &failure).await?;
+                let what = Subject::earlier_versions(FOLDERS, self.visit.store.place(prefix));
+                self.visit.errand.failed(&self.row, &what, &failure).await?;
                 Vec::new()
             }
         };
@@ -120,8 +123,8 @@ impl Look<'_> {
 
     /// Takes what lies below a prefix where only folders with such names should: one that was deleted is not looked for.
     async fn strays(&self, prefix: &str, is_known: impl Fn(&str) -> bool) -> Result<(), Halt> {
-        let query = self.query(prefix.to_owned());
-        let now = level_below(self.errand, &query).await?;
+        let query = self.query(prefix);
+        let now = level_below(&self.visit.errand, &query).await?;
         self.taken(&query, now, &is_known).await.map(drop)
     }
 
@@ -132,19 +135,19 @@ impl Look<'_> {
         level: Result<Level, Failure>,
         is_known: &impl Fn(&str) -> bool,
     ) -> Result<Option<Vec<String>>, Halt> {
-        let prefix = &query.prefix;
+        let (Visit { errand, store, .. }, prefix) = (&*self.visit, &query.prefix);
         let Level { folders, objects } = match level {
             Ok(level) => level,
             Err(failure) => {
-                let what = Subject::Listing(self.store.place(prefix));
-                self.errand.failed(&self.row, &what, &failure).await?;
+                let what = Subject::Listing(store.place(prefix));
+                errand.failed(&self.row, &what, &failure).await?;
                 return Ok(None);
             }
         };
-        take_strays(self.errand, &self.row, query, objects).await?;
+        take_strays(errand, &self.row, query, objects).await?;
         let (known, strange): (Vec<String>, Vec<String>) = folders.into_iter().partition(|name| is_known(name));
         for name in strange {
-            sweep_stray_folder(self.errand, &self.row, query, format!("{prefix}{name}/")).await?;
+            sweep_stray_folder(errand, &self.row, query, format!("{prefix}{name}/")).await?;
         }
         Ok(Some(known))
     }
@@ -169,24 +172,18 @@ struct OfAccount {
 /// Finds the folders of all accounts and regions in scope, and tells of those of each account together.
 ///
 /// The asking account is expected to have folders of `kinds`, so they are looked into before it is known that they are there.
-pub(super) async fn discover(
-    errand: &Arc<Errand>,
-    store: &Store,
-    log_bucket: &LogBucket,
-    kinds: &[String],
-    tell: UnboundedSender<Folder>,
-) -> Result<(), Halt> {
+pub(super) async fn discover(visit: Arc<Visit>, kinds: Vec<&'static str>, tell: UnboundedSender<Folder>) -> Result<(), Halt> {
+    let (errand, store) = (&visit.errand, &visit.store);
     let owner = errand.caller().account;
-    let row = RowKey { source: NAME, account: Some(owner), region: Some(log_bucket.region.clone()) };
+    let row = RowKey { source: NAME, account: Some(owner), region: Some(visit.log_bucket.region.clone()) };
     let root = format!("{}AWSLogs/", store.prefix);
-    let ahead = Arc::new(Ahead::default());
+    let look = Look { visit: Arc::clone(&visit), row: row.clone(), ahead: Arc::default() };
     if !kinds.is_empty() && errand.wants_account(owner) {
         let own = format!("{root}{owner}/");
         for prefix in kinds.iter().map(|kind| format!("{own}{kind}/")).chain([own.clone()]) {
-            ahead.ask(errand, log_bucket, query(store, &log_bucket.region, owner, prefix, true));
+            look.ahead.ask(&visit, visit.query(owner, prefix, true));
         }
     }
-    let look = Look { errand, store, log_bucket, row: row.clone(), ahead: &ahead };
     let accounts = Box::pin(accounts_below(&look, &root)).await?;
     errand.notes.meet(accounts.iter().filter(|(_, of)| of.seen).map(|(account, _)| *account));
     if accounts.is_empty() {
@@ -201,28 +198,25 @@ pub(super) async fn discover(
     }
     let mut tasks = JoinSet::new();
     for (account, folders) in accounts.into_iter().filter(|(account, _)| errand.wants_account(*account)) {
-        let expected = if account == owner { kinds.to_vec() } else { Vec::new() };
-        let (errand, store, log_bucket) = (Arc::clone(errand), store.clone(), log_bucket.clone());
-        let (ahead, tell) = (Arc::clone(&ahead), tell.clone());
-        tasks.spawn(async move {
-            Box::pin(folders_of_account(&errand, &store, &log_bucket, account, folders, &expected, &ahead, tell)).await
-        });
+        let expected = if account == owner { kinds.clone() } else { Vec::new() };
+        let look = look.of(RowKey { source: NAME, account: Some(account), region: None });
+        tasks.spawn(Box::pin(folders_of_account(look, account, folders, expected, tell.clone())));
     }
     drop(tell);
     join_all(&mut tasks).await?;
-    ahead.finish().await
+    look.ahead.finish().await
 }
 
 /// The accounts that have folders below the root of a store, organizations' included. Where a level may not be listed, the accounts of those
 /// who ask, and those asked for, are looked for by their names.
-async fn accounts_below(look: &Look<'_>, root: &str) -> Result<BTreeMap<AccountId, OfAccount>, Halt> {
+async fn accounts_below(look: &Look, root: &str) -> Result<BTreeMap<AccountId, OfAccount>, Halt> {
     let mut accounts: BTreeMap<AccountId, OfAccount> = BTreeMap::new();
     let mut add = |account: AccountId, prefix: String, seen: bool| {
         let of = accounts.entry(account).or_default();
         of.prefixes.push(prefix);
         of.seen |= seen;
     };
-    let likely = look.errand.likely_accounts();
+    let likely = look.visit.errand.likely_accounts();
     // Flow logs in Hive folders may share the bucket.
     let is_known = |name: &str| is_account(name) || is_organization(name) || name.starts_with(HIVE_ACCOUNT);
     let Some(names) = look.below(root, is_known).await? else {
@@ -245,10 +239,11 @@ async fn accounts_below(look: &Look<'_>, root: &str) -> Result<BTreeMap<AccountI
                 None => likely.iter().for_each(|account| add(*account, format!("{below}{account}/"), false)),
             }
         } else if let Some(account) = name.strip_prefix(HIVE_ACCOUNT).and_then(|account| account.parse().ok())
-            && look.errand.collects_flow_logs_of(account)
+            && look.visit.errand.collects_flow_logs_of(account)
         {
             let folder = format!("{below}aws-service=vpcflowlogs/");
-            look.errand.notes.traces.folder(look.log_bucket, &look.store.bucket, folder, account, DayLayout::Hive);
+            let Visit { errand, store, log_bucket } = &*look.visit;
+            errand.notes.traces.folder(log_bucket, &store.bucket, folder, account, DayLayout::Hive);
         }
     }
     Ok(accounts)
@@ -257,19 +252,14 @@ async fn accounts_below(look: &Look<'_>, root: &str) -> Result<BTreeMap<AccountI
 /// Tells of the folders of one account, by kind and region; gaps for those that are missing or left out.
 ///
 /// Where the account's folder may not be listed, those of the `expected` kinds are looked for by their names.
-#[expect(clippy::too_many_arguments, reason = "what there is to know of an account's folders")]
 async fn folders_of_account(
-    errand: &Arc<Errand>,
-    store: &Store,
-    log_bucket: &LogBucket,
+    look: Look,
     account: AccountId,
     of_account: OfAccount,
-    expected: &[String],
-    ahead: &Arc<Ahead>,
+    expected: Vec<&'static str>,
     tell: UnboundedSender<Folder>,
 ) -> Result<(), Halt> {
-    let whole = RowKey { source: NAME, account: Some(account), region: None };
-    let look = Look { errand, store, log_bucket, row: whole.clone(), ahead };
+    let (Visit { errand, store, log_bucket }, whole) = (&*look.visit, &look.row);
     let mut others = BTreeSet::new();
     let (mut kinds, mut years) = (JoinSet::new(), JoinSet::new());
     let (mut listed, mut is_empty) = (true, true);
@@ -277,7 +267,7 @@ async fn folders_of_account(
         let below = look.below(&prefix, |_| true).await?;
         listed &= below.is_some();
         // Other services deliver beside CloudTrail, each to a folder of its name.
-        for kind in below.unwrap_or_else(|| expected.to_vec()) {
+        for kind in below.unwrap_or_else(|| expected.iter().map(|kind| (*kind).to_owned()).collect()) {
             is_empty = false;
             if kind == FLOWS && errand.collects_flow_logs_of(account) {
                 errand.notes.traces.folder(log_bucket, &store.bucket, format!("{prefix}{kind}/"), account, DayLayout::Plain);
@@ -288,10 +278,8 @@ async fn folders_of_account(
                 others.insert(kind);
                 continue;
             }
-            let (errand, store, log_bucket) = (Arc::clone(errand), store.clone(), log_bucket.clone());
-            let (row, ahead, below) = (whole.clone(), Arc::clone(ahead), format!("{prefix}{kind}/"));
+            let (look, below) = (look.clone(), format!("{prefix}{kind}/"));
             kinds.spawn(async move {
-                let look = Look { errand: &errand, store: &store, log_bucket: &log_bucket, row, ahead: &ahead };
                 let names = look.below(&below, |name| name.parse::<Region>().is_ok()).await?;
                 Ok::<_, Halt>((kind, below, names))
             });
@@ -301,7 +289,7 @@ async fn folders_of_account(
         if listed && is_empty {
             let detail = "the bucket has no folder of this account there";
             let what = Subject::within(&format!("logs of {account}"), store.root());
-            return errand.gap(&whole, &what, GapReason::Empty, Some(detail)).await;
+            return errand.gap(whole, &what, GapReason::Empty, Some(detail)).await;
         }
         errand.notes.meet((!is_empty && listed).then_some(account).into_iter());
     }
@@ -319,12 +307,9 @@ async fn folders_of_account(
                 continue;
             }
             let prefix = format!("{below}{region}/");
-            let row = RowKey { region: Some(region.clone()), ..whole.clone() };
-            let (errand, store, log_bucket) = (Arc::clone(errand), store.clone(), log_bucket.clone());
-            let (ahead, above) = (Arc::clone(ahead), prefix.clone());
+            let (look, above) = (look.of(RowKey { region: Some(region.clone()), ..whole.clone() }), prefix.clone());
             // What lies where only years should has nothing to do with what lies below them.
             years.spawn(async move {
-                let look = Look { errand: &errand, store: &store, log_bucket: &log_bucket, row, ahead: &ahead };
                 look.strays(&above, |name| name.len() == 4 && name.bytes().all(|digit| digit.is_ascii_digit())).await
             });
             let folder = Folder { account, region, kind: kind.clone(), prefix };
@@ -337,13 +322,13 @@ async fn folders_of_account(
     if !skipped.is_empty() {
         let names: Vec<&str> = skipped.iter().map(Region::as_str).collect();
         let detail = format!("left out of scope: {}", names.join(", "));
-        errand.gap(&whole, &Subject::within("other regions", store.root()), GapReason::Skipped, Some(&detail)).await?;
+        errand.gap(whole, &Subject::within("other regions", store.root()), GapReason::Skipped, Some(&detail)).await?;
     }
     if !others.is_empty() {
         let names: Vec<String> = others.iter().map(|name| crate::model::printable(name)).collect();
         let detail = format!("folders that are not CloudTrail's lie beside its own: {}", names.join(", "));
         let what = Subject::within("logs of other services", store.root());
-        errand.gap(&whole, &what, GapReason::Skipped, Some(&detail)).await?;
+        errand.gap(whole, &what, GapReason::Skipped, Some(&detail)).await?;
     }
     for region in &errand.regions {
         for (kind, what) in [(LOGS, LOG_FILES), (DIGESTS, DIGEST_FILES)] {

@@ -60,6 +60,11 @@ const EVENTS_OF_THE_WINDOW: [&str; 17] = [
     "SharedSnapshotVolumeCreated",
 ];
 
+/// Those of them that tell what became of trails. AWS records them where the trail is at home, so they are asked for there though that
+/// region was left out of scope.
+const EVENTS_OF_TRAILS: [&str; 7] =
+    ["DeleteTrail", "UpdateTrail", "CreateTrail", "StopLogging", "StartLogging", "PutEventSelectors", "PutInsightSelectors"];
+
 /// The names of the events that are asked for in every region, always: the answer survives whatever was done to the files in S3.
 pub(crate) fn defining_events() -> impl Iterator<Item = &'static str> {
     EVENTS_UNTIL_NOW.into_iter().chain(EVENTS_OF_THE_WINDOW)
@@ -107,11 +112,17 @@ pub(super) async fn look_up(errand: &Arc<Errand>, trails: Standings) -> Result<(
         let errand = Arc::clone(errand);
         tasks.spawn(async move {
             let row = RowKey { source: NAME, account: Some(account), region: Some(region) };
-            let disabled = series_of(&errand, ("EventName".to_owned(), "DisableRegion".to_owned()));
-            look_up_one(&errand, &row, &disabled, &mut 0).await.map(drop)
+            look_up_one(&errand, &row, &series_of_name(&errand, "DisableRegion"), &mut 0).await.map(drop)
         });
     }
     join_all(&mut tasks).await
+}
+
+/// Asks a region that was left out of scope what became of the trails that are at home there.
+pub(super) async fn look_up_trails(errand: &Errand, region: Region) -> Result<(), Halt> {
+    let row = RowKey { source: NAME, account: Some(errand.caller().account), region: Some(region) };
+    let of_trails: Vec<Series> = EVENTS_OF_TRAILS.iter().map(|name| series_of_name(errand, name)).collect();
+    look_up_all(errand, &row, &of_trails).await.map(drop)
 }
 
 /// The region that tells who switched off another one, where that one was asked for and this one was not.
@@ -124,10 +135,14 @@ fn region_of_the_account(errand: &Errand) -> Option<Region> {
 
 /// The questions for any region, whatever its trails do: the defining events, and the attributes asked for.
 fn series_of_attributes(errand: &Errand) -> Vec<Series> {
-    let named = defining_events().map(|name| ("EventName".to_owned(), name.to_owned()));
+    let named = defining_events().map(|name| series_of_name(errand, name));
     let asked = errand.request.scope.lookup_attributes.iter().filter_map(|text| text.split_once('='));
-    let asked = asked.map(|(key, value)| (key.to_owned(), value.to_owned()));
-    named.chain(asked).map(|attribute| series_of(errand, attribute)).collect()
+    named.chain(asked.map(|(key, value)| series_of(errand, (key.to_owned(), value.to_owned())))).collect()
+}
+
+/// The question for the events of one name.
+fn series_of_name(errand: &Errand, name: &str) -> Series {
+    series_of(errand, ("EventName".to_owned(), name.to_owned()))
 }
 
 /// The question for the events with an attribute: of the window, or until now where what came after it decides what must be there of it.
@@ -165,37 +180,37 @@ async fn look_up_region(errand: &Errand, region: &Region, mut trails: Standings)
         let detail = format!("CloudTrail remembers 90 days, so it was asked in vain for what lies before {oldest}");
         errand.gap(&row, "older event history", GapReason::Empty, Some(&detail)).await?;
     }
-    let of_attributes = series_of_attributes(errand);
-    if errand.is_plan() {
-        // One question shows whether the permission is there.
-        let Some((first, others)) = of_attributes.split_first() else { return Ok(()) };
-        let mut events = 0;
-        if !look_up_one(errand, &row, first, &mut events).await? {
-            return Ok(());
-        }
-        let Some(trails) = known(&mut trails).await else { return Ok(()) };
-        let others = others.len() + series_of_everything(errand, &trails, region).len();
-        errand.expect_requests(u64::try_from(others).unwrap_or(u64::MAX));
+    if look_up_all(errand, &row, &series_of_attributes(errand)).await?.is_none() {
         return Ok(());
     }
-    for series in &of_attributes {
-        let mut events = 0;
-        if !look_up_one(errand, &row, series, &mut events).await? {
-            return Ok(());
-        }
-    }
     let Some(trails) = known(&mut trails).await else { return Ok(()) };
-    let (of_everything, mut all) = (series_of_everything(errand, &trails, region), 0);
-    for series in &of_everything {
-        if !look_up_one(errand, &row, series, &mut all).await? {
-            return Ok(());
-        }
-    }
-    if !of_everything.is_empty() && all == 0 {
+    let of_everything = series_of_everything(errand, &trails, region);
+    if errand.is_plan() {
+        expect(errand, of_everything.len());
+    } else if look_up_all(errand, &row, &of_everything).await? == Some(0) && !of_everything.is_empty() {
         let detail = "CloudTrail remembers no event of the region for the time asked about";
         errand.gap(&row, "event history", GapReason::Empty, Some(detail)).await?;
     }
     Ok(())
+}
+
+/// Asks one question after the other, and counts their events; none where the others have no hope any more. A plan asks the first, which
+/// shows whether the permission is there.
+async fn look_up_all(errand: &Errand, row: &RowKey, all: &[Series]) -> Result<Option<usize>, Halt> {
+    let (now, later) = all.split_at(if errand.is_plan() { all.len().min(1) } else { all.len() });
+    let mut events = 0;
+    for series in now {
+        if !look_up_one(errand, row, series, &mut events).await? {
+            return Ok(None);
+        }
+    }
+    expect(errand, later.len());
+    Ok(Some(events))
+}
+
+/// Notes questions that a collection puts and a plan does not.
+fn expect(errand: &Errand, questions: usize) {
+    errand.expect_requests(u64::try_from(questions).unwrap_or(u64::MAX));
 }
 
 /// Waits until it is known how the trails stand. Where it never will be, whoever was to tell says why.

@@ -2,16 +2,17 @@
 //! more.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde_json::Value;
 
 use crate::aws::Halt;
+use crate::case::Scope;
 use crate::case::event::GapReason;
+use crate::cloudtrail::names::DigestFile;
 use crate::model::{AccountId, Region, Timestamp, TrailArn, Window, printable};
 
 use super::super::errand::Errand;
-use super::super::keys::DigestName;
+use super::super::shared::Shared;
 use super::super::tally::RowKey;
 use super::NAME;
 use super::store::Store;
@@ -30,7 +31,7 @@ const FOLLOWED: usize = 20;
 /// What a run has met of trails, wherever it looked.
 #[derive(Debug, Default)]
 pub(crate) struct TrailTraces {
-    met: Mutex<Met>,
+    met: Shared<Met>,
 }
 
 #[derive(Debug, Default)]
@@ -64,6 +65,8 @@ impl Trail {
 struct Change {
     at: Timestamp,
     deed: Deed,
+    /// Whether the trail is, or may have been, one of all regions; none where the event says nothing of it.
+    all_regions: Option<bool>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -89,24 +92,20 @@ struct Era {
 }
 
 impl TrailTraces {
-    fn met(&self) -> MutexGuard<'_, Met> {
-        self.met.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Notes where a trail delivers today.
     pub(super) fn describes(&self, arn: &TrailArn, store: &Store) {
-        self.met().described.entry(store.clone()).or_default().insert(Trail::of(arn));
+        self.met.lock().described.entry(store.clone()).or_default().insert(Trail::of(arn));
     }
 
     /// Notes a digest in a store, by its name.
-    pub(super) fn sees_digest(&self, store: &Store, account: AccountId, digest: DigestName) {
+    pub(super) fn sees_digest(&self, store: &Store, account: AccountId, digest: DigestFile) {
         let trail = Trail { account, home: digest.home_region, name: digest.trail };
-        self.met().digests.entry(store.clone()).or_default().entry(trail).or_default().insert(digest.end);
+        self.met.lock().digests.entry(store.clone()).or_default().entry(trail).or_default().insert(digest.end);
     }
 
     /// Notes the oldest log of an account that a store holds for the window.
     pub(super) fn sees_logs(&self, store: &Store, account: AccountId, oldest: Timestamp) {
-        let mut met = self.met();
+        let mut met = self.met.lock();
         let known = met.logs.entry((store.clone(), account)).or_insert(oldest);
         *known = oldest.min(*known);
     }
@@ -116,26 +115,31 @@ impl TrailTraces {
         let (Some(name), Some(record)) = (name.filter(|name| EVENTS.contains(name)), record) else { return };
         let Ok(record) = serde_json::from_str::<Value>(record) else { return };
         if let Some((trail, change)) = read(account, region, name, &record) {
-            self.met().told.entry(trail).or_default().insert(change);
+            self.met.lock().told.entry(trail).or_default().insert(change);
         }
     }
 
     /// The stores to which the history says that trails delivered in the window, and how many there are besides.
-    pub(super) fn stores(&self, window: Window, only: Option<&TrailArn>) -> (Vec<Store>, usize) {
-        let met = self.met();
-        let stores: BTreeSet<Store> = met.eras(window, only).into_iter().filter_map(|(_, era)| era.store).collect();
+    pub(super) fn stores(&self, window: Window, scope: &Scope) -> (Vec<Store>, usize) {
+        let met = self.met.lock();
+        let stores: BTreeSet<Store> = met.eras(window, scope).into_iter().filter_map(|(_, era)| era.store).collect();
         let beyond = stores.len().saturating_sub(FOLLOWED);
         (stores.into_iter().take(FOLLOWED).collect(), beyond)
     }
 
     /// Gaps for the trails that delivered in the window to where nobody knows, and of which nothing was met.
     pub(super) async fn say(&self, errand: &Errand) -> Result<(), Halt> {
-        for (trail, ends) in self.lost(errand.window(), errand.request.scope.trail_arn.as_ref()) {
+        for (trail, ends) in self.lost(errand.window(), &errand.request.scope) {
+            let why = if errand.wants_region(&trail.home) {
+                ""
+            } else {
+                "; its home was left out of scope, but it recorded all regions, as far as is known"
+            };
             let row = RowKey { source: NAME, account: Some(trail.account), region: Some(trail.home) };
             let how: Vec<String> = ends.iter().map(in_words).collect();
             let detail = format!(
-                "the event history says that it {}; where it delivered until then is not known, and no digest of it lies where others \
-                 were looked for: collect that bucket in a case of its own, by its name (--bucket, and --prefix if it had one)",
+                "the event history says that it {}{why}; where it delivered until then is not known, and no digest of it lies where \
+                 others were looked for: collect that bucket in a case of its own, by its name (--bucket, and --prefix if it had one)",
                 how.join(", and ")
             );
             let what = format!("logs and digests of trail {}", printable(&trail.name));
@@ -145,10 +149,10 @@ impl TrailTraces {
     }
 
     /// The trails of which a part is lost, with what ended each part.
-    fn lost(&self, window: Window, only: Option<&TrailArn>) -> BTreeMap<Trail, Vec<Change>> {
-        let met = self.met();
+    fn lost(&self, window: Window, scope: &Scope) -> BTreeMap<Trail, Vec<Change>> {
+        let met = self.met.lock();
         let mut lost: BTreeMap<Trail, Vec<Change>> = BTreeMap::new();
-        for (trail, era) in met.eras(window, only) {
+        for (trail, era) in met.eras(window, scope) {
             if let (None, Some(end)) = (era.store, era.end)
                 && !met.is_met(&trail, end.at, window)
             {
@@ -161,9 +165,11 @@ impl TrailTraces {
 
 impl Met {
     /// The eras of the trails in scope that reach into the window, and that the history tells of.
-    fn eras(&self, window: Window, only: Option<&TrailArn>) -> Vec<(Trail, Era)> {
-        let only = only.map(Trail::of);
-        let told = self.told.iter().filter(|(trail, _)| only.as_ref().is_none_or(|only| only == *trail));
+    fn eras(&self, window: Window, scope: &Scope) -> Vec<(Trail, Era)> {
+        let only = scope.trail_arn.as_ref().map(Trail::of);
+        let told = self.told.iter().filter(|(trail, changes)| {
+            only.as_ref().is_none_or(|only| only == *trail) && may_record_any(&scope.regions, &trail.home, changes)
+        });
         let eras = told.flat_map(|(trail, changes)| eras(changes).into_iter().map(|era| (trail.clone(), era)));
         // What happened at the window's end was delivered a little later.
         let last = window.end().plus_seconds(LOG_DELAY);
@@ -190,6 +196,13 @@ impl Met {
             *account == trail.account && *oldest <= before(LOG_DELAY) && !others && !digests
         })
     }
+}
+
+/// Whether a trail may have recorded any of these regions, or of all where there are none: one that is at home elsewhere did not if it is
+/// known to be of its home alone.
+fn may_record_any(regions: &[Region], home: &Region, changes: &BTreeSet<Change>) -> bool {
+    let is_told = |all: bool| changes.iter().any(|change| change.all_regions == Some(all));
+    regions.is_empty() || regions.contains(home) || is_told(true) || !is_told(false)
 }
 
 /// The eras of a trail.
@@ -249,7 +262,11 @@ fn read(account: AccountId, region: &Region, name: &str, record: &Value) -> Opti
         store if sends => Deed::Sent(store),
         store => Deed::Told(store?),
     };
-    Some((trail, Change { at, deed }))
+    let flag = |part: &str| record.get(part)?.get("isMultiRegionTrail")?.as_bool();
+    let (asked, answered) = (flag("requestParameters"), flag("responseElements"));
+    // One that is narrowed to its home was of all regions before.
+    let all_regions = if makes { asked.or(answered) } else { asked.map(|_| true).or(answered) };
+    Some((trail, Change { at, deed, all_regions }))
 }
 
 fn in_words(end: &Change) -> String {
@@ -303,19 +320,19 @@ mod tests {
 
     fn see_digest(traces: &TrailTraces, bucket: &str, trail: &str, end: &str) {
         let home_region = "us-east-1".parse().unwrap();
-        let digest = DigestName { trail: trail.to_owned(), home_region, end: at(end), backfill: false };
+        let digest = DigestFile { trail: trail.to_owned(), home_region, end: at(end), backfill: false };
         traces.sees_digest(&store(bucket), account(), digest);
     }
 
     fn lost(traces: &TrailTraces) -> Vec<String> {
-        let lost = traces.lost(window(), None);
+        let lost = traces.lost(window(), &Scope::default());
         lost.iter()
             .map(|(trail, ends)| format!("{}: {}", trail.name, ends.iter().map(in_words).collect::<Vec<_>>().join(", ")))
             .collect()
     }
 
     fn followed(traces: &TrailTraces) -> Vec<String> {
-        traces.stores(window(), None).0.into_iter().map(|store| store.bucket).collect()
+        traces.stores(window(), &Scope::default()).0.into_iter().map(|store| store.bucket).collect()
     }
 
     #[test]
@@ -392,7 +409,30 @@ mod tests {
         let traces = TrailTraces::default();
         tell(&traces, "DeleteTrail", "03:00:00", None, None);
         let other = "arn:aws:cloudtrail:us-east-1:111122223333:trail/other".parse().unwrap();
-        assert!(traces.lost(window(), Some(&other)).is_empty());
-        assert_eq!(traces.lost(window(), Some(&ARN.parse().unwrap())).len(), 1);
+        let only = |arn| traces.lost(window(), &Scope { trail_arn: Some(arn), ..Scope::default() }).len();
+        assert_eq!((only(other), only(ARN.parse().unwrap())), (0, 1));
+    }
+
+    #[test]
+    fn a_trail_at_home_elsewhere_counts_unless_it_is_known_to_be_of_its_home_alone() {
+        let counts = |events: &[(&str, Value, Value)]| {
+            let traces = TrailTraces::default();
+            for (minute, (name, asked, answered)) in events.iter().enumerate() {
+                let mut record = json!({"eventName": name, "eventTime": format!("2026-03-02T03:{minute:02}:00Z"),
+                    "requestParameters": {"name": "main"}, "responseElements": {"trailARN": ARN, "s3BucketName": "logs"}});
+                record["requestParameters"]["isMultiRegionTrail"] = asked.clone();
+                record["responseElements"]["isMultiRegionTrail"] = answered.clone();
+                traces.note_event(account(), &"us-east-1".parse().unwrap(), Some(name), Some(&record.to_string()));
+            }
+            let scope = Scope { regions: vec!["eu-central-1".parse().unwrap()], ..Scope::default() };
+            !traces.met.lock().eras(window(), &scope).is_empty()
+        };
+        let (none, deleted) = (Value::Null, ("DeleteTrail", Value::Null, Value::Null));
+        assert!(counts(std::slice::from_ref(&deleted)), "nobody says which it recorded");
+        assert!(counts(&[("CreateTrail", none.clone(), true.into()), deleted.clone()]));
+        assert!(!counts(&[("CreateTrail", none.clone(), false.into()), deleted.clone()]));
+        assert!(counts(&[("UpdateTrail", false.into(), false.into()), deleted.clone()]), "it was narrowed");
+        let widened = ("UpdateTrail", true.into(), true.into());
+        assert!(counts(&[("CreateTrail", none, false.into()), widened, deleted]));
     }
 }

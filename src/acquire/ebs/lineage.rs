@@ -3,13 +3,14 @@
 //! It is put together while the answers pass, and derived: the raw pages are the evidence.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use aws_sdk_ec2::types::{CreateVolumePermission, Image, LaunchPermission, PermissionGroup, Snapshot, Volume};
 use serde::Serialize;
 
 use crate::aws::timestamp;
 use crate::model::{Region, Timestamp, Window};
+
+use super::super::shared::Shared;
 
 /// Version of the report's form.
 const FORMAT_VERSION: u32 = 1;
@@ -22,7 +23,7 @@ const NO_VOLUME: &str = "vol-ffffffff";
 /// What is known of the snapshots of a run, whichever identity learned it.
 #[derive(Debug, Default)]
 pub(crate) struct Lineage {
-    known: Mutex<Known>,
+    known: Shared<Known>,
 }
 
 /// By region and id, so that everything comes out sorted.
@@ -101,18 +102,14 @@ struct Report {
 }
 
 impl Lineage {
-    fn known(&self) -> MutexGuard<'_, Known> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Notes that disks are asked about at all.
     pub(super) fn begin(&self) {
-        self.known().asked = true;
+        self.known.lock().asked = true;
     }
 
     /// Notes the account's own snapshots.
     pub(super) fn snapshots(&self, region: &Region, snapshots: &[Snapshot]) {
-        let mut known = self.known();
+        let mut known = self.known.lock();
         for (id, entry) in snapshots.iter().filter_map(|snapshot| snapshot_entry(region, snapshot)) {
             known.snapshots.insert((region.clone(), id), entry);
         }
@@ -120,14 +117,14 @@ impl Lineage {
 
     /// Notes snapshots that the account may make volumes of. What is said of its own where it asks for those counts for more.
     pub(super) fn restorable_snapshots(&self, region: &Region, snapshots: &[Snapshot]) {
-        let mut known = self.known();
+        let mut known = self.known.lock();
         for (id, entry) in snapshots.iter().filter_map(|snapshot| snapshot_entry(region, snapshot)) {
             known.snapshots.entry((region.clone(), id)).or_insert(entry);
         }
     }
 
     pub(super) fn volumes(&self, region: &Region, volumes: &[Volume]) {
-        let mut known = self.known();
+        let mut known = self.known.lock();
         for volume in volumes {
             let Some(id) = volume.volume_id() else { continue };
             let attached = volume.attachments().iter().filter_map(|attachment| attachment.instance_id());
@@ -145,7 +142,7 @@ impl Lineage {
     }
 
     pub(super) fn images(&self, region: &Region, images: &[Image]) {
-        let mut known = self.known();
+        let mut known = self.known.lock();
         for image in images {
             let Some(id) = image.image_id() else { continue };
             let disks = image.block_device_mappings().iter().filter_map(|mapping| mapping.ebs()?.snapshot_id());
@@ -166,7 +163,7 @@ impl Lineage {
     pub(super) fn snapshot_shared(&self, region: &Region, id: &str, with: &[CreateVolumePermission]) {
         let with = with.iter().filter_map(|one| one.user_id().or_else(|| one.group().map(PermissionGroup::as_str)));
         let with = with.map(str::to_owned).collect();
-        self.known().shared.insert((region.clone(), id.to_owned()), with);
+        self.known.lock().shared.insert((region.clone(), id.to_owned()), with);
     }
 
     /// Notes who may start an image.
@@ -176,12 +173,12 @@ impl Lineage {
             one.user_id().or_else(group).or_else(|| one.organization_arn()).or_else(|| one.organizational_unit_arn())
         });
         let with = with.map(str::to_owned).collect();
-        self.known().shared.insert((region.clone(), id.to_owned()), with);
+        self.known.lock().shared.insert((region.clone(), id.to_owned()), with);
     }
 
     /// The report as JSON; nothing where nobody asked about disks.
     pub(crate) fn report(&self, window: Window) -> Option<String> {
-        let known = self.known();
+        let known = self.known.lock();
         if !known.asked {
             return None;
         }

@@ -1,9 +1,10 @@
 //! What flow logs say about themselves: intervals without traffic, and records that AWS had to drop.
 
 use std::io::{BufRead as _, BufReader, Read as _};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use super::super::errand::OnBody;
+use super::super::shared::Shared;
 
 /// Most bytes of one file that are searched.
 const CONTENT_LIMIT: u64 = 256 * 1024 * 1024;
@@ -60,13 +61,13 @@ pub(super) fn status_field(format: Option<&str>) -> Option<usize> {
 }
 
 /// Counts what the text files of a sweep say, as they come in.
-pub(super) fn counting() -> (Arc<Mutex<Statuses>>, OnBody) {
-    let counted: Arc<Mutex<Statuses>> = Arc::default();
+pub(super) fn counting() -> (Arc<Shared<Statuses>>, OnBody) {
+    let counted: Arc<Shared<Statuses>> = Arc::default();
     let on_body = {
         let counted = Arc::clone(&counted);
         OnBody::of_small(move |key, body| {
             if let Some(of_file) = key.ends_with(".log.gz").then(|| read(body)).flatten() {
-                let mut all = counted.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut all = counted.lock();
                 all.read += 1;
                 all.no_data += of_file.no_data;
                 all.skip_data += of_file.skip_data;

@@ -1,7 +1,6 @@
 //! What tells of flow logs that EC2 does not know any more: the event history, the folders in buckets, the names of files.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde_json::Value;
 
@@ -12,6 +11,7 @@ use crate::model::{AccountId, Region, Timestamp, printable};
 use super::super::bucket::LogBucket;
 use super::super::errand::Errand;
 use super::super::keys::DayLayout;
+use super::super::shared::Shared;
 use super::super::tally::RowKey;
 use super::NAME;
 
@@ -21,7 +21,7 @@ const EVENTS: [&str; 2] = ["CreateFlowLogs", "DeleteFlowLogs"];
 /// What a run has met of flow logs, wherever it looked.
 #[derive(Debug, Default)]
 pub(crate) struct Traces {
-    met: Mutex<Met>,
+    met: Shared<Met>,
 }
 
 #[derive(Debug, Default)]
@@ -61,30 +61,26 @@ struct Told {
 }
 
 impl Traces {
-    fn met(&self) -> MutexGuard<'_, Met> {
-        self.met.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Notes a folder in a bucket that is gone through for other logs.
     pub(crate) fn folder(&self, log_bucket: &LogBucket, bucket: &str, prefix: String, account: AccountId, layout: DayLayout) {
         let folder = Folder { log_bucket: log_bucket.clone(), bucket: bucket.to_owned(), prefix, account, layout };
-        self.met().folders.push(folder);
+        self.met.lock().folders.push(folder);
     }
 
     pub(super) fn take_folders(&self) -> Vec<Folder> {
-        std::mem::take(&mut self.met().folders)
+        std::mem::take(&mut self.met.lock().folders)
     }
 
     /// Notes what EC2 knows of a region.
     pub(super) fn describes(&self, account: AccountId, region: &Region, ids: impl Iterator<Item = String>) {
-        let mut met = self.met();
+        let mut met = self.met.lock();
         met.answered.insert((account, region.clone()));
         met.described.extend(ids);
     }
 
     /// Notes the id in the name of a file of the window.
     pub(super) fn sees(&self, id: &str) {
-        let mut met = self.met();
+        let mut met = self.met.lock();
         if !met.seen.contains(id) {
             met.seen.insert(id.to_owned());
         }
@@ -104,7 +100,7 @@ impl Traces {
         let at = record.get("eventTime").and_then(Value::as_str);
         let deleted = (name == "DeleteFlowLogs").then(|| at.map(printable));
         let made = at.filter(|_| deleted.is_none()).and_then(|at| at.parse().ok());
-        let mut met = self.met();
+        let mut met = self.met.lock();
         for id in ids {
             let told = Told { account, region: region.clone(), made: None, deleted: None, destination: None };
             let told = met.told.entry(id).or_insert(told);
@@ -137,7 +133,7 @@ impl Traces {
     }
 
     fn gone(&self, window_end: Timestamp) -> BTreeMap<String, Told> {
-        let met = self.met();
+        let met = self.met.lock();
         let of_window = |told: &Told| told.made.is_none_or(|made| made <= window_end);
         let gone = met.told.iter().filter(|(_, told)| of_window(told)).filter(|(id, told)| {
             // Where EC2 did not answer, one that was made may be there; one that was deleted is not.

@@ -185,7 +185,7 @@ async fn an_object_overwritten_between_listing_and_fetching_is_a_gap_and_never_m
         objects.put_new_version(TRAIL_BUCKET, &last, crate::sim::Upload::like(&genuine, gzipped(b"{}"))).unwrap();
     };
     let mut request = stage.request();
-    request.concurrency = 1;
+    request.concurrency = NonZeroUsize::new(1);
     let (outcome, ()) = tokio::join!(stage.collect(&request), overwriting);
     assert_eq!(gaps(&outcome, GapReason::ChangedDuringAcquisition), [format!("s3://{TRAIL_BUCKET}/{last}")]);
     assert!(!stage.objects().contains_key(path_of(&last).as_str()));

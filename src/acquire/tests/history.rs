@@ -73,18 +73,72 @@ async fn what_makes_or_unmakes_evidence_is_asked_for_until_now_and_all_else_up_t
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn of_a_region_left_out_it_is_asked_what_became_of_trails_and_nothing_else() {
+    let stage = Stage::new();
+    let mut request = only_cloudtrail(&stage);
+    request.scope.regions = vec!["eu-central-1".parse().unwrap()];
+    let planned = plan(&stage.session().await, &request).await.unwrap();
+    let asked_by_plan = stage.server.requests().len();
+    let outcome = stage.collect(&request).await;
+    assert!(outcome.complete, "{:#?}", outcome.gaps);
+    let asked: Vec<_> = looked_up(&stage).into_iter().filter(|(region, ..)| region == "us-east-1").collect();
+    let names: BTreeSet<&str> =
+        asked.iter().map(|(_, attribute, ..)| attribute.as_deref().unwrap().strip_prefix("EventName=").unwrap()).collect();
+    let expected = [
+        "CreateTrail",
+        "DeleteTrail",
+        "PutEventSelectors",
+        "PutInsightSelectors",
+        "StartLogging",
+        "StopLogging",
+        "UpdateTrail",
+    ];
+    assert_eq!((names.into_iter().collect::<Vec<_>>(), asked.len()), (expected.to_vec(), 7));
+    let requests = stage.server.requests();
+    let lookups = |of: &[crate::sim::Request]| of.iter().filter(|request| request.operation == "LookupEvents").count();
+    let (of_plan, of_collection) = requests.split_at(asked_by_plan);
+    assert_eq!(lookups(of_plan), 2, "one in each region shows whether the permission is there");
+    assert_eq!(lookups(of_collection), super::super::cloudtrail::defining_events().count() + 7);
+    assert!(planned.requests_expected >= u64::try_from(lookups(of_collection)).unwrap(), "{planned:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_history_of_a_region_left_out_is_a_gap_where_it_is_refused() {
+    let stage = Stage::new();
+    stage.server.faults().add(Fault::deny("cloudtrail:LookupEvents").in_region("us-east-1"));
+    let mut request = only_cloudtrail(&stage);
+    request.scope.regions = vec!["eu-central-1".parse().unwrap()];
+    let outcome = stage.collect(&request).await;
+    let denied: Vec<_> = outcome.gaps.iter().filter(|gap| gap.reason == GapReason::Denied).collect();
+    assert!(
+        matches!(&denied[..], [gap] if gap.what == "LookupEvents" && gap.region == Some("us-east-1".parse().unwrap())),
+        "{denied:#?}"
+    );
+    // One trail was asked for, and it is at home in another region.
+    let narrowed = Stage { folder: tempfile::tempdir().unwrap(), ..stage };
+    request.scope.trail_arn = Some(format!("arn:aws:cloudtrail:eu-central-1:{ACCOUNT_ID}:trail/main").parse().unwrap());
+    let outcome = narrowed.collect(&request).await;
+    assert_eq!(gaps(&outcome, GapReason::Denied), Vec::<&str>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn who_switched_a_region_off_is_asked_where_aws_records_it() {
     let stage = Stage::new();
     let mut request = only_cloudtrail(&stage);
     request.scope.regions = vec!["eu-central-1".parse().unwrap()];
-    let asked_at_home = |stage: &Stage| looked_up(stage).into_iter().filter(|(region, ..)| region == "us-east-1").count();
+    let asked_at_home = |stage: &Stage| {
+        let of_regions = |attribute: Option<String>| attribute.is_some_and(|attribute| attribute == "EventName=DisableRegion");
+        looked_up(stage)
+            .into_iter()
+            .filter(|(region, attribute, ..)| region == "us-east-1" && of_regions(attribute.clone()))
+            .count()
+    };
     stage.collect(&request).await;
     assert_eq!(asked_at_home(&stage), 0, "it was left out of scope, and every region asked for is there");
     let stage = Stage { folder: tempfile::tempdir().unwrap(), ..stage };
     request.scope.regions.push("af-south-1".parse().unwrap());
     stage.collect(&request).await;
-    let asked: Vec<_> = looked_up(&stage).into_iter().filter(|(region, ..)| region == "us-east-1").collect();
-    assert!(matches!(&asked[..], [(_, Some(attribute), ..)] if attribute == "EventName=DisableRegion"), "{asked:?}");
+    assert_eq!(asked_at_home(&stage), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

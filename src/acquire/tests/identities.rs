@@ -172,7 +172,7 @@ async fn who_was_let_in_is_asked_first_the_next_time() {
     let stage = organization();
     stage.server.faults().add(Fault::deny("s3:GetObject").on(TRAIL_BUCKET).for_account(ACCOUNT_ID));
     let identities = Identities::connect(&connection(&stage, &[ACCOUNT_ID, FOREIGN_ACCOUNT_ID])).await.unwrap();
-    let (request, (_switch, stop)) = (Request { concurrency: 2, ..stage.request() }, Stop::pair());
+    let (request, (_switch, stop)) = (Request { concurrency: NonZeroUsize::new(2), ..stage.request() }, Stop::pair());
     let case = stage.open(&request);
     assert!(collect(&identities, case, &request, &context(), Arc::new(Silent), stop).await.unwrap().complete);
     let refused = stage.server.requests().into_iter().filter(|request| request.status == 403).count();
@@ -262,8 +262,15 @@ async fn a_key_is_asked_about_as_its_own_account_whoever_met_it() {
                 .map(|session| {
                     let recorder = crate::aws::Recorder::absent(session);
                     let now = "2026-03-02T06:00:00Z".parse().unwrap();
-                    let errand =
-                        Errand::new(recorder, stage.request(), Vec::new(), now, intake.clone(), Arc::new(Silent), None);
+                    let errand = Errand::new(
+                        recorder,
+                        stage.request(),
+                        regions::Regions::default(),
+                        now,
+                        intake.clone(),
+                        Arc::new(Silent),
+                        None,
+                    );
                     Arc::new(errand.sharing(&notes))
                 })
                 .collect();

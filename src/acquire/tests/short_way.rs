@@ -63,7 +63,7 @@ fn said(fetched: &Fetched) -> (Sha256Hash, Option<Sha256Hash>, ObjectOrigin) {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_sdk_shows_the_way_to_a_bucket_once_and_is_not_needed_again() {
     let stage = Stage::new();
-    let outcome = stage.collect(&Request { concurrency: 1, ..stage.request() }).await;
+    let outcome = stage.collect(&Request { concurrency: NonZeroUsize::new(1), ..stage.request() }).await;
     assert!(outcome.complete, "{:#?}", outcome.gaps);
     for bucket in [TRAIL_BUCKET, FLOW_BUCKET] {
         let asked = asked(&stage, bucket);

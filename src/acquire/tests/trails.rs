@@ -41,6 +41,27 @@ async fn a_deleted_trail_is_a_gap_and_its_bucket_can_still_be_named() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_deleted_trail_is_a_gap_also_where_its_home_was_left_out_of_scope() {
+    let stage = Stage::new();
+    stage.account.delete_trail();
+    let mut request = only_cloudtrail(&stage);
+    request.scope.regions = vec!["eu-central-1".parse().unwrap()];
+    let outcome = stage.collect(&request).await;
+    assert!(
+        matches!(&lost(&outcome)[..], [("logs and digests of trail management-events", detail)]
+            if detail.contains("was deleted at 2026-03-02T03:00:00Z; its home was left out of scope")),
+        "{:#?}",
+        outcome.gaps
+    );
+    // What lies in its bucket shows where it delivered, and nothing but what was asked for is taken.
+    let named = Stage { folder: tempfile::tempdir().unwrap(), ..stage };
+    request.scope.bucket = Some(TRAIL_BUCKET.to_owned());
+    let outcome = named.collect(&request).await;
+    assert!(outcome.complete && outcome.totals.stored > 0, "{:#?}", outcome.gaps);
+    assert!(named.objects().keys().all(|path| !path.contains("/us-east-1/")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_deleted_trail_without_digests_is_found_by_the_logs_in_the_bucket_that_is_named() {
     let stage = Stage::new();
     stage.account.delete_trail();

@@ -193,7 +193,7 @@ async fn a_bucket_that_redirects_is_a_gap() {
 async fn credentials_that_expire_in_mid_run_end_it_and_renewed_ones_finish_it() {
     let stage = Stage::new();
     // With few in flight, few of those that were good are lost with the run.
-    let request = Request { concurrency: 4, ..stage.request() };
+    let request = Request { concurrency: NonZeroUsize::new(4), ..stage.request() };
     stage.server.faults().add(Fault::refuse("s3:GetObject", 400, "ExpiredToken", "The provided token has expired.").after(20));
     stage.server.faults().add(Fault::refuse("sts:GetCallerIdentity", 403, "ExpiredToken", "expired").after(2));
     let stopped = stage.try_collect(&request).await.unwrap_err();

@@ -67,7 +67,7 @@ pub(super) fn trails(
                 .described(None)
                 .any(|trail| event.concerns(trail.arn.name(), trail.arn.home_region(), Some(trail.arn.account())));
         // One trail was asked for, and by its name this is another.
-        let left_out = only.is_some_and(|only| only.name() != name);
+        let left_out = only.is_some_and(|only| only.name() != name) || is_of_a_region_left_out(event, events, identity);
         let came_after = trail_of(event)
             .is_some_and(|(name, home, account)| came_after_the_window(events, (&name, &home, account), acts, identity.window));
         if known || left_out || came_after || !told.insert((event.trail.clone(), event.telling.account)) {
@@ -79,6 +79,14 @@ pub(super) fn trails(
         );
         findings.push(Finding::new(Severity::Gap, "trail-gone", &format!("trail {}", event.trail), &detail));
     }
+}
+
+/// Whether a trail that is gone recorded none of the regions asked for: it was at home elsewhere, and made for its home alone.
+fn is_of_a_region_left_out(event: &TrailEvent, events: &[&TrailEvent], identity: &CaseIdentity) -> bool {
+    let (Some((name, home, account)), asked) = (trail_of(event), &identity.scope.regions) else { return false };
+    let told = || events.iter().filter(|other| other.concerns(&name, &home, Some(account)) && other.multi_region.is_some());
+    let was_made_so = told().any(|other| other.telling.name == "CreateTrail");
+    !asked.is_empty() && !asked.contains(&home) && was_made_so && told().all(|other| other.multi_region == Some(false))
 }
 
 /// CloudTrail's own files of the window that somebody deleted, that are not there, and that no other failure names.

@@ -35,6 +35,14 @@ fn erase_abroad(it: &mut Collection) {
     it.forget("GetTrailStatus", ABROAD);
 }
 
+/// Two regions are asked for, and a trail that is at home in a third one is made and deleted.
+fn delete_at_home_elsewhere(it: &mut Collection, all_regions: bool) {
+    it.scope.regions = vec![HOME.parse().unwrap(), ABROAD.parse().unwrap()];
+    let name = format!("arn:aws:cloudtrail:{GONE}:111122223333:trail/elsewhere");
+    let made = json!({"name": name, "isMultiRegionTrail": all_regions});
+    tell(it, &[("cloudtrail", "DeleteTrail", "09:00:00", of_trail(&name)), ("cloudtrail", "CreateTrail", "05:00:00", made)]);
+}
+
 fn of_trail(name: &str) -> Value {
     json!({"name": name})
 }
@@ -104,6 +112,20 @@ fn trails() -> Vec<Defect> {
                 let events = [("CreateTrail", "10:30:00"), ("DeleteTrail", "11:30:00")];
                 tell(it, &events.map(|(name, time)| ("cloudtrail", name, time, of_trail("elsewhere"))));
             }),
+        },
+        Defect {
+            name: "trail-of-a-region-left-out-of-scope-deleted",
+            about: "Two regions were asked for. A trail of another one alone is made, and deleted: it recorded neither, and nothing is wrong.",
+            failures: &[],
+            others: &[],
+            make: Make::Quiet(|it| delete_at_home_elsewhere(it, false)),
+        },
+        Defect {
+            name: "trail-of-all-regions-at-home-in-one-left-out-of-scope-deleted",
+            about: "The same, but that trail was one of all regions.",
+            failures: &[],
+            others: &["trail-gone"],
+            make: Make::Quiet(|it| delete_at_home_elsewhere(it, true)),
         },
     ]
 }
