@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::hash::{BuildHasher as _, RandomState};
 
+use serde_json::Value;
+
 use crate::case::event::{Event, Origin};
 use crate::model::{AccountId, PayloadPath, Timestamp};
 
@@ -55,6 +57,13 @@ impl Notes {
     pub(crate) fn stored(&self) -> &StoredObjects {
         &self.stored
     }
+}
+
+/// The name and the record of an event of the history, if it is one of these and changed anything: what was refused did not.
+pub(crate) fn happened<'a>(events: &[&str], name: Option<&'a str>, record: Option<&str>) -> Option<(&'a str, Value)> {
+    let name = name.filter(|name| events.contains(name))?;
+    let record: Value = serde_json::from_str(record?).ok()?;
+    record.get("errorCode").is_none_or(Value::is_null).then_some((name, record))
 }
 
 /// How S3 named the objects that the case holds, when they were stored.

@@ -120,6 +120,6 @@ struct StrayRule;
 
 impl Choose for StrayRule {
     fn choose(&mut self, object: ListedObject) -> Chosen {
-        if object.size == 0 && object.key.ends_with('/') { Chosen::InScope(Vec::new()) } else { Chosen::Stranger(object) }
+        Chosen::by_name(object, |_| None)
     }
 }

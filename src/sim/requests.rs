@@ -1,6 +1,6 @@
 //! A record of every request the server answered.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::watch;
 
 /// A request, as the server understood it, and how it was answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,15 +32,21 @@ impl Request {
 /// The growing record; clones share it.
 #[derive(Debug, Clone, Default)]
 pub(super) struct RequestLog {
-    entries: Arc<Mutex<Vec<Request>>>,
+    entries: watch::Sender<Vec<Request>>,
 }
 
 impl RequestLog {
     pub(super) fn add(&self, request: Request) {
-        self.entries.lock().unwrap_or_else(PoisonError::into_inner).push(request);
+        self.entries.send_modify(|entries| entries.push(request));
     }
 
     pub(super) fn all(&self) -> Vec<Request> {
-        self.entries.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.entries.borrow().clone()
+    }
+
+    pub(super) async fn until(&self, holds: impl Fn(&[Request]) -> bool) {
+        let mut entries = self.entries.subscribe();
+        // It is never closed while somebody waits for it.
+        drop(entries.wait_for(|entries| holds(entries)).await);
     }
 }

@@ -97,6 +97,11 @@ impl Server {
         self.requests.all()
     }
 
+    /// Waits until this holds of all requests answered so far.
+    pub async fn until(&self, holds: impl Fn(&[Request]) -> bool) {
+        self.requests.until(holds).await;
+    }
+
     /// Adds an account of the same organization: with a role of it, its own disks, networks and history are seen.
     pub fn add_member(&self, number: &str, account: Account) {
         self.principals.add_member(number, account);

@@ -12,6 +12,7 @@ use crate::cloudtrail::names::DigestFile;
 use crate::model::{AccountId, Region, Timestamp, TrailArn, Window, printable};
 
 use super::super::errand::Errand;
+use super::super::notes::happened;
 use super::super::shared::Shared;
 use super::super::tally::RowKey;
 use super::NAME;
@@ -112,9 +113,8 @@ impl TrailTraces {
 
     /// Notes what an event of the history tells, if it is one that tells where a trail delivers.
     pub(super) fn note_event(&self, account: AccountId, region: &Region, name: Option<&str>, record: Option<&str>) {
-        let (Some(name), Some(record)) = (name.filter(|name| EVENTS.contains(name)), record) else { return };
-        let Ok(record) = serde_json::from_str::<Value>(record) else { return };
-        if let Some((trail, change)) = read(account, region, name, &record) {
+        let happened = happened(&EVENTS, name, record);
+        if let Some((trail, change)) = happened.and_then(|(name, record)| read(account, region, name, &record)) {
             self.met.lock().told.entry(trail).or_default().insert(change);
         }
     }
@@ -233,11 +233,8 @@ fn eras(changes: &BTreeSet<Change>) -> Vec<Era> {
     eras
 }
 
-/// Reads which trail an event is about, and what it tells. What was refused changed nothing.
+/// Reads which trail an event is about, and what it tells.
 fn read(account: AccountId, region: &Region, name: &str, record: &Value) -> Option<(Trail, Change)> {
-    if record.get("errorCode").is_some_and(|code| !code.is_null()) {
-        return None;
-    }
     let at = record.get("eventTime")?.as_str()?.parse().ok()?;
     let text = |part: &str, field: &str| record.get(part)?.get(field)?.as_str().filter(|text| !text.is_empty());
     let (asked, answered) = (|field| text("requestParameters", field), |field| text("responseElements", field));

@@ -11,6 +11,7 @@ use crate::model::{AccountId, Region, Timestamp, printable};
 use super::super::bucket::LogBucket;
 use super::super::errand::Errand;
 use super::super::keys::DayLayout;
+use super::super::notes::happened;
 use super::super::shared::Shared;
 use super::super::tally::RowKey;
 use super::NAME;
@@ -88,12 +89,7 @@ impl Traces {
 
     /// Notes what an event of the history tells, if it is one that tells of flow logs.
     pub(crate) fn note_event(&self, account: AccountId, region: &Region, name: Option<&str>, record: Option<&str>) {
-        let (Some(name), Some(record)) = (name.filter(|name| EVENTS.contains(name)), record) else { return };
-        let Ok(record) = serde_json::from_str::<Value>(record) else { return };
-        // What was refused changed nothing.
-        if record.get("errorCode").is_some_and(|code| !code.is_null()) {
-            return;
-        }
+        let Some((name, record)) = happened(&EVENTS, name, record) else { return };
         let (asked, answered) = (record.get("requestParameters"), record.get("responseElements"));
         let (mut ids, mut destination) = (BTreeSet::new(), None);
         [asked, answered].into_iter().flatten().for_each(|part| read(part, &mut ids, &mut destination));

@@ -60,23 +60,18 @@ async fn a_body_that_always_breaks_off_becomes_a_gap() {
 async fn a_run_that_was_cut_off_ends_as_an_undisturbed_one() {
     let whole = Stage::new();
     whole.collect(&whole.request()).await;
-    let stage = Stage::new();
-    stage.server.faults().set_latency(Duration::from_millis(3));
-    let mut cut_off = 0;
-    for wait in [150, 300, 450, 600] {
+    let (stage, all) = (Stage::new(), whole.server.requests().len());
+    for share in [1, 2, 3, 4] {
         let (session, request) = (stage.session().await, stage.request());
         let case = stage.open(&request);
         let (_switch, stop) = Stop::pair();
-        let run = context();
-        let collecting = collect(&session, case, &request, &run, Arc::new(Silent), stop);
-        if tokio::time::timeout(Duration::from_millis(wait), collecting).await.is_err() {
-            cut_off += 1;
+        let (run, enough) = (context(), stage.server.requests().len() + all * share / 8);
+        tokio::select! {
+            ended = collect(&session, case, &request, &run, Arc::new(Silent), stop) => panic!("not cut off: {ended:?}"),
+            () = stage.server.until(|asked| asked.len() >= enough) => {}
         }
-        // What had begun to be written at that moment still ends.
-        tokio::time::sleep(Duration::from_millis(300)).await;
+        released(&stage).await;
     }
-    assert!(cut_off > 0, "no run was cut off: the test proves nothing");
-    stage.server.faults().clear();
     let outcome = stage.collect(&stage.request()).await;
     assert!(outcome.complete, "{:#?}", outcome.gaps);
     assert_eq!(stage.objects(), whole.objects());
@@ -95,17 +90,21 @@ async fn what_was_denied_is_asked_again_and_stored_by_the_next_run() {
     assert!(second.totals.stored > 0);
 }
 
-/// Collects until an object was asked for whose bucket and key contain `target`.
+/// Waits until what had begun to be written when a run was cut off has ended: until then it holds the case.
+async fn released(stage: &Stage) {
+    let ledger = std::fs::File::open(stage.case().join("custody/ledger.jsonl")).unwrap();
+    tokio::task::spawn_blocking(move || ledger.lock().unwrap()).await.unwrap();
+}
+
+/// Collects until an object was brought whose bucket and key contain `target`; no other one of them ever comes.
 async fn interrupted(stage: &Stage, target: &str) -> CollectOutcome {
-    stage.server.faults().set_latency(Duration::from_millis(5));
+    stage.server.faults().add(Fault::silence("s3:GetObject").on(target).after(1));
     let (session, request) = (stage.session().await, stage.request());
     let case = stage.open(&request);
     let (switch, stop) = Stop::pair();
     let stopping = async {
         let is_it = |asked: &crate::sim::Request| asked.operation == "GetObject" && asked.target.contains(target);
-        while !stage.server.requests().iter().any(is_it) {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
+        stage.server.until(|asked| asked.iter().any(is_it)).await;
         switch.stop();
     };
     let run = context();
@@ -171,21 +170,19 @@ async fn an_object_written_again_with_the_same_bytes_is_noticed_by_its_time() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_object_overwritten_between_listing_and_fetching_is_a_gap_and_never_mixed() {
     let stage = Stage::new();
-    stage.server.faults().set_latency(Duration::from_millis(10));
     let objects = stage.account.objects();
     let folder = format!("AWSLogs/{ACCOUNT_ID}/CloudTrail/us-east-1/");
     let last = objects.keys(TRAIL_BUCKET, &folder).pop().unwrap();
     let genuine = objects.get(TRAIL_BUCKET, &last).unwrap();
-    // The first object of the folder is asked for when the listing that names the last is over.
+    // Whoever asks for it has listed it, and does not get it before it is another one.
+    stage.server.faults().add(Fault::throttle("s3:GetObject").on(&last));
     let overwriting = async {
-        let of_folder = |request: &crate::sim::Request| request.operation == "GetObject" && request.target.contains(&folder);
-        while !stage.server.requests().iter().any(of_folder) {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
+        let is_it = |asked: &crate::sim::Request| asked.operation == "GetObject" && asked.target.contains(&last);
+        stage.server.until(|asked| asked.iter().any(is_it)).await;
         objects.put_new_version(TRAIL_BUCKET, &last, crate::sim::Upload::like(&genuine, gzipped(b"{}"))).unwrap();
+        stage.server.faults().clear();
     };
-    let mut request = stage.request();
-    request.concurrency = NonZeroUsize::new(1);
+    let request = stage.request();
     let (outcome, ()) = tokio::join!(stage.collect(&request), overwriting);
     assert_eq!(gaps(&outcome, GapReason::ChangedDuringAcquisition), [format!("s3://{TRAIL_BUCKET}/{last}")]);
     assert!(!stage.objects().contains_key(path_of(&last).as_str()));
