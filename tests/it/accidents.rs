@@ -2,64 +2,40 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::process::Output;
 
-use caselock::case::CaseFolder;
 use caselock::case::custody::{CustodyReceived, Handover, Reverification};
 use caselock::case::event::{ClockOffset, Event};
 use caselock::model::{Severity, Sha256Hash};
-use caselock::seal::{SealError, SealOptions, SealStatement, Sealed, SigningKey, read_seals, seal_case, seal_case_with};
-use caselock::verify::{Options, Report, Verdict, verify};
+use caselock::package::{PackageFiles, write_package};
+use caselock::seal::{SealError, SealOptions, SealStatement, Sealed, SigningKey, seal_case, seal_case_with};
+use caselock::verify::{Options, Verdict, verify};
 
-use crate::account::program;
+use crate::account::Ran;
+use crate::findings::{has, kinds};
 use crate::memory_case::{Collection, HOME, MemoryCase, quiet};
-use crate::sample::{Sample, at, open_again, shell_ok, started, tool};
-
-const LEDGER: &str = "custody/ledger.jsonl";
-
-fn verified(sample: &Sample) -> Report {
-    verify(&CaseFolder::open(&sample.case()).unwrap(), &Options::default()).unwrap()
-}
-
-fn kinds(report: &Report, severity: Severity) -> BTreeSet<&str> {
-    let of_it = report.findings.iter().filter(|finding| finding.severity == severity);
-    of_it.map(|finding| finding.kind.as_str()).collect()
-}
-
-fn ledger(sample: &Sample) -> String {
-    fs::read_to_string(sample.file(LEDGER)).unwrap()
-}
+use crate::sample::{Sample, at, shell_ok, started, tool};
 
 /// A sealed case, and the key `other` of somebody else.
 fn sealed() -> (Sample, SigningKey) {
-    let (sample, mut writer) = Sample::new();
-    writer.append(started(1)).unwrap();
-    sample.seal(&mut writer);
-    let other = SigningKey::generate_ed25519(&sample.path("other"), "counsel@example.com").unwrap();
+    let sample = Sample::sealed_after_a_run();
+    let other = sample.key_of("other", "counsel@example.com");
     (sample, other)
 }
 
 /// Seals as `seal --despite-damage` does: what verification finds is what the seal names.
 fn seal_as_found(sample: &Sample, key: &SigningKey) -> Result<Sealed, SealError> {
-    let options = SealOptions { damage: verified(sample).name_damage(1000), despite: true, ..SealOptions::default() };
-    seal_case_with(&mut open_again(&sample.case()), key, at(), &tool(), &options)
+    let options = SealOptions { damage: sample.verify().name_damage(1000), despite: true, ..SealOptions::default() };
+    seal_case_with(&mut sample.open_again(), key, at(), &tool(), &options)
 }
 
-fn caselock(sample: &Sample, arguments: &[&str]) -> Output {
-    program(arguments).current_dir(sample.path("")).output().unwrap()
-}
-
-fn transfer(sample: &Sample, key: &str, more: &[&str]) -> Output {
+fn transfer(sample: &Sample, key: &str, more: &[&str]) -> Ran {
     let fixed = ["transfer", "case", "--from", "A", "--to", "B", "--purpose", "review", "--signing-key", key];
-    caselock(sample, &[&fixed, more].concat())
+    sample.run(&[&fixed, more].concat())
 }
 
-fn code(output: &Output) -> i32 {
-    output.status.code().unwrap()
-}
-
-fn said(output: &Output) -> String {
-    String::from_utf8(output.stderr.clone()).unwrap().split_whitespace().collect::<Vec<_>>().join(" ")
+/// Its diagnostics, wherever lines were broken.
+fn said(ran: &Ran) -> String {
+    ran.stderr.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 #[test]
@@ -80,8 +56,8 @@ fn whatever_is_lost_of_a_seal_the_case_can_be_sealed_and_packaged_again_and_no_s
                 assert_eq!(fs::read(sample.file("custody/seals/0001.json.sig")).ok(), signature, "{what}");
                 assert_eq!(sealed.path, "custody/seals/0002.json", "{what}");
             }
-            assert_eq!(ledger(&sample).matches("\"event\":\"case.sealed\"").count(), 2, "{what}");
-            let report = verified(&sample);
+            assert_eq!(sample.ledger().matches("\"event\":\"case.sealed\"").count(), 2, "{what}");
+            let report = sample.verify();
             // That the key of another took the place of one of which nothing is left is told for good.
             let nothing_left = !is_left(2) && !is_left(3);
             let expected = if nothing_left && !by_the_same { BTreeSet::from(["seal-replaced"]) } else { BTreeSet::new() };
@@ -90,13 +66,13 @@ fn whatever_is_lost_of_a_seal_the_case_can_be_sealed_and_packaged_again_and_no_s
             assert_eq!(kinds(&report, Severity::Gap).contains("seal-missing"), lost, "{what}: {:#?}", report.findings);
             assert_eq!(sealed.statement.admits("seal-missing", "custody/seals/0001.json"), lost, "{what}");
             let zip = sample.path("p.zip");
-            let packaged = caselock::package::write_package(&CaseFolder::open(&sample.case()).unwrap(), &zip);
+            let packaged = write_package(&sample.open(), &zip);
             packaged.unwrap_or_else(|error| panic!("{what}: {error:?}"));
-            let files = caselock::package::PackageFiles::open(&zip).unwrap();
+            let files = PackageFiles::open(&zip).unwrap();
             let of_package = verify(&files, &Options::default()).unwrap();
             assert_eq!(kinds(&of_package, Severity::Failure), expected, "{what}: {:#?}", of_package.findings);
             // And so it goes on.
-            let next = seal_case(&mut open_again(&sample.case()), &key, at(), &tool(), "").unwrap();
+            let next = sample.seal_by(&key, &mut sample.open_again());
             assert!(next.statement.damage.is_empty(), "{what}: {:?}", next.statement.damage);
         }
     }
@@ -115,14 +91,14 @@ fn what_follows_from_a_seal_is_put_back_as_it_was_and_a_signature_by_its_own_key
     let by_another = seal_as_found(&sample, &other).unwrap();
     assert_eq!(by_another.statement.damage, ["tag-file-missing custody/checkpoints/0001.json.sig"]);
     assert_eq!(fs::read(sample.file("custody/checkpoints/0001.json")).unwrap(), before[0]);
-    let report = verified(&sample);
+    let report = sample.verify();
     let of_it: Vec<Severity> =
         report.findings.iter().filter(|finding| finding.kind == "tag-file-missing").map(|finding| finding.severity).collect();
-    assert_eq!((of_it.as_slice(), report.case_failures()), (&[Severity::Gap][..], 0), "{:#?}", report.findings);
+    assert_eq!((of_it, report.case_failures()), (vec![Severity::Gap], 0), "{:#?}", report.findings);
     // Whoever has the key makes up for it, and then nothing is wrong any more.
-    let by_the_signer = seal_case(&mut open_again(&sample.case()), &sample.key(), at(), &tool(), "").unwrap();
+    let by_the_signer = sample.seal(&mut sample.open_again());
     assert!(by_the_signer.statement.damage.is_empty() && signature.exists());
-    assert!(!verified(&sample).findings.iter().any(|finding| finding.kind == "tag-file-missing"));
+    assert!(!has(&sample.verify(), "tag-file-missing"));
 
     let (sample, _) = sealed();
     let (lost, before) = lose(&sample);
@@ -135,7 +111,7 @@ fn a_statement_that_is_found_again_takes_its_place_again() {
     for lost in [1, 2] {
         let (sample, other) = sealed();
         if lost == 2 {
-            seal_case(&mut open_again(&sample.case()), &other, at(), &tool(), "").unwrap();
+            sample.seal_by(&other, &mut sample.open_again());
         }
         let path = format!("custody/seals/{lost:04}.json");
         let statement = fs::read(sample.file(&path)).unwrap();
@@ -143,32 +119,32 @@ fn a_statement_that_is_found_again_takes_its_place_again() {
         let next = seal_as_found(&sample, &other).unwrap();
         assert_eq!((next.statement.number, next.statement.damage.clone()), (lost + 1, vec![format!("seal-missing {path}")]));
         assert_eq!(next.statement.extends.is_some(), lost == 2, "it extends what is there");
-        let report = verified(&sample);
+        let report = sample.verify();
         assert_eq!(report.case_failures(), 0, "{:#?}", report.findings);
         sample.overwrite(&path, &statement);
-        let report = verified(&sample);
+        let report = sample.verify();
         assert_eq!(report.case_failures(), 0, "{:#?}", report.findings);
-        assert!(!report.findings.iter().any(|finding| finding.kind == "seal-missing"), "{:#?}", report.findings);
-        assert!(seal_case(&mut open_again(&sample.case()), &other, at(), &tool(), "").is_ok());
+        assert!(!has(&report, "seal-missing"), "{:#?}", report.findings);
+        sample.seal_by(&other, &mut sample.open_again());
         // An attacker's word is no admission: without its signature that seal says nothing.
         fs::remove_file(sample.file(&path)).unwrap();
         fs::remove_file(sample.file(&format!("custody/seals/{:04}.json.sig", lost + 1))).unwrap();
-        assert!(kinds(&verified(&sample), Severity::Failure).contains("seal-missing"));
+        assert!(kinds(&sample.verify(), Severity::Failure).contains("seal-missing"));
     }
 }
 
 #[test]
 fn a_folder_that_takes_no_seal_is_found_out_before_anything_is_recorded() {
     let (sample, other) = sealed();
-    let before = ledger(&sample);
+    let before = sample.ledger();
     fs::create_dir(sample.file("custody/seals/0002.json")).unwrap();
-    let refused = seal_case(&mut open_again(&sample.case()), &other, at(), &tool(), "").unwrap_err();
+    let refused = seal_case(&mut sample.open_again(), &other, at(), &tool(), "").unwrap_err();
     assert!(matches!(refused, SealError::Case(_)), "{refused:?}");
-    assert_eq!(ledger(&sample), before);
+    assert_eq!(sample.ledger(), before);
     assert!(!sample.file("custody/checkpoints/0002.json").exists());
-    assert_eq!(shell_ok(&sample.case(), "find custody -name '*.part'", &[]), "");
+    assert_eq!(shell_ok(&sample.case(), "find custody -name '*.part'"), "");
     fs::remove_dir(sample.file("custody/seals/0002.json")).unwrap();
-    assert!(seal_case(&mut open_again(&sample.case()), &other, at(), &tool(), "").is_ok());
+    sample.seal_by(&other, &mut sample.open_again());
 }
 
 #[test]
@@ -177,24 +153,19 @@ fn a_sealed_case_whose_evidence_was_changed_is_sealed_and_handed_over_as_it_is_a
     let path = Sample::payload()[2].to_string();
     sample.overwrite(&path, b"other");
     let seal = ["seal", "case", "--signing-key", "other"];
-    let refused = caselock(&sample, &seal);
-    assert_eq!(code(&refused), 3);
+    let refused = sample.run(&seal).expect(3);
     assert!(said(&refused).contains(&path) && said(&refused).contains("--despite-damage"), "{}", said(&refused));
-    let sealed = caselock(&sample, &[&seal[..], &["--despite-damage"]].concat());
-    assert_eq!(code(&sealed), 0, "{sealed:?}");
-    let received = transfer(&sample, "other", &["--despite-damage"]);
-    assert_eq!(code(&received), 3, "{received:?}");
-    assert!(String::from_utf8(received.stdout.clone()).unwrap().contains("DAMAGED: signed for"), "{received:?}");
-    let seals = read_seals(&CaseFolder::open(&sample.case()).unwrap()).unwrap();
-    let statements: Vec<SealStatement> =
-        seals.iter().map(|seal| SealStatement::parse(seal.statement.as_deref().unwrap()).unwrap()).collect();
+    sample.run(&[&seal[..], &["--despite-damage"]].concat()).expect(0);
+    let received = transfer(&sample, "other", &["--despite-damage"]).expect(3);
+    assert!(received.stdout.contains("DAMAGED: signed for"), "{received:?}");
+    let statements = sample.statements();
     assert_eq!(statements.len(), 3);
     for later in &statements[1..] {
         assert_eq!(later.damage, [format!("artifact-modified {path}")]);
         let bag = |seal: &SealStatement| (seal.manifest_sha256, seal.tagmanifest_sha256, seal.artifacts);
         assert_eq!(bag(later), bag(&statements[0]), "it is the bag that was sealed first");
     }
-    let report = verified(&sample);
+    let report = sample.verify();
     assert_eq!((report.verdict, kinds(&report, Severity::Failure)), (Verdict::Fail, BTreeSet::from(["artifact-modified"])));
     assert_eq!(report.custody[0].signed_in.as_deref(), Some("custody/seals/0003.json"));
 }
@@ -209,25 +180,23 @@ fn of_a_sealed_case_each_file_that_was_changed_is_named_by_the_next_seal() {
     // Named also where whoever seals did not know of it.
     let damage = vec!["artifact-modified data/x".to_owned()];
     let options = SealOptions { damage, ..SealOptions::default() };
-    let sealed = seal_case_with(&mut open_again(&sample.case()), &other, at(), &tool(), &options).unwrap();
+    let sealed = seal_case_with(&mut sample.open_again(), &other, at(), &tool(), &options).unwrap();
     for told in told {
         assert!(sealed.statement.damage.iter().any(|named| named == told), "{told}: {:?}", sealed.statement.damage);
     }
-    let report = verified(&sample);
+    let report = sample.verify();
     assert!(kinds(&report, Severity::Failure).is_superset(&BTreeSet::from(["tag-file-modified", "tag-file-missing"])));
 }
 
 #[test]
 fn no_way_out_is_advised_that_is_none() {
     let (sample, _) = sealed();
-    let statement = fs::read_to_string(sample.file("custody/seals/0001.json")).unwrap();
-    sample.overwrite("custody/seals/0001.json", statement.replace("IR-2026-014", "IR-2026-015").as_bytes());
-    let before = ledger(&sample);
+    sample.replace("custody/seals/0001.json", "IR-2026-014", "IR-2026-015");
+    let before = sample.ledger();
     for more in [&[][..], &["--despite-damage"]] {
-        let refused = caselock(&sample, &[&["seal", "case", "--signing-key", "other"], more].concat());
-        assert_eq!(code(&refused), 3, "{refused:?}");
+        let refused = sample.run(&[&["seal", "case", "--signing-key", "other"], more].concat()).expect(3);
         assert!(!said(&refused).contains("--despite-damage"), "{}", said(&refused));
-        assert_eq!(ledger(&sample), before);
+        assert_eq!(sample.ledger(), before);
     }
 }
 
@@ -235,14 +204,14 @@ fn no_way_out_is_advised_that_is_none() {
 fn a_seal_that_would_be_dated_before_what_it_covers_is_not_made() {
     let days = 3 * 86_400;
     let (sample, other) = sealed();
-    let before = ledger(&sample);
+    let before = sample.ledger();
     let early = at().plus_seconds(-days);
-    let refused = seal_case(&mut open_again(&sample.case()), &other, early, &tool(), "").unwrap_err();
+    let refused = seal_case(&mut sample.open_again(), &other, early, &tool(), "").unwrap_err();
     assert!(matches!(refused, SealError::Clock { now, .. } if now == early) && !refused.is_integrity_failure(), "{refused}");
     assert!(refused.to_string().contains(&early.to_string()), "{refused}");
-    assert_eq!(ledger(&sample), before);
+    assert_eq!(sample.ledger(), before);
     let despite = SealOptions { despite: true, ..SealOptions::default() };
-    let sealed_all_the_same = seal_case_with(&mut open_again(&sample.case()), &other, early, &tool(), &despite).unwrap();
+    let sealed_all_the_same = seal_case_with(&mut sample.open_again(), &other, early, &tool(), &despite).unwrap();
     assert_eq!(sealed_all_the_same.statement.damage, ["seal-time-mismatch custody/seals/0002.json"]);
     // Collected by a clock that was ahead, as the ledger says.
     let (sample, mut writer) = Sample::new();
@@ -257,15 +226,13 @@ fn a_seal_that_would_be_dated_before_what_it_covers_is_not_made() {
 fn a_key_that_refuses_leaves_no_record_of_a_transfer_and_the_receivers_other_key_signs() {
     let (sample, _) = sealed();
     // A public key whose private half no agent has, as that of a hardware key which is not plugged in.
-    shell_ok(&sample.path(""), "ssh-keygen -q -t rsa -b 2048 -N '' -C b@example.com -f hardware && rm hardware", &[]);
-    let before = ledger(&sample);
-    let refused = transfer(&sample, "hardware.pub", &[]);
-    assert_eq!(code(&refused), 1, "{refused:?}");
+    sample.shell("ssh-keygen -q -t rsa -b 2048 -N '' -C b@example.com -f hardware && rm hardware");
+    let before = sample.ledger();
+    let refused = transfer(&sample, "hardware.pub", &[]).expect(1);
     assert!(said(&refused).contains("Nothing was recorded"), "{}", said(&refused));
-    assert_eq!(ledger(&sample), before);
-    let signed = transfer(&sample, "other", &[]);
-    assert_eq!(code(&signed), 0, "{signed:?}");
-    let report = verified(&sample);
+    assert_eq!(sample.ledger(), before);
+    transfer(&sample, "other", &[]).expect(0);
+    let report = sample.verify();
     assert_eq!(report.case_failures(), 0, "{:#?}", report.findings);
     assert!(!report.findings.iter().any(|finding| finding.kind.starts_with("custody-")), "{:#?}", report.findings);
 }
@@ -273,7 +240,7 @@ fn a_key_that_refuses_leaves_no_record_of_a_transfer_and_the_receivers_other_key
 /// A case that B is recorded to have received from A, with a key of B's that signed nothing.
 fn received_and_not_signed_for() -> Sample {
     let (sample, _) = sealed();
-    let third = SigningKey::generate_ed25519(&sample.path("third"), "b@example.com").unwrap();
+    let third = sample.key_of("third", "b@example.com");
     let handover = Handover {
         released_by: "A".to_owned(),
         received_by: "B".to_owned(),
@@ -282,7 +249,7 @@ fn received_and_not_signed_for() -> Sample {
         condition: None,
         location: None,
     };
-    let report = verified(&sample);
+    let report = sample.verify();
     let verification = Reverification {
         verdict: report.verdict.as_str().to_owned(),
         artifacts: report.artifacts.total,
@@ -300,17 +267,16 @@ fn received_and_not_signed_for() -> Sample {
         signer: third.signer().fingerprint.clone(),
         tool: tool(),
     };
-    open_again(&sample.case()).append(Event::CustodyReceived(Box::new(received))).unwrap();
+    sample.open_again().append(Event::CustodyReceived(Box::new(received))).unwrap();
     sample
 }
 
 #[test]
 fn whoever_received_a_case_signs_for_it_with_another_key_and_it_stays_one_transfer() {
     let sample = received_and_not_signed_for();
-    let signed = transfer(&sample, "other", &[]);
-    assert_eq!(code(&signed), 0, "{signed:?}");
-    assert_eq!(ledger(&sample).matches("\"event\":\"custody.received\"").count(), 2, "each names its own key");
-    let report = verified(&sample);
+    transfer(&sample, "other", &[]).expect(0);
+    assert_eq!(sample.ledger().matches("\"event\":\"custody.received\"").count(), 2, "each names its own key");
+    let report = sample.verify();
     assert_eq!(report.case_failures(), 0, "{:#?}", report.findings);
     let told = report.findings.iter().find(|finding| finding.kind == "custody-not-signed-for").unwrap();
     assert_eq!(told.severity, Severity::Notice);
@@ -319,27 +285,25 @@ fn whoever_received_a_case_signs_for_it_with_another_key_and_it_stays_one_transf
     assert_eq!(link.signer.as_deref(), Some(other.signer().fingerprint.as_str()));
     // With the key that was named, the record is gone on with.
     let sample = received_and_not_signed_for();
-    assert_eq!(code(&transfer(&sample, "third", &[])), 0);
-    assert_eq!(ledger(&sample).matches("\"event\":\"custody.received\"").count(), 1);
-    assert!(!verified(&sample).findings.iter().any(|finding| finding.kind.starts_with("custody-")));
+    transfer(&sample, "third", &[]).expect(0);
+    assert_eq!(sample.ledger().matches("\"event\":\"custody.received\"").count(), 1);
+    assert!(!sample.verify().findings.iter().any(|finding| finding.kind.starts_with("custody-")));
 }
 
 #[test]
 fn nobody_seals_in_the_place_of_a_receiver_who_has_not_signed_but_on_demand_and_that_is_a_notice() {
     let sample = received_and_not_signed_for();
-    let before = ledger(&sample);
+    let before = sample.ledger();
     let seal = ["seal", "case", "--signing-key", "key"];
-    let refused = caselock(&sample, &seal);
-    assert_eq!(code(&refused), 2, "{refused:?}");
+    let refused = sample.run(&seal).expect(2);
     assert!(
         said(&refused).contains("B received the case") && said(&refused).contains("--despite-damage"),
         "{}",
         said(&refused)
     );
-    assert_eq!(ledger(&sample), before);
-    let sealed = caselock(&sample, &[&seal[..], &["--despite-damage"]].concat());
-    assert_eq!(code(&sealed), 0, "{sealed:?}");
-    let report = verified(&sample);
+    assert_eq!(sample.ledger(), before);
+    sample.run(&[&seal[..], &["--despite-damage"]].concat()).expect(0);
+    let report = sample.verify();
     assert_eq!(report.case_failures(), 0, "{:#?}", report.findings);
     assert!(kinds(&report, Severity::Notice).contains("custody-not-signed-for"), "{:#?}", report.findings);
     assert_eq!((report.custody[0].signer.as_deref(), report.custody[0].received_at.is_some()), (None, true));

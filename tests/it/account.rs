@@ -1,14 +1,18 @@
 //! A simulated account on loopback, and the real program run against it.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::Read as _;
+use std::ffi::OsStr;
+use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
 
+use caselock::acquire::EVENTS_UNTIL_NOW;
+use caselock::model::Sha256Hash;
 use caselock::sim::{Account, Request, Scenario, Server};
 use chrono::{DateTime, DurationRound as _, TimeDelta, Utc};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 /// The account, served, and a scratch folder for what is collected from it.
@@ -42,6 +46,14 @@ impl Simulated {
         Self::of(&Scenario::incident(last_hour()))
     }
 
+    /// Everything there is, in little: one region in which little happens.
+    pub(crate) fn small() -> Self {
+        let mut scenario = Scenario::quiet(last_hour());
+        scenario.regions.truncate(1);
+        scenario.events_per_hour = 6;
+        Self::of(&scenario)
+    }
+
     pub(crate) fn of(scenario: &Scenario) -> Self {
         let account = Account::simulate(scenario);
         let server = Server::start(account.clone()).unwrap();
@@ -60,20 +72,35 @@ impl Simulated {
     }
 
     /// The program, told to ask this account.
-    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
-        let credentials = self.server.credentials();
+    pub(crate) fn command<S: AsRef<OsStr>>(&self, arguments: &[S]) -> Command {
         let mut command = program(arguments);
+        self.is_asked_by(&mut command);
+        command.current_dir(self.folder.path());
         command
-            .current_dir(self.folder.path())
+    }
+
+    /// Puts into a program's environment that this account is AWS.
+    pub(crate) fn is_asked_by(&self, command: &mut Command) {
+        let credentials = self.server.credentials();
+        command
             .env("AWS_ENDPOINT_URL", self.server.endpoint())
             .env("AWS_ACCESS_KEY_ID", &credentials.access_key_id)
             .env("AWS_SECRET_ACCESS_KEY", &credentials.secret_access_key)
             .env("AWS_REGION", "us-east-1");
-        command
     }
 
-    pub(crate) fn run(&self, arguments: &[&str]) -> Ran {
-        finish(self.command(arguments).spawn().unwrap())
+    pub(crate) fn run<S: AsRef<OsStr>>(&self, arguments: &[S]) -> Ran {
+        run(&mut self.command(arguments))
+    }
+
+    /// Plans for the account's provable hours.
+    pub(crate) fn plan(&self, more: &[&str]) -> Ran {
+        run(&mut self.planning(more))
+    }
+
+    pub(crate) fn planning(&self, more: &[&str]) -> Command {
+        let [start, end] = self.window(2, 2);
+        self.command(&[&["plan", "--start", &start, "--end", &end], more].concat())
     }
 
     /// The command line that collects the account's provable hours into `case`, with more arguments.
@@ -83,13 +110,22 @@ impl Simulated {
         line.iter().chain(more).map(|&word| word.to_owned()).collect()
     }
 
+    /// The program, told to collect the account's provable hours into `case`.
+    pub(crate) fn collecting(&self, case: &str, more: &[&str]) -> Command {
+        self.command(&self.collect_arguments(case, more))
+    }
+
     pub(crate) fn start_collecting(&self, case: &str, more: &[&str]) -> Child {
-        let line = self.collect_arguments(case, more);
-        self.command(&line.iter().map(String::as_str).collect::<Vec<_>>()).spawn().unwrap()
+        self.collecting(case, more).spawn().unwrap()
     }
 
     pub(crate) fn collect(&self, case: &str, more: &[&str]) -> Ran {
-        finish(self.start_collecting(case, more))
+        run(&mut self.collecting(case, more))
+    }
+
+    /// What the ledger says of the case's first run.
+    pub(crate) fn first_run(&self, case: &str) -> Value {
+        ledger(&self.path(case)).into_iter().find(|line| line["event"] == "collection.started").unwrap()
     }
 
     /// Verifies a case and gives the report with the exit code.
@@ -107,11 +143,16 @@ impl Simulated {
     }
 
     pub(crate) fn seal(&self, case: &str) {
+        self.key();
+        self.run(&["seal", case, "--signing-key", "key"]).expect(0);
+    }
+
+    /// Makes the examiner's key, in the file `key`, if it is not there.
+    pub(crate) fn key(&self) {
         let key = self.path("key");
         if !key.exists() {
             caselock::seal::SigningKey::generate_ed25519(&key, crate::sample::PRINCIPAL).unwrap();
         }
-        self.run(&["seal", case, "--signing-key", "key"]).expect(0);
     }
 
     /// How often each object was fetched.
@@ -130,12 +171,12 @@ impl Simulated {
 
 impl Drop for Simulated {
     fn drop(&mut self) {
-        let _restored = Command::new("chmod").arg("-R").arg("u+w").arg(self.folder.path()).output();
+        crate::sample::make_removable(self.folder.path());
     }
 }
 
 /// The program, in an environment without anything of AWS.
-pub(crate) fn program(arguments: &[&str]) -> Command {
+pub(crate) fn program<S: AsRef<OsStr>>(arguments: &[S]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_caselock"));
     without_aws(&mut command);
     // The tester's own terminal does not decide where lines are broken.
@@ -158,31 +199,40 @@ pub(crate) fn without_aws(command: &mut Command) {
         .env("NO_PROXY", "127.0.0.1");
 }
 
+/// Runs a program to its end.
+pub(crate) fn run(command: &mut Command) -> Ran {
+    finish(command.spawn().unwrap())
+}
+
 /// Waits for the end of a program, for as long as a test may take.
 pub(crate) fn finish(mut child: Child) -> Ran {
     // Both pipes are emptied side by side, so that neither can fill up.
     let readers = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
     let stdout = std::thread::spawn(move || read(readers.0));
     let stderr = std::thread::spawn(move || read(readers.1));
-    let deadline = Instant::now() + Duration::from_secs(300);
-    let status = loop {
-        if let Some(status) = child.try_wait().unwrap() {
-            break status;
-        }
-        if Instant::now() > deadline {
-            child.kill().unwrap();
-            child.wait().unwrap();
-            panic!("it did not end\n{}\n{}", stdout.join().unwrap(), stderr.join().unwrap());
-        }
-        std::thread::sleep(Duration::from_millis(5));
-    };
-    Ran { code: status.code().unwrap_or(-1), stdout: stdout.join().unwrap(), stderr: stderr.join().unwrap() }
+    let (process, (ended, end)) = (Pid::from_child(&child), mpsc::channel::<()>());
+    let guard = std::thread::spawn(move || {
+        let too_long = end.recv_timeout(Duration::from_secs(300)) == Err(mpsc::RecvTimeoutError::Timeout);
+        too_long.then(|| kill_process(process, Signal::KILL))
+    });
+    let status = child.wait().unwrap();
+    drop(ended);
+    let ran = Ran { code: status.code().unwrap_or(-1), stdout: stdout.join().unwrap(), stderr: stderr.join().unwrap() };
+    assert!(guard.join().unwrap().is_none(), "it did not end\n{ran:?}");
+    ran
 }
 
 fn read(mut from: impl std::io::Read) -> String {
     let mut bytes = Vec::new();
     from.read_to_end(&mut bytes).unwrap();
     String::from_utf8(bytes).unwrap()
+}
+
+impl From<Output> for Ran {
+    fn from(output: Output) -> Self {
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        Self { code: output.status.code().unwrap_or(-1), stdout: text(output.stdout), stderr: text(output.stderr) }
+    }
 }
 
 impl Ran {
@@ -208,20 +258,55 @@ impl Ran {
     }
 }
 
-/// The findings of a severity, as kind and object.
-pub(crate) fn findings(report: &Value, severity: &str) -> Vec<(String, String)> {
-    let text = |finding: &Value, field: &str| finding[field].as_str().unwrap().to_owned();
-    let all = report["findings"].as_array().unwrap().iter();
-    all.filter(|finding| finding["severity"] == severity)
-        .map(|finding| (text(finding, "kind"), text(finding, "object")))
-        .collect()
-}
-
 /// The entries of the ledger.
 pub(crate) fn ledger(case: &Path) -> Vec<Value> {
     let text = fs::read_to_string(case.join("custody/ledger.jsonl")).unwrap();
     // A line that a crash cut short stays in the ledger, and is no JSON.
     text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+}
+
+/// What the ledger says the case holds, as it lies there: each object by its path, and each answer by its question, as far as it is the same
+/// whenever it is asked.
+///
+/// A run that came to its end is followed by one that looks afresh, so an answer may be there more than once; an object may not.
+pub(crate) fn artifacts(case: &Path) -> BTreeMap<String, Vec<u8>> {
+    let mut artifacts = BTreeMap::new();
+    for line in ledger(case).iter().filter(|line| line["event"] == "artifact.acquired") {
+        let path = line["path"].as_str().unwrap();
+        let bytes = fs::read(case.join(path)).unwrap();
+        assert_eq!(Sha256Hash::of(&bytes).to_string(), line["sha256"], "{path}");
+        let source = &line["source"];
+        if source["kind"] == "s3-object" {
+            assert!(artifacts.insert(path.to_owned(), bytes).is_none(), "{path} was stored twice");
+        } else {
+            let question = ["service", "operation", "account", "region", "page"].map(|field| source[field].to_string());
+            let mut parameters = source["parameters"].clone();
+            if asks_until_now(source) {
+                parameters.as_object_mut().unwrap().remove("EndTime");
+            }
+            let answer = without_request_id(String::from_utf8(bytes).unwrap());
+            artifacts.insert(format!("{} {parameters}", question.join(" ")), answer.into_bytes());
+        }
+    }
+    artifacts
+}
+
+/// Whether the end of a question's time says no more than "until now".
+fn asks_until_now(source: &Value) -> bool {
+    let asked = source["parameters"]["LookupAttributes"].as_str().and_then(|asked| asked.strip_prefix("EventName="));
+    source["operation"] == "ListPublicKeys" || asked.is_some_and(|name| EVENTS_UNTIL_NOW.contains(&name))
+}
+
+/// EC2 and STS write the id of the request into each answer, S3 into each refusal. Nothing else differs between two runs but the
+/// order, and so the numbers, of answers to questions that are asked side by side.
+fn without_request_id(mut body: String) -> String {
+    for name in ["requestId", "RequestId", "HostId"] {
+        let (open, close) = (format!("<{name}>"), format!("</{name}>"));
+        if let (Some(from), Some(to)) = (body.find(&open), body.find(&close)) {
+            body.replace_range(from..to, "");
+        }
+    }
+    body
 }
 
 /// How many lines of the ledger are of a kind.
@@ -239,10 +324,8 @@ pub(crate) fn files_below(folder: &Path) -> BTreeMap<String, Vec<u8>> {
                 folders.push(entry.path());
                 continue;
             }
-            let mut bytes = Vec::new();
-            File::open(entry.path()).unwrap().read_to_end(&mut bytes).unwrap();
             let path = entry.path().strip_prefix(folder).unwrap().to_str().unwrap().to_owned();
-            files.insert(path, bytes);
+            files.insert(path, fs::read(entry.path()).unwrap());
         }
     }
     files

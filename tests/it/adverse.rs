@@ -5,12 +5,13 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use caselock::case::{CASE_TOML, CaseFolder, CaseWriter, LEDGER};
-use caselock::seal::{SealOptions, SealStatement, read_seals, seal_case_with};
-use caselock::verify::{Options, Verdict, verify};
+use caselock::case::{CASE_TOML, CaseWriter, LEDGER};
+use caselock::seal::{SealOptions, seal_case_with};
+use caselock::verify::Verdict;
 
-use crate::account::{Simulated, files_below, finish, program};
-use crate::sample::{Sample, artifact, at, tool};
+use crate::account::{Ran, Simulated, files_below, finish};
+use crate::findings::printed;
+use crate::sample::{Sample, artifact, at, shell, shell_ok, tool, verified_folder};
 
 const SCOPE: &[&str] = &["--source", "cloudtrail", "--source", "ebs", "--region", "us-east-1"];
 
@@ -53,26 +54,21 @@ fn a_disk_that_fills_up_loses_nothing_and_the_next_run_completes() {
     let disk = SmallDisk::new(simulated.path("small"), "128k");
     let case = disk.folder.join("case");
     let line = simulated.collect_arguments(text(&case), SCOPE);
-    let line: Vec<&str> = line.iter().map(String::as_str).collect();
     if disk.mounted {
         simulated.run(&line).expect(1).says(&["No space left on device", "Make room on the disk"]);
         disk.remount("size=32m");
     } else {
         let mut limited = Command::new("sh");
         limited.args(["-c", "ulimit -f 8; exec \"$@\"", "sh", env!("CARGO_BIN_EXE_caselock")]).args(&line);
-        for (name, value) in simulated.command(&[]).get_envs() {
-            if let Some(value) = value {
-                limited.env(name, value);
-            }
-        }
+        simulated.is_asked_by(&mut limited);
         assert!(!limited.output().unwrap().status.success());
     }
     if caselock::case::is_begun(&case) {
-        let left = verify(&CaseFolder::open(&case).unwrap(), &Options::default()).unwrap();
+        let left = verified_folder(&case);
         assert_ne!(left.verdict, Verdict::Fail, "{:#?}", left.findings);
     }
     simulated.run(&line).expect(0);
-    assert_eq!(verify(&CaseFolder::open(&case).unwrap(), &Options::default()).unwrap().verdict, Verdict::Pass);
+    assert_eq!(verified_folder(&case).verdict, Verdict::Pass);
 }
 
 #[test]
@@ -81,7 +77,6 @@ fn a_case_on_a_read_only_disk_is_verified_and_not_written_to() {
     let disk = SmallDisk::new(simulated.path("small"), "32m");
     let case = disk.folder.join("case");
     let line = simulated.collect_arguments(text(&case), SCOPE);
-    let line: Vec<&str> = line.iter().map(String::as_str).collect();
     simulated.run(&line).expect(0);
     let before = files_below(&case);
     if disk.mounted {
@@ -99,7 +94,7 @@ fn a_case_on_a_read_only_disk_is_verified_and_not_written_to() {
 fn a_folder_that_disappears_under_a_run_is_an_error() {
     let (sample, mut writer) = Sample::new();
     let pending = artifact(&writer, "later", b"later");
-    Command::new("rm").arg("-rf").arg(sample.case()).status().unwrap();
+    fs::remove_dir_all(sample.case()).unwrap();
     assert!(writer.commit(vec![pending]).is_err());
     assert!(!sample.case().exists());
     let pending = writer.staging().stage(&Sample::payload()[0]);
@@ -116,7 +111,7 @@ fn of_two_collectors_at_once_one_collects_and_the_other_changes_nothing() {
     for refused in rivals.iter().filter(|ran| ran.code == 1) {
         assert!(refused.stderr.contains("another caselock is working on the case"), "{refused:?}");
     }
-    let report = verify(&CaseFolder::open(&simulated.path("case")).unwrap(), &Options::default()).unwrap();
+    let report = verified_folder(&simulated.path("case"));
     assert_eq!(report.verdict, Verdict::Pass, "{:#?}", report.findings);
 }
 
@@ -124,8 +119,7 @@ fn of_two_collectors_at_once_one_collects_and_the_other_changes_nothing() {
 fn a_hostile_case_file_is_a_failure_and_nothing_worse() {
     let deep = format!("notes = {}{}\n", "[".repeat(50_000), "]".repeat(50_000));
     let dotted = format!("{}x = 1\n", "a.".repeat(50_000));
-    let (sample, writer) = Sample::new();
-    drop(writer);
+    let sample = Sample::unsealed();
     let genuine = fs::read_to_string(sample.file(CASE_TOML)).unwrap();
     let ages: Vec<&str> = genuine
         .lines()
@@ -148,52 +142,44 @@ fn a_hostile_case_file_is_a_failure_and_nothing_worse() {
         String::new(),
         "\u{0}\u{1b}[2J".to_owned(),
     ] {
-        let (sample, writer) = Sample::new();
-        drop(writer);
+        let sample = Sample::unsealed();
         sample.overwrite(CASE_TOML, content.as_bytes());
-        let ran = program(&["verify", text(&sample.case())]).output().unwrap();
+        let ran = sample.run(&["verify", "case"]);
         let start = &content[..content.len().min(20)];
-        assert_eq!(ran.status.code(), Some(3), "{start}: {ran:?}");
+        assert_eq!(ran.code, 3, "{start}: {ran:?}");
         assert!(CaseWriter::open(&sample.case()).is_err(), "{start}");
     }
 }
 
 #[test]
 fn folders_in_folders_without_end_are_a_failure_and_nothing_worse() {
-    let (sample, writer) = Sample::new();
-    drop(writer);
+    let sample = Sample::unsealed();
     fs::create_dir_all(sample.file("data").join("x/".repeat(1500))).unwrap();
     // So that a descriptor for each of them would be too many.
-    let script = format!("ulimit -n 400 && exec {} verify --json {}", env!("CARGO_BIN_EXE_caselock"), text(&sample.case()));
-    let ran = Command::new("sh").args(["-c", &script]).output().unwrap();
-    assert_eq!(ran.status.code(), Some(3), "{ran:?}");
-    let report: serde_json::Value = serde_json::from_slice(&ran.stdout).unwrap();
-    let findings = report["findings"].as_array().unwrap();
-    let failures: Vec<_> = findings.iter().filter(|finding| finding["severity"] == "failure").collect();
-    assert_eq!(failures.len(), 1, "{report:#}");
-    assert_eq!(failures[0]["kind"], "foreign-file", "{report:#}");
+    let script = format!("ulimit -n 400 && exec {} verify --json case", env!("CARGO_BIN_EXE_caselock"));
+    let report = Ran::from(shell(&sample.path(""), &script)).expect(3).json();
+    let failures: Vec<String> = printed(&report, "failure").into_iter().map(|(kind, _)| kind).collect();
+    assert_eq!(failures, ["foreign-file"], "{report:#}");
 }
 
 #[test]
 fn links_devices_and_pipes_in_a_case_are_failures_and_are_not_waited_for() {
-    let (sample, writer) = Sample::new();
-    drop(writer);
+    let sample = Sample::unsealed();
     symlink("/etc/passwd", sample.file("data/link")).unwrap();
     symlink("/", sample.file("data/root")).unwrap();
     let pipe = rustix::fs::FileType::Fifo;
     rustix::fs::mknodat(rustix::fs::CWD, sample.file("data/pipe"), pipe, 0o644.into(), 0).unwrap();
-    let report = verify(&CaseFolder::open(&sample.case()).unwrap(), &Options::default()).unwrap();
+    let report = sample.verify();
     let foreign = report.findings.iter().filter(|finding| finding.kind == "foreign-file");
     let named: Vec<&str> = foreign.map(|finding| finding.object.as_str()).collect();
     assert_eq!(named, ["data/link", "data/pipe", "data/root"]);
     // In the place of what verification reads, too.
     for path in [LEDGER, Sample::payload()[0].as_str()] {
-        let (sample, writer) = Sample::new();
-        drop(writer);
+        let sample = Sample::unsealed();
         fs::remove_file(sample.file(path)).unwrap();
         rustix::fs::mknodat(rustix::fs::CWD, sample.file(path), pipe, 0o644.into(), 0).unwrap();
-        let ran = program(&["verify", text(&sample.case())]).output().unwrap();
-        assert!([Some(1), Some(3)].contains(&ran.status.code()), "{path}: {ran:?}");
+        let ran = sample.run(&["verify", "case"]);
+        assert!([1, 3].contains(&ran.code), "{path}: {ran:?}");
     }
 }
 
@@ -207,7 +193,6 @@ fn names_with_terminal_escapes_never_reach_the_terminal_raw() {
     fs::rename(sample.case(), &case).unwrap();
     fs::write(case.join("data/evil\u{1b}[31m\u{9b}2J.txt"), "x").unwrap();
     fs::write(case.join("note\u{1b}[31m"), "x").unwrap();
-    let key = sample.key_path();
     let case = text(&case);
     let mut said = 0;
     for line in [
@@ -216,15 +201,14 @@ fn names_with_terminal_escapes_never_reach_the_terminal_raw() {
         vec!["verify", case, "--verbose"],
         vec!["status", case],
         vec!["status", case, "--json"],
-        vec!["seal", case, "--signing-key", text(&key)],
+        vec!["seal", case, "--signing-key", "key"],
         vec!["package", case, "-o", "out\u{1b}[2J.zip"],
         vec!["package", case, "-o", "out\u{1b}[2J.zip", "--json"],
-        vec!["seal", case, "--signing-key", text(&key), "--despite-damage"],
+        vec!["seal", case, "--signing-key", "key", "--despite-damage"],
         vec!["verify", "nothing\u{1b}[2J\u{9b}1m"],
     ] {
-        let ran = program(&line).current_dir(sample.path("")).output().unwrap();
-        for stream in [ran.stdout, ran.stderr] {
-            let printed = String::from_utf8(stream).unwrap();
+        let ran = sample.run(&line);
+        for printed in [ran.stdout, ran.stderr] {
             said += printed.len();
             assert!(!printed.contains(|c: char| c != '\n' && c.is_control() || c == '\u{202e}'), "{line:?}: {printed:?}");
         }
@@ -235,22 +219,17 @@ fn names_with_terminal_escapes_never_reach_the_terminal_raw() {
 /// Guarantee G8: a case that is damaged is sealed only on demand, and its seal says so.
 #[test]
 fn a_damaged_case_is_sealed_only_on_demand_and_the_seal_names_the_damage() {
-    let (sample, writer) = Sample::new();
-    drop(writer);
+    let sample = Sample::unsealed();
     let paths = Sample::payload();
     sample.overwrite(paths[0].as_str(), b"changed");
     fs::remove_file(sample.file(paths[1].as_str())).unwrap();
     sample.overwrite("data/planted.txt", b"planted");
-    let (case, key) = (sample.case(), sample.key_path());
-    let line = ["seal", text(&case), "--signing-key", text(&key)];
-    let refused = program(&line).output().unwrap();
-    assert_eq!(refused.status.code(), Some(3), "{refused:?}");
+    let line = ["seal", "case", "--signing-key", "key"];
+    sample.run(&line).expect(3);
     assert!(!sample.file("custody/seals/0001.json").exists());
-    let sealed = program(&[&line[..], &["--despite-damage"]].concat()).output().unwrap();
-    assert_eq!(sealed.status.code(), Some(0), "{sealed:?}");
-    assert!(String::from_utf8(sealed.stdout).unwrap().contains("DAMAGED"));
-    let seals = read_seals(&CaseFolder::open(&case).unwrap()).unwrap();
-    let statement = SealStatement::parse(seals[0].statement.as_deref().unwrap()).unwrap();
+    let sealed = sample.run(&[&line[..], &["--despite-damage"]].concat()).expect(0);
+    assert!(sealed.stdout.contains("DAMAGED"), "{sealed:?}");
+    let statement = sample.statements().remove(0);
     for named in [
         format!("artifact-modified {}", paths[0]),
         format!("artifact-missing {}", paths[1]),
@@ -259,10 +238,8 @@ fn a_damaged_case_is_sealed_only_on_demand_and_the_seal_names_the_damage() {
         assert!(statement.damage.contains(&named), "{named}: {:?}", statement.damage);
     }
     // What lies there can be handed over as it is, and still does not pass.
-    let listed = Command::new("sha256sum").args(["--strict", "-c", "manifest-sha256.txt"]).current_dir(&case).output().unwrap();
-    assert!(listed.status.success(), "{listed:?}");
-    let report = verify(&CaseFolder::open(&case).unwrap(), &Options::default()).unwrap();
-    assert_eq!(report.verdict, Verdict::Fail);
+    shell_ok(&sample.case(), "sha256sum --strict -c manifest-sha256.txt");
+    assert_eq!(sample.verify().verdict, Verdict::Fail);
 }
 
 #[test]
@@ -270,7 +247,7 @@ fn the_flags_of_the_file_system_are_set_on_demand_and_recorded_as_done_or_not() 
     let (sample, mut writer) = Sample::new();
     let options = SealOptions { flags: true, ..SealOptions::default() };
     let sealed = seal_case_with(&mut writer, &sample.key(), at(), &tool(), &options).unwrap();
-    let ledger = fs::read_to_string(sample.file(LEDGER)).unwrap();
+    let ledger = sample.ledger();
     assert!(ledger.contains(&serde_json::to_string(&sealed.protection.immutable).unwrap()));
     let path = sample.file(Sample::payload()[0].as_str());
     let removed = fs::remove_file(&path);
@@ -285,5 +262,5 @@ fn the_flags_of_the_file_system_are_set_on_demand_and_recorded_as_done_or_not() 
     let (other, mut writer) = Sample::new();
     let unasked = other.seal(&mut writer);
     assert!(unasked.statement.damage.is_empty());
-    assert!(fs::read_to_string(other.file(LEDGER)).unwrap().contains(r#""immutable":"not-asked""#));
+    assert!(other.ledger().contains(r#""immutable":"not-asked""#));
 }

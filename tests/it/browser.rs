@@ -5,26 +5,23 @@ use std::os::unix::fs::{FileExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
-use caselock::case::CaseFolder;
-use caselock::case::event::Event;
 use caselock::model::Sha256Hash;
-use caselock::package::write_package;
-use caselock::seal::{SigningKey, seal_case};
+use caselock::seal::SigningKey;
 
 use crate::chromium::Page;
-use crate::sample::{Sample, artifact, at, shell_ok, tool};
+use crate::sample::{Sample, artifact_of, shell_ok};
 
 pub(crate) const PAGE: &str = include_str!("../../case-template/verify.html");
 const HANDOVER: &str = include_str!("../../docs/handover.md");
 
 pub(crate) fn package(sample: &Sample, name: &str) -> PathBuf {
-    write_package(&CaseFolder::open(&sample.case()).unwrap(), &sample.path(name)).unwrap().path
+    sample.package(name).path
 }
 
 /// A key that `ssh-keygen` makes.
 fn key_of_kind(sample: &Sample, kind: &str, bits: &str) -> SigningKey {
     let script = format!("ssh-keygen -q -t {kind} -b {bits} -N '' -C counsel@example.com -f {kind}{bits}");
-    shell_ok(&sample.path(""), &script, &[]);
+    sample.shell(&script);
     SigningKey::load(&sample.path(&format!("{kind}{bits}")), None).unwrap()
 }
 
@@ -42,7 +39,7 @@ pub(crate) fn verdict(page: &mut Page, files: &[&Path]) -> (String, String) {
 }
 
 fn concluded(page: &mut Page) -> (String, String) {
-    page.until("!['start', 'checking'].includes(document.getElementById('main').dataset.state)");
+    page.until("main", "!['start', 'checking'].includes(dataset.state)");
     let state = page.evaluate("document.getElementById('main').dataset.state");
     let text = page.evaluate("document.getElementById('results').innerText");
     (state.as_str().unwrap().to_owned(), text.as_str().unwrap().to_owned())
@@ -91,8 +88,8 @@ fn a_whole_package_is_found_unchanged_without_a_network() {
     let (sample, mut writer) = Sample::new();
     sample.seal(&mut writer);
     let other = key_of_kind(&sample, "ecdsa", "256");
-    seal_case(&mut writer, &other, at(), &tool(), "received").unwrap();
-    seal_case(&mut writer, &key_of_kind(&sample, "rsa", "2048"), at(), &tool(), "").unwrap();
+    sample.seal_by(&other, &mut writer);
+    sample.seal_by(&key_of_kind(&sample, "rsa", "2048"), &mut writer);
     let package = package(&sample, "out.zip");
     let mut page = page(&sample);
     page.drop_files(&[&package, &sample.path("out.zip.sha256")]);
@@ -193,7 +190,7 @@ fn forged_structures_are_refused() {
              forged = zipfile.ZipFile('{name}', 'w')\nfor info, content in members: forged.writestr(info, content)\nforged.close()\n"
         );
         fs::write(scratch.join("forge.py"), script).unwrap();
-        shell_ok(&scratch, "python3 forge.py", &[]);
+        shell_ok(&scratch, "python3 forge.py");
         scratch.join(name)
     };
     let mut page = page(&sample);
@@ -263,7 +260,7 @@ fn forged_structures_are_refused() {
 fn what_cannot_be_checked_is_said_and_never_passed() {
     let (sample, mut writer) = Sample::new();
     let key = key_of_kind(&sample, "ecdsa", "384");
-    seal_case(&mut writer, &key, at(), &tool(), "").unwrap();
+    sample.seal_by(&key, &mut writer);
     let by_p384 = package(&sample, "p384.zip");
     let mut page = page(&sample);
     let (state, text) = verdict(&mut page, &[&by_p384]);
@@ -280,12 +277,9 @@ fn what_cannot_be_checked_is_said_and_never_passed() {
 
 #[test]
 fn a_line_that_a_crash_cut_short_is_accounted_for() {
-    let (sample, writer) = Sample::new();
-    drop(writer);
-    let ledger = fs::read(sample.file("custody/ledger.jsonl")).unwrap();
-    sample.overwrite("custody/ledger.jsonl", &[&ledger[..], b"{\"at\":\"2026-03-0"].concat());
-    let mut writer = crate::sample::open_again(&sample.case());
-    sample.seal(&mut writer);
+    let sample = Sample::unsealed();
+    sample.overwrite("custody/ledger.jsonl", (sample.ledger() + "{\"at\":\"2026-03-0").as_bytes());
+    sample.seal(&mut sample.open_again());
     let whole = package(&sample, "out.zip");
     let mut page = page(&sample);
     let (state, text) = verdict(&mut page, &[&whole]);
@@ -299,16 +293,10 @@ fn a_line_that_a_crash_cut_short_is_accounted_for() {
 fn a_large_package_is_read_in_pieces() {
     let bytes: u64 = std::env::var("CASELOCK_LARGE_BYTES").map_or(200_000_000, |bytes| bytes.parse().unwrap());
     let (sample, mut writer) = Sample::new();
-    let mut large = artifact(&writer, "large", b"");
-    let Event::ArtifactAcquired(recorded) = &mut large.event else { panic!() };
-    let mut file = writer.staging().stage(&recorded.path).unwrap();
     let piece = b"neither a power of two, nor the size of a piece\n".repeat(100_000);
-    for _ in 0..bytes / u64::try_from(piece.len()).unwrap() {
-        file.write(&piece).unwrap();
-    }
-    large.staged = file.finish();
-    (recorded.size, recorded.sha256) = (large.staged.size, large.staged.sha256);
-    let path = recorded.path.to_string();
+    let pieces = usize::try_from(bytes).unwrap() / piece.len();
+    let large = artifact_of(&writer, "large", std::iter::repeat_n(&piece[..], pieces));
+    let path = large.staged.path().to_string();
     writer.commit(vec![large]).unwrap();
     sample.seal(&mut writer);
     let whole = package(&sample, "out.zip");

@@ -3,15 +3,14 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use caselock::case::CaseFolder;
 use caselock::case::event::{CaseSealed, Event};
 use caselock::model::{Sha256Hash, printable};
 use caselock::package::{Glob, write_disclosure, write_parts};
-use caselock::seal::{SealStatement, SigningKey, seal_case};
+use caselock::seal::SealStatement;
 
 use crate::browser::{PAGE, package, page, verdict};
 use crate::forged::{DISCLOSED_OTHERWISE, LIES, LINES, rewrite, sealed_again, sealed_with_a_lie, zipped};
-use crate::sample::{PRINCIPAL, Sample, at, shell_ok, tool};
+use crate::sample::{PRINCIPAL, Sample, shell_ok, tool};
 
 const PROGRAM: &str = include_str!("../../case-template/verify_disclosure.py");
 const INSTRUCTIONS: &str = include_str!("../../case-template/VERIFY-DISCLOSURE.txt");
@@ -26,7 +25,7 @@ fn forged(sample: &Sample, zip: &Path, change: &str) -> PathBuf {
 }
 
 fn parts(sample: &Sample, name: &str, limit: u64) -> Vec<PathBuf> {
-    let written = write_parts(&CaseFolder::open(&sample.case()).unwrap(), &sample.path(name), limit).unwrap();
+    let written = write_parts(&sample.open(), &sample.path(name), limit).unwrap();
     written.into_iter().map(|part| part.path).collect()
 }
 
@@ -126,8 +125,8 @@ fn what_a_part_has_of_its_own_is_derived_and_not_believed() {
 fn a_package_holds_what_is_sealed_and_nothing_else() {
     let (sample, mut writer) = Sample::new();
     sample.seal(&mut writer);
-    let second = SigningKey::generate_ed25519(&sample.path("second"), "counsel@example.com").unwrap();
-    seal_case(&mut writer, &second, at(), &tool(), "received").unwrap();
+    let second = sample.key_of("second", "counsel@example.com");
+    sample.seal_by(&second, &mut writer);
     let whole = package(&sample, "out.zip");
     let mut page = page(&sample);
     let seal = "files[top + '/custody/seals/0001.json";
@@ -173,8 +172,8 @@ files[ledger] += json.dumps(entry, sort_keys=True, separators=(',', ':')).encode
 fn a_seal_whose_signature_was_lost_accuses_nobody_once_a_later_one_says_so() {
     let (sample, mut writer) = Sample::new();
     sample.seal(&mut writer);
-    let second = SigningKey::generate_ed25519(&sample.path("second"), "counsel@example.com").unwrap();
-    seal_case(&mut writer, &second, at(), &tool(), "").unwrap();
+    let second = sample.key_of("second", "counsel@example.com");
+    sample.seal_by(&second, &mut writer);
     drop(writer);
     let unsigned = "del files[top + '/custody/seals/0001.json.sig']";
     let mut page = page(&sample);
@@ -185,9 +184,7 @@ fn a_seal_whose_signature_was_lost_accuses_nobody_once_a_later_one_says_so() {
         let mut statement = SealStatement::parse(&fs::read(&path).unwrap()).unwrap();
         statement.damage = vec![told.to_owned()];
         sample.overwrite("custody/seals/0002.json", &statement.encode().unwrap());
-        let sign =
-            "rm -f custody/seals/0002.json.sig; ssh-keygen -q -Y sign -n caselock-seal -f ../second custody/seals/0002.json";
-        shell_ok(&sample.case(), sign, &[]);
+        sample.sign_again("custody/seals/0002.json", "second");
         let whole = package(&sample, &format!("{expected}.zip"));
         let (state, text) = verdict(&mut page, &[&forged(&sample, &whole, unsigned)]);
         assert_eq!(state, expected, "{told}: {text}");
@@ -220,7 +217,7 @@ fn a_seal_that_the_ledger_announces_under_two_keys_was_replaced() {
 fn allowed_signers_is_the_one_line_that_the_first_seal_gives() {
     let sample = Sample::sealed();
     let honest = sample.key().signer().clone();
-    let forger = SigningKey::generate_ed25519(&sample.path("forger"), PRINCIPAL).unwrap();
+    let forger = sample.key_of("forger", PRINCIPAL);
     let lines = |more: &str| format!("{PRINCIPAL} namespaces=\"caselock-seal\" {}\n{more}", honest.public_key);
     let mut page = page(&sample);
     for (name, key, text, expected) in [
@@ -248,7 +245,7 @@ fn what_is_around_a_disclosure_is_derived_and_not_believed() {
         let (sample, mut writer) = Sample::with_case_number(case_number);
         sample.seal(&mut writer);
         let zip = sample.path("part.zip");
-        write_disclosure(&CaseFolder::open(&sample.case()).unwrap(), &[Glob::new("s3://example-corp/a*")], &zip).unwrap();
+        write_disclosure(&sample.open(), &[Glob::new("s3://example-corp/a*")], &zip).unwrap();
         let page = pages.get_or_insert_with(|| page(&sample));
         let (state, text) = verdict(page, &[&zip]);
         assert_eq!(state, "ok", "{text}");
@@ -362,7 +359,7 @@ fn a_seal_that_caselock_cannot_have_made_is_refused_though_its_signature_holds()
 fn a_disclosure_that_could_be_read_in_two_ways_or_shows_nothing_is_refused() {
     let sample = Sample::sealed();
     let zip = sample.path("part.zip");
-    write_disclosure(&CaseFolder::open(&sample.case()).unwrap(), &[Glob::new("s3://example-corp/a*")], &zip).unwrap();
+    write_disclosure(&sample.open(), &[Glob::new("s3://example-corp/a*")], &zip).unwrap();
     let mut page = page(&sample);
     assert_eq!(verdict(&mut page, &[&zip]).0, "ok");
     for (what, change) in DISCLOSED_OTHERWISE {
@@ -397,7 +394,7 @@ sys.path.insert(0, 'case-template')
 sys.dont_write_bytecode = True
 import re, verify_disclosure
 print(*(c for c in range(0x110000) if not 0xd800 <= c <= 0xdfff and re.fullmatch(verify_disclosure.HIDDEN, chr(c))))\"";
-    let by_python = shell_ok(Path::new(env!("CARGO_MANIFEST_DIR")), script, &[]);
+    let by_python = shell_ok(Path::new(env!("CARGO_MANIFEST_DIR")), script);
     let by_python: Vec<u32> = by_python.split_whitespace().map(|c| c.parse().unwrap()).collect();
     let by_caselock: Vec<u32> =
         ('\0'..=char::MAX).filter(|c| printable(&c.to_string()) != c.to_string()).map(u32::from).collect();

@@ -2,16 +2,16 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Output};
 
-use caselock::case::CaseFolder;
-use caselock::package::{Glob, write_disclosure, write_package, write_parts};
+use caselock::package::{Glob, write_disclosure, write_parts};
 use caselock::report::{Made, read_facts, report_page};
-use caselock::seal::{SigningKey, seal_case};
-use caselock::verify::{Options, Verdict, verify};
+use caselock::verify::Verdict;
 
-use crate::forged::{LIES, rewrite, sealed_again, sealed_with_a_lie};
-use crate::sample::{PRINCIPAL, Sample, artifact, at, open_again, shell, shell_as_anybody, shell_ok, tool};
+use crate::account::Ran;
+use crate::findings::has;
+use crate::forged::{LIES, by_python, rewrite, sealed_again, sealed_with_a_lie};
+use crate::report::commands_of;
+use crate::sample::{PRINCIPAL, Sample, artifact, at, shell, shell_as_anybody, shell_ok, started, tool};
 use crate::seal::commands;
 
 fn instructions(sample: &Sample) -> Vec<String> {
@@ -20,8 +20,8 @@ fn instructions(sample: &Sample) -> Vec<String> {
 
 /// What a command answers, whether it succeeds or not.
 fn answer(sample: &Sample, command: &str) -> String {
-    let output = shell(&sample.case(), command, &[]);
-    String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
+    let ran = Ran::from(shell(&sample.case(), command));
+    ran.stdout + &ran.stderr
 }
 
 /// What somebody makes of two lines.
@@ -51,7 +51,7 @@ fn another_key_does_not_pass_for_the_signers_whatever_allowed_signers_shows() {
                 && said.trim_end().ends_with(&honest.fingerprint),
             "{said}"
         );
-        let forger = SigningKey::generate_ed25519(&sample.path("forger"), PRINCIPAL).unwrap();
+        let forger = sample.key_of("forger", PRINCIPAL);
         sample.overwrite("custody/allowed_signers", write(&honest.public_key, &forger.signer().public_key).as_bytes());
         sealed_again(&sample, "forger");
         let said = answer(&sample, &commands[0]);
@@ -69,26 +69,22 @@ fn another_key_does_not_pass_for_the_signers_whatever_allowed_signers_shows() {
 fn the_name_that_a_later_seal_gives_cannot_pass_for_a_fingerprint() {
     let (sample, mut writer) = Sample::new();
     sample.seal(&mut writer);
-    let other = SigningKey::generate_ed25519(&sample.path("other"), "counsel@example.com").unwrap();
-    seal_case(&mut writer, &other, at(), &tool(), "received").unwrap();
+    let other = sample.key_of("other", "counsel@example.com");
+    sample.seal_by(&other, &mut writer);
     drop(writer);
     let honest = sample.key().signer().fingerprint.clone();
-    let seal = fs::read_to_string(sample.file("custody/seals/0002.json")).unwrap();
     let name = format!("x with ED25519 key {honest}\\u001b[8m");
-    sample.overwrite("custody/seals/0002.json", seal.replace("counsel@example.com", &name).as_bytes());
-    let sign = "rm -f custody/seals/0002.json.sig; ssh-keygen -q -Y sign -n caselock-seal -f ../other custody/seals/0002.json";
-    shell_ok(&sample.case(), sign, &[]);
+    sample.replace("custody/seals/0002.json", "counsel@example.com", &name);
+    sample.sign_again("custody/seals/0002.json", "other");
     let said = answer(&sample, instructions(&sample).last().unwrap());
     assert_eq!(said.matches("Good \"caselock-seal\" signature for signer with ED25519 key").count(), 2, "{said}");
     assert!(said.trim_end().ends_with(&other.signer().fingerprint) && !said.contains('\u{1b}'), "{said}");
     // The same in the report, which gives the commands as well.
-    let folder = CaseFolder::open(&sample.case()).unwrap();
-    let report = verify(&folder, &Options::default()).unwrap();
-    assert!(report.findings.iter().any(|finding| finding.kind == "seal-malformed"), "{:#?}", report.findings);
+    let folder = sample.open();
+    let report = sample.verify();
+    assert!(has(&report, "seal-malformed"), "{:#?}", report.findings);
     let page = report_page(&read_facts(&folder).unwrap(), &report, &Made { at: at(), tool: tool() });
-    let given = page.split_once("<pre>").unwrap().1.split_once("</pre>").unwrap().0;
-    let given =
-        given.replace("&quot;", "\"").replace("&#39;", "'").replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&");
+    let given = commands_of(&page);
     let said = answer(&sample, &given);
     assert_eq!(said.matches("Good \"caselock-seal\" signature for signer with ED25519 key").count(), 2, "{said}");
     assert!(said.trim_end().ends_with(&other.signer().fingerprint) && !said.contains('\u{1b}'), "{said}");
@@ -132,9 +128,9 @@ fn no_program_of_the_case_is_run_by_the_steps_that_check_it() {
 
     let zip = sample.path("part.zip");
     let sample = Sample::sealed();
-    write_disclosure(&CaseFolder::open(&sample.case()).unwrap(), &[Glob::new("data/**")], &zip).unwrap();
+    write_disclosure(&sample.open(), &[Glob::new("data/**")], &zip).unwrap();
     let open = zip.with_extension("open");
-    shell_ok(Path::new("/"), &format!("unzip -q '{}' -d '{1}'; chmod -R u+w '{1}'", zip.display(), open.display()), &[]);
+    shell_ok(Path::new("/"), &format!("unzip -q '{}' -d '{1}'; chmod -R u+w '{1}'", zip.display(), open.display()));
     let folder = open.join("IR-2026-014-disclosure");
     plant(&folder, &ran);
     for command in [
@@ -142,9 +138,8 @@ fn no_program_of_the_case_is_run_by_the_steps_that_check_it() {
         "python3 verify_disclosure.py .",
         "cd / && python3 \"$OLDPWD/verify_disclosure.py\" \"$OLDPWD\"",
     ] {
-        let output = shell(&folder, command, &[]);
-        let said = String::from_utf8_lossy(&output.stdout).into_owned();
-        assert!(output.status.code() == Some(1) && said.contains("ok  the signature over the checkpoint holds"), "{said}");
+        let said = Ran::from(shell(&folder, command)).expect(1).stdout;
+        assert!(said.contains("ok  the signature over the checkpoint holds"), "{said}");
         assert!(!ran.exists() && said.contains("no others: base64.py"), "{command}: {said}");
     }
 }
@@ -158,7 +153,7 @@ fn no_name_in_the_case_can_wipe_a_line_off_the_screen() {
     sample.overwrite(&format!("custody/seals/0001{wipe}.json"), &seal);
     let manifest = fs::read_to_string(sample.file("manifest-sha256.txt")).unwrap();
     sample.overwrite("manifest-sha256.txt", format!("{manifest}{}  data/x\u{1b}[2J\u{1b}[8m\n", "0".repeat(64)).as_bytes());
-    let ledger = fs::read_to_string(sample.file("custody/ledger.jsonl")).unwrap();
+    let ledger = sample.ledger();
     let twice = ledger.lines().nth(1).unwrap().replace("\"path\":\"data/", "\"path\":\"data/\\u001b[2J");
     sample.overwrite("custody/ledger.jsonl", format!("{ledger}{twice}\n{twice}\n").as_bytes());
     for (at, command) in commands.iter().enumerate().filter(|(at, _)| [2, 3, 4, 7].contains(at)) {
@@ -177,7 +172,7 @@ fn a_seal_that_caselock_cannot_have_made_is_refused_though_its_signature_holds()
         sealed_with_a_lie(&sample, lie);
         let said = answer(&sample, &instructions(&sample)[2]);
         assert!(said.contains(named) && said.contains("ok  custody/seals/0001.json signs the first"), "{what}: {said}");
-        let report = verify(&CaseFolder::open(&sample.case()).unwrap(), &Options::default()).unwrap();
+        let report = sample.verify();
         assert_eq!(report.verdict, Verdict::Fail, "{what}: {:#?}", report.findings);
     }
     let sample = Sample::sealed();
@@ -192,11 +187,11 @@ fn a_renewal_without_the_stamp_that_it_renews_is_no_part_of_a_seal() {
     sample.overwrite("custody/seals/0001.json.tsr.2", b"stamp");
     let said = answer(&sample, &instructions(&sample)[2]);
     assert!(said.contains("NOTE nobody signed for 'custody/seals/0001.json.tsr.2'"), "{said}");
-    let report = verify(&CaseFolder::open(&sample.case()).unwrap(), &Options::default()).unwrap();
+    let report = sample.verify();
     let named = |kind: &str| report.findings.iter().any(|finding| finding.kind == kind && finding.object.ends_with(".tsr.2"));
     assert!(named("file-not-covered"), "{:#?}", report.findings);
-    write_package(&CaseFolder::open(&sample.case()).unwrap(), &sample.path("out.zip")).unwrap();
-    let listed = shell_ok(&sample.path(""), "unzip -l out.zip", &[]);
+    sample.package("out.zip");
+    let listed = sample.shell("unzip -l out.zip");
     assert!(!listed.contains(".tsr"), "{listed}");
 }
 
@@ -207,7 +202,7 @@ fn parts_are_put_together_as_the_text_says_by_whoever_is_not_root() {
     let given: Vec<&str> =
         text.lines().filter(|line| line.starts_with("mkdir whole") || line.starts_with("mv -f whole")).collect();
     assert_eq!(given.len(), 2, "{text}");
-    let parts = write_parts(&CaseFolder::open(&sample.case()).unwrap(), &sample.path("p.zip"), 200).unwrap();
+    let parts = write_parts(&sample.open(), &sample.path("p.zip"), 200).unwrap();
     assert!(parts.len() >= 3);
     let open = sample.path("open");
     fs::create_dir(&open).unwrap();
@@ -224,28 +219,28 @@ fn parts_are_put_together_as_the_text_says_by_whoever_is_not_root() {
 #[test]
 fn lines_that_crashes_cut_short_one_after_the_other_are_accounted_for() {
     let torn = |sample: &Sample, tail: &[u8]| {
-        let ledger = fs::read(sample.file("custody/ledger.jsonl")).unwrap();
-        sample.overwrite("custody/ledger.jsonl", &[&ledger[..], tail].concat());
+        sample.overwrite("custody/ledger.jsonl", &[sample.ledger().as_bytes(), tail].concat());
     };
     for tail in [&b"{\"at\":\"2026-03-0"[..], b"{\"at\":\"2026-03-0\n{\"at\":\"20", b"{\"at\"\0\0\0\n{\"seq\":1}\n{\"a"] {
-        let (sample, writer) = Sample::new();
-        drop(writer);
+        let sample = Sample::unsealed();
         torn(&sample, tail);
-        let mut writer = open_again(&sample.case());
-        sample.seal(&mut writer);
-        drop(writer);
+        sample.seal(&mut sample.open_again());
         let program = instructions(&sample).remove(2);
         let said = answer(&sample, &program);
         assert!(said.contains("ok  the ledger's chain holds") && !said.contains("BAD") && !said.contains("NOTE"), "{said}");
         // Accounted for by place, length and hash, and by nothing else.
-        let ledger = fs::read(sample.file("custody/ledger.jsonl")).unwrap();
-        let text = String::from_utf8(ledger).unwrap();
-        for (from, to) in [("{\"at\":\"2026-03-0\n", "{\"at\":\"2026-03-1\n"), ("\"torn_offset\":", "\"torn_offset\":1")] {
-            if text.contains(from) {
-                sample.overwrite("custody/ledger.jsonl", text.replace(from, to).as_bytes());
-                let said = answer(&sample, &program);
-                assert!(said.contains("BAD the ledger's chain holds"), "{to}: {said}");
-            }
+        let text = sample.ledger();
+        let changes = [
+            ("{\"at\":\"2026-03-0\n", "{\"at\":\"2026-03-1\n"),
+            ("{\"at\"\0", "{\"aT\"\0"),
+            ("\"torn_offset\":", "\"torn_offset\":1"),
+        ];
+        let changes: Vec<_> = changes.iter().filter(|(from, _)| text.contains(from)).collect();
+        assert_eq!(changes.len(), 2, "the torn line, and the place that is told of it: {text}");
+        for (from, to) in changes {
+            sample.overwrite("custody/ledger.jsonl", text.replace(from, to).as_bytes());
+            let said = answer(&sample, &program);
+            assert!(said.contains("BAD the ledger's chain holds"), "{to}: {said}");
         }
     }
 }
@@ -254,8 +249,7 @@ fn lines_that_crashes_cut_short_one_after_the_other_are_accounted_for() {
 fn what_nobody_signed_for_is_named_and_what_was_signed_for_is_not() {
     let (sample, mut writer) = Sample::new();
     sample.seal(&mut writer);
-    seal_case(&mut writer, &SigningKey::generate_ed25519(&sample.path("b"), "b@example.com").unwrap(), at(), &tool(), "")
-        .unwrap();
+    sample.seal_by(&sample.key_of("b", "b@example.com"), &mut writer);
     drop(writer);
     sample.overwrite("custody/seals/0001.json.tsr", b"stamp");
     sample.overwrite("custody/seals/0001.json.tsr.2", b"stamp");
@@ -263,9 +257,7 @@ fn what_nobody_signed_for_is_named_and_what_was_signed_for_is_not() {
     let said = answer(&sample, &program);
     assert!(said.lines().all(|line| line.starts_with("ok  ")), "{said}");
     sample.overwrite("START-HERE.html", b"planted");
-    let mut writer = open_again(&sample.case());
-    writer.append(crate::sample::started(9)).unwrap();
-    drop(writer);
+    sample.open_again().append(started(9)).unwrap();
     let said = answer(&sample, &program);
     for note in ["NOTE nobody signed for 'START-HERE.html'", "NOTE 1 lines at the ledger's end stand after the last seal"] {
         assert!(said.contains(note), "{note}: {said}");
@@ -275,13 +267,6 @@ fn what_nobody_signed_for_is_named_and_what_was_signed_for_is_not() {
     assert!(said.contains("BAD custody/seals/0001.json signs custody/checkpoints/0001.json"), "{said}");
 }
 
-/// The program that is part of the project.
-fn by_python(path: &Path) -> (Option<i32>, String) {
-    let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("case-template/verify_disclosure.py");
-    let Output { status, stdout, stderr } = Command::new("python3").arg(program).arg(path).output().unwrap();
-    (status.code(), String::from_utf8_lossy(&[stdout, stderr].concat()).into_owned())
-}
-
 #[test]
 fn separators_that_are_no_line_ends_stay_within_their_line() {
     let (sample, mut writer) = Sample::new();
@@ -289,10 +274,10 @@ fn separators_that_are_no_line_ends_stay_within_their_line() {
     writer.commit(vec![odd]).unwrap();
     sample.seal(&mut writer);
     let zip = sample.path("part.zip");
-    write_disclosure(&CaseFolder::open(&sample.case()).unwrap(), &[Glob::new("data/**")], &zip).unwrap();
-    let (code, said) = by_python(&zip);
-    assert!(code == Some(0) && said.contains("ok  11 lines of the ledger"), "{said}");
-    write_package(&CaseFolder::open(&sample.case()).unwrap(), &sample.path("out.zip")).unwrap();
+    write_disclosure(&sample.open(), &[Glob::new("data/**")], &zip).unwrap();
+    let said = by_python(&zip).expect(0).stdout;
+    assert!(said.contains("ok  11 lines of the ledger"), "{said}");
+    sample.package("out.zip");
     let said = answer(&sample, &instructions(&sample)[2]);
     assert!(!said.contains("BAD") && said.contains("lists the 11 files"), "{said}");
 }
@@ -319,7 +304,7 @@ try:
 except ValueError as error:
     print(error)
 ";
-    let said = shell_ok(Path::new(env!("CARGO_MANIFEST_DIR")), &format!("python3 - <<'END'\n{script}END"), &[]);
+    let said = shell_ok(Path::new(env!("CARGO_MANIFEST_DIR")), &format!("python3 - <<'END'\n{script}END"));
     let endless = "custody/disclosure.jsonl has a line that does not end, or is longer than any can be";
     assert_eq!(said, format!("71680\n{endless}\nbag-info.txt is larger than it can be\n"));
 }
@@ -332,9 +317,8 @@ fn what_is_around_a_disclosure_follows_from_what_was_signed() {
         sample.seal(&mut writer);
         drop(writer);
         let good = sample.path("good.zip");
-        write_disclosure(&CaseFolder::open(&sample.case()).unwrap(), &[Glob::new("data/**")], &good).unwrap();
-        let (code, said) = by_python(&good);
-        assert_eq!(code, Some(0), "{case_number}: {said}");
+        write_disclosure(&sample.open(), &[Glob::new("data/**")], &good).unwrap();
+        by_python(&good).expect(0);
         let info = "info = top + '/bag-info.txt'; files[info] = ";
         for (change, expected, named) in [
             (
@@ -364,8 +348,8 @@ fn what_is_around_a_disclosure_follows_from_what_was_signed() {
             let zip = sample.path("forged.zip");
             fs::copy(&good, &zip).unwrap();
             rewrite(&zip, &change);
-            let (code, said) = by_python(&zip);
-            assert!(code == Some(expected) && said.contains(named), "{change}: {said}");
+            let said = by_python(&zip).expect(expected).stdout;
+            assert!(said.contains(named), "{change}: {said}");
             fs::remove_file(&zip).unwrap();
         }
     }

@@ -4,32 +4,22 @@ use std::fs;
 use std::io::Read;
 use std::path::PathBuf;
 
-use caselock::case::event::{Event, Gap, GapReason};
-use caselock::case::{CASE_TOML, CaseError, CaseFiles, CaseFolder, Found, LEDGER, PathError};
+use caselock::case::event::GapReason;
+use caselock::case::{CASE_TOML, CaseError, CaseFiles, Found, LEDGER, PathError};
 use caselock::model::Severity;
-use caselock::seal::{AllowedSigners, SigningKey, seal_case};
+use caselock::seal::{AllowedSigners, SigningKey};
 use caselock::verify::{Options, Report, verify};
 use serde_json::json;
 
+use crate::findings::{kinds, of};
 use crate::memory_case::{Collection, MemoryCase, quiet};
-use crate::sample::{Sample, at, shell_ok, tool};
+use crate::sample::{Sample, gap};
 
 const SEAL: &str = "custody/seals/0001.json";
 
-fn report(sample: &Sample) -> Report {
-    verify(&CaseFolder::open(&sample.case()).unwrap(), &Options::default()).unwrap()
-}
-
 #[track_caller]
 fn expect(report: &Report, severity: Severity, kind: &str) {
-    let found = report.findings.iter().any(|finding| finding.severity == severity && finding.kind == kind);
-    assert!(found, "{kind}: {:#?}", report.findings);
-}
-
-fn edited(sample: &Sample, path: &str, from: &str, to: &str) {
-    let text = fs::read_to_string(sample.file(path)).unwrap();
-    assert!(text.contains(from), "{from} is not in {text}");
-    sample.overwrite(path, text.replacen(from, to, 1).as_bytes());
+    assert!(kinds(report, severity).contains(kind), "{kind}: {:#?}", report.findings);
 }
 
 #[test]
@@ -41,8 +31,8 @@ fn a_seal_that_says_something_else_than_the_case_is_named_for_what_it_says() {
         ("{", "{ ", "seal-malformed"),
     ] {
         let sample = Sample::sealed();
-        edited(&sample, SEAL, from, to);
-        let report = report(&sample);
+        sample.replace(SEAL, from, to);
+        let report = sample.verify();
         expect(&report, Severity::Failure, kind);
         expect(&report, Severity::Failure, "seal-signature-invalid");
     }
@@ -53,16 +43,16 @@ fn a_seal_signed_by_another_key_than_it_names_is_a_failure() {
     let sample = Sample::sealed();
     let script = "ssh-keygen -q -t ed25519 -N '' -C other -f other && cp case/custody/seals/0001.json statement && \
                   ssh-keygen -q -Y sign -f other -n caselock-seal statement";
-    shell_ok(sample.case().parent().unwrap(), script, &[]);
+    sample.shell(script);
     sample.overwrite("custody/seals/0001.json.sig", &fs::read(sample.path("statement.sig")).unwrap());
-    expect(&report(&sample), Severity::Failure, "seal-signer-mismatch");
+    expect(&sample.verify(), Severity::Failure, "seal-signer-mismatch");
 }
 
 #[test]
 fn a_checkpoint_that_another_key_signed_is_a_failure_whatever_kind_of_key_that_is() {
     const CHECKPOINT: &str = "custody/checkpoints/0001.json.sig";
     let about = |sample: &Sample| -> Vec<(Severity, String)> {
-        let findings = report(sample).findings.into_iter().filter(|finding| finding.object == CHECKPOINT);
+        let findings = sample.verify().findings.into_iter().filter(|finding| finding.object == CHECKPOINT);
         findings.map(|finding| (finding.severity, finding.kind)).collect()
     };
     // Of the last two kinds, whether a signature holds is for ssh-keygen to say.
@@ -71,7 +61,7 @@ fn a_checkpoint_that_another_key_signed_is_a_failure_whatever_kind_of_key_that_i
                 for key in plain p384 certified; do ssh-keygen -q -Y sign -f $key -n caselock-seal < said > $key.sig; done && \
                 ssh-keygen -q -Y sign -f certified-cert.pub -n caselock-seal < said > certified.sig";
     let sample = Sample::sealed();
-    shell_ok(&sample.path(""), make, &[]);
+    sample.shell(make);
     assert_eq!(about(&sample), []);
     for key in ["plain", "p384", "certified"] {
         sample.overwrite(CHECKPOINT, &fs::read(sample.path(&format!("{key}.sig"))).unwrap());
@@ -79,9 +69,9 @@ fn a_checkpoint_that_another_key_signed_is_a_failure_whatever_kind_of_key_that_i
     }
     // A seal by a key of such a kind: its checkpoint is not checked either, and that is told.
     let (sample, mut writer) = Sample::new();
-    shell_ok(&sample.path(""), make, &[]);
+    sample.shell(make);
     let key = SigningKey::load(&sample.path("p384"), None).unwrap();
-    seal_case(&mut writer, &key, at(), &tool(), "").unwrap();
+    sample.seal_by(&key, &mut writer);
     assert_eq!(about(&sample), [(Severity::Gap, "signature-not-checked".to_owned())]);
     for key in ["plain", "certified"] {
         sample.overwrite(CHECKPOINT, &fs::read(sample.path(&format!("{key}.sig"))).unwrap());
@@ -92,7 +82,7 @@ fn a_checkpoint_that_another_key_signed_is_a_failure_whatever_kind_of_key_that_i
 #[test]
 fn what_was_put_among_the_seals_or_reports_is_told_of() {
     let uncovered = |sample: &Sample| -> Vec<String> {
-        let findings = report(sample).findings.into_iter().filter(|finding| finding.kind == "file-not-covered");
+        let findings = sample.verify().findings.into_iter().filter(|finding| finding.kind == "file-not-covered");
         findings.map(|finding| finding.object).collect()
     };
     let (sample, mut writer) = Sample::new();
@@ -129,11 +119,10 @@ fn what_was_put_among_the_seals_or_reports_is_told_of() {
 #[test]
 fn a_seal_by_somebody_whom_nobody_allowed_is_a_failure() {
     let sample = Sample::sealed();
-    shell_ok(sample.case().parent().unwrap(), "ssh-keygen -q -t ed25519 -N '' -C other -f other", &[]);
-    let key = fs::read_to_string(sample.path("other.pub")).unwrap();
-    let allowed = AllowedSigners::parse(&format!("other@example.com {key}")).unwrap();
+    let other = sample.key_of("other", "other@example.com").signer().public_key.clone();
+    let allowed = AllowedSigners::parse(&format!("other@example.com {other}")).unwrap();
     let options = Options { allowed_signers: Some(&allowed), ..Options::default() };
-    let report = verify(&CaseFolder::open(&sample.case()).unwrap(), &options).unwrap();
+    let report = sample.verify_with(&options);
     expect(&report, Severity::Failure, "seal-untrusted");
 }
 
@@ -142,13 +131,13 @@ fn where_trusted_signers_are_named_a_case_without_a_seal_is_no_pass_and_a_strang
     let (sample, mut writer) = Sample::new();
     let allowed = AllowedSigners::parse(&format!("examiner@example.com {}", sample.key().signer().public_key)).unwrap();
     let options = Options { allowed_signers: Some(&allowed), ..Options::default() };
-    let verified = || verify(&CaseFolder::open(&sample.case()).unwrap(), &options).unwrap();
+    let verified = || sample.verify_with(&options);
     expect(&verified(), Severity::Gap, "seal-absent");
     sample.seal(&mut writer);
     assert!(verified().findings.iter().all(|finding| !finding.kind.starts_with("seal-")), "{:#?}", verified().findings);
     // Whoever has the folder can seal it once more.
-    let stranger = SigningKey::generate_ed25519(&sample.path("stranger"), "stranger@example.com").unwrap();
-    seal_case(&mut writer, &stranger, at(), &tool(), "").unwrap();
+    let stranger = sample.key_of("stranger", "stranger@example.com");
+    sample.seal_by(&stranger, &mut writer);
     let report = verified();
     expect(&report, Severity::Notice, "seal-signer-unknown");
     expect(&report, Severity::Notice, "ledger-after-seal");
@@ -157,10 +146,7 @@ fn where_trusted_signers_are_named_a_case_without_a_seal_is_no_pass_and_a_strang
 /// An attacker's whole work: everything sealed anew, and the genuine key left to be seen first.
 #[test]
 fn a_forged_case_that_shows_the_genuine_key_as_well_is_a_failure() {
-    let genuine = Sample::sealed();
-    let (sample, mut writer) = Sample::new();
-    sample.seal(&mut writer);
-    drop(writer);
+    let (genuine, sample) = (Sample::sealed(), Sample::sealed());
     let first = fs::read_to_string(genuine.file("custody/allowed_signers")).unwrap();
     let both = first + &fs::read_to_string(sample.file("custody/allowed_signers")).unwrap();
     sample.overwrite("custody/allowed_signers", both.as_bytes());
@@ -172,21 +158,10 @@ fn a_forged_case_that_shows_the_genuine_key_as_well_is_a_failure() {
     };
     let mended: String = listed.lines().map(line).collect();
     sample.overwrite("tagmanifest-sha256.txt", mended.as_bytes());
-    let seal = fs::read_to_string(sample.file("custody/seals/0001.json")).unwrap();
-    sample.overwrite("custody/seals/0001.json", seal.replace(&hash(listed.as_bytes()), &hash(mended.as_bytes())).as_bytes());
-    shell_ok(
-        &sample.case(),
-        "rm -f custody/seals/0001.json.sig && ssh-keygen -q -Y sign -n caselock-seal -f ../key custody/seals/0001.json",
-        &[],
-    );
-    let report = report(&sample);
-    let failures: Vec<&str> = report
-        .findings
-        .iter()
-        .filter(|finding| finding.severity == Severity::Failure)
-        .map(|finding| finding.kind.as_str())
-        .collect();
-    assert_eq!(failures, ["allowed-signers-mismatch"], "{:#?}", report.findings);
+    sample.replace(SEAL, &hash(listed.as_bytes()), &hash(mended.as_bytes()));
+    sample.sign_again("custody/seals/0001.json", "key");
+    let report = sample.verify();
+    assert_eq!(of(&report, Severity::Failure).map(|(kind, _)| kind).collect::<Vec<_>>(), ["allowed-signers-mismatch"]);
 }
 
 #[test]
@@ -195,7 +170,7 @@ fn a_file_that_the_seal_covers_and_that_is_gone_or_no_list_is_a_failure() {
     sample.overwrite("VERIFY.txt", b"");
     fs::remove_file(sample.file("VERIFY.txt")).unwrap();
     sample.overwrite("manifest-sha256.txt", b"no manifest\n");
-    let report = report(&sample);
+    let report = sample.verify();
     expect(&report, Severity::Failure, "tag-file-missing");
     expect(&report, Severity::Failure, "manifest-malformed");
 }
@@ -274,7 +249,7 @@ fn what_the_disk_does_not_give_is_a_gap_and_no_tampering() {
     assert_eq!(report.failures(), 0, "{:#?}", report.findings);
 
     let sample = Sample::sealed();
-    let report = on_a_failing_disk(&CaseFolder::open(&sample.case()).unwrap(), "VERIFY.txt");
+    let report = on_a_failing_disk(&sample.open(), "VERIFY.txt");
     expect(&report, Severity::Gap, "tag-file-unreadable");
 }
 
@@ -290,19 +265,9 @@ fn whatever_could_not_be_had_is_named_by_its_reason_and_an_answer_is_no_gap() {
         (GapReason::Skipped, None),
     ] {
         let (sample, mut writer) = Sample::new();
-        let gap = Gap {
-            source: "ebs".to_owned(),
-            account: None,
-            region: None,
-            what: "snapshots".to_owned(),
-            reason,
-            error_code: None,
-            detail: None,
-            request_id: None,
-        };
-        writer.append(Event::GapRecorded(gap)).unwrap();
+        writer.append(gap("snapshots", reason)).unwrap();
         sample.seal(&mut writer);
-        let gaps = report(&sample).findings.into_iter().filter(|finding| finding.kind.starts_with("gap-"));
+        let gaps = sample.verify().findings.into_iter().filter(|finding| finding.kind.starts_with("gap-"));
         let gaps: Vec<(Severity, String)> = gaps.map(|finding| (finding.severity, finding.kind)).collect();
         let expected: Vec<(Severity, String)> = kind.map(|kind| (Severity::Gap, kind.to_owned())).into_iter().collect();
         assert_eq!(gaps, expected, "{reason:?}");

@@ -3,8 +3,6 @@
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-use std::sync::Once;
-use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -14,6 +12,8 @@ pub(crate) struct Page {
     to: ChildStdin,
     from: BufReader<ChildStdout>,
     session: Option<String>,
+    /// Whether the page is there whole.
+    loaded: bool,
     calls: u64,
     /// Every URL that the page asked for.
     pub(crate) requests: Vec<String>,
@@ -22,28 +22,10 @@ pub(crate) struct Page {
     _profile: tempfile::TempDir,
 }
 
-/// Makes sure that Chromium is there: installs it where that is possible, and says what to do where it is not.
-fn is_there() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        let runs = || {
-            let mut command = Command::new("chromium");
-            command.arg("--version").stdout(Stdio::null()).stderr(Stdio::null());
-            command.status().is_ok_and(|status| status.success())
-        };
-        if !runs() && rustix::process::getuid().is_root() {
-            let install =
-                "apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium";
-            let _tried = Command::new("sh").args(["-c", install]).stdout(Stdio::null()).status();
-        }
-        assert!(runs(), "Chromium is needed as `chromium`; on Debian: apt-get install chromium");
-    });
-}
-
 impl Page {
     /// Opens a file from disk, as somebody does who double-clicks it.
     pub(crate) fn open(file: &Path) -> Self {
-        is_there();
+        crate::peers::are_there(&["chromium"], "chromium");
         let profile = tempfile::tempdir().unwrap();
         let start = "exec chromium --headless --no-sandbox --disable-gpu --disable-dev-shm-usage --no-first-run --disable-extensions \
                      --remote-debugging-pipe --user-data-dir=\"$0\" 3<&0 4>&1 >/dev/null 2>/dev/null";
@@ -57,7 +39,8 @@ impl Page {
         let to = process.stdin.take().unwrap();
         let from = BufReader::new(process.stdout.take().unwrap());
         let (requests, complaints) = (Vec::new(), Vec::new());
-        let mut page = Self { process, to, from, session: None, calls: 0, requests, complaints, _profile: profile };
+        let mut page =
+            Self { process, to, from, session: None, loaded: false, calls: 0, requests, complaints, _profile: profile };
         let target = page.call("Target.createTarget", json!({ "url": "about:blank" }))["targetId"].clone();
         let attached = page.call("Target.attachToTarget", json!({ "targetId": target, "flatten": true }));
         page.session = attached["sessionId"].as_str().map(ToOwned::to_owned);
@@ -65,7 +48,12 @@ impl Page {
             page.call(&format!("{domain}.enable"), json!({}));
         }
         page.call("Page.navigate", json!({ "url": format!("file://{}", file.display()) }));
-        page.until("document.readyState === 'complete' && location.protocol === 'file:'");
+        // The blank page that was there before may also tell that it has loaded.
+        while page.evaluate("location.protocol === 'file:' && document.readyState === 'complete'") != json!(true) {
+            while !std::mem::take(&mut page.loaded) {
+                page.hear();
+            }
+        }
         page
     }
 
@@ -80,22 +68,29 @@ impl Page {
         self.to.write_all(b"\0").unwrap();
         self.to.flush().unwrap();
         loop {
-            let mut answer = Vec::new();
-            self.from.read_until(0, &mut answer).unwrap();
-            assert_eq!(answer.pop(), Some(0), "the browser ended");
-            let mut answer: Value = serde_json::from_slice(&answer).unwrap();
+            let mut answer = self.hear();
             if answer["id"] == json!(self.calls) {
                 assert!(answer.get("error").is_none(), "{method}: {answer}");
                 return answer["result"].take();
             }
-            match answer["method"].as_str() {
-                Some("Network.requestWillBeSent") => {
-                    self.requests.push(answer["params"]["request"]["url"].as_str().unwrap_or_default().to_owned());
-                }
-                Some("Runtime.exceptionThrown" | "Log.entryAdded") => self.complaints.push(answer["params"].to_string()),
-                _ => {}
-            }
         }
+    }
+
+    /// The browser's next message; what it tells about the page is kept.
+    fn hear(&mut self) -> Value {
+        let mut message = Vec::new();
+        self.from.read_until(0, &mut message).unwrap();
+        assert_eq!(message.pop(), Some(0), "the browser ended");
+        let message: Value = serde_json::from_slice(&message).unwrap();
+        match message["method"].as_str() {
+            Some("Network.requestWillBeSent") => {
+                self.requests.push(message["params"]["request"]["url"].as_str().unwrap_or_default().to_owned());
+            }
+            Some("Runtime.exceptionThrown" | "Log.entryAdded") => self.complaints.push(message["params"].to_string()),
+            Some("Page.loadEventFired") => self.loaded = true,
+            _ => {}
+        }
+        message
     }
 
     /// What an expression comes to in the page; promises are waited for.
@@ -106,13 +101,15 @@ impl Page {
         answer["result"]["value"].take()
     }
 
-    /// Waits until an expression is true.
-    pub(crate) fn until(&mut self, expression: &str) {
-        let begun = Instant::now();
-        while self.evaluate(expression) != json!(true) {
-            assert!(begun.elapsed() < Duration::from_secs(600), "never true: {expression}");
-            std::thread::sleep(Duration::from_millis(20));
-        }
+    /// Waits until the page says of an element what `condition`, over its `dataset`, asks for.
+    pub(crate) fn until(&mut self, element: &str, condition: &str) {
+        self.evaluate(&format!(
+            "new Promise(done => {{
+                const {{ dataset }} = document.getElementById('{element}'), look = () => ({condition}) && done(true);
+                new MutationObserver(look).observe(document.getElementById('{element}'), {{ attributes: true }});
+                look();
+            }})"
+        ));
     }
 
     /// Chooses files in the element that `selector` names.

@@ -3,13 +3,16 @@
 mod afterwards;
 mod case_folder;
 mod chains;
-mod changes;
 mod deletions;
+mod digests;
 mod forged;
 mod keys;
+mod logs;
 mod opponent;
 mod scope;
 mod sealed;
+mod signed_digests;
+mod signers;
 mod switches;
 mod times;
 mod unfetched;
@@ -47,7 +50,9 @@ pub(crate) static DEFECTS: LazyLock<Vec<Defect>> = LazyLock::new(|| {
     let mut all = Vec::new();
     all.extend(deletions::all());
     all.extend(forged::all());
-    all.extend(changes::all());
+    all.extend(logs::all());
+    all.extend(digests::all());
+    all.extend(signed_digests::all());
     all.extend(chains::all());
     all.extend(keys::all());
     all.extend(versions::all());
@@ -59,6 +64,7 @@ pub(crate) static DEFECTS: LazyLock<Vec<Defect>> = LazyLock::new(|| {
     all.extend(afterwards::all());
     all.extend(case_folder::all());
     all.extend(sealed::all());
+    all.extend(signers::all());
     all
 });
 

@@ -99,6 +99,7 @@ fn commands_within_sentences_exist_with_their_flags() {
         let all = root.get_arguments().filter_map(|argument| argument.get_long().map(str::to_owned));
         own.chain(all).chain(["help".to_owned(), "version".to_owned()]).collect()
     };
+    let mut commands = 0;
     for page in pages() {
         for code in &page.spans {
             let mut words = code.split_whitespace();
@@ -116,13 +117,16 @@ fn commands_within_sentences_exist_with_their_flags() {
             let name = code.split_whitespace().nth(1).unwrap_or("help");
             let exists = name.starts_with('-') || name == "COMMAND" || name == "help" || root.find_subcommand(name).is_some();
             assert!(exists, "{}: `{code}`: there is no such command", page.name);
+            commands += 1;
         }
     }
+    assert!(commands >= 20, "only {commands} commands were looked at");
 }
 
 #[test]
 fn every_link_leads_somewhere() {
     let pages = pages();
+    assert!(pages.iter().flat_map(|page| &page.links).count() >= 50, "hardly a link was found");
     for page in &pages {
         for link in page.links.iter().filter(|link| !link.contains("://")) {
             let (path, anchor) = link.split_once('#').unwrap_or((link, ""));

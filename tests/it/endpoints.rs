@@ -7,20 +7,11 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::account::{Ran, Simulated, finish, ledger};
+use crate::account::{Simulated, ledger, run};
 
 /// The command that collects the disks into `case`.
 fn collecting(simulated: &Simulated) -> Command {
-    let line = simulated.collect_arguments("case", &["--source", "ebs", "--no-verification"]);
-    simulated.command(&line.iter().map(String::as_str).collect::<Vec<_>>())
-}
-
-fn run(mut command: Command) -> Ran {
-    finish(command.spawn().unwrap())
-}
-
-fn started(simulated: &Simulated) -> Value {
-    ledger(&simulated.path("case")).into_iter().find(|line| line["event"] == "collection.started").unwrap()
+    simulated.collecting("case", &["--source", "ebs", "--no-verification"])
 }
 
 #[test]
@@ -29,12 +20,12 @@ fn the_password_of_an_endpoint_is_neither_printed_nor_recorded() {
     let with_password = simulated.server.endpoint().replace("http://", "http://somebody:s3cret@");
     let mut command = collecting(&simulated);
     command.args(["--verbose", "--endpoint-url", &with_password]);
-    let ran = run(command).expect(0).says(&[&format!("Asking {} instead", simulated.server.endpoint())]);
+    let ran = run(&mut command).expect(0).says(&[&format!("Asking {} instead", simulated.server.endpoint())]);
     let kept = fs::read_to_string(simulated.path("case/custody/ledger.jsonl")).unwrap();
     for text in [&ran.stdout, &ran.stderr, &kept] {
         assert!(!text.contains("s3cret") && !text.contains("somebody"), "{text}");
     }
-    assert_eq!(started(&simulated)["endpoint_url"], simulated.server.endpoint());
+    assert_eq!(simulated.first_run("case")["endpoint_url"], simulated.server.endpoint());
 }
 
 #[test]
@@ -53,9 +44,9 @@ fn endpoints_of_single_services_are_shown_and_recorded_wherever_they_are_set() {
     command.env_remove("AWS_ENDPOINT_URL").env("AWS_CONFIG_FILE", simulated.path("config")).args(["--profile", "incident"]);
     // Disks need no logs: it is not asked.
     command.env("AWS_ENDPOINT_URL_CLOUDWATCH_LOGS", endpoint.replace("http://", "http://somebody:s3cret@"));
-    let ran = run(command).expect(0).says(&[&format!("Asking {endpoint} instead of AWS's own endpoint of EC2")]);
+    let ran = run(&mut command).expect(0).says(&[&format!("Asking {endpoint} instead of AWS's own endpoint of EC2")]);
     assert!(!ran.stderr.contains("s3cret"), "{}", ran.stderr);
-    let started = started(&simulated);
+    let started = simulated.first_run("case");
     let expected = ["CLOUDTRAIL", "CLOUDWATCH_LOGS", "EC2", "KMS", "STS"].map(|name| (name.to_owned(), json!(endpoint)));
     assert_eq!(started["service_endpoints"], Value::Object(expected.into_iter().collect()));
     assert!(started.get("endpoint_url").is_none() && started.get("proxies").is_none(), "{started:#}");
@@ -70,7 +61,7 @@ fn neither_a_variable_nor_a_folder_has_to_be_text() {
     let mut command = simulated.command(&["collect"]);
     fs::write(simulated.path("caselock.toml"), "profile = \"of-the-file\"\n").unwrap();
     command.arg(folder).args(rest).env("GREETING", OsStr::from_bytes(b"gr\xfc\xdf")).env("USER", OsStr::from_bytes(b"\xfc"));
-    run(command).expect(0);
+    run(&mut command).expect(0);
     let case = simulated.path("").join(folder);
     let recorded = ledger(&case).into_iter().find(|line| line["event"] == "collection.started").unwrap();
     assert_eq!(recorded["command_line"][2], "case-\u{fffd}");

@@ -2,41 +2,28 @@
 
 use std::fs;
 
-use caselock::case::event::{Event, Gap, GapReason};
-use caselock::case::{CASE_TOML, CaseFolder, CaseWriter, LEDGER};
-use caselock::verify::{Options, Report, verify};
+use caselock::case::event::GapReason;
+use caselock::case::{CASE_TOML, LEDGER};
+use caselock::verify::{Options, Report};
 
-use crate::account::program;
-use crate::sample::Sample;
-
-fn gap(what: &str) -> Event {
-    Event::GapRecorded(Gap {
-        source: "ebs".to_owned(),
-        account: None,
-        region: None,
-        what: what.to_owned(),
-        reason: GapReason::Empty,
-        error_code: None,
-        detail: None,
-        request_id: None,
-    })
-}
+use crate::findings::has;
+use crate::sample::{Sample, gap};
 
 fn report(sample: &Sample, root: &str) -> Report {
     let expected = root.parse().unwrap();
     let options = Options { expected_root: Some(&expected), ..Options::default() };
-    verify(&CaseFolder::open(&sample.case()).unwrap(), &options).unwrap()
+    sample.verify_with(&options)
 }
 
 fn is_unexpected(report: &Report) -> bool {
-    report.findings.iter().any(|finding| finding.kind == "ledger-root-unexpected")
+    has(report, "ledger-root-unexpected")
 }
 
 /// A case whose root was noted, and that was then added to.
 fn noted() -> (Sample, String) {
     let (sample, mut writer) = Sample::new();
     let root = writer.ledger_tree().root().to_string();
-    writer.append(gap("later")).unwrap();
+    writer.append(gap("later", GapReason::Empty)).unwrap();
     (sample, root)
 }
 
@@ -54,13 +41,13 @@ fn a_ledger_that_only_grew_still_had_the_root() {
 #[test]
 fn a_ledger_whose_last_lines_were_cut_off_is_noticed_by_the_root_alone() {
     let (sample, root) = noted();
-    let text = fs::read_to_string(sample.file(LEDGER)).unwrap();
+    let text = sample.ledger();
     let cut: Vec<&str> = text.lines().take(2).collect();
     fs::write(sample.file(LEDGER), cut.join("\n") + "\n").unwrap();
     for path in Sample::payload().iter().skip(1) {
         fs::remove_file(sample.file(path.as_str())).unwrap();
     }
-    let without = verify(&CaseFolder::open(&sample.case()).unwrap(), &Options::default()).unwrap();
+    let without = sample.verify();
     assert!(without.ledger.valid && without.case_failures() == 0, "{:#?}", without.findings);
     assert!(is_unexpected(&report(&sample, &root[..16])));
 }
@@ -73,7 +60,7 @@ fn a_case_that_was_made_anew_is_noticed_by_the_root_alone() {
     for path in [LEDGER, CASE_TOML] {
         sample.overwrite(path, &fs::read(other.file(path)).unwrap());
     }
-    let without = verify(&CaseFolder::open(&sample.case()).unwrap(), &Options::default()).unwrap();
+    let without = sample.verify();
     assert!(without.ledger.valid && without.case_failures() == 0, "{:#?}", without.findings);
     assert!(is_unexpected(&report(&sample, &root)));
 }
@@ -81,15 +68,12 @@ fn a_case_that_was_made_anew_is_noticed_by_the_root_alone() {
 #[test]
 fn the_program_takes_the_root_as_it_was_read_out_and_exits_with_3_if_it_never_was() {
     let (sample, root) = noted();
-    drop(CaseWriter::open(&sample.case()));
-    let case = sample.case();
-    let run = |root: &str| program(&["verify", case.to_str().unwrap(), "--expect-root", root]).output().unwrap();
+    let run = |root: &str| sample.run(&["verify", "case", "--expect-root", root]);
     let grouped = format!("{} {}-{}", &root[..4], &root[4..8], &root[8..16].to_uppercase());
-    let met = run(&grouped);
-    assert_eq!(met.status.code(), Some(4), "{met:?}");
-    assert!(String::from_utf8(met.stdout).unwrap().contains("had the root you expected after"));
-    assert_eq!(run("0123456789abcdef").status.code(), Some(3));
+    let met = run(&grouped).expect(4).stdout;
+    assert!(met.contains("had the root you expected after"), "{met}");
+    run("0123456789abcdef").expect(3);
     for usage in ["0123456789abcde", "not hexadecimal!"] {
-        assert_eq!(run(usage).status.code(), Some(2), "{usage}");
+        run(usage).expect(2);
     }
 }

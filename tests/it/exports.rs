@@ -1,13 +1,13 @@
 //! The evidence as a list for programs: a table, JSON lines, and a CASE/UCO graph.
 
 use std::fs;
-use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Command;
 
 use serde_json::Value;
 
+use crate::account::{Ran, ledger};
 use crate::peers;
-use crate::sample::{Sample, artifact, shell_ok, started};
+use crate::sample::{Sample, artifact, started};
 
 /// Keys that a spreadsheet would take for formulas, or for the end of a cell.
 const HOSTILE: [&str; 6] = ["=cmd|' /C calc'!A0", "+1+1", "-2+3", "@SUM(1)", "\t=1", "a,\"b\"\r\n=c"];
@@ -22,22 +22,19 @@ fn sample() -> Sample {
     sample
 }
 
-fn report(case: &Path, format: &str) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_caselock"));
-    command.arg("report").arg(case).args(["--format", format, "--quiet"]).output().unwrap()
+fn report(sample: &Sample, format: &str) -> Ran {
+    sample.run(&["report", "case", "--format", format, "--quiet"])
 }
 
+/// The exit code is that of `verify`.
 fn exported(sample: &Sample, format: &str, name: &str) -> String {
-    let output = report(&sample.case(), format);
-    assert_eq!(output.status.code(), Some(4), "the exit code of verify: {output:?}");
+    report(sample, format).expect(4);
     fs::read_to_string(sample.path(&format!("case-{name}"))).unwrap()
 }
 
 /// What the ledger says of its artifacts.
 fn recorded(sample: &Sample) -> Vec<Value> {
-    let ledger = fs::read_to_string(sample.file("custody/ledger.jsonl")).unwrap();
-    let entries = ledger.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-    entries.filter(|entry| entry["event"] == "artifact.acquired").collect()
+    ledger(&sample.case()).into_iter().filter(|entry| entry["event"] == "artifact.acquired").collect()
 }
 
 #[test]
@@ -64,7 +61,7 @@ fn a_spreadsheet_finds_every_artifact_and_no_formula() {
     exported(&sample, "csv", "artifacts.csv");
     let program = "import csv, json\nprint(json.dumps(list(csv.DictReader(open('case-artifacts.csv', newline='')))))";
     fs::write(sample.path("read.py"), program).unwrap();
-    let rows: Vec<Value> = serde_json::from_str(&shell_ok(&sample.path(""), "python3 read.py", &[])).unwrap();
+    let rows: Vec<Value> = serde_json::from_str(&sample.shell("python3 read.py")).unwrap();
     let recorded = recorded(&sample);
     assert_eq!(rows.len(), recorded.len());
     for (row, entry) in rows.iter().zip(&recorded) {
@@ -90,33 +87,32 @@ fn the_communitys_validator_accepts_the_graph_and_refuses_a_broken_one() {
     assert_eq!(of_type("observable:File").len(), Sample::payload().len() + HOSTILE.len());
     let [provenance] = of_type("investigation:ProvenanceRecord")[..] else { panic!() };
     assert_eq!(provenance["core:object"].as_array().unwrap().len(), HOSTILE.len(), "what came in the run");
-    let validate = |name: &str| Command::new(peers::case_validate()).arg(sample.path(name)).output().unwrap();
-    let answer = validate("case-case-uco.jsonld");
-    let said = String::from_utf8_lossy(&answer.stdout).into_owned() + &String::from_utf8_lossy(&answer.stderr);
-    assert!(answer.status.success() && said.contains("Conforms: True"), "{said}");
+    let validate = |name: &str| Ran::from(Command::new(peers::case_validate()).arg(sample.path(name)).output().unwrap());
+    let answer = validate("case-case-uco.jsonld").expect(0);
+    let said = answer.stdout + &answer.stderr;
+    assert!(said.contains("Conforms: True"), "{said}");
     assert!(!said.contains("Severity"), "not even a remark: {said}");
     let sha256 = recorded(&sample)[0]["sha256"].as_str().unwrap().to_owned();
     fs::write(sample.path("broken.jsonld"), text.replace(&sha256, "no hash")).unwrap();
-    assert!(!validate("broken.jsonld").status.success());
+    assert_ne!(validate("broken.jsonld").code, 0);
 }
 
 #[test]
 fn the_same_case_gives_the_same_export_and_a_changed_one_says_so() {
     let sample = sample();
     let first = exported(&sample, "case-uco", "case-uco.jsonld");
-    assert_eq!(report(&sample.case(), "case-uco").status.code(), Some(2), "nothing is replaced");
+    report(&sample, "case-uco").expect(2);
     fs::rename(sample.path("case-case-uco.jsonld"), sample.path("first")).unwrap();
     assert_eq!(exported(&sample, "case-uco", "case-uco.jsonld"), first);
     sample.overwrite(Sample::payload()[2].as_str(), b"other");
-    assert_eq!(report(&sample.case(), "csv").status.code(), Some(3));
+    report(&sample, "csv").expect(3);
 }
 
 #[test]
 fn an_unsealed_case_is_exported_into_its_reports() {
-    let (sample, writer) = Sample::new();
-    drop(writer);
+    let sample = Sample::unsealed();
     for _ in 0..2 {
-        assert_eq!(report(&sample.case(), "csv").status.code(), Some(4));
+        report(&sample, "csv").expect(4);
     }
     assert_eq!(fs::read_dir(sample.file("reports")).unwrap().count(), 1);
     assert!(sample.file("reports/artifacts.csv").exists());

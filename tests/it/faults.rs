@@ -13,11 +13,10 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use caselock::case::{CaseFolder, is_begun};
-use caselock::sim::Scenario;
-use caselock::verify::{Options, Report, Verdict, verify};
+use caselock::verify::{Options, Verdict, verify};
 
-use crate::account::{Simulated, finish, last_hour, ledger};
-use crate::resume::without_request_id;
+use crate::account::{Simulated, artifacts, run};
+use crate::sample::{make_removable, verified_folder};
 use crate::strace;
 
 /// Calls that change what is on disk, or decide who may.
@@ -83,17 +82,13 @@ fn text(path: &Path) -> String {
     path.to_str().unwrap().to_owned()
 }
 
-fn report_of(case: &Path) -> Report {
-    verify(&CaseFolder::open(case).unwrap(), &Options::default()).unwrap()
-}
-
 fn copy(from: &Path, to: &Path) {
     let copied = Command::new("cp").arg("-a").arg(from).arg(to).status().unwrap();
     assert!(copied.success());
 }
 
 fn discard(folder: &Path) {
-    let _restored = Command::new("chmod").arg("-R").arg("u+w").arg(folder).output();
+    make_removable(folder);
     fs::remove_dir_all(folder).unwrap();
 }
 
@@ -103,31 +98,6 @@ fn whole_lines(case: &Path) -> Vec<u8> {
     let end = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
     bytes.truncate(end);
     bytes
-}
-
-/// What the ledger says the case holds, as it lies there: each object, and the answer to each question.
-///
-/// A run that came to its end is followed by one that looks afresh, so an answer may be there more than once; an object may not.
-fn artifacts(case: &Path) -> BTreeMap<String, Vec<u8>> {
-    let mut artifacts = BTreeMap::new();
-    for line in ledger(case).iter().filter(|line| line["event"] == "artifact.acquired") {
-        let path = line["path"].as_str().unwrap();
-        let bytes = fs::read(case.join(path)).unwrap();
-        let source = &line["source"];
-        if source["kind"] == "s3-object" {
-            assert!(artifacts.insert(path.to_owned(), bytes).is_none(), "{path} was stored twice");
-        } else {
-            let question = ["service", "operation", "account", "region", "page"].map(|field| source[field].to_string());
-            let mut parameters = source["parameters"].clone();
-            // It says no more than "until now".
-            if crate::resume::asks_until_now(source) {
-                parameters.as_object_mut().unwrap().remove("EndTime");
-            }
-            let answer = without_request_id(&String::from_utf8(bytes).unwrap());
-            artifacts.insert(format!("{} {parameters}", question.join(" ")), answer);
-        }
-    }
-    artifacts
 }
 
 struct Sweep {
@@ -140,10 +110,7 @@ struct Sweep {
 
 impl Sweep {
     fn prepare() -> Self {
-        let mut scenario = Scenario::quiet(last_hour());
-        scenario.regions.truncate(1);
-        scenario.events_per_hour = 6;
-        let simulated = Simulated::of(&scenario);
+        let simulated = Simulated::small();
         let (collected, sealed, interrupted) =
             (simulated.path("collected/case"), simulated.path("sealed/case"), simulated.path("interrupted/case"));
         for folder in [&collected, &sealed, &interrupted] {
@@ -156,13 +123,13 @@ impl Sweep {
         let undisturbed = Undisturbed {
             artifacts: artifacts(&collected),
             code,
-            verdict: report_of(&collected).verdict,
+            verdict: verified_folder(&collected).verdict,
             package: fs::read(simulated.path("undisturbed.zip")).unwrap(),
         };
         // Killed while its second group of files gets its names, with half a line in the ledger as well.
         let arguments = simulated.collect_arguments(&text(&interrupted), SCOPE);
         let log = simulated.path("interrupted.log");
-        finish(strace::command(&simulated, &log, &["linkat"], Some("linkat:signal=KILL:when=5"), &arguments).spawn().unwrap());
+        run(&mut strace::command(&simulated, &log, &["linkat"], Some("linkat:signal=KILL:when=5"), &arguments));
         let ledger = interrupted.join("custody/ledger.jsonl");
         assert!(artifacts(&interrupted).len() < undisturbed.artifacts.len(), "it was not interrupted");
         let torn = [&fs::read(&ledger).unwrap()[..], b"{\"at\":\"2026-03-0"].concat();
@@ -204,7 +171,8 @@ impl Sweep {
             let case = self.set_up(stage, &place);
             let log = place.join("trace");
             let calls: Vec<&str> = WRITING.into_iter().chain(READING).collect();
-            finish(strace::command(&self.simulated, &log, &calls, None, &filled(&stage.arguments, &case)).spawn().unwrap());
+            let traced = run(&mut strace::command(&self.simulated, &log, &calls, None, &filled(&stage.arguments, &case)));
+            traced.expect(if ["collect", "resume"].contains(&stage.name) { self.undisturbed.code } else { 0 });
             stage.calls = strace::occurrences(&fs::read_to_string(&log).unwrap(), &text(&place));
             discard(&place);
         }
@@ -231,7 +199,7 @@ impl Sweep {
         let inject = format!("{call}:{fault}:when={occurrence}");
         let arguments = filled(&stage.arguments, &case);
         let before = whole_lines(&case);
-        let ran = finish(strace::command(&self.simulated, &log, &[call], Some(&inject), &arguments).spawn().unwrap());
+        let ran = run(&mut strace::command(&self.simulated, &log, &[call], Some(&inject), &arguments));
         let hit = strace::hit(&fs::read_to_string(&log).unwrap_or_default(), call, &text(&place));
         // A failed call is not tampering, and the program must not say so. Killed, it says nothing.
         // (127: the fault came before the program's first instruction. A write can also be the runtime's own, to wake a thread.)
@@ -243,7 +211,7 @@ impl Sweep {
         assert!(acknowledged.starts_with(&before), "{named}: lines of the ledger are gone");
         let begun = is_begun(&case);
         if begun {
-            let report = report_of(&case);
+            let report = verified_folder(&case);
             assert_ne!(report.verdict, Verdict::Fail, "{named}: {:#?}\n{ran:?}", report.findings);
             let told: Vec<&str> = ran.stdout.lines().filter_map(|line| line.strip_prefix("Root     ")).collect();
             let roots = usize::from([0, 4].contains(&ran.code) && stage.name != "package");
@@ -260,9 +228,8 @@ impl Sweep {
 
     /// The same command again, undisturbed, must come to what it would have come to at once.
     fn completes(&self, stage: &Stage<'_>, case: &Path, arguments: &[String], named: &str, acknowledged: &[u8]) {
-        let line: Vec<&str> = arguments.iter().map(String::as_str).collect();
-        let again = self.simulated.run(&line);
-        let report = report_of(case);
+        let again = self.simulated.run(arguments);
+        let report = verified_folder(case);
         assert!(whole_lines(case).starts_with(acknowledged), "{named}: lines of the ledger are gone");
         match stage.name {
             "seal" => {
@@ -379,7 +346,6 @@ fn table(counts: &BTreeMap<(&'static str, String, &'static str), Count>) -> Stri
 /// Guarantee G5: a crash, a full disk or a failed call is never reported as tampering.
 #[test]
 fn whatever_fails_nothing_acknowledged_is_lost_and_the_next_run_completes() {
-    strace::is_there();
     let sweep = Sweep::prepare();
     let mut stages = sweep.stages();
     stages.reverse();

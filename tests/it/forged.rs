@@ -4,13 +4,12 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use caselock::case::CaseFolder;
 use caselock::model::Sha256Hash;
 use caselock::seal::{Checkpoint, SealStatement, SealedBy, SigningKey};
-use caselock::verify::{Options, verify};
 use serde_json::{Value, json};
 
-use crate::sample::{Sample, shell_ok};
+use crate::account::Ran;
+use crate::sample::Sample;
 
 /// Rewrites a zip with members changed, added or left out, by Python's own `zipfile`, in all else as caselock writes it.
 ///
@@ -59,13 +58,15 @@ pub(crate) fn sealed_again(sample: &Sample, key: &str) {
     statement.checkpoint_sha256 = Some(Sha256Hash::of(&checkpoint));
     sample.overwrite("custody/checkpoints/0001.json", &checkpoint);
     sample.overwrite(seal, &statement.encode().unwrap());
-    let script = format!(
-        "for signed in custody/checkpoints/0001.json {seal}; do
-           rm -f $signed.sig; ssh-keygen -q -Y sign -n caselock-seal -f '{}' $signed
-         done",
-        sample.path(key).display()
-    );
-    shell_ok(&sample.case(), &script, &[]);
+    for signed in ["custody/checkpoints/0001.json", seal] {
+        sample.sign_again(signed, key);
+    }
+}
+
+/// What `verify_disclosure.py` says, the one that is part of the project and not the copy in the disclosure.
+pub(crate) fn by_python(path: &Path) -> Ran {
+    let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("case-template/verify_disclosure.py");
+    Command::new("python3").arg(program).arg(path).output().unwrap().into()
 }
 
 /// Whether `verify_disclosure.py` finds a zip to be its members and nothing else.
@@ -147,7 +148,7 @@ pub(crate) const LIES: [(&str, Lie, &str, &str); 8] = [
 pub(crate) fn sealed_with_a_lie(sample: &Sample, lie: Lie) {
     let (seal, checkpoint) = ("custody/seals/0001.json", "custody/checkpoints/0001.json");
     let encode = |value: &Value| serde_json_canonicalizer::to_vec(value).unwrap();
-    let ledger = fs::read_to_string(sample.file("custody/ledger.jsonl")).unwrap();
+    let ledger = sample.ledger();
     let mut lines: Vec<Value> = ledger.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let mut statement: Value = serde_json::from_slice(&fs::read(sample.file(seal)).unwrap()).unwrap();
     lie(&mut lines, &mut statement);
@@ -161,7 +162,7 @@ pub(crate) fn sealed_with_a_lie(sample: &Sample, lie: Lie) {
         text.push(b'\n');
     }
     sample.overwrite("custody/ledger.jsonl", &text);
-    let head = verify(&CaseFolder::open(&sample.case()).unwrap(), &Options::default()).unwrap().ledger;
+    let head = sample.verify().ledger;
     statement["ledger"] = json!({ "lines": head.lines, "root": head.root });
     let names = ["case_number", "format_version", "ledger", "number", "sealed_at", "signer"];
     let mut said: Value = names.iter().map(|name| ((*name).to_owned(), statement[*name].clone())).collect();
@@ -170,10 +171,9 @@ pub(crate) fn sealed_with_a_lie(sample: &Sample, lie: Lie) {
     statement["checkpoint_sha256"] = json!(Sha256Hash::of(&said));
     sample.overwrite(checkpoint, &said);
     sample.overwrite(seal, &encode(&statement));
-    let script = format!(
-        "for signed in {checkpoint} {seal}; do rm -f $signed.sig; ssh-keygen -q -Y sign -n caselock-seal -f ../key $signed; done"
-    );
-    shell_ok(&sample.case(), &script, &[]);
+    for signed in [checkpoint, seal] {
+        sample.sign_again(signed, "key");
+    }
 }
 
 /// Zips a case folder by hand, in all else as caselock writes a package.
@@ -183,7 +183,7 @@ pub(crate) fn zipped(sample: &Sample, name: &str) -> std::path::PathBuf {
         "rm -rf IR-2026-014 '{0}' && cp -r case IR-2026-014 && rm -rf IR-2026-014/reports && find IR-2026-014 -type f | LC_ALL=C sort | zip -q -0 -X -@ '{0}'",
         zip.display()
     );
-    shell_ok(&sample.path(""), &script, &[]);
+    sample.shell(&script);
     rewrite(&zip, "pass");
     zip
 }

@@ -31,6 +31,7 @@ mod endpoints;
 mod expected_root;
 mod exports;
 mod faults;
+mod findings;
 mod forged;
 mod fuzz;
 mod help;
@@ -73,14 +74,25 @@ mod verify_command;
 
 #[test]
 fn every_file_of_this_folder_is_listed_here() {
-    let here = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it");
-    let listed = include_str!("main.rs");
-    for entry in std::fs::read_dir(here).unwrap() {
-        let name = entry.unwrap().file_name().into_string().unwrap();
-        let module = name.strip_suffix(".rs").unwrap_or(&name);
-        assert!(
-            module == "main" || module == "snapshots" || listed.contains(&format!("\nmod {module};\n")),
-            "tests/it/{name} is not a module of tests/it/main.rs, so its tests never run"
-        );
+    fn look(folder: &std::path::Path, parent: &std::path::Path) {
+        let listed = std::fs::read_to_string(parent).unwrap();
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let module = path.file_stem().unwrap().to_str().unwrap();
+            if path.is_dir() && module != "snapshots" {
+                look(&path, &path.with_extension("rs"));
+            }
+            assert!(
+                ["main", "snapshots"].contains(&module)
+                    || [format!("\nmod {module};\n"), format!("\npub(crate) mod {module};\n")]
+                        .iter()
+                        .any(|line| listed.contains(line)),
+                "{} is not a module of {}, so its tests never run",
+                path.display(),
+                parent.display()
+            );
+        }
     }
+    let here = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it");
+    look(&here, &here.join("main.rs"));
 }

@@ -7,13 +7,12 @@ use std::fs::{self, OpenOptions};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use caselock::case::event::{CollectionFinished, Event, Gap, GapReason};
+use caselock::case::event::{CollectionFinished, Event, GapReason};
 use caselock::case::{CaseFiles as _, CaseFolder, CaseWriter, Committed, Found, LEDGER};
 use caselock::model::{PayloadPath, S3Location};
-use caselock::verify::{Options, verify};
 use proptest::prelude::*;
 
-use crate::sample::{Sample, artifact, started};
+use crate::sample::{Sample, artifact, gap, open_again, started, verified_folder};
 
 /// What can be done to a case, or happen to it.
 #[derive(Clone, Debug)]
@@ -103,13 +102,13 @@ impl Tried {
     fn reopen(&mut self) {
         self.writer = None;
         self.check_as_left();
-        self.writer = Some(crate::sample::open_again(&self.root));
+        self.writer = Some(open_again(&self.root));
         self.begin_run();
     }
 
     /// After a crash, and before anybody mended anything, verification must not speak of tampering.
     fn check_as_left(&self) {
-        let report = verify(&CaseFolder::open(&self.root).unwrap(), &Options::default()).unwrap();
+        let report = verified_folder(&self.root);
         assert_eq!(report.case_failures(), 0, "{:#?}", report.findings);
         assert_eq!(report.artifacts.valid, u64::try_from(self.model.stored.len()).unwrap());
     }
@@ -145,7 +144,7 @@ impl Tried {
                 }
             }
             Act::Gaps(count) => {
-                let gaps = (0..*count).map(|number| gap(&number.to_string())).collect();
+                let gaps = (0..*count).map(|number| gap(&number.to_string(), GapReason::Empty)).collect();
                 self.writer().append_all(gaps).unwrap();
                 self.acknowledge();
             }
@@ -205,19 +204,6 @@ impl Tried {
         assert_eq!(found, self.model.stored);
         self.check_as_left();
     }
-}
-
-fn gap(what: &str) -> Event {
-    Event::GapRecorded(Gap {
-        source: "ebs".to_owned(),
-        account: None,
-        region: None,
-        what: what.to_owned(),
-        reason: GapReason::Empty,
-        error_code: None,
-        detail: None,
-        request_id: None,
-    })
 }
 
 fn try_acts(acts: &[Act]) {

@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use caselock::model::Sha256Hash;
 use serde_json::Value;
 
-use crate::account::{finish, ledger, program, without_aws};
+use crate::account::{Ran, ledger, program, run, without_aws};
 use crate::peers;
 
 /// Serves moto on loopback and says on which port. What moto has not, it would answer with 500, which is worth many attempts; 501 is not.
@@ -98,7 +98,7 @@ fn prepare(moto: &Moto) -> Value {
     serde_json::from_slice(output.stdout.split(|byte| *byte == b'\n').next().unwrap()).unwrap()
 }
 
-fn caselock(moto: &Moto, folder: &std::path::Path, arguments: &[&str]) -> crate::account::Ran {
+fn caselock(moto: &Moto, folder: &std::path::Path, arguments: &[&str]) -> Ran {
     let mut command = program(arguments);
     command
         .current_dir(folder)
@@ -106,7 +106,7 @@ fn caselock(moto: &Moto, folder: &std::path::Path, arguments: &[&str]) -> crate:
         .env("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE")
         .env("AWS_SECRET_ACCESS_KEY", "example")
         .env("AWS_REGION", "us-east-1");
-    finish(command.spawn().unwrap())
+    run(&mut command)
 }
 
 /// Operations that this version of moto has not.

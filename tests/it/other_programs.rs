@@ -1,32 +1,14 @@
 //! A package and damaged ones, in the hands of programs written by others.
 
 use std::fs;
-use std::path::Path;
-use std::process::Command;
-use std::sync::Once;
 
-use caselock::case::CaseFolder;
 use caselock::model::Severity;
-use caselock::package::write_package;
-use caselock::verify::{Options, Verdict, verify};
+use caselock::verify::Verdict;
 
+use crate::findings::kinds;
 use crate::forged::sealed_again;
 use crate::peers;
 use crate::sample::{Sample, shell, shell_ok};
-
-/// Makes sure that 7-Zip and bsdtar are there: installs them where that is possible, and says what to do where it is not.
-fn archivers_are_there() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        let there = || shell(Path::new("/"), "command -v 7zz && command -v bsdtar", &[]).status.success();
-        if !there() && rustix::process::getuid().is_root() {
-            let install = "apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
-                           7zip libarchive-tools";
-            let _tried = shell(Path::new("/"), install, &[]);
-        }
-        assert!(there(), "7-Zip (as `7zz`) and bsdtar are needed; on Debian: apt-get install 7zip libarchive-tools");
-    });
-}
 
 /// How each program tests a zip in which every member can be read to its end with its CRC-32 as recorded.
 const TESTS: [(&str, &str); 4] = [
@@ -57,15 +39,15 @@ fn checks() -> [(&'static str, String); 4] {
 }
 
 fn packaged() -> Sample {
-    archivers_are_there();
+    peers::are_there(&["7zz", "bsdtar"], "7zip libarchive-tools");
     let sample = Sample::sealed();
-    write_package(&CaseFolder::open(&sample.case()).unwrap(), &sample.path("out.zip")).unwrap();
+    sample.package("out.zip");
     sample
 }
 
 /// The names of the programs that find nothing wrong.
 fn satisfied<'a>(sample: &Sample, programs: &[(&'a str, String)]) -> Vec<&'a str> {
-    let accepts = |script: &str| shell(&sample.path(""), script, &[]).status.success();
+    let accepts = |script: &str| shell(&sample.path(""), script).status.success();
     programs.iter().filter(|(_, script)| accepts(script)).map(|(name, _)| *name).collect()
 }
 
@@ -78,11 +60,10 @@ fn every_program_unpacks_the_same_bytes_and_finds_them_whole() {
     let sample = packaged();
     let scratch = sample.path("");
     assert_eq!(satisfied(&sample, &tests_of("out.zip")), ["unzip", "7-Zip", "bsdtar", "zipfile"]);
-    shell_ok(&scratch, "sha256sum --check --strict out.zip.sha256", &[]);
+    shell_ok(&scratch, "sha256sum --check --strict out.zip.sha256");
     shell_ok(
         &scratch,
         "test \"$(openssl dgst -sha256 -r out.zip | tr -d '*' | tr -s ' ')\" = \"$(tr -s ' ' < out.zip.sha256)\"",
-        &[],
     );
     for (folder, unpack) in [
         ("unzip", "unzip -q ../out.zip"),
@@ -90,9 +71,9 @@ fn every_program_unpacks_the_same_bytes_and_finds_them_whole() {
         ("bsdtar", "bsdtar -xf ../out.zip"),
         ("zipfile", "python3 -m zipfile -e ../out.zip ."),
     ] {
-        shell_ok(&scratch, &format!("mkdir {folder} && cd {folder} && {unpack} && diff -r IR-2026-014 ../case"), &[]);
+        shell_ok(&scratch, &format!("mkdir {folder} && cd {folder} && {unpack} && diff -r IR-2026-014 ../case"));
     }
-    shell_ok(&scratch, "mv unzip/IR-2026-014 bag", &[]);
+    shell_ok(&scratch, "mv unzip/IR-2026-014 bag");
     assert_eq!(satisfied(&sample, &checks()), ["sha256sum", "openssl", "bagit", "ssh-keygen"]);
 }
 
@@ -106,22 +87,20 @@ fn every_program_finds_a_byte_that_was_changed_on_the_way() {
     fs::write(sample.path("changed.zip"), bytes).unwrap();
     assert_eq!(satisfied(&sample, &tests_of("changed.zip")), [""; 0]);
     let list = "sed s/out.zip/changed.zip/ out.zip.sha256 | sha256sum --check --status";
-    assert!(!shell(&sample.path(""), list, &[]).status.success());
+    assert!(!shell(&sample.path(""), list).status.success());
 }
 
 #[test]
 fn a_zip_that_was_made_anew_around_a_change_is_found_by_its_manifests() {
     let sample = packaged();
     // Whoever packs the zip again has every CRC-32 right.
-    shell_ok(
-        &sample.path(""),
+    sample.shell(
         "unzip -q out.zip && chmod -R u+w IR-2026-014 && cd IR-2026-014 && f=$(find data -type f | sort | head -n 1) && \
          printf x >> \"$f\" && cd .. && zip -q -0 -r -X forged.zip IR-2026-014 && mv IR-2026-014 bag",
-        &[],
     );
     assert_eq!(satisfied(&sample, &tests_of("forged.zip")), ["unzip", "7-Zip", "bsdtar", "zipfile"]);
     assert_eq!(satisfied(&sample, &checks()), ["ssh-keygen"], "only the seal itself was not touched");
-    shell_ok(&sample.path(""), "printf ' ' >> bag/custody/seals/0001.json", &[]);
+    sample.shell("printf ' ' >> bag/custody/seals/0001.json");
     assert_eq!(satisfied(&sample, &checks()), [""; 0]);
 }
 
@@ -184,23 +163,21 @@ fn what_no_bag_may_be_is_refused() {
     ];
     for (what, script, rule) in defects {
         let sample = Sample::sealed();
-        shell_ok(&sample.case(), &format!("chmod -R u+w . ; {script}"), &[]);
-        let report = verify(&CaseFolder::open(&sample.case()).unwrap(), &Options::default()).unwrap();
+        shell_ok(&sample.case(), &format!("chmod -R u+w . ; {script}"));
+        let report = sample.verify();
         let stranger = rule.is_some_and(|rule| rule.starts_with("file-not-covered"));
         assert_eq!(report.verdict == Verdict::Fail, !stranger, "{what}: {:#?}", report.findings);
-        let bagit = || Command::new(peers::bagit()).args(["--validate", "--quiet"]).arg(sample.case()).output().unwrap();
-        assert!(!bagit().status.success(), "{what}");
+        assert!(!peers::is_valid_bag(&sample.case()), "{what}");
         let Some(rule) = rule else { continue };
         sealed_again(&sample, "key");
-        assert!(!bagit().status.success(), "{what}, and sealed");
-        let report = verify(&CaseFolder::open(&sample.case()).unwrap(), &Options::default()).unwrap();
+        assert!(!peers::is_valid_bag(&sample.case()), "{what}, and sealed");
+        let report = sample.verify();
         let found: Vec<String> = report.findings.iter().map(|finding| format!("{} {}", finding.kind, finding.object)).collect();
         assert!(found.iter().any(|finding| finding.starts_with(rule)), "{what}: {found:#?}");
         assert_eq!(report.verdict == Verdict::Fail, !stranger, "{what}: {found:#?}");
         let by_hash = ["tag-file-modified", "seal-", "checkpoint-"];
-        let failed = report.findings.iter().filter(|finding| finding.severity == Severity::Failure);
-        for finding in failed {
-            assert!(!by_hash.iter().any(|kind| finding.kind.starts_with(kind)), "{what}: {finding:?}");
+        for kind in kinds(&report, Severity::Failure) {
+            assert!(!by_hash.iter().any(|by_hash| kind.starts_with(by_hash)), "{what}: {found:#?}");
         }
     }
 }

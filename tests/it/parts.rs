@@ -2,152 +2,125 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
 
 use caselock::case::{CaseFiles as _, CaseFolder, CaseWriter, Found};
 use caselock::package::{PackageFiles, write_package, write_parts};
-use caselock::seal::SigningKey;
+use caselock::seal::{SigningKey, seal_case};
 use caselock::verify::{Options, Verdict, verify};
 use serde_json::Value;
 
+use crate::account::{program, run};
+use crate::findings::{printed, printed_kinds};
 use crate::forged::rewrite;
 use crate::peers;
-use crate::sample::{Sample, artifact, shell_ok, started};
-
-fn sealed() -> Sample {
-    let (sample, mut writer) = Sample::new();
-    writer.append(started(1)).unwrap();
-    sample.seal(&mut writer);
-    sample
-}
-
-fn caselock(sample: &Sample, arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_caselock")).args(arguments).current_dir(sample.path("")).output().unwrap()
-}
+use crate::sample::{Sample, artifact, artifact_of, at, make_removable, shell_ok, started, tool, verified_folder};
 
 fn verified(sample: &Sample, name: &str) -> (i32, Value) {
-    let output = caselock(sample, &["verify", name, "--json"]);
-    let report = serde_json::from_slice(&output.stdout).unwrap_or(Value::Null);
-    (output.status.code().unwrap(), report)
+    let ran = sample.run(&["verify", name, "--json"]);
+    (ran.code, ran.json())
 }
 
-fn kinds(report: &Value) -> Vec<String> {
-    report["findings"].as_array().unwrap().iter().map(|finding| finding["kind"].as_str().unwrap().to_owned()).collect()
+fn missing_parts(report: &Value) -> usize {
+    printed_kinds(report).into_iter().filter(|kind| *kind == "part-missing").count()
 }
 
 /// Three parts or more.
 fn in_parts(sample: &Sample) -> Vec<PathBuf> {
-    let done = caselock(sample, &["package", "case", "-o", "p.zip", "--split-size", "200B", "--json"]);
-    assert!(done.status.success(), "{done:?}");
-    let said: Value = serde_json::from_slice(&done.stdout).unwrap();
+    let said = sample.run(&["package", "case", "-o", "p.zip", "--split-size", "200B", "--json"]).expect(0).json();
     said["parts"].as_array().unwrap().iter().map(|part| sample.path(part["path"].as_str().unwrap())).collect()
 }
 
 #[test]
 fn all_parts_together_are_the_whole_and_each_is_a_bag() {
-    let sample = sealed();
+    let sample = Sample::sealed_after_a_run();
     let parts = in_parts(&sample);
     assert!(parts.len() >= 3, "{parts:?}");
     let of = parts.len();
     let mut payload = 0;
     for (at, part) in parts.iter().enumerate() {
         assert_eq!(part.file_name().unwrap().to_str().unwrap(), format!("p.part-{}-of-{of}.zip", at + 1));
-        shell_ok(&sample.path(""), &format!("sha256sum --strict -c {0}.sha256 && unzip -q {0} -d open", part.display()), &[]);
+        sample.shell(&format!("sha256sum --strict -c {0}.sha256 && unzip -q {0} -d open", part.display()));
         let bag = sample.path("open").join(format!("IR-2026-014-part-{}-of-{of}", at + 1));
-        let output = Command::new(peers::bagit()).arg("--validate").arg(&bag).output().unwrap();
-        assert!(output.status.success(), "{output:?}");
+        assert!(peers::is_valid_bag(&bag));
         let info = fs::read_to_string(bag.join("bag-info.txt")).unwrap();
         assert!(
             info.contains(&format!("Bag-Count: {} of {of}\n", at + 1)) && info.contains("Bag-Group-Identifier: IR-2026-014\n"),
             "{info}"
         );
         assert_eq!(info.matches("\nPayload-Oxum:").count(), 1, "{info}");
-        payload += shell_ok(&bag, "find data -type f", &[]).lines().count();
+        payload += shell_ok(&bag, "find data -type f").lines().count();
     }
     assert_eq!(payload, Sample::payload().len());
     // Put together by hand, they are what the package in one piece holds.
-    write_package(&CaseFolder::open(&sample.case()).unwrap(), &sample.path("one.zip")).unwrap();
+    sample.package("one.zip");
     shell_ok(
         &sample.path("open"),
         "mkdir whole && for part in IR-2026-014-part-*; do cp -rf $part/. whole/; done
          mv -f whole/whole/* whole/ && rmdir whole/whole && rm -f whole/custody/part.json
          unzip -q ../one.zip && diff -r whole IR-2026-014",
-        &[],
     );
-    let (_, report) = verified(&sample, parts[1].to_str().unwrap());
-    assert!(!kinds(&report).contains(&"part-missing".to_owned()), "{report}");
+    let (code, report) = verified(&sample, parts[1].to_str().unwrap());
+    assert_eq!((code, missing_parts(&report)), (4, 0), "{report}");
     assert_eq!(report["artifacts"]["valid"], report["artifacts"]["total"]);
-    let whole = verify(&CaseFolder::open(&sample.path("open/whole")).unwrap(), &Options::default()).unwrap();
+    let whole = verified_folder(&sample.path("open/whole"));
     assert_eq!(whole.case_failures(), 0, "{:?}", whole.findings);
 }
 
 #[test]
 fn one_part_alone_says_which_parts_it_lacks_and_accuses_nobody() {
-    let sample = sealed();
+    let sample = Sample::sealed_after_a_run();
     let parts = in_parts(&sample);
     for gone in [&parts[0], &parts[2]] {
         fs::remove_file(gone).unwrap();
     }
     let (code, report) = verified(&sample, parts[1].to_str().unwrap());
     assert_eq!(code, 4, "{report}");
-    let missing: Vec<&str> = report["findings"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .filter(|finding| finding["kind"] == "part-missing")
-        .map(|finding| finding["object"].as_str().unwrap())
-        .collect();
-    assert_eq!(missing, [format!("part 1 of {}", parts.len()), format!("part 3 of {}", parts.len())]);
-    assert!(!report["findings"].as_array().unwrap().iter().any(|finding| finding["severity"] == "failure"), "{report}");
+    let missing = [1, 3].map(|number| ("part-missing".to_owned(), format!("part {number} of {}", parts.len())));
+    assert!(missing.iter().all(|missing| printed(&report, "gap").contains(missing)), "{report}");
+    assert_eq!(missing_parts(&report), 2);
+    assert_eq!(printed(&report, "failure"), [], "{report}");
     assert!(report["artifacts"]["valid"].as_u64().unwrap() < report["artifacts"]["total"].as_u64().unwrap());
     assert_eq!(report["artifacts"]["missing"].as_array().unwrap().len(), 0);
     // Under another name it is still that part.
-    shell_ok(&sample.path(""), &format!("mkdir post && mv {} post/received.zip", parts[1].display()), &[]);
+    sample.shell(&format!("mkdir post && mv {} post/received.zip", parts[1].display()));
     let (code, report) = verified(&sample, "post/received.zip");
-    assert_eq!((code, kinds(&report).iter().filter(|kind| *kind == "part-missing").count()), (4, parts.len() - 1), "{report}");
+    assert_eq!((code, missing_parts(&report)), (4, parts.len() - 1), "{report}");
 }
 
 #[test]
 fn parts_that_were_unpacked_are_verified_as_parts_and_accuse_nobody() {
-    let sample = sealed();
+    let sample = Sample::sealed_after_a_run();
     let parts = in_parts(&sample);
     for part in &parts {
-        shell_ok(&sample.path(""), &format!("unzip -q {} -d open", part.display()), &[]);
+        sample.shell(&format!("unzip -q {} -d open", part.display()));
     }
     let of = parts.len();
     let folder = |number: usize| format!("open/IR-2026-014-part-{number}-of-{of}");
     let (code, report) = verified(&sample, &folder(2));
     assert_eq!((code, &report["artifacts"]["valid"]), (4, &report["artifacts"]["total"]), "{report}");
-    assert!(!kinds(&report).contains(&"part-missing".to_owned()) && report["findings"][0]["severity"] != "failure", "{report}");
+    assert_eq!((missing_parts(&report), printed(&report, "failure")), (0, vec![]), "{report}");
     // By another name of the same place.
-    let output = Command::new(env!("CARGO_BIN_EXE_caselock"))
-        .args(["verify", ".", "--json"])
-        .current_dir(sample.path(&folder(1)))
-        .output()
-        .unwrap();
-    let here: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let here = run(program(&["verify", ".", "--json"]).current_dir(sample.path(&folder(1)))).expect(4).json();
     assert_eq!(here["artifacts"]["valid"], report["artifacts"]["total"]);
     // One is not there, and then the one alone.
-    shell_ok(&sample.path(""), &format!("chmod -R u+w {0} && mv {0} gone", folder(1)), &[]);
+    sample.shell(&format!("chmod -R u+w {0} && mv {0} gone", folder(1)));
     let (code, report) = verified(&sample, &folder(2));
-    assert_eq!((code, kinds(&report).iter().filter(|kind| *kind == "part-missing").count()), (4, 1), "{report}");
+    assert_eq!((code, missing_parts(&report)), (4, 1), "{report}");
     let (code, report) = verified(&sample, "gone");
-    assert_eq!((code, kinds(&report).iter().filter(|kind| *kind == "part-missing").count()), (4, of - 1), "{report}");
-    assert!(!report["findings"].as_array().unwrap().iter().any(|finding| finding["severity"] == "failure"), "{report}");
+    assert_eq!((code, missing_parts(&report)), (4, of - 1), "{report}");
+    assert_eq!(printed(&report, "failure"), [], "{report}");
     // What was put beside its files, or changed, is found all the same.
     fs::write(sample.path("gone/note.txt"), "x").unwrap();
-    let output = caselock(&sample, &["verify", "gone"]);
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.code() == Some(3) && said.contains("note.txt"), "{said}");
+    sample.run(&["verify", "gone"]).expect(3).says(&["note.txt"]);
     fs::remove_file(sample.path("gone/note.txt")).unwrap();
-    shell_ok(&sample.path("gone"), "f=$(find data -type f | head -n 1); chmod u+w \"$f\"; printf x >> \"$f\"", &[]);
-    assert_eq!(caselock(&sample, &["verify", "gone"]).status.code(), Some(3));
+    shell_ok(&sample.path("gone"), "f=$(find data -type f | head -n 1); chmod u+w \"$f\"; printf x >> \"$f\"");
+    sample.run(&["verify", "gone"]).expect(3);
 }
 
 #[test]
 fn the_same_case_in_the_same_sizes_gives_the_same_parts() {
-    let sample = sealed();
-    let case = CaseFolder::open(&sample.case()).unwrap();
+    let sample = Sample::sealed_after_a_run();
+    let case = sample.open();
     let first = write_parts(&case, &sample.path("a.zip"), 200).unwrap();
     let second = write_parts(&case, &sample.path("b.zip"), 200).unwrap();
     let hashes = |parts: &[caselock::package::PackageSummary]| parts.iter().map(|part| part.sha256).collect::<Vec<_>>();
@@ -174,7 +147,7 @@ fn a_part_that_was_changed_or_exchanged_is_a_failure() {
         "del files[top + '/bag-info.txt']",
         "files[top + '/custody/seals/0001.json'] = b'{}'",
     ];
-    let sample = sealed();
+    let sample = Sample::sealed_after_a_run();
     let parts = in_parts(&sample);
     let good = fs::read(&parts[1]).unwrap();
     rewrite(&parts[1], "pass");
@@ -188,7 +161,7 @@ fn a_part_that_was_changed_or_exchanged_is_a_failure() {
         fs::remove_file(&parts[1]).unwrap();
         fs::write(&parts[1], &good).unwrap();
     }
-    assert_ne!(verified(&sample, parts[0].to_str().unwrap()).0, 3);
+    assert_eq!(verified(&sample, parts[0].to_str().unwrap()).0, 4);
     fs::remove_file(&parts[2]).unwrap();
     fs::copy(&parts[1], &parts[2]).unwrap();
     assert_eq!(verified(&sample, parts[0].to_str().unwrap()).0, 3, "one part in the place of another");
@@ -239,7 +212,7 @@ fn what_a_part_has_of_its_own_follows_from_what_was_sealed() {
         ("files[top + '/INSTRUCTIONS.txt'] = b'trust me'".to_owned(), Some("tag manifest does not list INSTRUCTIONS.txt")),
         ("files = {name.replace('-part-', '-PART-', 1): files[name] for name in files}".to_owned(), Some("top folder")),
     ];
-    let sample = sealed();
+    let sample = Sample::sealed_after_a_run();
     let parts = in_parts(&sample);
     let good = fs::read(&parts[1]).unwrap();
     // Alone, where no other part can contradict it.
@@ -248,26 +221,23 @@ fn what_a_part_has_of_its_own_follows_from_what_was_sealed() {
     for (change, named) in changes {
         fs::write(&alone, &good).unwrap();
         rewrite(&alone, &change);
-        let output = caselock(&sample, &["verify", alone.to_str().unwrap()]);
-        let said = String::from_utf8_lossy(&output.stderr);
+        let ran = sample.run(&["verify", alone.to_str().unwrap()]);
         match named {
-            None => assert_eq!(output.status.code(), Some(4), "{said}"),
-            Some(named) => assert!(output.status.code() == Some(3) && said.contains(named), "{change}: {output:?}"),
+            None => drop(ran.expect(4)),
+            Some(named) => drop(ran.expect(3).says(&[named])),
         }
     }
 }
 
 #[test]
 fn a_package_under_the_name_of_another_case_is_a_failure() {
-    let sample = sealed();
+    let sample = Sample::sealed_after_a_run();
     let zip = sample.path("one.zip");
-    write_package(&CaseFolder::open(&sample.case()).unwrap(), &zip).unwrap();
+    sample.package("one.zip");
     rewrite(&zip, "pass");
-    assert_ne!(verified(&sample, "one.zip").0, 3);
+    assert_eq!(verified(&sample, "one.zip").0, 4);
     rewrite(&zip, "files = {name.replace('IR-2026-014', 'IR-2026-015', 1): files[name] for name in files}");
-    let output = caselock(&sample, &["verify", "one.zip"]);
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.code() == Some(3) && said.contains("top folder"), "{said}");
+    sample.run(&["verify", "one.zip"]).expect(3).says(&["top folder"]);
 }
 
 /// Run by hand: `cargo test --test it parts:: -- --ignored`. Figures in docs/testing.md.
@@ -283,20 +253,11 @@ fn a_package_past_four_gigabytes_and_65535_members_is_read_by_everybody() {
         let pending = (0..1000).map(|number| artifact(&writer, &format!("small/{batch}/{number}"), b"small")).collect();
         writer.commit(pending).unwrap();
     }
-    let mut large = artifact(&writer, "large", b"");
-    let path = large.staged.path().clone();
-    let mut file = writer.staging().stage(&path).unwrap();
     let piece = vec![0x5a; 1 << 20];
-    for _ in 0..LARGE >> 20 {
-        file.write(&piece).unwrap();
-    }
-    large.staged = file.finish();
-    if let caselock::case::event::Event::ArtifactAcquired(artifact) = &mut large.event {
-        (artifact.size, artifact.sha256) = (large.staged.size, large.staged.sha256);
-    }
+    let large = artifact_of(&writer, "large", std::iter::repeat_n(&piece[..], usize::try_from(LARGE >> 20).unwrap()));
     writer.commit(vec![large, artifact(&writer, "zz/after", b"behind four gigabytes")]).unwrap();
     let key = SigningKey::generate_ed25519(&folder.path().join("key"), "examiner@example.com").unwrap();
-    caselock::seal::seal_case(&mut writer, &key, crate::sample::at(), &crate::sample::tool(), "").unwrap();
+    seal_case(&mut writer, &key, at(), &tool(), "").unwrap();
     drop(writer);
     let summary = write_package(&CaseFolder::open(&case).unwrap(), &zip).unwrap();
     assert!(summary.size > LARGE && summary.files > 66_000, "{summary:?}");
@@ -307,31 +268,28 @@ fn a_package_past_four_gigabytes_and_65535_members_is_read_by_everybody() {
     let report = verify(&files, &Options::default()).unwrap();
     assert_eq!((report.case_failures(), report.artifacts.valid), (0, 66_002), "{:?}", report.findings.first());
     assert_ne!(report.verdict, Verdict::Fail);
-    shell_ok(folder.path(), "unzip -tqq large.zip && sha256sum --strict -c large.zip.sha256", &[]);
+    shell_ok(folder.path(), "unzip -tqq large.zip && sha256sum --strict -c large.zip.sha256");
     shell_ok(
         folder.path(),
         "python3 -c 'import zipfile; z = zipfile.ZipFile(\"large.zip\"); assert len(z.namelist()) > 66000; assert z.testzip() is None'",
-        &[],
     );
-    let _restored = Command::new("chmod").arg("-R").arg("u+w").arg(folder.path()).output();
+    make_removable(folder.path());
 }
 
 #[test]
 fn a_receipt_is_for_all_parts_and_is_seen_from_each() {
-    let sample = sealed();
+    let sample = Sample::sealed_after_a_run();
     let parts = in_parts(&sample);
-    SigningKey::generate_ed25519(&sample.path("counsel"), "counsel@example.com").unwrap();
+    sample.key_of("counsel", "counsel@example.com");
     let words = ["--from", "A", "--to", "B", "--purpose", "legal review", "--signing-key", "counsel", "--json"];
-    let transfer = |part: &Path| caselock(&sample, &[&["transfer", part.to_str().unwrap()][..], &words].concat());
+    let transfer = |part: &Path| sample.run(&[&["transfer", part.to_str().unwrap()][..], &words].concat());
     // Not all there: nobody can sign for what they have not.
     let aside = sample.path("aside.zip");
     fs::rename(&parts[1], &aside).unwrap();
-    let refused = transfer(&parts[0]);
-    assert_eq!(refused.status.code(), Some(2), "{refused:?}");
+    transfer(&parts[0]).expect(2);
     fs::rename(&aside, &parts[1]).unwrap();
 
-    let done = transfer(&parts[1]);
-    assert!(done.status.success(), "{done:?}");
+    transfer(&parts[1]).expect(0);
     let receipt = fs::read(sample.path("p.zip.receipt-0001.json")).unwrap();
     let receipt = caselock::seal::Receipt::parse(&receipt).unwrap();
     let named: Vec<String> = receipt.packages().iter().map(|part| part.file.clone()).collect();
@@ -340,22 +298,21 @@ fn a_receipt_is_for_all_parts_and_is_seen_from_each() {
     for part in &parts {
         let (_, report) = verified(&sample, part.to_str().unwrap());
         assert_eq!(report["custody"][0]["received_by"], "B", "{report}");
-        assert!(!kinds(&report).iter().any(|kind| kind.starts_with("receipt-")), "{report}");
+        assert!(!printed_kinds(&report).iter().any(|kind| kind.starts_with("receipt-")), "{report}");
     }
     // The second holder goes on from there.
-    assert!(transfer(&parts[2]).status.success());
+    transfer(&parts[2]).expect(0);
     assert!(sample.path("p.zip.receipt-0002.json").exists());
     // One part alone is still one of those that were signed for.
     for part in &parts[1..] {
         fs::remove_file(part).unwrap();
     }
     let (code, report) = verified(&sample, parts[0].to_str().unwrap());
-    assert_eq!((code, kinds(&report).iter().any(|kind| kind.starts_with("receipt-"))), (4, false), "{report}");
+    assert_eq!((code, printed_kinds(&report).iter().any(|kind| kind.starts_with("receipt-"))), (4, false), "{report}");
     // Parts of another size are others.
-    let done = caselock(&sample, &["package", "case", "-o", "p.zip", "--split-size", "1KB", "--quiet"]);
-    assert!(done.status.success(), "{done:?}");
-    let other = shell_ok(&sample.path(""), "ls p.part-1-of-*.zip", &[]);
+    sample.run(&["package", "case", "-o", "p.zip", "--split-size", "1KB", "--quiet"]).expect(0);
+    let other = sample.shell("ls p.part-1-of-*.zip");
     let other = other.lines().find(|name| Path::new(name).file_name() != parts[0].file_name()).unwrap();
     let (code, report) = verified(&sample, other);
-    assert!(code == 3 && kinds(&report).contains(&"receipt-of-another-package".to_owned()), "{report}");
+    assert!(code == 3 && printed_kinds(&report).contains(&"receipt-of-another-package"), "{report}");
 }

@@ -1,10 +1,11 @@
-//! Programs written by others, at pinned versions, that the tests compare with.
+//! Programs written by others that the tests compare with or work with.
 //!
-//! They are installed once under `target/peers/`, by whichever test needs them first.
+//! Those of which the version matters are installed once under `target/peers/`, by whichever test needs them first; the others come from the
+//! system.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use rustix::fs::{FlockOperation, flock};
 
@@ -26,6 +27,30 @@ pub(crate) fn case_validate() -> PathBuf {
 /// `bagit.py`, the BagIt validator. Its folder can stand in `PATH`.
 pub(crate) fn bagit() -> PathBuf {
     installed(BAGIT, "bagit.py")
+}
+
+/// Whether the BagIt validator finds nothing wrong with a folder.
+pub(crate) fn is_valid_bag(folder: &Path) -> bool {
+    Command::new(bagit()).args(["--validate", "--quiet"]).arg(folder).output().unwrap().status.success()
+}
+
+/// Makes sure that programs are there: installs these packages of Debian where that is possible, and says what to do where it is not.
+pub(crate) fn are_there(programs: &[&str], packages: &str) {
+    let search: Vec<PathBuf> = std::env::split_paths(&std::env::var_os("PATH").unwrap()).collect();
+    let there = || programs.iter().all(|program| search.iter().any(|folder| folder.join(program).is_file()));
+    if there() {
+        return;
+    }
+    // Several tests may want it at once: one installs, the others wait.
+    let lock = File::create(std::env::temp_dir().join("caselock-tests-install.lock")).unwrap();
+    flock(&lock, FlockOperation::LockExclusive).unwrap();
+    if !there() && rustix::process::getuid().is_root() {
+        let install = format!(
+            "apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends {packages}"
+        );
+        let _tried = Command::new("sh").args(["-c", &install]).stdout(Stdio::null()).status();
+    }
+    assert!(there(), "{} needed; on Debian: apt-get install {packages}", programs.join(" and "));
 }
 
 /// `aws`, AWS's own command line.

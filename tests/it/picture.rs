@@ -5,7 +5,8 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use crate::account::{finish, program};
+use crate::account::{program, run};
+use crate::sample::make_removable;
 
 const COLUMNS: usize = 110;
 
@@ -18,13 +19,12 @@ fn screen() -> String {
     let scratch = tempfile::tempdir().unwrap();
     let ran = |words: &[&str]| {
         let mut command = program(words);
-        finish(command.current_dir(scratch.path()).env("COLUMNS", "80").spawn().unwrap())
+        run(command.current_dir(scratch.path()).env("COLUMNS", "80"))
     };
     ran(&["demo", "--quiet"]).expect(0);
     let words = ["verify", "caselock-demo/IR-DEMO-001.zip", "--allowed-signers", "caselock-demo/allowed_signers"];
     let verified = ran(&words).expect(4);
-    let unlocked = std::process::Command::new("chmod").args(["-R", "u+w"]).arg(scratch.path()).status().unwrap();
-    assert!(unlocked.success());
+    make_removable(scratch.path());
     format!("$ caselock {}\n{}", words.join(" ").replace(" --allowed", " \\\n    --allowed"), verified.stdout)
 }
 

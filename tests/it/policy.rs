@@ -58,14 +58,13 @@ fn a_plan_names_the_missing_permissions_and_what_a_collection_may_take() {
     let faults = simulated.server.faults();
     faults.add(caselock::sim::Fault::deny("ec2:DescribeImages"));
     faults.add(caselock::sim::Fault::deny("s3:ListObjectVersions"));
-    let [start, end] = simulated.window(2, 2);
-    let plan = simulated.run(&["plan", "--start", &start, "--end", &end, "--json"]).expect(4).json();
+    let plan = simulated.plan(&["--json"]).expect(4).json();
     assert_eq!(plan["missing_permissions"], serde_json::json!(["ec2:DescribeImages", "s3:ListBucketVersions"]));
     faults.add(caselock::sim::Fault::deny("s3:GetObject").on(caselock::sim::TRAIL_BUCKET));
     let message = "User is not authorized to perform: kms:Decrypt on the resource associated with this ciphertext";
     let fault = caselock::sim::Fault::refuse("s3:GetObject", 403, "AccessDenied", message);
     faults.add(fault.on(caselock::sim::FLOW_BUCKET));
-    let unreadable = simulated.run(&["plan", "--start", &start, "--end", &end, "--json"]).expect(4).json();
+    let unreadable = simulated.plan(&["--json"]).expect(4).json();
     let missing = ["ec2:DescribeImages", "kms:Decrypt", "s3:GetObject", "s3:ListBucketVersions"];
     assert_eq!(unreadable["missing_permissions"], serde_json::json!(missing));
     assert!(plan["estimate"]["seconds"].as_u64().unwrap() > 0);

@@ -10,11 +10,10 @@ use std::path::{Path, PathBuf};
 use caselock::case::event::Event;
 use caselock::case::{CaseFiles as _, CaseFolder, CaseIdentity, CaseWriter, Found, LEDGER, is_begun};
 use caselock::model::Sha256Hash;
-use caselock::sim::Scenario;
 use caselock::verify::{Options, Verdict, verify};
 
-use crate::account::{Simulated, files_below, finish, last_hour};
-use crate::sample::tool;
+use crate::account::{Simulated, files_below, run};
+use crate::sample::{tool, verified_folder};
 use crate::strace;
 
 /// What the program did to the folder, as far as it matters to a disk.
@@ -177,7 +176,7 @@ fn survives(root: &Path, acknowledged: &[u8], whole: &BTreeMap<String, Vec<u8>>,
         drop(CaseWriter::create(root, identity, &tool()).unwrap_or_else(|error| panic!("{at}: {error}")));
         return;
     }
-    let report = verify(&CaseFolder::open(root).unwrap(), &Options::default()).unwrap();
+    let report = verified_folder(root);
     assert_ne!(report.verdict, Verdict::Fail, "{at}: {:#?}", report.findings);
     let mut writer = CaseWriter::open(root).unwrap_or_else(|error| panic!("{at}: {error}"));
     writer.begin_run().unwrap();
@@ -208,15 +207,11 @@ fn survives(root: &Path, acknowledged: &[u8], whole: &BTreeMap<String, Vec<u8>>,
 /// Guarantee G4: what the ledger acknowledges survives a power cut, and what a power cut damages is never believed.
 #[test]
 fn a_power_cut_at_any_point_loses_nothing_acknowledged_and_nothing_damaged_is_believed() {
-    strace::is_there();
-    let mut scenario = Scenario::quiet(last_hour());
-    scenario.regions.truncate(1);
-    scenario.events_per_hour = 6;
-    let simulated = Simulated::of(&scenario);
+    let simulated = Simulated::small();
     let (case, log) = (simulated.path("case"), simulated.path("trace"));
     let arguments = simulated.collect_arguments(case.to_str().unwrap(), &["--source", "cloudtrail", "--source", "ebs"]);
     let calls = ["fdatasync", "fsync", "linkat", "syncfs", "write"];
-    finish(strace::command(&simulated, &log, &calls, None, &arguments).spawn().unwrap()).expect(0);
+    run(&mut strace::command(&simulated, &log, &calls, None, &arguments)).expect(0);
     let whole = files_below(&case);
     let identity = caselock::case::read_identity(&CaseFolder::open(&case).unwrap()).unwrap();
     let steps = steps(&fs::read_to_string(&log).unwrap(), case.to_str().unwrap());

@@ -3,14 +3,14 @@
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use caselock::case::{CaseFiles as _, CaseFolder, Found};
+use caselock::case::{CaseFiles as _, Found};
 use caselock::package::{
     Delivery, Glob, PackageError, PackageFiles, PackageSummary, Progress, write_disclosure_with, write_package_with,
     write_parts_with,
 };
 use caselock::seal::{SealOptions, seal_case_with};
 
-use crate::sample::{Sample, at, started, tool};
+use crate::sample::{Sample, at, tool};
 
 fn of_a_package(write: impl FnOnce(&Delivery<'_>) -> Result<Vec<PackageSummary>, PackageError>) {
     let progress = Progress::default();
@@ -36,10 +36,8 @@ fn bytes_within(package: &Path) -> u64 {
 
 #[test]
 fn a_package_its_parts_and_a_disclosure_announce_exactly_what_they_write() {
-    let (sample, mut writer) = Sample::new();
-    writer.append(started(1)).unwrap();
-    sample.seal(&mut writer);
-    let case = CaseFolder::open(&sample.case()).unwrap();
+    let sample = Sample::sealed_after_a_run();
+    let case = sample.open();
     of_a_package(|delivery| write_package_with(&case, &sample.path("whole.zip"), delivery).map(|one| vec![one]));
     of_a_package(|delivery| write_parts_with(&case, &sample.path("part.zip"), 200, delivery));
     let include = [Glob::new("s3://example-corp/AWSLogs/**")];

@@ -1,11 +1,10 @@
 //! What commands refuse to do with what they are pointed at, in which order they look, and that they say so by exit code and words.
 
 use std::fs;
-use std::process::Command;
 
-use crate::account::{Simulated, finish};
+use crate::account::{Ran, Simulated, run};
 use crate::bad_input::{collect, unchanged};
-use crate::sample::{Sample, shell_ok};
+use crate::sample::Sample;
 use crate::schemas::holds;
 
 #[test]
@@ -21,7 +20,7 @@ fn what_stands_in_the_way_in_the_folder_is_told_before_aws_is_asked() {
         [("case", &[][..], "a sealed case takes no more"), ("photos", &new[..], "is not empty and is not a case")]
     {
         let mut command = simulated.command(&[&["collect", folder][..], words, &factor].concat());
-        let ran = finish(command.env("AWS_SECRET_ACCESS_KEY", "wrong").spawn().unwrap()).expect(2);
+        let ran = run(command.env("AWS_SECRET_ACCESS_KEY", "wrong")).expect(2);
         assert!(ran.stderr.to_lowercase().contains(said), "{}", ran.stderr);
     }
     assert_eq!(simulated.server.requests().len(), asked, "AWS was asked, and a code was spent");
@@ -74,7 +73,7 @@ fn a_ledger_that_is_broken_is_told_by_status_too() {
 fn a_ledger_that_is_gone_is_damage_and_no_beginning() {
     let simulated = Simulated::quiet();
     simulated.collect("case", &["--source", "ebs"]).expect(0);
-    caselock::seal::SigningKey::generate_ed25519(&simulated.path("key"), "examiner@example.com").unwrap();
+    simulated.key();
     fs::remove_file(simulated.path("case/custody/ledger.jsonl")).unwrap();
     let again = collect(&["--start", "-2h"]);
     for line in [&["status", "case"][..], &["collect", "case"], &again, &["seal", "case", "--signing-key", "key"]] {
@@ -156,31 +155,25 @@ fn a_result_that_cannot_be_written_is_not_done() {
     ];
     for (line, code) in lines {
         let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
-        let ran = simulated.command(line).stdout(full).output().unwrap();
-        let said = String::from_utf8_lossy(&ran.stderr);
-        assert_eq!(ran.status.code(), Some(code), "{line:?}: {said}");
-        assert!(said.contains("error: the result could not be written to standard output"), "{line:?}: {said}");
+        let ran = Ran::from(simulated.command(line).stdout(full).output().unwrap()).expect(code);
+        ran.says(&["error: the result could not be written to standard output"]);
     }
     // A reader that goes away, as `head` does, has what it wanted.
     for line in [&["policy"][..], &["man"], &["--help"], &["verify", "case.zip", "--json"]] {
         let (reader, writer) = std::io::pipe().unwrap();
         drop(reader);
-        let ran = simulated.command(line).stdout(writer).output().unwrap();
-        assert_eq!(ran.status.code(), Some(0), "{line:?}: {}", String::from_utf8_lossy(&ran.stderr));
+        Ran::from(simulated.command(line).stdout(writer).output().unwrap()).expect(0);
     }
 }
 
 #[test]
 fn no_command_writes_into_a_case() {
     let sample = Sample::sealed();
-    let run = |line: &str| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_caselock"));
-        command.args(line.split(' ')).current_dir(sample.path("")).output().unwrap()
-    };
-    assert!(run("package case -o case.zip").status.success());
+    let run = |line: &str| sample.run(&line.split(' ').collect::<Vec<_>>());
+    run("package case -o case.zip").expect(0);
     fs::create_dir(sample.file("reports")).unwrap();
     fs::copy(sample.path("case.zip"), sample.file("reports/own.zip")).unwrap();
-    let before = shell_ok(&sample.path(""), "find case -type f | sort | xargs -d '\\n' sha256sum", &[]);
+    let before = sample.shell("find case -type f | sort | xargs -d '\\n' sha256sum");
     for line in [
         "package case -o case/reports/x.zip",
         "package case -o case/data/x.zip",
@@ -194,28 +187,16 @@ fn no_command_writes_into_a_case() {
         "transfer case/reports/own.zip --from A --to B --purpose review --signing-key key",
         "collect case/data/other --case-number 7 --examiner A --start -1h",
     ] {
-        let refused = run(line);
-        let said = String::from_utf8_lossy(&refused.stderr);
-        assert!(refused.status.code() == Some(2) && said.contains("lies in the case"), "{line}: {refused:?}");
+        run(line).expect(2).says(&["lies in the case"]);
     }
-    let after = shell_ok(&sample.path(""), "find case -type f | sort | xargs -d '\\n' sha256sum", &[]);
+    let after = sample.shell("find case -type f | sort | xargs -d '\\n' sha256sum");
     assert_eq!(before, after);
 }
 
 #[test]
 fn what_would_fail_again_for_ever_is_the_command_lines_mistake() {
-    let (sample, writer) = Sample::new();
-    drop(writer);
-    let unsealed = Command::new(env!("CARGO_BIN_EXE_caselock"))
-        .args(["package", "case", "-o", "p.zip"])
-        .current_dir(sample.path(""))
-        .output()
-        .unwrap();
-    assert_eq!(unsealed.status.code(), Some(2), "{unsealed:?}");
-    let nowhere = Command::new(env!("CARGO_BIN_EXE_caselock"))
-        .args(["package", "case", "-o", "nowhere/p.zip"])
-        .current_dir(sample.path(""))
-        .output()
-        .unwrap();
-    assert_eq!(nowhere.status.code(), Some(2), "{nowhere:?}");
+    let sample = Sample::unsealed();
+    sample.run(&["package", "case", "-o", "p.zip"]).expect(2);
+    sample.seal(&mut sample.open_again());
+    sample.run(&["package", "case", "-o", "nowhere/p.zip"]).expect(2).says(&["nowhere"]);
 }

@@ -1,25 +1,24 @@
 //! The report: complete, escaped, and never written into what is sealed.
 
+use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
-use std::process::{Command, Output};
 
-use caselock::case::event::{Caller, CollectionFinished, CollectionInterrupted, Event, Gap, GapReason};
-use caselock::case::{CaseFiles, CaseFolder, CaseWriter};
-use caselock::package::write_package;
+use caselock::case::event::{Caller, CollectionFinished, CollectionInterrupted, Event, GapReason};
+use caselock::case::{CaseFiles, CaseWriter};
 use caselock::report::{Made, read_facts, report_page};
 use caselock::verify::{Options, verify};
 
-use crate::account::Simulated;
+use crate::account::{Ran, Simulated};
+use crate::findings::has;
 use crate::memory_case::{Collection, quiet};
-use crate::sample::{Sample, artifact, at, shell_ok, started, tool};
+use crate::sample::{Sample, artifact, at, gap, started, tool};
 
-fn caselock(arguments: &[&Path]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_caselock")).arg("report").args(arguments).arg("--quiet").output().unwrap()
+fn report(sample: &Sample, more: &[&str]) -> Ran {
+    sample.run(&[&["report"], more, &["--quiet"]].concat())
 }
 
 fn page(sample: &Sample) -> String {
-    page_of(&CaseFolder::open(&sample.case()).unwrap())
+    page_of(&sample.open())
 }
 
 fn page_of(files: &dyn CaseFiles) -> String {
@@ -53,7 +52,12 @@ fn the_page_needs_nothing_else() {
 #[test]
 fn every_tag_that_opens_closes() {
     let page = page(&Sample::sealed());
-    for tag in ["table", "tr", "td", "th", "section", "div", "ul", "ol", "li", "p", "dl", "h2", "h3", "svg", "nav"] {
+    let names = page.split('<').skip(1).map(|rest| rest.split(|letter: char| !letter.is_ascii_alphanumeric()).next().unwrap());
+    // Those that have no end.
+    let tags: BTreeSet<&str> =
+        names.filter(|name| !["", "br", "col", "hr", "img", "link", "meta", "wbr"].contains(name)).collect();
+    assert!(["table", "section", "li", "p", "dl", "h2"].iter().all(|tag| tags.contains(tag)), "{tags:?}");
+    for tag in tags {
         let opened = page.matches(&format!("<{tag}>")).count() + page.matches(&format!("<{tag} ")).count();
         assert_eq!(opened, page.matches(&format!("</{tag}>")).count(), "{tag}");
     }
@@ -86,11 +90,9 @@ fn a_change_is_named_on_the_first_page() {
 
 #[test]
 fn the_report_of_an_unsealed_case_is_in_it_and_made_anew() {
-    let (sample, writer) = Sample::new();
-    drop(writer);
+    let sample = Sample::unsealed();
     for _ in 0..2 {
-        let output = caselock(&[&sample.case()]);
-        assert_eq!(output.status.code(), Some(4), "{output:?}");
+        report(&sample, &["case"]).expect(4);
     }
     let folder: Vec<_> = fs::read_dir(sample.file("reports")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(folder, ["report.html"]);
@@ -99,22 +101,21 @@ fn the_report_of_an_unsealed_case_is_in_it_and_made_anew() {
 #[test]
 fn nothing_is_written_into_a_sealed_case_and_nothing_is_replaced() {
     let sample = Sample::sealed();
-    assert_eq!(caselock(&[&sample.case()]).status.code(), Some(4));
+    report(&sample, &["case"]).expect(4);
     assert!(!sample.file("reports").exists());
     let beside = sample.path("case-report.html");
     let first = fs::read(&beside).unwrap();
-    assert_eq!(caselock(&[&sample.case()]).status.code(), Some(2));
+    report(&sample, &["case"]).expect(2);
     assert_eq!(fs::read(&beside).unwrap(), first);
-    let inside = sample.file("data/report.html");
-    assert_eq!(caselock(&[&sample.case(), Path::new("-o"), &inside]).status.code(), Some(2));
-    assert!(!inside.exists());
+    report(&sample, &["case", "-o", "case/data/report.html"]).expect(2);
+    assert!(!sample.file("data/report.html").exists());
 }
 
 #[test]
 fn a_package_is_reported_with_its_own_hash() {
     let sample = Sample::sealed();
-    let package = write_package(&CaseFolder::open(&sample.case()).unwrap(), &sample.path("handed.zip")).unwrap();
-    assert_eq!(caselock(&[&package.path]).status.code(), Some(4));
+    let package = sample.package("handed.zip");
+    report(&sample, &["handed.zip"]).expect(4);
     let page = fs::read_to_string(sample.path("handed-report.html")).unwrap();
     assert!(page.contains(&package.sha256.to_string()));
 }
@@ -146,6 +147,13 @@ fn with_runs(runs: impl IntoIterator<Item = Event>) -> (Sample, CaseWriter) {
         writer.append(event).unwrap();
     }
     (sample, writer)
+}
+
+/// The commands that a page gives, as they are copied from it.
+pub(crate) fn commands_of(page: &str) -> String {
+    let (_, after) = page.split_once("<pre>").unwrap();
+    let escapes = [("&quot;", "\""), ("&#39;", "'"), ("&lt;", "<"), ("&gt;", ">"), ("&amp;", "&")];
+    escapes.iter().fold(after.split_once("</pre>").unwrap().0.to_owned(), |text, (escaped, plain)| text.replace(escaped, plain))
 }
 
 /// What stands in a form.
@@ -188,8 +196,7 @@ fn every_run_with_its_machine_its_principals_and_what_it_asked_stands_in_report_
 #[test]
 fn a_run_that_says_why_it_stopped_is_told_with_the_reason() {
     let interrupted = CollectionInterrupted { run: 1, discarded: vec![], cause: Some("Ctrl-C".to_owned()) };
-    let (sample, writer) = with_runs([started(1), Event::CollectionInterrupted(interrupted)]);
-    drop(writer);
+    let sample = with_runs([started(1), Event::CollectionInterrupted(interrupted)]).0;
     let page = page(&sample);
     assert!(page.contains("Collection run 1 was interrupted (Ctrl-C); 0 files that no ledger line names discarded"), "{page}");
     assert!(page.contains("The collection did not come to its end"), "{page}");
@@ -197,8 +204,7 @@ fn a_run_that_says_why_it_stopped_is_told_with_the_reason() {
 
 #[test]
 fn an_unsealed_case_is_not_said_to_be_signed_nor_checked_by_signatures_that_it_has_not() {
-    let (sample, writer) = with_runs([started(1), finished(1)]);
-    drop(writer);
+    let sample = with_runs([started(1), finished(1)]).0;
     let page = page(&sample);
     let certificate = form(&page, "certificate");
     assert!(certificate.contains("which is not sealed: nobody has signed for it yet"), "{certificate}");
@@ -214,12 +220,12 @@ fn an_unsealed_case_is_not_said_to_be_signed_nor_checked_by_signatures_that_it_h
 fn what_aws_signed_is_counted_and_where_the_keys_came_from_is_said() {
     let simulated = Simulated::quiet();
     simulated.sealed_case(&[]);
-    let made = simulated.run(&["report", "case.zip", "-o", "page.html"]).expect(0);
+    simulated.run(&["report", "case.zip", "-o", "page.html"]).expect(0);
     let page = fs::read_to_string(simulated.path("page.html")).unwrap();
     let endpoint = simulated.server.endpoint();
     let (summary, _) = page.split_once("id=\"part-2\"").unwrap();
     let keys = format!("The public keys came from {endpoint}, which was asked in the place of AWS&#39;s own endpoint");
-    assert!(summary.contains(&keys) && summary.contains("proven by signatures on the digests"), "{made:?}\n{summary}");
+    assert!(summary.contains(&keys) && summary.contains("proven by signatures on the digests"), "{summary}");
     let certificate = form(&page, "certificate");
     assert!(certificate.contains(&keys), "{certificate}");
     let (_, hours) = certificate.split_once("These signatures were checked: of the ").unwrap();
@@ -236,13 +242,11 @@ fn the_form_of_a_case_folder_names_the_package_of_its_latest_seal_and_no_disclos
     let (sample, mut writer) = with_runs([started(1), finished(1)]);
     sample.seal(&mut writer);
     drop(writer);
-    let run = |words: &str| {
-        shell_ok(&sample.path(""), &format!("{} {words}", env!("CARGO_BIN_EXE_caselock")), &[]);
-    };
+    let run = |words: &str| drop(sample.run(&words.split(' ').collect::<Vec<_>>()).expect(0));
     let form_of = || form(&page(&sample), "custody").to_owned();
     assert!(!form_of().contains(".zip"), "nothing was packaged");
     run("package case -o p.zip --quiet");
-    run("package case -o some.zip --include '**/us-east-1/**' --quiet");
+    run("package case -o some.zip --include **/us-east-1/** --quiet");
     let named = form_of();
     assert!(named.contains("p.zip (") && !named.contains("some.zip") && named.contains("nobody signed for"), "{named}");
     assert!(!named.contains("1 of 1"), "{named}");
@@ -256,14 +260,12 @@ fn the_form_of_a_case_folder_names_the_package_of_its_latest_seal_and_no_disclos
 #[test]
 fn all_parts_stand_in_the_form_with_their_hashes_and_those_that_are_not_there_are_named() {
     let sample = Sample::sealed();
-    let here = sample.path("");
-    let program = env!("CARGO_BIN_EXE_caselock");
-    shell_ok(&here, &format!("{program} package case -o p.zip --split-size 200B --quiet"), &[]);
-    let hashes = shell_ok(&here, "cat p.part-*.sha256", &[]);
+    sample.run(&["package", "case", "-o", "p.zip", "--split-size", "200B"]).expect(0);
+    let hashes = sample.shell("cat p.part-*.sha256");
     let of = hashes.lines().count();
     assert!(of >= 3, "{hashes}");
     let report = |out: &str| {
-        shell_ok(&here, &format!("{program} report p.part-2-of-{of}.zip -o {out} --quiet || test $? = 4"), &[]);
+        report(&sample, &[&format!("p.part-2-of-{of}.zip"), "-o", out]).expect(4);
         let page = fs::read_to_string(sample.path(out)).unwrap();
         form(&page, "custody").to_owned()
     };
@@ -279,26 +281,11 @@ fn all_parts_stand_in_the_form_with_their_hashes_and_those_that_are_not_there_ar
     assert!(some.contains(&format!("part 1 of {of} was not there")) && some.contains("here and unchanged"), "{some}");
 }
 
-/// A gap of a source, for this reason.
-fn gap(what: &str, reason: GapReason) -> Event {
-    Event::GapRecorded(Gap {
-        source: "ebs".to_owned(),
-        account: None,
-        region: None,
-        what: what.to_owned(),
-        reason,
-        error_code: None,
-        detail: None,
-        request_id: None,
-    })
-}
-
 #[test]
 fn what_was_left_out_is_not_said_to_be_answered_by_aws() {
     let gaps =
         [gap("snapshots", GapReason::Empty), gap("other regions", GapReason::Skipped), gap("volumes", GapReason::Denied)];
-    let (sample, writer) = with_runs([started(1)].into_iter().chain(gaps).chain([finished(1)]));
-    drop(writer);
+    let sample = with_runs([started(1)].into_iter().chain(gaps).chain([finished(1)])).0;
     let page = page(&sample);
     let table = |title: &str| -> &str {
         let (_, after) = page.split_once(&format!("<h3>{title} (1)</h3>")).unwrap_or_else(|| panic!("{title}\n{page}"));
@@ -324,7 +311,7 @@ fn keys_that_came_from_aws_inside_a_private_network_are_not_said_to_come_from_el
         let case = collection.case();
         let report = case.verify();
         let page = page_of(&case);
-        let by_verify = report.findings.iter().any(|finding| finding.kind == "keys-from-another-endpoint");
+        let by_verify = has(&report, "keys-from-another-endpoint");
         (by_verify, page.contains("The public keys came from "))
     };
     assert_eq!(said("https://vpce-0example.cloudtrail.us-east-1.vpce.amazonaws.com"), (false, false));

@@ -1,22 +1,21 @@
 //! A collection that is stopped, however it is stopped, is completed by the next run.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Child;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use caselock::acquire::EVENTS_UNTIL_NOW;
-use caselock::model::Sha256Hash;
+use caselock::case::LEDGER;
+use caselock::sim::Fault;
 use rustix::process::{Pid, Signal, kill_process};
-use serde_json::Value;
 
-use crate::account::{Simulated, events, files_below, findings, finish, ledger};
+use crate::account::{Simulated, artifacts, events, files_below, finish, ledger};
+use crate::findings::printed;
 
-/// Waits until something has happened in the account, or the program has ended.
+/// Waits until something has happened. The program does not end before.
 fn until(child: &mut Child, happened: impl Fn() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(240);
-    while !happened() && child.try_wait().unwrap().is_none() {
-        assert!(Instant::now() < deadline, "it never came that far");
+    while !happened() {
+        assert!(child.try_wait().unwrap().is_none(), "it ended before that");
         std::thread::sleep(Duration::from_millis(2));
     }
 }
@@ -24,51 +23,6 @@ fn until(child: &mut Child, happened: impl Fn() -> bool) {
 fn kill(mut child: Child) {
     child.kill().unwrap();
     child.wait().unwrap();
-}
-
-/// An object by its path, an answer by its question; with the hash of what is worth comparing.
-fn artifacts(case: &Path) -> BTreeMap<String, String> {
-    let mut artifacts = BTreeMap::new();
-    for line in ledger(case).iter().filter(|line| line["event"] == "artifact.acquired") {
-        let path = line["path"].as_str().unwrap();
-        let bytes = std::fs::read(case.join(path)).unwrap();
-        assert_eq!(Sha256Hash::of(&bytes).to_string(), line["sha256"], "{path}");
-        let source = &line["source"];
-        let (name, content) = if source["kind"] == "s3-object" {
-            (path.to_owned(), bytes)
-        } else {
-            let question = ["service", "operation", "account", "region", "page"].map(|field| source[field].to_string());
-            let mut parameters = source["parameters"].clone();
-            // It says no more than "until now".
-            if asks_until_now(source) {
-                parameters.as_object_mut().unwrap().remove("EndTime");
-            }
-            (format!("{} {parameters}", question.join(" ")), without_request_id(&String::from_utf8(bytes).unwrap()))
-        };
-        // What may have changed is asked again by every run; the last answer counts.
-        let twice = artifacts.insert(name.clone(), Sha256Hash::of(&content).to_string());
-        assert!(twice.is_none() || source["kind"] == "api-response", "{name} was stored twice");
-    }
-    artifacts
-}
-
-/// Whether the end of a question's time says no more than "until now".
-pub(crate) fn asks_until_now(source: &Value) -> bool {
-    let asked = source["parameters"]["LookupAttributes"].as_str().and_then(|asked| asked.strip_prefix("EventName="));
-    source["operation"] == "ListPublicKeys" || asked.is_some_and(|name| EVENTS_UNTIL_NOW.contains(&name))
-}
-
-/// EC2 and STS write the id of the request into each answer, S3 into each refusal. Nothing else differs between two runs but the
-/// order, and so the numbers, of answers to questions that are asked side by side.
-pub(crate) fn without_request_id(body: &str) -> Vec<u8> {
-    let mut body = body.to_owned();
-    for name in ["requestId", "RequestId", "HostId"] {
-        let (open, close) = (format!("<{name}>"), format!("</{name}>"));
-        if let (Some(from), Some(to)) = (body.find(&open), body.find(&close)) {
-            body.replace_range(from..to, "");
-        }
-    }
-    body.into_bytes()
 }
 
 /// Runs the same collection again and compares what the case then holds with an undisturbed one.
@@ -82,7 +36,7 @@ fn completes(simulated: &Simulated, case: &str) {
         assert!(again == 0 || !stored.contains(&target), "{target} was stored and fetched again");
     }
     let (code, report) = simulated.verify(case);
-    assert_eq!((code, findings(&report, "failure")), (0, vec![]), "{report:#}");
+    assert_eq!((code, printed(&report, "failure")), (0, vec![]), "{report:#}");
     simulated.collect("undisturbed", &[]).expect(0);
     let (disturbed, undisturbed) = (artifacts(&simulated.path(case)), artifacts(&simulated.path("undisturbed")));
     let differ: Vec<_> = disturbed.iter().filter(|(name, hash)| undisturbed.get(*name) != Some(*hash)).collect();
@@ -92,37 +46,27 @@ fn completes(simulated: &Simulated, case: &str) {
 
 /// `bucket/key` of every object that the ledger names.
 fn objects_of(case: &Path) -> BTreeSet<String> {
-    if !case.join("custody/ledger.jsonl").exists() {
+    if !case.join(LEDGER).exists() {
         return BTreeSet::new();
     }
-    let text = std::fs::read_to_string(case.join("custody/ledger.jsonl")).unwrap();
-    // The last line may be torn.
-    let lines = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let objects = lines.filter(|line| line["event"] == "artifact.acquired" && line["source"]["kind"] == "s3-object");
+    let objects = ledger(case).into_iter().filter(|line| line["source"]["kind"] == "s3-object");
     objects
         .map(|line| format!("{}/{}", line["source"]["bucket"].as_str().unwrap(), line["source"]["key"].as_str().unwrap()))
         .collect()
 }
 
-/// A collection that is still running when `happened`. On a busy machine it may come to its end unseen: then a slower one is tried.
-fn caught_when(happened: impl Fn(&Simulated) -> bool) -> (Simulated, Child) {
-    for latency in [20, 80, 320] {
-        let simulated = Simulated::quiet();
-        simulated.server.faults().set_latency(Duration::from_millis(latency));
-        let mut child = simulated.start_collecting("case", &["--concurrency", "2"]);
-        until(&mut child, || happened(&simulated));
-        // From here on it waits for its answers.
-        simulated.server.faults().set_latency(Duration::from_secs(2));
-        if child.try_wait().unwrap().is_none() {
-            return (simulated, child);
-        }
-    }
-    panic!("it always ended before it could be caught");
+/// A collection that cannot come to its end, for some questions are never answered, once `happened`.
+fn held(unanswered: Fault, happened: impl Fn(&Simulated) -> bool) -> (Simulated, Child) {
+    let simulated = Simulated::quiet();
+    simulated.server.faults().add(unanswered);
+    let mut child = simulated.start_collecting("case", &["--concurrency", "2"]);
+    until(&mut child, || happened(&simulated));
+    (simulated, child)
 }
 
 /// Kills a collection once `happened`, then completes it.
-fn killed_when(happened: impl Fn(&Simulated) -> bool) -> Simulated {
-    let (simulated, child) = caught_when(happened);
+fn killed(unanswered: Fault, happened: impl Fn(&Simulated) -> bool) -> Simulated {
+    let (simulated, child) = held(unanswered, happened);
     kill(child);
     completes(&simulated, "case");
     simulated
@@ -130,28 +74,30 @@ fn killed_when(happened: impl Fn(&Simulated) -> bool) -> Simulated {
 
 #[test]
 fn killed_right_after_the_start() {
-    killed_when(|_| true);
+    killed(Fault::silence("*"), |_| true);
 }
 
 #[test]
 fn killed_at_the_first_answer() {
-    killed_when(|simulated| !simulated.server.requests().is_empty());
+    killed(Fault::silence("*").after(1), |simulated| !simulated.server.requests().is_empty());
 }
 
 #[test]
 fn killed_as_soon_as_the_ledger_begins() {
-    killed_when(|simulated| simulated.path("case/custody/ledger.jsonl").metadata().is_ok_and(|file| file.len() > 0));
+    killed(Fault::silence("s3:*"), |simulated| simulated.path("case").join(LEDGER).metadata().is_ok_and(|file| file.len() > 0));
 }
 
 #[test]
 fn killed_while_listing() {
-    let simulated = killed_when(|simulated| simulated.requests("s3:ListObjectsV2").len() > 3);
+    let simulated =
+        killed(Fault::silence("s3:ListObjectsV2").after(4), |simulated| simulated.requests("s3:ListObjectsV2").len() > 3);
     assert_eq!(events(&simulated.path("case"), "collection.interrupted"), 1);
 }
 
 #[test]
 fn killed_in_mid_fetch() {
-    let simulated = killed_when(|simulated| objects_of(&simulated.path("case")).len() > 20);
+    let simulated =
+        killed(Fault::silence("s3:GetObject").after(30), |simulated| objects_of(&simulated.path("case")).len() > 20);
     let case = simulated.path("case");
     assert_eq!((events(&case, "collection.interrupted"), events(&case, "collection.finished")), (1, 1));
 }
@@ -159,37 +105,25 @@ fn killed_in_mid_fetch() {
 #[test]
 fn killed_again_and_again() {
     let simulated = Simulated::quiet();
-    simulated.server.faults().set_latency(Duration::from_millis(20));
     let case = simulated.path("case");
-    let (mut stored, mut killed) = (0, 0);
-    while killed < 5 {
+    for _ in 0..5 {
+        simulated.server.faults().clear();
+        simulated.server.faults().add(Fault::silence("s3:GetObject").after(12));
+        let stored = objects_of(&case).len();
         let mut child = simulated.start_collecting("case", &["--concurrency", "2"]);
         until(&mut child, || objects_of(&case).len() > stored + 8);
-        child.kill().unwrap();
-        // Where this test was kept waiting, a run may have come to its end, or to its verification, by itself.
-        if child.wait().unwrap().success() || events(&case, "collection.finished") > 0 {
-            break;
-        }
-        // Counted when nothing more comes: what counts for the next one is its own.
-        stored = objects_of(&case).len();
-        killed += 1;
+        kill(child);
     }
-    assert!(killed > 1, "{killed}");
     completes(&simulated, "case");
-    assert_eq!(events(&case, "collection.interrupted"), killed);
+    assert_eq!(events(&case, "collection.interrupted"), 5);
 }
 
 #[test]
 fn interrupted_in_order_it_says_so_and_can_go_on() {
-    // On an idle machine the last answer may have come before it is told to stop; then it is told nothing, and has ended well.
-    let stopped = (0..5).find_map(|_| {
-        let (simulated, child) = caught_when(|simulated| objects_of(&simulated.path("case")).len() > 10);
-        kill_process(Pid::from_child(&child), Signal::INT).unwrap();
-        let ran = finish(child);
-        (ran.code != 0).then_some((simulated, ran))
-    });
-    let (simulated, ran) = stopped.expect("it always ended before it could be stopped");
-    let ran = ran.expect(1);
+    let (simulated, child) =
+        held(Fault::silence("s3:GetObject").after(20), |simulated| objects_of(&simulated.path("case")).len() > 10);
+    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+    let ran = finish(child).expect(1);
     let case = simulated.path("case");
     let ran = ran.says(&["stopped", "evidence: What was stored is safe", "next: To go on", "caselock collect case"]);
     let status = simulated.run(&["status", "case", "--json"]).expect(4).json();
@@ -210,19 +144,20 @@ fn a_complete_case_fetches_nothing_and_keeps_everything() {
     simulated.collect("case", &[]).expect(0);
     assert_eq!(simulated.fetched(), fetched);
     let after = files_below(&simulated.path("case/data"));
+    assert!(fetched.len() > 50 && before.len() > fetched.len(), "{} files of {} objects", before.len(), fetched.len());
     assert!(before.iter().all(|(path, bytes)| after.get(path) == Some(bytes)));
     assert_eq!(simulated.verify("case").0, 0);
 }
 
 #[test]
 fn the_second_of_two_collectors_is_turned_away() {
-    let (simulated, first) = caught_when(|simulated| !objects_of(&simulated.path("case")).is_empty());
+    let (simulated, first) =
+        held(Fault::silence("s3:GetObject").after(5), |simulated| !objects_of(&simulated.path("case")).is_empty());
     let second = simulated.collect("case", &[]).expect(1);
     second.says(&["evidence: Nothing was written: only one process", "next: Wait until the other one has ended"]);
     simulated.run(&["status", "case"]).expect(4);
-    simulated.server.faults().clear();
-    finish(first).expect(0);
-    assert_eq!(simulated.verify("case").0, 0);
+    kill(first);
+    completes(&simulated, "case");
 }
 
 #[test]
@@ -237,6 +172,6 @@ fn of_two_that_begin_a_case_at_once_one_makes_it() {
         // The slower one may come so late that it goes on with the finished case; it never spoils it.
         assert!([[0, 0], [0, 1]].contains(&codes), "{codes:?}");
         let (code, report) = simulated.verify(&case);
-        assert_eq!((code, findings(&report, "failure")), (0, vec![]), "{report:#}");
+        assert_eq!((code, printed(&report, "failure")), (0, vec![]), "{report:#}");
     }
 }

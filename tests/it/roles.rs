@@ -3,7 +3,7 @@
 use caselock::sim::{Account, Fault, Scenario};
 use serde_json::Value;
 
-use crate::account::{Simulated, files_below, last_hour, ledger};
+use crate::account::{Simulated, files_below, last_hour};
 
 const MEMBER: &str = "444455556666";
 const HOME_ROLE: &str = "arn:aws:iam::111122223333:role/reader";
@@ -28,18 +28,14 @@ fn accounts(rows: &Value) -> Vec<&str> {
 fn plan_collect_and_status_show_each_account_by_itself() {
     let simulated = organization();
     let roles = ["--role-arn", HOME_ROLE, "--role-arn", MEMBER_ROLE];
-    let [start, end] = simulated.window(2, 2);
-    let line = [&["plan", "--json", "--start", &start, "--end", &end], &roles[..]].concat();
-    let planned = simulated.run(&line).expect(0).json();
+    let planned = simulated.plan(&[&["--json"], &roles[..]].concat()).expect(0).json();
     assert_eq!(accounts(&planned["rows"]), ["111122223333", MEMBER]);
     let collected = simulated.collect("case", &roles).expect(0);
     assert!(collected.stdout.contains("444455556666:assumed-role/reader/caselock-IR-1"), "{}", collected.stdout);
     let status = simulated.run(&["status", "case", "--json"]).expect(0).json();
     assert_eq!(accounts(&status["rows"]), ["111122223333", MEMBER]);
     assert_eq!(simulated.verify("case").0, 0);
-    let lines = ledger(&simulated.path("case"));
-    let started = lines.iter().find(|line| line["event"] == "collection.started").unwrap();
-    assert_eq!(started["also_as"][0]["account"], MEMBER);
+    assert_eq!(simulated.first_run("case")["also_as"][0]["account"], MEMBER);
 }
 
 #[test]
@@ -70,8 +66,7 @@ fn neither_the_code_nor_the_external_id_nor_the_roles_credentials_are_kept_or_pr
         "271828",
         "--verbose",
     ];
-    let ran = simulated.collect("case", &line);
-    assert!(ran.code == 0, "{}\n{}", ran.stdout, ran.stderr);
+    let ran = simulated.collect("case", &line).expect(0);
     for word in ["271828", "between-us-two", "simulatedSessionToken"] {
         assert!(!ran.stdout.contains(word) && !ran.stderr.contains(word), "`{word}` was printed");
         for (path, bytes) in files_below(&simulated.path("case")) {

@@ -6,10 +6,17 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use caselock::case::event::{Agreement, Artifact, Caller, CollectionStarted, Event, Exchange, ObjectOrigin, Origin, Tool};
-use caselock::case::{CaseIdentity, CaseWriter, Committed, FORMAT_VERSION, Pending, Scope};
+use caselock::case::event::{
+    Agreement, Artifact, Caller, CollectionStarted, Event, Exchange, Gap, GapReason, ObjectOrigin, Origin, Tool,
+};
+use caselock::case::{CaseError, CaseFolder, CaseIdentity, CaseWriter, Committed, FORMAT_VERSION, LEDGER, Pending, Scope};
 use caselock::model::{PayloadPath, S3Location, Sha256Hash, Timestamp, Window};
-use caselock::seal::{Sealed, SigningKey, seal_case};
+use caselock::package::{PackageSummary, write_package};
+use caselock::seal::{SealOptions, SealStatement, Sealed, SigningKey, read_seals, seal_case, seal_case_with};
+use caselock::verify::{Options, Report, verify};
+use rustix::fs::{FlockOperation, flock};
+
+use crate::account::{Ran, program, run};
 
 /// A scratch folder with a case and a key in it. Removed at the end, read-only folders included.
 pub(crate) struct Sample {
@@ -36,13 +43,24 @@ const KEYS: [&str; 10] = [
 ///
 /// Its lock may outlive it for a moment: in a program that another thread is starting, and that has not begun yet.
 pub(crate) fn open_again(root: &Path) -> CaseWriter {
-    for _ in 0..200 {
+    loop {
         match CaseWriter::open(root) {
-            Err(caselock::case::CaseError::Locked { .. }) => std::thread::sleep(std::time::Duration::from_millis(50)),
+            Err(CaseError::Locked { .. }) => {
+                flock(fs::File::open(root.join(LEDGER)).unwrap(), FlockOperation::LockExclusive).unwrap()
+            }
             opened => return opened.unwrap(),
         }
     }
-    panic!("{} stays locked", root.display());
+}
+
+/// Lets whoever makes a scratch folder remove it, sealed cases included.
+pub(crate) fn make_removable(folder: &Path) {
+    let _restored = Command::new("chmod").arg("-R").arg("u+w").arg(folder).output();
+}
+
+/// What verification says of a case folder.
+pub(crate) fn verified_folder(case: &Path) -> Report {
+    verify(&CaseFolder::open(case).unwrap(), &Options::default()).unwrap()
 }
 
 impl Sample {
@@ -67,6 +85,11 @@ impl Sample {
         CaseWriter::create(root, &identity("IR-2026-014"), &tool()).unwrap()
     }
 
+    /// A case with a few artifacts that nobody has open.
+    pub(crate) fn unsealed() -> Self {
+        Self::new().0
+    }
+
     /// A sealed case.
     pub(crate) fn sealed() -> Self {
         let (sample, mut writer) = Self::new();
@@ -74,8 +97,27 @@ impl Sample {
         sample
     }
 
+    /// A sealed case whose ledger tells of a run of `collect`.
+    pub(crate) fn sealed_after_a_run() -> Self {
+        let (sample, mut writer) = Self::new();
+        writer.append(started(1)).unwrap();
+        sample.seal(&mut writer);
+        sample
+    }
+
     pub(crate) fn seal(&self, writer: &mut CaseWriter) -> Sealed {
-        seal_case(writer, &self.key(), at(), &tool(), "").unwrap()
+        self.seal_by(&self.key(), writer)
+    }
+
+    /// Seals as whoever has this key.
+    pub(crate) fn seal_by(&self, key: &SigningKey, writer: &mut CaseWriter) -> Sealed {
+        seal_case(writer, key, at(), &tool(), "").unwrap()
+    }
+
+    /// Seals on demand, whatever speaks against it.
+    pub(crate) fn seal_despite(&self, key: &SigningKey, writer: &mut CaseWriter) -> Sealed {
+        let options = SealOptions { despite: true, ..SealOptions::default() };
+        seal_case_with(writer, key, at(), &tool(), &options).unwrap()
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -94,6 +136,53 @@ impl Sample {
         SigningKey::load(&self.key_path(), None).unwrap()
     }
 
+    /// A new key of somebody else, in a file of this name.
+    pub(crate) fn key_of(&self, name: &str, principal: &str) -> SigningKey {
+        SigningKey::generate_ed25519(&self.path(name), principal).unwrap()
+    }
+
+    pub(crate) fn open(&self) -> CaseFolder {
+        CaseFolder::open(&self.case()).unwrap()
+    }
+
+    pub(crate) fn open_again(&self) -> CaseWriter {
+        open_again(&self.case())
+    }
+
+    pub(crate) fn verify(&self) -> Report {
+        verified_folder(&self.case())
+    }
+
+    pub(crate) fn verify_with(&self, options: &Options<'_>) -> Report {
+        verify(&self.open(), options).unwrap()
+    }
+
+    /// What each seal says.
+    pub(crate) fn statements(&self) -> Vec<SealStatement> {
+        let seals = read_seals(&self.open()).unwrap();
+        seals.iter().map(|seal| SealStatement::parse(seal.statement.as_deref().unwrap()).unwrap()).collect()
+    }
+
+    /// Packages what is sealed, beside the case.
+    pub(crate) fn package(&self, name: &str) -> PackageSummary {
+        write_package(&self.open(), &self.path(name)).unwrap()
+    }
+
+    /// Runs the program beside the case, which lies in `case`.
+    pub(crate) fn run(&self, arguments: &[&str]) -> Ran {
+        run(program(arguments).current_dir(self.path("")))
+    }
+
+    /// Runs a shell script beside the case; it must succeed. Gives what it printed.
+    pub(crate) fn shell(&self, script: &str) -> String {
+        shell_ok(&self.path(""), script)
+    }
+
+    /// The ledger, as it is on disk.
+    pub(crate) fn ledger(&self) -> String {
+        fs::read_to_string(self.file(LEDGER)).unwrap()
+    }
+
     /// A file of the case, by its path in it.
     pub(crate) fn file(&self, path: &str) -> PathBuf {
         self.case().join(path)
@@ -110,6 +199,20 @@ impl Sample {
         fs::write(&path, bytes).unwrap();
     }
 
+    /// Changes what a file says, in the first place where it says so.
+    #[track_caller]
+    pub(crate) fn replace(&self, path: &str, from: &str, to: &str) {
+        let text = fs::read_to_string(self.file(path)).unwrap();
+        assert!(text.contains(from), "{from} is not in {text}");
+        self.overwrite(path, text.replacen(from, to, 1).as_bytes());
+    }
+
+    /// Makes the signature over a file of the case anew, with the key in the file `key`.
+    pub(crate) fn sign_again(&self, path: &str, key: &str) {
+        let script = format!("rm -f {path}.sig; ssh-keygen -q -Y sign -n caselock-seal -f '../{key}' {path}");
+        shell_ok(&self.case(), &script);
+    }
+
     /// The paths of all payload files.
     pub(crate) fn payload() -> Vec<PayloadPath> {
         KEYS.iter().map(|key| PayloadPath::for_object(&S3Location::new("example-corp", *key))).collect()
@@ -118,7 +221,7 @@ impl Sample {
 
 impl Drop for Sample {
     fn drop(&mut self) {
-        let _restored = Command::new("chmod").arg("-R").arg("u+w").arg(self.folder.path()).output();
+        make_removable(self.folder.path());
     }
 }
 
@@ -177,11 +280,30 @@ pub(crate) fn started(run: u32) -> Event {
     }))
 }
 
+/// What the ledger says of something that there is not.
+pub(crate) fn gap(what: &str, reason: GapReason) -> Event {
+    Event::GapRecorded(Gap {
+        source: "ebs".to_owned(),
+        account: None,
+        region: None,
+        what: what.to_owned(),
+        reason,
+        error_code: None,
+        detail: None,
+        request_id: None,
+    })
+}
+
 /// An artifact that is staged and waits to be committed.
 pub(crate) fn artifact(writer: &CaseWriter, key: &str, content: &[u8]) -> Pending {
+    artifact_of(writer, key, std::iter::once(content))
+}
+
+/// The same, of content that comes piece by piece.
+pub(crate) fn artifact_of<'a>(writer: &CaseWriter, key: &str, pieces: impl Iterator<Item = &'a [u8]>) -> Pending {
     let path = PayloadPath::for_object(&S3Location::new("example-corp", key));
     let mut file = writer.staging().stage(&path).unwrap();
-    file.write(content).unwrap();
+    pieces.for_each(|piece| file.write(piece).unwrap());
     let staged = file.finish();
     let origin = ObjectOrigin {
         source: "cloudtrail".to_owned(),
@@ -213,16 +335,9 @@ pub(crate) fn artifact(writer: &CaseWriter, key: &str, content: &[u8]) -> Pendin
     Pending { staged, event }
 }
 
-/// Runs a shell script in `folder`, with more folders in front of `PATH`.
-pub(crate) fn shell(folder: &Path, script: &str, path: &[&Path]) -> Output {
-    let mut search: Vec<PathBuf> = path.iter().map(|path| (*path).to_owned()).collect();
-    search.extend(std::env::split_paths(&std::env::var_os("PATH").unwrap()));
-    Command::new("sh")
-        .args(["-e", "-c", script])
-        .current_dir(folder)
-        .env("PATH", std::env::join_paths(search).unwrap())
-        .output()
-        .unwrap()
+/// Runs a shell script in `folder`.
+pub(crate) fn shell(folder: &Path, script: &str) -> Output {
+    Command::new("sh").args(["-e", "-c", script]).current_dir(folder).output().unwrap()
 }
 
 /// Runs a shell script in a folder of `sample` as somebody who is not root, to whom the sample's files are given where that takes root.
@@ -230,9 +345,9 @@ pub(crate) fn shell_as_anybody(sample: &Sample, folder: &Path, script: &str) -> 
     const NOBODY: &str = "65534";
     let setpriv = Command::new("setpriv").arg("--version").output().is_ok_and(|output| output.status.success());
     if !(rustix::process::getuid().is_root() && setpriv) {
-        return shell(folder, script, &[]);
+        return shell(folder, script);
     }
-    shell_ok(folder, &format!("chown -R {NOBODY}:{NOBODY} '{}'", sample.path("").display()), &[]);
+    shell_ok(folder, &format!("chown -R {NOBODY}:{NOBODY} '{}'", sample.path("").display()));
     Command::new("setpriv")
         .args(["--reuid", NOBODY, "--regid", NOBODY, "--clear-groups", "sh", "-e", "-c", script])
         .current_dir(folder)
@@ -241,8 +356,9 @@ pub(crate) fn shell_as_anybody(sample: &Sample, folder: &Path, script: &str) -> 
 }
 
 /// Runs a shell script that must succeed; gives what it printed.
-pub(crate) fn shell_ok(folder: &Path, script: &str, path: &[&Path]) -> String {
-    let output = shell(folder, script, path);
+#[track_caller]
+pub(crate) fn shell_ok(folder: &Path, script: &str) -> String {
+    let output = shell(folder, script);
     let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{script}\n{text}");
     text

@@ -2,32 +2,28 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
-use std::process::Command;
 
-use caselock::case::{CaseFolder, CaseWriter, Workspace};
+use caselock::case::{CaseWriter, Workspace};
 use caselock::model::Sha256Hash;
+use caselock::package::PackageFiles;
 use caselock::seal::{
     AllowedSigners, SealError, SealOptions, SealStatement, SignatureProblem, SigningKey, Vouched, read_seals, seal_case,
     seal_case_with, verify_signature,
 };
 use caselock::verify::{Options, Verdict, verify};
 
+use crate::findings::has;
 use crate::peers;
 use crate::sample::{PRINCIPAL, Sample, at, shell, shell_ok, tool};
 
 const VERIFY: &str = "ssh-keygen -Y verify -f custody/allowed_signers -I examiner@example.com -n caselock-seal \
      -s custody/seals/0001.json.sig < custody/seals/0001.json";
 
-fn bagit_accepts(folder: &Path) -> bool {
-    Command::new(peers::bagit()).args(["--validate", "--quiet"]).arg(folder).output().unwrap().status.success()
-}
-
 #[test]
 fn a_sealed_case_is_a_bag_that_others_validate() {
     let sample = Sample::sealed();
-    assert!(bagit_accepts(&sample.case()));
-    shell_ok(&sample.case(), "sha256sum --strict --quiet -c manifest-sha256.txt tagmanifest-sha256.txt", &[]);
+    assert!(peers::is_valid_bag(&sample.case()));
+    shell_ok(&sample.case(), "sha256sum --strict --quiet -c manifest-sha256.txt tagmanifest-sha256.txt");
     let info = fs::read_to_string(sample.file("bag-info.txt")).unwrap();
     assert_eq!(info.matches("Payload-Oxum").count(), 2, "the organization's name holds one, within its line: {info}");
     assert_eq!(info.lines().filter(|line| line.starts_with("Payload-Oxum: ")).count(), 1, "{info}");
@@ -71,17 +67,17 @@ fn the_payload_cannot_be_written_after_sealing() {
 #[test]
 fn ssh_keygen_accepts_the_signature_and_refuses_it_over_other_bytes() {
     let sample = Sample::sealed();
-    let answer = shell_ok(&sample.case(), VERIFY, &[]);
+    let answer = shell_ok(&sample.case(), VERIFY);
     assert!(answer.contains("Good \"caselock-seal\" signature for examiner@example.com"), "{answer}");
     let statement = fs::read(sample.file("custody/seals/0001.json")).unwrap();
     sample.overwrite("custody/seals/0001.json", &[&statement[..], b" "].concat());
-    assert!(!shell(&sample.case(), VERIFY, &[]).status.success());
+    assert!(!shell(&sample.case(), VERIFY).status.success());
 }
 
 #[test]
 fn the_seal_says_what_lies_in_the_case() {
     let sample = Sample::sealed();
-    let seals = read_seals(&CaseFolder::open(&sample.case()).unwrap()).unwrap();
+    let seals = read_seals(&sample.open()).unwrap();
     let [seal] = &seals[..] else { panic!("{seals:?}") };
     let bytes = seal.statement.as_deref().unwrap();
     let statement = SealStatement::parse(bytes).unwrap();
@@ -90,7 +86,7 @@ fn the_seal_says_what_lies_in_the_case() {
     assert_eq!(statement.tagmanifest_sha256, hash("tagmanifest-sha256.txt"));
     assert_eq!((statement.number, statement.previous_seal_sha256), (1, None));
     assert_eq!(statement.artifacts.count, u64::try_from(Sample::payload().len()).unwrap());
-    let ledger = fs::read_to_string(sample.file("custody/ledger.jsonl")).unwrap();
+    let ledger = sample.ledger();
     assert_eq!(statement.ledger.lines, u64::try_from(ledger.lines().count()).unwrap());
     assert!(ledger.lines().last().unwrap().contains("\"event\":\"case.sealed\""));
     let signer = verify_signature(bytes, seal.signature.as_deref().unwrap()).unwrap();
@@ -120,18 +116,21 @@ pub(crate) fn commands(text: &str) -> Vec<String> {
     commands
 }
 
+/// A command where the BagIt validator is among the programs.
+fn with_bagit(command: &str) -> String {
+    format!("export PATH=\"{}:$PATH\"\n{command}", peers::bagit().parent().unwrap().display())
+}
+
 #[test]
 fn every_command_of_verify_txt_works_as_written() {
     let (sample, mut writer) = Sample::new();
     sample.seal(&mut writer);
-    let other = SigningKey::generate_ed25519(&sample.path("other"), "counsel@example.com").unwrap();
-    seal_case(&mut writer, &other, at(), &tool(), "received").unwrap();
+    let other = sample.key_of("other", "counsel@example.com");
+    sample.seal_by(&other, &mut writer);
     let text = fs::read_to_string(sample.file("VERIFY.txt")).unwrap();
     let commands = commands(&text);
     assert_eq!(commands.len(), 8, "{commands:#?}");
-    let bagit = peers::bagit();
-    let answers: Vec<String> =
-        commands.iter().map(|command| shell_ok(&sample.case(), command, &[bagit.parent().unwrap()])).collect();
+    let answers: Vec<String> = commands.iter().map(|command| shell_ok(&sample.case(), &with_bagit(command))).collect();
     let all = answers.concat();
     let fingerprint = &sample.key().signer().fingerprint.clone();
     assert!(answers[0].contains(fingerprint.as_str()) && text.contains(fingerprint.as_str()), "{all}");
@@ -153,30 +152,26 @@ fn verify_txt_finds_what_was_changed() {
         ("a payload file", |sample| sample.overwrite(Sample::payload()[0].as_str(), b"other")),
         ("one file too many", |sample| sample.overwrite("data/extra", b"extra")),
         ("a line of the ledger", |sample| {
-            let ledger = fs::read_to_string(sample.file("custody/ledger.jsonl")).unwrap();
-            sample.overwrite("custody/ledger.jsonl", ledger.replacen("\"attempts\":1", "\"attempts\":2", 1).as_bytes());
+            sample.replace("custody/ledger.jsonl", "\"attempts\":1", "\"attempts\":2");
         }),
         ("the ledger's end", |sample| {
-            let ledger = fs::read_to_string(sample.file("custody/ledger.jsonl")).unwrap();
+            let ledger = sample.ledger();
             let kept: Vec<&str> = ledger.split_inclusive('\n').collect();
             sample.overwrite("custody/ledger.jsonl", kept[..kept.len() - 1].concat().as_bytes());
         }),
         ("the case's identity", |sample| {
-            let identity = fs::read_to_string(sample.file("custody/case.toml")).unwrap();
-            sample.overwrite("custody/case.toml", identity.replace("A. Examiner", "B. Examiner").as_bytes());
+            sample.replace("custody/case.toml", "A. Examiner", "B. Examiner");
         }),
         ("the seal", |sample| {
-            let seal = fs::read_to_string(sample.file("custody/seals/0001.json")).unwrap();
-            sample.overwrite("custody/seals/0001.json", seal.replace("IR-2026-014", "IR-2026-015").as_bytes());
+            sample.replace("custody/seals/0001.json", "IR-2026-014", "IR-2026-015");
         }),
     ];
-    let bagit = peers::bagit();
     for (what, change) in changes {
         let sample = Sample::sealed();
         let commands = commands(&fs::read_to_string(sample.file("VERIFY.txt")).unwrap());
         change(&sample);
         let failed = commands.iter().any(|command| {
-            let output = shell(&sample.case(), command, &[bagit.parent().unwrap()]);
+            let output = shell(&sample.case(), &with_bagit(command));
             !output.status.success() || String::from_utf8_lossy(&output.stdout).contains("BAD")
         });
         assert!(failed, "{what}");
@@ -223,11 +218,11 @@ fn a_case_without_artifacts_is_not_sealed() {
 fn a_later_seal_extends_the_first_and_rewrites_nothing() {
     let (sample, mut writer) = Sample::new();
     let first = sample.seal(&mut writer);
-    let before: Vec<(String, Vec<u8>)> = shell_ok(&sample.case(), "find . -type f ! -name ledger.jsonl", &[])
+    let before: Vec<(String, Vec<u8>)> = shell_ok(&sample.case(), "find . -type f ! -name ledger.jsonl")
         .lines()
         .map(|path| (path.to_owned(), fs::read(sample.file(path)).unwrap()))
         .collect();
-    let other = SigningKey::generate_ed25519(&sample.path("other"), "counsel@example.com").unwrap();
+    let other = sample.key_of("other", "counsel@example.com");
     let later = at().plus_seconds(86_400);
     let second = seal_case(&mut writer, &other, later, &tool(), "received by counsel").unwrap();
     assert_eq!(second.path, "custody/seals/0002.json");
@@ -236,7 +231,7 @@ fn a_later_seal_extends_the_first_and_rewrites_nothing() {
     for (path, bytes) in before {
         assert_eq!(fs::read(sample.file(&path)).unwrap(), bytes, "{path}");
     }
-    assert!(bagit_accepts(&sample.case()));
+    assert!(peers::is_valid_bag(&sample.case()));
 }
 
 #[test]
@@ -247,8 +242,7 @@ fn a_case_that_was_changed_after_a_seal_is_not_sealed_again() {
         ("manifest", |sample| sample.overwrite("manifest-sha256.txt", b"other")),
         ("tag manifest", |sample| sample.overwrite("tagmanifest-sha256.txt", b"other")),
         ("statement", |sample| {
-            let seal = fs::read_to_string(sample.file("custody/seals/0001.json")).unwrap();
-            sample.overwrite("custody/seals/0001.json", seal.replace("IR-2026-014", "IR-2026-015").as_bytes());
+            sample.replace("custody/seals/0001.json", "IR-2026-014", "IR-2026-015");
         }),
         ("numbering", |sample| {
             for extension in ["json", "json.sig"] {
@@ -281,9 +275,7 @@ const WRITTEN: [&str; 9] = [
 
 /// Cut off before the file at `cut` had its name: it and all later ones are not there, and may be there in part.
 fn cut_off(cut: usize) -> Sample {
-    let (sample, mut writer) = Sample::new();
-    sample.seal(&mut writer);
-    drop(writer);
+    let sample = Sample::sealed();
     for path in &WRITTEN[cut..] {
         let path = sample.file(path);
         fs::rename(&path, format!("{}.part", path.display())).unwrap();
@@ -296,21 +288,21 @@ fn an_attempt_that_was_cut_off_anywhere_can_be_made_again() {
     for (cut, first) in WRITTEN.iter().enumerate() {
         let sample = cut_off(cut);
         // Another day: what the first attempt wrote says otherwise.
-        let mut writer = crate::sample::open_again(&sample.case());
+        let mut writer = sample.open_again();
         let sealed = seal_case(&mut writer, &sample.key(), at().plus_seconds(86_400), &tool(), "").unwrap();
         assert_eq!(sealed.path, "custody/seals/0001.json", "{first}");
-        assert!(bagit_accepts(&sample.case()), "{first}");
-        shell_ok(&sample.case(), VERIFY, &[]);
-        let leftovers = shell_ok(&sample.case(), "find . -name '*.part'", &[]);
+        assert!(peers::is_valid_bag(&sample.case()), "{first}");
+        shell_ok(&sample.case(), VERIFY);
+        let leftovers = shell_ok(&sample.case(), "find . -name '*.part'");
         assert_eq!(leftovers, "", "{first}");
-        let report = verify(&CaseFolder::open(&sample.case()).unwrap(), &Options::default()).unwrap();
+        let report = sample.verify();
         assert_eq!(report.case_failures(), 0, "{first}: {:#?}", report.findings);
     }
 }
 
 /// The files of a case but its ledger, which grows.
 fn kept(sample: &Sample) -> Vec<(String, Vec<u8>)> {
-    let paths = shell_ok(&sample.case(), "find . -type f ! -name ledger.jsonl ! -name '*.part'", &[]);
+    let paths = shell_ok(&sample.case(), "find . -type f ! -name ledger.jsonl ! -name '*.part'");
     paths.lines().map(|path| (path.to_owned(), fs::read(sample.file(path)).unwrap())).collect()
 }
 
@@ -318,10 +310,10 @@ fn kept(sample: &Sample) -> Vec<(String, Vec<u8>)> {
 fn a_seal_whose_signature_is_lost_is_not_replaced_by_another_key_but_extended() {
     let sample = cut_off(8);
     let before = kept(&sample);
-    let other = SigningKey::generate_ed25519(&sample.path("other"), "counsel@example.com").unwrap();
-    let mut writer = crate::sample::open_again(&sample.case());
+    let other = sample.key_of("other", "counsel@example.com");
+    let mut writer = sample.open_again();
     for number in 2..4 {
-        let sealed = seal_case(&mut writer, &other, at(), &tool(), "").unwrap();
+        let sealed = sample.seal_by(&other, &mut writer);
         assert_eq!(sealed.path, format!("custody/seals/{number:04}.json"));
         let found: &[String] = if number == 2 { &["seal-unsigned custody/seals/0001.json".to_owned()] } else { &[] };
         assert_eq!(sealed.statement.damage, found);
@@ -330,14 +322,14 @@ fn a_seal_whose_signature_is_lost_is_not_replaced_by_another_key_but_extended() 
     for (path, bytes) in before {
         assert_eq!(fs::read(sample.file(&path)).unwrap(), bytes, "{path}");
     }
-    let case = CaseFolder::open(&sample.case()).unwrap();
+    let case = sample.open();
     let about_the_first = |report: &caselock::verify::Report| {
         assert_eq!(report.case_failures(), 0, "{:#?}", report.findings);
         report.findings.iter().filter(|finding| finding.object == "custody/seals/0001.json").count()
     };
     assert_eq!(about_the_first(&verify(&case, &Options::default()).unwrap()), 1);
     let package = caselock::package::write_package(&case, &sample.path("p.zip")).unwrap();
-    let files = caselock::package::PackageFiles::open(&package.path).unwrap();
+    let files = PackageFiles::open(&package.path).unwrap();
     assert_eq!(about_the_first(&verify(&files, &Options::default()).unwrap()), 1);
     // Once the signature is found again, nothing is wrong.
     let signature = sample.file("custody/seals/0001.json.sig");
@@ -348,9 +340,9 @@ fn a_seal_whose_signature_is_lost_is_not_replaced_by_another_key_but_extended() 
 #[test]
 fn a_seal_of_which_nothing_is_left_is_made_by_another_key_only_on_demand_and_told_of() {
     let sample = cut_off(7);
-    let other = SigningKey::generate_ed25519(&sample.path("other"), "counsel@example.com").unwrap();
-    let mut writer = crate::sample::open_again(&sample.case());
-    let ledger = fs::read(sample.file("custody/ledger.jsonl")).unwrap();
+    let other = sample.key_of("other", "counsel@example.com");
+    let mut writer = sample.open_again();
+    let ledger = sample.ledger();
     let before = kept(&sample);
     let refused = seal_case(&mut writer, &other, at(), &tool(), "").unwrap_err();
     assert!(
@@ -358,14 +350,13 @@ fn a_seal_of_which_nothing_is_left_is_made_by_another_key_only_on_demand_and_tol
         "{refused}"
     );
     assert!(!refused.is_integrity_failure());
-    assert_eq!(fs::read(sample.file("custody/ledger.jsonl")).unwrap(), ledger);
+    assert_eq!(sample.ledger(), ledger);
     assert!(kept(&sample) == before);
-    let options = SealOptions { despite: true, ..SealOptions::default() };
-    let sealed = seal_case_with(&mut writer, &other, at(), &tool(), &options).unwrap();
+    let sealed = sample.seal_despite(&other, &mut writer);
     assert_eq!(sealed.statement.damage, ["seal-replaced custody/seals/0001.json"]);
     drop(writer);
-    let report = verify(&CaseFolder::open(&sample.case()).unwrap(), &Options::default()).unwrap();
-    assert!(report.findings.iter().any(|finding| finding.kind == "seal-replaced"), "{:#?}", report.findings);
+    let report = sample.verify();
+    assert!(has(&report, "seal-replaced"), "{:#?}", report.findings);
 }
 
 #[test]
@@ -373,7 +364,7 @@ fn a_seal_that_was_stamped_is_not_written_anew_by_its_own_key_either() {
     let sample = cut_off(8);
     sample.overwrite("custody/seals/0001.json.tsr", b"a stamp");
     let before = fs::read(sample.file("custody/seals/0001.json")).unwrap();
-    let mut writer = crate::sample::open_again(&sample.case());
+    let mut writer = sample.open_again();
     assert_eq!(sample.seal(&mut writer).path, "custody/seals/0002.json");
     assert_eq!(fs::read(sample.file("custody/seals/0001.json")).unwrap(), before);
 }
@@ -382,12 +373,12 @@ fn a_seal_that_was_stamped_is_not_written_anew_by_its_own_key_either() {
 fn a_key_that_refuses_leaves_no_announcement() {
     let (sample, mut writer) = Sample::new();
     // A public key whose private half no agent has.
-    shell_ok(&sample.path(""), "ssh-keygen -q -t rsa -b 2048 -N '' -C examiner@example.com -f made && rm made", &[]);
+    sample.shell("ssh-keygen -q -t rsa -b 2048 -N '' -C examiner@example.com -f made && rm made");
     let key = SigningKey::load(&sample.path("made.pub"), None).unwrap();
-    let before = fs::read(sample.file("custody/ledger.jsonl")).unwrap();
+    let before = sample.ledger();
     let refused = seal_case(&mut writer, &key, at(), &tool(), "").unwrap_err();
     assert!(matches!(refused, SealError::Key(_)), "{refused}");
-    assert_eq!(fs::read(sample.file("custody/ledger.jsonl")).unwrap(), before);
+    assert_eq!(sample.ledger(), before);
     assert_eq!(sample.seal(&mut writer).path, "custody/seals/0001.json");
 }
 
@@ -396,11 +387,11 @@ fn keys_of_other_kinds_sign_through_ssh_keygen() {
     for (kind, bits) in [("rsa", "2048"), ("ecdsa", "384"), ("ecdsa", "256"), ("ed25519", "256")] {
         let (sample, mut writer) = Sample::new();
         let make = format!("ssh-keygen -q -t {kind} -b {bits} -N '' -C examiner@example.com -f made");
-        shell_ok(&sample.path(""), &make, &[]);
+        sample.shell(&make);
         let key = SigningKey::load(&sample.path("made"), None).unwrap();
         assert_eq!(key.signs_through_ssh_keygen(), matches!((kind, bits), ("rsa", _) | (_, "384")), "{kind} {bits}");
-        seal_case(&mut writer, &key, at(), &tool(), "").unwrap();
-        shell_ok(&sample.case(), VERIFY, &[]);
+        sample.seal_by(&key, &mut writer);
+        shell_ok(&sample.case(), VERIFY);
         let statement = fs::read(sample.file("custody/seals/0001.json")).unwrap();
         let signature = fs::read(sample.file("custody/seals/0001.json.sig")).unwrap();
         let (good, bad) = (verify_signature(&statement, &signature), verify_signature(b"{}", &signature));
@@ -414,7 +405,7 @@ fn keys_of_other_kinds_sign_through_ssh_keygen() {
             let forged = genuine.replace(last_line, &(other.to_owned() + &last_line[1..]));
             for bytes in [genuine.clone(), forged] {
                 sample.overwrite("custody/seals/0001.json.sig", bytes.as_bytes());
-                let report = verify(&CaseFolder::open(&sample.case()).unwrap(), &Options::default()).unwrap();
+                let report = sample.verify();
                 let about = report.findings.iter().filter(|finding| finding.object == "custody/seals/0001.json");
                 let kinds: Vec<&str> = about.map(|finding| finding.kind.as_str()).collect();
                 assert_eq!(
@@ -423,7 +414,7 @@ fn keys_of_other_kinds_sign_through_ssh_keygen() {
                     "{:#?}",
                     report.findings
                 );
-                assert!(!report.findings.iter().any(|finding| finding.kind == "seal-signer-unknown"), "{:#?}", report.findings);
+                assert!(!has(&report, "seal-signer-unknown"), "{:#?}", report.findings);
             }
         } else {
             assert_eq!(good.unwrap(), *key.signer(), "{kind}");
@@ -435,19 +426,19 @@ fn keys_of_other_kinds_sign_through_ssh_keygen() {
 #[test]
 fn an_encrypted_key_made_by_ssh_keygen_opens_with_its_passphrase() {
     let (sample, mut writer) = Sample::new();
-    shell_ok(&sample.path(""), "ssh-keygen -q -t ed25519 -N 'correct horse' -C examiner@example.com -f made", &[]);
+    sample.shell("ssh-keygen -q -t ed25519 -N 'correct horse' -C examiner@example.com -f made");
     assert!(SigningKey::load(&sample.path("made"), None).is_err());
     let key = SigningKey::load(&sample.path("made"), Some("correct horse")).unwrap();
     assert_eq!(key.principal(), PRINCIPAL);
-    seal_case(&mut writer, &key, at(), &tool(), "").unwrap();
-    shell_ok(&sample.case(), VERIFY, &[]);
+    sample.seal_by(&key, &mut writer);
+    shell_ok(&sample.case(), VERIFY);
 }
 
 #[test]
 fn a_signature_made_by_ssh_keygen_for_another_purpose_is_refused() {
     let sample = Sample::sealed();
     let sign = format!("ssh-keygen -q -Y sign -n file -f '{}' < custody/seals/0001.json", sample.key_path().display());
-    let output = shell(&sample.case(), &sign, &[]);
+    let output = shell(&sample.case(), &sign);
     let statement = fs::read(sample.file("custody/seals/0001.json")).unwrap();
     assert_eq!(
         verify_signature(&statement, &output.stdout),

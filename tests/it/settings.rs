@@ -6,12 +6,8 @@ use caselock::sim::Fault;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 
-use crate::account::{Simulated, ledger};
+use crate::account::{Simulated, ledger, run};
 use crate::schemas::holds;
-
-fn started(simulated: &Simulated, case: &str) -> Value {
-    ledger(&simulated.path(case)).into_iter().find(|line| line["event"] == "collection.started").unwrap()
-}
 
 fn write(simulated: &Simulated, name: &str, text: &str) {
     fs::write(simulated.path(name), text).unwrap();
@@ -20,21 +16,20 @@ fn write(simulated: &Simulated, name: &str, text: &str) {
 #[test]
 fn settings_of_the_working_folder_are_used_shown_and_recorded() {
     let simulated = Simulated::quiet();
-    let [start, end] = simulated.window(2, 2);
     let text = "examiner = \"Of The File\"\norganization = \"Example Corp\"\nregions = [\"us-east-1\"]\nconcurrency = 3\n";
     write(&simulated, "caselock.toml", text);
-    let plan = simulated.run(&["plan", "--json", "--start", &start, "--end", &end]).expect(0).json();
+    let plan = simulated.plan(&["--json"]).expect(0).json();
     holds("plan", &plan);
     assert_eq!(plan["regions"], json!(["us-east-1"]));
     assert_eq!(plan["configuration"]["settings"], json!({"regions": ["us-east-1"], "concurrency": 3}));
-    let shown = simulated.run(&["plan", "--start", &start, "--end", &end]).expect(0).stdout;
+    let shown = simulated.plan(&[]).expect(0).stdout;
     assert!(shown.contains("Settings from caselock.toml: concurrency 3, regions us-east-1."), "{shown}");
 
     simulated.collect("case", &[]).expect(0).says(&["Settings from caselock.toml"]);
     let case = simulated.run(&["status", "case", "--json"]).expect(0).json();
     assert_eq!(case["case"]["organization"], "Example Corp");
     assert_eq!(case["case"]["examiner"], "A. Examiner", "the command line outranks the file");
-    let recorded = &started(&simulated, "case")["configuration"];
+    let recorded = &simulated.first_run("case")["configuration"];
     assert_eq!(recorded["file"], "caselock.toml");
     assert_eq!(recorded["sha256"], caselock::model::Sha256Hash::of(text.as_bytes()).to_string());
     let settings = json!({"organization": "Example Corp", "regions": ["us-east-1"], "concurrency": 3});
@@ -46,7 +41,7 @@ fn settings_of_the_working_folder_are_used_shown_and_recorded() {
 fn a_case_that_is_gone_on_with_keeps_what_it_was_opened_with() {
     let simulated = Simulated::quiet();
     simulated.collect("case", &[]).expect(0);
-    assert!(started(&simulated, "case").get("configuration").is_none());
+    assert!(simulated.first_run("case").get("configuration").is_none());
     write(&simulated, "caselock.toml", "examiner = \"Another\"\nregions = [\"eu-central-1\"]\n");
     simulated.run(&["collect", "case"]).expect(0);
     let case = simulated.run(&["status", "case", "--json"]).expect(0).json();
@@ -100,15 +95,9 @@ fn a_key_of_the_file_seals_and_paths_count_from_the_file() {
 #[test]
 fn the_environment_outranks_the_profile_of_the_file_and_the_command_line_both() {
     let simulated = Simulated::quiet();
-    let [start, end] = simulated.window(2, 2);
     write(&simulated, "caselock.toml", "profile = \"of-the-file\"\n");
-    let line = |more: &[&'static str]| {
-        let fixed = ["plan", "--source", "ebs", "--start", start.as_str(), "--end", end.as_str()].map(str::to_owned);
-        fixed.into_iter().chain(more.iter().map(|&word| word.to_owned())).collect::<Vec<String>>()
-    };
-    let run = |more: &[&'static str], profile: Option<&str>| {
-        let line = line(more);
-        let mut command = simulated.command(&line.iter().map(String::as_str).collect::<Vec<_>>());
+    let plan = |more: &[&str], profile: Option<&str>| {
+        let mut command = simulated.planning(&[&["--source", "ebs"], more].concat());
         // Profiles are all that there is: no keys in the environment.
         command.env_remove("AWS_ACCESS_KEY_ID").env_remove("AWS_SECRET_ACCESS_KEY");
         let credentials = simulated.server.credentials();
@@ -121,33 +110,29 @@ fn the_environment_outranks_the_profile_of_the_file_and_the_command_line_both() 
         if let Some(profile) = profile {
             command.env("AWS_PROFILE", profile);
         }
-        crate::account::finish(command.spawn().unwrap())
+        run(&mut command)
     };
     // The file's alone is used, and told.
-    let told = run(&[], None).expect(0).stdout;
+    let told = plan(&[], None).expect(0).stdout;
     assert!(told.contains("Settings from caselock.toml: profile of-the-file."), "{told}");
     // The environment's is nearer.
-    let told = run(&[], Some("of-the-environment")).expect(0).stdout;
+    let told = plan(&[], Some("of-the-environment")).expect(0).stdout;
     let told = told.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(told.contains("AWS_PROFILE in the environment outranks the profile of-the-file of caselock.toml."), "{told}");
     assert!(!told.contains("Settings from"), "{told}");
-    let told: Value = serde_json::from_str(&run(&["--json"], Some("of-the-environment")).expect(0).stdout).unwrap();
+    let told: Value = plan(&["--json"], Some("of-the-environment")).expect(0).json();
     assert!(told["configuration_outranked"].as_str().unwrap().starts_with("AWS_PROFILE in the environment"), "{told}");
     // One that does not exist shows which is asked for: the environment's, then the command line's.
-    run(&[], Some("nobody")).expect(1);
-    let told = run(&["--profile", "of-the-file"], Some("nobody")).expect(0).stdout;
+    plan(&[], Some("nobody")).expect(1);
+    let told = plan(&["--profile", "of-the-file"], Some("nobody")).expect(0).stdout;
     assert!(!told.contains("outranks"), "{told}");
 }
 
 #[test]
 fn a_profile_that_is_named_outranks_keys_of_the_environment() {
     let simulated = Simulated::quiet();
-    let [start, end] = simulated.window(2, 2);
-    let plan = |more: &[&str]| {
-        let line = [&["plan", "--source", "ebs", "--start", &start, "--end", &end][..], more].concat();
-        // Keys are in the environment of each.
-        simulated.run(&line)
-    };
+    // Keys are in the environment of each.
+    let plan = |more: &[&str]| simulated.plan(&[&["--source", "ebs"], more].concat());
     plan(&["--profile", "nobody"]).expect(1).says(&["there is no profile `nobody` in ", "evidence: AWS was not", "--profile"]);
     assert!(simulated.server.requests().is_empty(), "somebody else asked");
     plan(&[]).expect(0);
@@ -159,13 +144,11 @@ fn a_profile_that_is_named_outranks_keys_of_the_environment() {
 #[test]
 fn a_profile_that_does_not_exist_is_never_somebody_else() {
     let simulated = Simulated::quiet();
-    let [start, end] = simulated.window(2, 2);
     write(&simulated, "config", "[profile incident]\nregion = us-east-1\n");
     let plan = |profile: &str| {
         // Keys are in the environment, and would be taken in its place.
-        let mut command = simulated.command(&["plan", "--source", "ebs", "--start", &start, "--end", &end]);
-        command.env("AWS_CONFIG_FILE", simulated.path("config")).env("AWS_PROFILE", profile);
-        crate::account::finish(command.spawn().unwrap())
+        let mut command = simulated.planning(&["--source", "ebs"]);
+        run(command.env("AWS_CONFIG_FILE", simulated.path("config")).env("AWS_PROFILE", profile))
     };
     for slip in ["incidnet", "default"] {
         let said = [&format!("there is no profile `{slip}` in "), "evidence: AWS was not asked", "next: Correct AWS_PROFILE"];
@@ -182,40 +165,37 @@ fn a_profile_that_does_not_exist_is_never_somebody_else() {
 #[test]
 fn the_user_is_recorded_with_the_number_that_nobody_can_claim() {
     let simulated = Simulated::quiet();
-    let line = simulated.collect_arguments("case", &["--source", "ebs"]);
-    let mut command = simulated.command(&line.iter().map(String::as_str).collect::<Vec<_>>());
-    crate::account::finish(command.env("USER", "mallory").spawn().unwrap()).expect(0);
+    run(simulated.collecting("case", &["--source", "ebs"]).env("USER", "mallory")).expect(0);
     let uid = std::process::Command::new("id").arg("-u").output().unwrap();
     let uid = String::from_utf8(uid.stdout).unwrap();
-    assert_eq!(started(&simulated, "case")["os_user"], format!("mallory (uid {})", uid.trim()));
+    assert_eq!(simulated.first_run("case")["os_user"], format!("mallory (uid {})", uid.trim()));
 }
 
 #[test]
 fn a_plan_names_every_source_in_every_region_and_keeps_answers_apart_from_what_is_out_of_reach() {
     let simulated = Simulated::quiet();
-    let [start, end] = simulated.window(2, 2);
-    let line = ["plan", "--start", &start, "--end", &end];
-    let plan = simulated.run(&[&line[..], &["--json"]].concat()).expect(0).json();
+    let plan = simulated.plan(&["--json"]).expect(0).json();
     let rows = plan["rows"].as_array().unwrap();
+    assert_eq!(plan["regions"].as_array().unwrap().len(), 2, "{plan:#}");
     for region in plan["regions"].as_array().unwrap() {
         for source in ["cloudtrail", "flow-logs", "ebs"] {
             let named = rows.iter().filter(|row| row["source"] == source && row["region"] == *region);
             assert_eq!(named.filter(|row| row["account"] == "111122223333").count(), 1, "{source} {region}: {plan:#}");
         }
     }
-    let shown = simulated.run(&[&line[..], &["--verbose"]].concat()).expect(0).stdout;
+    let shown = simulated.plan(&["--verbose"]).expect(0).stdout;
     assert!(shown.lines().any(|line| line.starts_with("ebs") && line.ends_with("answers only")), "{shown}");
     assert!(shown.contains("Not enabled, empty or left out (") && !shown.contains("Out of reach"), "{shown}");
     // A source that is left out is no row.
-    let plan = simulated.run(&[&line[..], &["--json", "--source", "cloudtrail"]].concat()).expect(0).json();
-    assert!(plan["rows"].as_array().unwrap().iter().all(|row| row["source"] != "ebs"), "{plan:#}");
+    let plan = simulated.plan(&["--json", "--source", "cloudtrail"]).expect(0).json();
+    let rows = plan["rows"].as_array().unwrap();
+    assert!(!rows.is_empty() && rows.iter().all(|row| row["source"] == "cloudtrail"), "{plan:#}");
 }
 
 #[test]
 fn a_region_that_there_is_not_is_refused_before_anything_is_written() {
     let simulated = Simulated::quiet();
-    let [start, end] = simulated.window(2, 2);
-    let plan = |region: &str| simulated.run(&["plan", "--start", &start, "--end", &end, "--region", region]);
+    let plan = |region: &str| simulated.plan(&["--region", region]);
     let slip = ["AWS knows no region `us-esat-1`", "Nothing was written", "next: Did you mean us-east-1?"];
     plan("us-esat-1").expect(2).says(&slip).says(&["note: this caselock knows no region `us-esat-1`"]);
     plan("us-east-9").expect(2).says(&["AWS knows no region `us-east-9`", "It may be new.", "next: Check --region."]);

@@ -3,24 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::sync::Once;
 
 use crate::account::{Simulated, without_aws};
-
-/// Makes sure that strace is there: installs it where that is possible, and says what to do where it is not.
-pub(crate) fn is_there() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        let runs =
-            || Command::new("strace").arg("--version").stdout(Stdio::null()).status().is_ok_and(|status| status.success());
-        if !runs() && rustix::process::getuid().is_root() {
-            let install =
-                "apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends strace";
-            let _tried = Command::new("sh").args(["-c", install]).stdout(Stdio::null()).status();
-        }
-        assert!(runs(), "strace is needed; on Debian: apt-get install strace");
-    });
-}
 
 /// The program under strace, which watches `calls` and may `inject` a fault; its log names what each call works on.
 pub(crate) fn command(
@@ -30,9 +14,10 @@ pub(crate) fn command(
     inject: Option<&str>,
     arguments: &[String],
 ) -> Command {
-    let credentials = simulated.server.credentials();
+    crate::peers::are_there(&["strace"], "strace");
     let mut command = Command::new("strace");
     without_aws(&mut command);
+    simulated.is_asked_by(&mut command);
     // With its filter in the kernel strace is faster, but delivers no signals.
     if inject.is_none_or(|inject| !inject.contains("signal=")) {
         command.arg("--seccomp-bpf");
@@ -44,10 +29,6 @@ pub(crate) fn command(
     command
         .arg(env!("CARGO_BIN_EXE_caselock"))
         .args(arguments)
-        .env("AWS_ENDPOINT_URL", simulated.server.endpoint())
-        .env("AWS_ACCESS_KEY_ID", &credentials.access_key_id)
-        .env("AWS_SECRET_ACCESS_KEY", &credentials.secret_access_key)
-        .env("AWS_REGION", "us-east-1")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());

@@ -3,7 +3,8 @@
 use caselock::sim::Scenario;
 use chrono::{DateTime, DurationRound as _, TimeDelta, Utc};
 
-use crate::account::{Ran, Simulated, finish, program};
+use crate::account::{Ran, Simulated, program, run};
+use crate::sample::make_removable;
 
 /// Noon of yesterday: far enough back that the whole window has been delivered, and the same hours of the day whenever it runs.
 fn yesterday() -> DateTime<Utc> {
@@ -121,7 +122,7 @@ struct Desk {
 
 impl Desk {
     fn run(&self, arguments: &[&str]) -> Ran {
-        finish(self.simulated.command(arguments).env("COLUMNS", "80").spawn().unwrap())
+        run(self.simulated.command(arguments).env("COLUMNS", "80"))
     }
 
     /// Runs a command line, which must end with `code`, and gives what a person sees of it, made alike.
@@ -154,8 +155,7 @@ fn a_case_from_plan_to_handover_reads_as_it_was_agreed() {
     insta::assert_snapshot!("status", desk.shown(&["status", "IR-1"], 4));
     insta::assert_snapshot!("status_verbose", desk.shown(&["status", "IR-1", "--verbose"], 4));
     insta::assert_snapshot!("verify", desk.shown(&["verify", "IR-1"], 4));
-    let key = desk.simulated.path("key");
-    caselock::seal::SigningKey::generate_ed25519(&key, crate::sample::PRINCIPAL).unwrap();
+    desk.simulated.key();
     insta::assert_snapshot!("seal", desk.shown(&["seal", "IR-1", "--signing-key", "key"], 0));
     insta::assert_snapshot!("package", desk.shown(&["package", "IR-1", "-o", "IR-1.zip"], 0));
     insta::assert_snapshot!(
@@ -201,9 +201,8 @@ fn without_numbers(text: &str) -> String {
 fn demo(arguments: &[&str]) -> Ran {
     let scratch = tempfile::tempdir().unwrap();
     let mut command = program(&[&["demo"][..], arguments].concat());
-    let ran = finish(command.current_dir(scratch.path()).env("COLUMNS", "80").spawn().unwrap()).expect(0);
-    let unlocked = std::process::Command::new("chmod").args(["-R", "u+w"]).arg(scratch.path()).status().unwrap();
-    assert!(unlocked.success());
+    let ran = run(command.current_dir(scratch.path()).env("COLUMNS", "80")).expect(0);
+    make_removable(scratch.path());
     ran
 }
 

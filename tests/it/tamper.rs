@@ -18,8 +18,8 @@ const SAMPLED: usize = 3;
 
 /// A sealed case with evidence of every source, and its package.
 fn sealed() -> Simulated {
-    let simulated = Simulated::quiet();
-    simulated.collect("case", &["--region", "us-east-1"]).expect(0);
+    let simulated = Simulated::small();
+    simulated.collect("case", &[]).expect(0);
     // Not packaged: the line that a package adds to the ledger is covered by the next seal only.
     simulated.seal("case");
     // As whoever tampers would.
@@ -241,8 +241,8 @@ fn structures(zip: &[u8]) -> BTreeSet<usize> {
 #[test]
 fn a_changed_byte_anywhere_in_a_package_is_found() {
     // A small case: every change means reading the whole package again.
-    let simulated = Simulated::quiet();
-    simulated.sealed_case(&["--source", "ebs", "--region", "eu-central-1"]);
+    let simulated = Simulated::small();
+    simulated.sealed_case(&["--source", "ebs"]);
     let (original, changed) = (fs::read(simulated.path("case.zip")).unwrap(), simulated.path("changed.zip"));
     fs::write(&changed, &original).unwrap();
     assert!(!is_found(&changed));
@@ -265,8 +265,8 @@ fn a_changed_byte_anywhere_in_a_package_is_found() {
 
 #[test]
 fn a_package_cut_short_or_made_longer_is_found() {
-    let simulated = Simulated::quiet();
-    simulated.sealed_case(&["--source", "ebs", "--region", "eu-central-1"]);
+    let simulated = Simulated::small();
+    simulated.sealed_case(&["--source", "ebs"]);
     let (original, changed) = (fs::read(simulated.path("case.zip")).unwrap(), simulated.path("changed.zip"));
     let lengths = (0..original.len()).step_by(original.len() / 150).chain(original.len() - 70..original.len());
     for length in lengths {

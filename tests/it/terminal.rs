@@ -1,11 +1,12 @@
 //! The program on a terminal of 80 columns: a pseudo-terminal that Python makes.
 
+use std::ffi::OsStr;
 use std::process::{Command, Stdio};
 
-use crate::account::{Ran, Simulated, finish};
+use crate::account::{Ran, Simulated, run};
 
 /// Runs a command line on a terminal, types `answers` as its questions come, and gives what the terminal showed as standard output.
-fn on_terminal(simulated: &Simulated, arguments: &[&str], answers: &str) -> Ran {
+fn on_terminal<S: AsRef<OsStr>>(simulated: &Simulated, arguments: &[S], answers: &str) -> Ran {
     const SCRIPT: &str = r#"
 import fcntl, os, pty, struct, sys, termios
 answers = sys.argv[1].split("|")
@@ -39,7 +40,7 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
     }
     command.env("USER", "responder").env("TERM", "xterm").env_remove("NO_COLOR").env_remove("COLUMNS");
     command.current_dir(simulated.path("")).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    finish(command.spawn().unwrap())
+    run(&mut command)
 }
 
 #[test]
@@ -100,11 +101,8 @@ fn nothing_is_asked_of_a_case_that_knows() {
 #[test]
 fn progress_leaves_nothing_behind_and_no_line_is_too_wide() {
     let simulated = Simulated::quiet();
-    let [start, end] = simulated.window(2, 2);
     simulated.server.faults().set_latency(std::time::Duration::from_millis(60));
-    let case = ["--case-number", "IR-1", "--examiner", "A. Examiner", "--start", &start, "--end", &end];
-    let line = [&["collect", "case", "--concurrency", "1"][..], &case].concat();
-    let ran = on_terminal(&simulated, &line, "").expect(0);
+    let ran = on_terminal(&simulated, &simulated.collect_arguments("case", &["--concurrency", "1"]), "").expect(0);
     assert!(ran.stdout.contains("cloudtrail") && ran.stdout.contains(" of "), "{}", ran.stdout);
     assert!(ran.stdout.contains("left"), "{}", ran.stdout);
     let screen = Screen::showing(&ran.stdout);

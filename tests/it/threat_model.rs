@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::Path;
 
+use crate::account::files_below;
+
 const PAGE: &str = include_str!("../../docs/threat-model.md");
 
 /// Number, words, and the files that prove it.
@@ -39,14 +41,15 @@ fn every_guarantee_is_quoted_in_the_tests_that_prove_it() {
 #[test]
 fn no_test_quotes_a_guarantee_that_there_is_not() {
     let numbers: Vec<&str> = guarantees().iter().map(|(number, ..)| *number).collect();
-    for entry in fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it")).unwrap().map(Result::unwrap) {
-        let name = entry.file_name().into_string().unwrap();
+    let mut quotes = 0;
+    for (name, text) in files_below(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it")) {
         if name == "threat_model.rs" || !name.ends_with(".rs") {
             continue;
         }
-        let text = fs::read_to_string(entry.path()).unwrap();
-        for quoted in text.split("Guarantee ").skip(1).filter_map(|rest| rest.split(':').next()) {
+        for quoted in String::from_utf8(text).unwrap().split("Guarantee ").skip(1).filter_map(|rest| rest.split(':').next()) {
             assert!(numbers.contains(&quoted), "{name} quotes {quoted}");
+            quotes += 1;
         }
     }
+    assert!(quotes >= 8, "only {quotes} quotes were found");
 }

@@ -3,15 +3,17 @@
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::path::Path;
 
-use caselock::case::CaseFolder;
 use caselock::model::Sha256Hash;
-use caselock::seal::{AuthorityRoots, StampProblem, check_stamp, stamp_request, stamp_request_with_nonce};
-use caselock::verify::{Options, Report, SignatureState, Verdict, verify};
+use caselock::seal::{
+    AllowedSigners, AuthorityRoots, SealOptions, StampProblem, check_stamp, seal_case, seal_case_with, stamp_request,
+    stamp_request_with_nonce,
+};
+use caselock::verify::{Options, Report, SignatureState, Verdict};
 
-use crate::sample::{Sample, shell_ok};
+use crate::findings::has;
+use crate::sample::{PRINCIPAL, Sample, shell_ok, tool};
 
 /// A root, and an authority under it with a key of this kind.
 const AUTHORITY: &str = r#"
@@ -53,7 +55,7 @@ const P384: (&str, &str) = ("openssl ecparam -name secp384r1 -genkey -noout", "s
 
 fn authority(folder: &Path, (key, digest): (&str, &str)) {
     fs::create_dir_all(folder).unwrap();
-    shell_ok(folder, &format!("KEY='{key}' DIGEST={digest}\n{AUTHORITY}"), &[]);
+    shell_ok(folder, &format!("KEY='{key}' DIGEST={digest}\n{AUTHORITY}"));
 }
 
 fn answer(folder: &Path, question: &[u8]) -> Vec<u8> {
@@ -61,7 +63,6 @@ fn answer(folder: &Path, question: &[u8]) -> Vec<u8> {
     shell_ok(
         folder,
         "openssl ts -reply -config ts.cnf -section authority -queryfile question -signer tsa.pem -inkey tsa.key -out answer",
-        &[],
     );
     fs::read(folder.join("answer")).unwrap()
 }
@@ -70,13 +71,18 @@ fn roots(folder: &Path) -> AuthorityRoots {
     AuthorityRoots::parse(&fs::read(folder.join("root.pem")).unwrap()).unwrap()
 }
 
-fn caselock(command: &str, arguments: &[&Path]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_caselock")).arg(command).args(arguments).output().unwrap()
+fn verified(sample: &Sample, roots: Option<&AuthorityRoots>) -> Report {
+    sample.verify_with(&Options { authority_roots: roots, ..Options::default() })
 }
 
-fn verified(sample: &Sample, roots: Option<&AuthorityRoots>) -> Report {
-    let folder = CaseFolder::open(&sample.case()).unwrap();
-    verify(&folder, &Options { authority_roots: roots, ..Options::default() }).unwrap()
+/// What is stamped.
+fn statement_of(sample: &Sample) -> Vec<u8> {
+    fs::read(sample.file("custody/seals/0001.json")).unwrap()
+}
+
+/// Files an authority's stamp over the seal, as if it had come with it.
+fn file(sample: &Sample, stamp: &[u8]) {
+    sample.overwrite("custody/seals/0001.json.tsr", stamp);
 }
 
 #[test]
@@ -122,11 +128,11 @@ fn a_certificate_that_is_not_for_time_stamping_alone_is_not_trusted() {
         let make = format!(
             "openssl x509 -req -in tsa.csr -CA root.pem -CAkey root.key -days 30 -extfile ext.cnf -extensions {usage} -out {usage}-2.pem"
         );
-        shell_ok(scratch.path(), &make, &[]);
+        shell_ok(scratch.path(), &make);
     }
     let good = answer(scratch.path(), &stamp_request(b"statement"));
     assert_eq!(check_stamp(b"statement", &good, Some(&roots)).unwrap().trusted, Some(true));
-    shell_ok(scratch.path(), TAKE_OUT, &[]);
+    shell_ok(scratch.path(), TAKE_OUT);
     for (usage, trusted) in usages {
         let response = resigned(scratch.path(), &format!("{usage}-2.pem"));
         assert_eq!(check_stamp(b"statement", &response, Some(&roots)).unwrap().trusted, Some(trusted), "{usage}");
@@ -143,7 +149,7 @@ fn resigned(folder: &Path, certificate: &str) -> Vec<u8> {
         "openssl cms -sign -binary -nodetach -cades -md sha256 -in stamp -econtent_type 1.2.840.113549.1.9.16.1.4 \
              -signer {certificate} -inkey tsa.key -outform DER -out resigned"
     );
-    shell_ok(folder, &sign, &[]);
+    shell_ok(folder, &sign);
     let token = fs::read(folder.join("resigned")).unwrap();
     let granted = [&[0x30, 0x03, 0x02, 0x01, 0x00], &token[..]].concat();
     let length = u16::try_from(granted.len()).unwrap().to_be_bytes();
@@ -155,40 +161,33 @@ fn a_carried_question_and_answer_are_filed_checked_and_accepted_by_openssl() {
     let sample = Sample::sealed();
     let desk = sample.path("desk");
     authority(&desk, RSA);
-    let question = sample.path("question.tsq");
-    let asked = caselock("seal", &[&sample.case(), Path::new("--timestamp-request"), &question]);
-    assert!(asked.status.success(), "{asked:?}");
-    let response: PathBuf = desk.join("response.tsr");
-    fs::write(&response, answer(&desk, &fs::read(&question).unwrap())).unwrap();
+    sample.run(&["seal", "case", "--timestamp-request", "question.tsq"]).expect(0);
+    let question = fs::read(sample.path("question.tsq")).unwrap();
+    fs::write(sample.path("response.tsr"), answer(&desk, &question)).unwrap();
 
-    let wrong = sample.path("wrong.tsr");
-    fs::write(&wrong, answer(&desk, &stamp_request(b"something else"))).unwrap();
-    let refused = caselock("seal", &[&sample.case(), Path::new("--timestamp-response"), &wrong]);
-    assert_eq!(refused.status.code(), Some(2), "{refused:?}");
+    fs::write(sample.path("wrong.tsr"), answer(&desk, &stamp_request(b"something else"))).unwrap();
+    sample.run(&["seal", "case", "--timestamp-response", "wrong.tsr"]).expect(2);
     assert!(!sample.file("custody/seals/0001.json.tsr").exists());
 
-    let filed = caselock("seal", &[&sample.case(), Path::new("--timestamp-response"), &response]);
-    assert!(filed.status.success(), "{filed:?}");
-    let said = String::from_utf8(filed.stdout).unwrap();
+    let said = sample.run(&["seal", "case", "--timestamp-response", "response.tsr"]).expect(0).stdout;
     let command = said.lines().last().unwrap().trim().replace("ROOT.pem", &desk.join("root.pem").display().to_string());
     assert!(command.contains("-attime "), "{command}");
-    assert!(shell_ok(&sample.case(), &command, &[]).contains("Verification: OK"));
+    assert!(shell_ok(&sample.case(), &command).contains("Verification: OK"));
     // And the commands that VERIFY.txt gives.
     let text = fs::read_to_string(sample.file("VERIFY.txt")).unwrap();
     let commands: Vec<&str> =
         text.lines().filter(|line| line.starts_with("attime=") || line.starts_with("openssl ts -verify")).collect();
     assert_eq!(commands.len(), 2, "{text}");
     let script = commands.join("\n").replace("ROOT.pem", &desk.join("root.pem").display().to_string());
-    assert!(shell_ok(&sample.case(), &script, &[]).contains("Verification: OK"));
+    assert!(shell_ok(&sample.case(), &script).contains("Verification: OK"));
 
     let report = verified(&sample, Some(&roots(&desk)));
     assert_eq!(report.seals[0].timestamp, SignatureState::Valid);
     assert!(report.seals[0].stamped.is_some());
     assert!(verified(&sample, None).findings.iter().any(|finding| finding.kind == "timestamp-authority-unknown"));
-    let package = caselock::package::write_package(&CaseFolder::open(&sample.case()).unwrap(), &sample.path("p.zip")).unwrap();
-    let verified_package =
-        caselock("verify", &[&package.path, Path::new("--tsa-roots"), &desk.join("root.pem"), Path::new("--quiet")]);
-    assert!(String::from_utf8_lossy(&verified_package.stdout).contains("time-stamp valid"), "{verified_package:?}");
+    sample.package("p.zip");
+    let said = sample.run(&["verify", "p.zip", "--tsa-roots", "desk/root.pem", "--quiet"]).expect(4).stdout;
+    assert!(said.contains("time-stamp valid"), "{said}");
 }
 
 #[test]
@@ -196,15 +195,15 @@ fn a_stamp_over_another_hash_than_those_known_here_is_left_to_openssl_and_said_t
     let sample = Sample::sealed();
     let desk = sample.path("desk");
     authority(&desk, P256);
-    let statement = fs::read(sample.file("custody/seals/0001.json")).unwrap();
+    let statement = statement_of(&sample);
     fs::write(desk.join("statement"), statement).unwrap();
     let question = "sed -i 's/^digests=.*/digests=sha1,sha256/' ts.cnf && openssl ts -query -sha1 -data statement -cert -out question.sha1";
-    shell_ok(&desk, question, &[]);
+    shell_ok(&desk, question);
     let stamp = answer(&desk, &fs::read(desk.join("question.sha1")).unwrap());
-    sample.overwrite("custody/seals/0001.json.tsr", &stamp);
+    file(&sample, &stamp);
     let report = verified(&sample, None);
     assert_eq!(report.seals[0].timestamp, SignatureState::Unchecked);
-    assert!(report.findings.iter().any(|finding| finding.kind == "timestamp-not-checked"), "{:#?}", report.findings);
+    assert!(has(&report, "timestamp-not-checked"), "{:#?}", report.findings);
 }
 
 #[test]
@@ -213,17 +212,16 @@ fn a_stamp_of_something_else_or_by_somebody_else_is_a_failure_and_one_that_is_du
     let (desk, other) = (sample.path("desk"), sample.path("other"));
     authority(&desk, P256);
     authority(&other, P256);
-    let absent = |report: Report| report.findings.iter().any(|finding| finding.kind == "timestamp-absent");
+    let absent = |report: Report| has(&report, "timestamp-absent");
     assert!(absent(verified(&sample, Some(&roots(&desk)))) && !absent(verified(&sample, None)));
-    let statement = fs::read(sample.file("custody/seals/0001.json")).unwrap();
-    sample.overwrite("custody/seals/0001.json.tsr", &answer(&desk, &stamp_request(&statement)));
+    file(&sample, &answer(&desk, &stamp_request(&statement_of(&sample))));
     let untrusted = verified(&sample, Some(&roots(&other)));
     assert_eq!((untrusted.seals[0].timestamp, untrusted.verdict), (SignatureState::Invalid, Verdict::Fail));
-    assert!(untrusted.findings.iter().any(|finding| finding.kind == "timestamp-untrusted"));
-    sample.overwrite("custody/seals/0001.json.tsr", &answer(&desk, &stamp_request(b"something else")));
+    assert!(has(&untrusted, "timestamp-untrusted"));
+    file(&sample, &answer(&desk, &stamp_request(b"something else")));
     let report = verified(&sample, None);
     assert_eq!((report.seals[0].timestamp, report.verdict), (SignatureState::Invalid, Verdict::Fail));
-    assert!(report.findings.iter().any(|finding| finding.kind == "timestamp-invalid"));
+    assert!(has(&report, "timestamp-invalid"));
 }
 
 /// Reads a request to its last byte: closing with some of it unread would reset the connection, answer and all.
@@ -244,8 +242,7 @@ fn question_of(stream: &mut TcpStream) -> Vec<u8> {
 
 #[test]
 fn an_authority_is_asked_over_http_and_its_silence_leaves_the_seal() {
-    let (sample, writer) = Sample::new();
-    drop(writer);
+    let sample = Sample::unsealed();
     let desk = sample.path("desk");
     authority(&desk, P384);
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -263,40 +260,32 @@ fn an_authority_is_asked_over_http_and_its_silence_leaves_the_seal() {
             }
         }
     });
-    let (key, tsa, url) = (Path::new("--signing-key"), Path::new("--tsa"), Path::new(&url));
-    let unstamped = caselock("seal", &[&sample.case(), key, &sample.key_path(), tsa, url, Path::new("--json")]);
-    assert_eq!(unstamped.status.code(), Some(1), "{unstamped:?}");
+    let seal = ["seal", "case", "--signing-key", "key", "--tsa"];
+    let told = sample.run(&[&seal[..], &[&url, "--json"]].concat()).expect(1).json();
     assert!(sample.file("custody/seals/0001.json.sig").exists());
     // What was sealed is told, and the error with it, in one document.
-    let told: serde_json::Value = serde_json::from_slice(&unstamped.stdout).unwrap();
     crate::schemas::holds("seal", &told);
-    let statement = fs::read(sample.file("custody/seals/0001.json")).unwrap();
+    let statement = statement_of(&sample);
     assert_eq!(told["sha256"], Sha256Hash::of(&statement).to_string());
     assert!(told["timestamp_error"]["error"][0].as_str().unwrap().contains("503"), "{told:#}");
     assert_eq!(told["timestamp_error"]["evidence"], "The case is sealed; only the time-stamp is missing.");
-    let stamped = caselock("seal", &[&sample.case(), tsa, url]);
-    assert!(stamped.status.success(), "{stamped:?}");
+    sample.run(&["seal", "case", "--tsa", &url]).expect(0);
     server.join().unwrap();
     assert_eq!(verified(&sample, Some(&roots(&desk))).seals[0].timestamp, SignatureState::Valid);
     // Nobody listens there any more.
-    let unstamped = caselock("seal", &[&sample.case(), key, &sample.key_path(), tsa, url]);
-    let told = String::from_utf8_lossy(&unstamped.stdout);
-    assert_eq!(unstamped.status.code(), Some(1), "{unstamped:?}");
+    let told = sample.run(&[&seal[..], &[&url]].concat()).expect(1).stdout;
     for line in ["Seal     custody/seals/0002.json", "SHA-256  ", "Root     ", "Key      SHA256:", "Stamped  NO"] {
         assert!(told.contains(line), "{line}: {told}");
     }
     // An authority that can never be asked is told of before anything is sealed.
-    let https = Path::new("https://tsa.example.com");
-    let refused = caselock("seal", &[&sample.case(), key, &sample.key_path(), tsa, https]);
-    assert!(refused.status.code() == Some(2) && !sample.file("custody/seals/0003.json").exists(), "{refused:?}");
+    sample.run(&[&seal[..], &["https://tsa.example.com"]].concat()).expect(2);
+    assert!(!sample.file("custody/seals/0003.json").exists());
 }
 
 #[test]
 fn a_file_that_is_no_answer_is_the_command_lines_mistake() {
     let sample = Sample::sealed();
-    let refused = caselock("seal", &[&sample.case(), Path::new("--timestamp-response"), &sample.key_path()]);
-    assert_eq!(refused.status.code(), Some(2), "{refused:?}");
-    assert!(String::from_utf8_lossy(&refused.stderr).contains("nothing was filed"), "{refused:?}");
+    sample.run(&["seal", "case", "--timestamp-response", "key"]).expect(2).says(&["nothing was filed"]);
     assert!(!sample.file("custody/seals/0001.json.tsr").exists());
 }
 
@@ -308,32 +297,29 @@ fn a_stamp_is_renewed_by_another_over_the_seal_and_the_old_one() {
     authority(&new, P384);
     let mut last = String::new();
     for (number, desk) in [&old, &new, &old].into_iter().enumerate() {
-        let (question, response) = (sample.path(&format!("{number}.tsq")), sample.path(&format!("{number}.tsr")));
-        assert!(caselock("seal", &[&sample.case(), Path::new("--timestamp-request"), &question]).status.success());
-        fs::write(&response, answer(desk, &fs::read(&question).unwrap())).unwrap();
-        let filed = caselock("seal", &[&sample.case(), Path::new("--timestamp-response"), &response]);
-        assert!(filed.status.success(), "{filed:?}");
-        last = String::from_utf8(filed.stdout).unwrap();
+        let (question, response) = (format!("{number}.tsq"), format!("{number}.tsr"));
+        sample.run(&["seal", "case", "--timestamp-request", &question]).expect(0);
+        fs::write(sample.path(&response), answer(desk, &fs::read(sample.path(&question)).unwrap())).unwrap();
+        last = sample.run(&["seal", "case", "--timestamp-response", &response]).expect(0).stdout;
         // The same answer once more is none to the question that is due now.
-        let again = caselock("seal", &[&sample.case(), Path::new("--timestamp-response"), &response]);
-        assert_eq!(again.status.code(), Some(2), "{again:?}");
+        sample.run(&["seal", "case", "--timestamp-response", &response]).expect(2);
     }
     let root = old.join("root.pem");
     let command = last.lines().last().unwrap().trim().replace("ROOT.pem", &root.display().to_string());
     assert!(command.contains("0001.json.tsr.3"), "{command}");
-    assert!(shell_ok(&sample.case(), &command, &[]).contains("Verification: OK"), "{command}");
-    shell_ok(&sample.path(""), "cat old/root.pem new/root.pem > both.pem", &[]);
+    assert!(shell_ok(&sample.case(), &command).contains("Verification: OK"), "{command}");
+    sample.shell("cat old/root.pem new/root.pem > both.pem");
     let both = AuthorityRoots::parse(&fs::read(sample.path("both.pem")).unwrap()).unwrap();
     let report = verified(&sample, Some(&both));
     let states: Vec<SignatureState> = report.seals[0].renewals.iter().map(|renewal| renewal.timestamp).collect();
     assert_eq!((report.seals[0].timestamp, states), (SignatureState::Valid, vec![SignatureState::Valid; 2]));
     assert_eq!(report.case_failures(), 0, "{:?}", report.findings);
-    let package = caselock::package::write_package(&CaseFolder::open(&sample.case()).unwrap(), &sample.path("p.zip")).unwrap();
-    let said = caselock("verify", &[&package.path, Path::new("--tsa-roots"), &sample.path("both.pem")]);
-    assert_eq!(String::from_utf8_lossy(&said.stdout).matches("time-stamp renewed, valid").count(), 2, "{said:?}");
+    sample.package("p.zip");
+    let said = sample.run(&["verify", "p.zip", "--tsa-roots", "both.pem"]).expect(4).stdout;
+    assert_eq!(said.matches("time-stamp renewed, valid").count(), 2, "{said}");
     // Without the stamp that it renews, a renewal says nothing.
-    let other = answer(&new, &stamp_request(&fs::read(sample.file("custody/seals/0001.json")).unwrap()));
-    sample.overwrite("custody/seals/0001.json.tsr", &other);
+    let other = answer(&new, &stamp_request(&statement_of(&sample)));
+    file(&sample, &other);
     let report = verified(&sample, Some(&both));
     assert!(report.seals[0].renewals.iter().all(|renewal| renewal.timestamp == SignatureState::Invalid), "{:?}", report.seals);
 }
@@ -343,7 +329,7 @@ fn an_answer_to_another_question_is_not_filed_though_it_stamps_the_same_seal() {
     let sample = Sample::sealed();
     let desk = sample.path("desk");
     authority(&desk, P256);
-    let statement = fs::read(sample.file("custody/seals/0001.json")).unwrap();
+    let statement = statement_of(&sample);
     let (question, nonce) = stamp_request_with_nonce(&statement, [0xff; 8]);
     let replayed = answer(&desk, &question);
     assert_eq!(check_stamp(&statement, &replayed, None).unwrap().nonce, Some(nonce));
@@ -356,17 +342,15 @@ fn an_answer_to_another_question_is_not_filed_though_it_stamps_the_same_seal() {
         stream.write_all(b"HTTP/1.0 200 OK\r\n\r\n").unwrap();
         stream.write_all(&replayed).unwrap();
     });
-    let refused = caselock("seal", &[&sample.case(), Path::new("--tsa"), Path::new(&url)]);
+    sample.run(&["seal", "case", "--tsa", &url]).expect(1).says(&["another question"]);
     server.join().unwrap();
-    assert_eq!(refused.status.code(), Some(1), "{refused:?}");
-    assert!(String::from_utf8_lossy(&refused.stderr).contains("another question"), "{refused:?}");
     assert!(!sample.file("custody/seals/0001.json.tsr").exists());
 }
 
 /// Stamps `bytes` at the authority in `folder`, as if its clock were so many years ahead.
 fn answer_in_years(folder: &Path, bytes: &[u8], years: u16) -> Vec<u8> {
     answer(folder, &stamp_request(bytes));
-    shell_ok(folder, TAKE_OUT, &[]);
+    shell_ok(folder, TAKE_OUT);
     let mut stamp = fs::read(folder.join("stamp")).unwrap();
     // The time is the one text of digits that ends with `Z`.
     let is_time =
@@ -388,15 +372,14 @@ fn a_stamp_is_renewed_in_time_or_that_is_said() {
     shell_ok(
         &short,
         "openssl x509 -req -in tsa.csr -CA root.pem -CAkey root.key -days 300 -extfile ext.cnf -extensions tsa -out tsa.pem 2>/dev/null",
-        &[],
     );
-    shell_ok(&sample.path(""), "cat short/root.pem long/root.pem > both.pem", &[]);
+    sample.shell("cat short/root.pem long/root.pem > both.pem");
     let both = AuthorityRoots::parse(&fs::read(sample.path("both.pem")).unwrap()).unwrap();
-    let statement = fs::read(sample.file("custody/seals/0001.json")).unwrap();
+    let statement = statement_of(&sample);
     let first = answer(&short, &stamp_request(&statement));
-    sample.overwrite("custody/seals/0001.json.tsr", &first);
+    file(&sample, &first);
     let stamped = [statement, first].concat();
-    let late = |report: &Report| report.findings.iter().any(|finding| finding.kind == "timestamp-renewed-late");
+    let late = |report: &Report| has(&report, "timestamp-renewed-late");
     for (years, is_late) in [(0, false), (4, true)] {
         sample.overwrite("custody/seals/0001.json.tsr.2", &answer_in_years(&long, &stamped, years));
         let report = verified(&sample, Some(&both));
@@ -416,19 +399,18 @@ fn a_stamp_is_renewed_in_time_or_that_is_said() {
 fn whether_a_key_was_still_allowed_a_trusted_stamp_decides_and_not_its_own_clock() {
     let (sample, mut writer) = Sample::new();
     let said = "2024-06-01T10:00:00Z".parse().unwrap();
-    let options = caselock::seal::SealOptions { despite: true, ..caselock::seal::SealOptions::default() };
-    caselock::seal::seal_case_with(&mut writer, &sample.key(), said, &crate::sample::tool(), &options).unwrap();
+    let options = SealOptions { despite: true, ..SealOptions::default() };
+    seal_case_with(&mut writer, &sample.key(), said, &tool(), &options).unwrap();
     drop(writer);
     let desk = sample.path("desk");
     authority(&desk, P256);
-    let statement = fs::read(sample.file("custody/seals/0001.json")).unwrap();
-    sample.overwrite("custody/seals/0001.json.tsr", &answer(&desk, &stamp_request(&statement)));
+    file(&sample, &answer(&desk, &stamp_request(&statement_of(&sample))));
     let roots = roots(&desk);
     let verified = |limit: &str, roots: Option<&AuthorityRoots>| -> (Option<bool>, Vec<String>) {
-        let line = format!("{} {limit} {}", crate::sample::PRINCIPAL, sample.key().signer().public_key);
-        let allowed = caselock::seal::AllowedSigners::parse(&line).unwrap();
+        let line = format!("{} {limit} {}", PRINCIPAL, sample.key().signer().public_key);
+        let allowed = AllowedSigners::parse(&line).unwrap();
         let options = Options { allowed_signers: Some(&allowed), authority_roots: roots, ..Options::default() };
-        let report = verify(&CaseFolder::open(&sample.case()).unwrap(), &options).unwrap();
+        let report = sample.verify_with(&options);
         (report.seals[0].trusted, report.findings.into_iter().map(|finding| finding.kind).collect())
     };
     let has = |kinds: &[String], kind: &str| kinds.iter().any(|found| found == kind);
@@ -449,13 +431,12 @@ fn a_stamp_that_nobody_vouched_for_accuses_nobody() {
     let (sample, mut writer) = Sample::new();
     // As if the stamp were of years before.
     let said = "2099-06-01T10:00:00Z".parse().unwrap();
-    caselock::seal::seal_case(&mut writer, &sample.key(), said, &crate::sample::tool(), "").unwrap();
+    seal_case(&mut writer, &sample.key(), said, &tool(), "").unwrap();
     drop(writer);
     let desk = sample.path("desk");
     authority(&desk, P256);
-    let statement = fs::read(sample.file("custody/seals/0001.json")).unwrap();
-    sample.overwrite("custody/seals/0001.json.tsr", &answer(&desk, &stamp_request(&statement)));
-    let accused = |report: &Report| report.findings.iter().any(|finding| finding.kind == "seal-time-mismatch");
+    file(&sample, &answer(&desk, &stamp_request(&statement_of(&sample))));
+    let accused = |report: &Report| has(&report, "seal-time-mismatch");
     let planted = verified(&sample, None);
     assert!(!accused(&planted) && planted.case_failures() == 0, "anybody can have made it: {:?}", planted.findings);
     assert!(accused(&verified(&sample, Some(&roots(&desk)))), "an authority that is trusted tells of the time");

@@ -5,12 +5,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use caselock::cloudtrail::coverage::HourStatus;
 use caselock::model::Severity;
 use caselock::verify::{Report, TrailReport, Verdict};
 
 use crate::defects::{DEFECTS, Defect};
+use crate::findings::kinds;
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors")
@@ -18,13 +21,20 @@ fn folder() -> PathBuf {
 
 #[test]
 fn every_defect_is_found_and_nothing_else_is() {
-    let mut wrong = Vec::new();
-    for defect in DEFECTS.iter() {
-        let outcome = std::panic::catch_unwind(|| run(defect)).unwrap_or_else(|_| Err("it could not be made".to_owned()));
-        if let Err(problem) = outcome {
-            wrong.push(format!("{}: {problem}", defect.name));
+    let (next, wrong) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+    std::thread::scope(|scope| {
+        for _ in 0..std::thread::available_parallelism().unwrap().get() {
+            scope.spawn(|| {
+                while let Some(defect) = DEFECTS.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let outcome = std::panic::catch_unwind(|| run(defect));
+                    if let Err(problem) = outcome.unwrap_or_else(|_| Err("it could not be made".to_owned())) {
+                        wrong.lock().unwrap().push(format!("{}: {problem}", defect.name));
+                    }
+                }
+            });
         }
-    }
+    });
+    let wrong = wrong.into_inner().unwrap();
     assert!(wrong.is_empty(), "{} of {} vectors\n{}", wrong.len(), DEFECTS.len(), wrong.join("\n\n"));
 }
 
@@ -69,10 +79,6 @@ fn run(defect: &Defect) -> Result<(), String> {
         }
     }
     Ok(())
-}
-
-fn kinds(report: &Report, severity: Severity) -> BTreeSet<&str> {
-    report.findings.iter().filter(|finding| finding.severity == severity).map(|finding| finding.kind.as_str()).collect()
 }
 
 /// What is expected of a report: verdict, findings by weight with their objects, and every hour of every row.

@@ -1,32 +1,31 @@
 //! What the options of `verify` change, and how its report reads.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use caselock::cloudtrail::KeyRing;
+use caselock::model::Severity;
 use caselock::sim::{Fault, Scenario};
 use caselock::verify::{Options, Verdict, verify};
 use serde_json::{Value, json};
 
-use crate::account::{Ran, Simulated, events, findings, last_hour, ledger, program};
+use crate::account::{Ran, Simulated, events, last_hour, ledger, program};
+use crate::findings::{kinds, printed};
 use crate::memory_case::{ABROAD, Collection, HOME, MemoryCase, end, quiet};
 
 /// Writes a case that lies in memory to the disk.
 fn written(case: &MemoryCase) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
-    for (path, bytes) in &case.files {
-        let path = folder.path().join(path);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, bytes).unwrap();
-    }
+    case.write_to(folder.path());
     folder
 }
 
 fn run(folder: &Path, more: &[&str]) -> Ran {
     let mut command = program(&["verify", folder.to_str().unwrap(), "--no-progress"]);
-    crate::account::finish(command.args(more).spawn().unwrap())
+    crate::account::run(command.args(more))
 }
 
 /// An answer of `ListPublicKeys` with the keys of a region of a simulated account.
@@ -51,7 +50,7 @@ fn keys_obtained_another_way_stand_in_for_those_that_the_case_does_not_hold() {
     }
     let case = written(&collection.case());
     let without = run(case.path(), &["--json"]).expect(4).json();
-    assert!(findings(&without, "gap").iter().any(|(kind, _)| kind == "keys-unavailable"), "{without:#}");
+    assert!(printed(&without, "gap").iter().any(|(kind, _)| kind == "keys-unavailable"), "{without:#}");
     let with: Vec<&str> = keys.iter().map(String::as_str).chain(["--json"]).collect();
     assert_eq!(run(case.path(), &with).expect(0).json()["verdict"], "pass");
 }
@@ -64,8 +63,9 @@ fn keys_obtained_another_way_outweigh_those_in_the_case() {
         keys.add_answer(&region.parse().unwrap(), answer(&other, region).to_string().as_bytes()).unwrap();
     }
     let report = case.verify_with(&Options { keys: Some(&keys), ..Options::default() });
-    assert_eq!(report.verdict, Verdict::Incomplete, "{:#?}", report.findings);
-    assert!(report.findings.iter().all(|finding| finding.kind == "keys-unavailable" || finding.kind == "log-unproven"));
+    let gaps = BTreeSet::from(["keys-unavailable", "log-unproven"]);
+    assert_eq!((report.verdict, kinds(&report, Severity::Gap)), (Verdict::Incomplete, gaps), "{:#?}", report.findings);
+    assert!(report.findings.iter().all(|finding| finding.severity == Severity::Gap), "{:#?}", report.findings);
 }
 
 #[test]
@@ -101,7 +101,7 @@ fn strictly_a_notice_is_no_pass_and_no_failure_either() {
 fn the_limits_on_what_a_log_may_hold_can_be_set() {
     let case = written(&Collection::of(&quiet()).case());
     let report = run(case.path(), &["--max-content=100", "--json"]).expect(3).json();
-    let failures = findings(&report, "failure");
+    let failures = printed(&report, "failure");
     assert!(failures.iter().any(|(kind, _)| kind == "digest-malformed-gzip"), "{report:#}");
     run(case.path(), &["--max-content=50000000", "--max-ratio=1000"]).expect(0);
 }
@@ -148,7 +148,7 @@ fn keys_that_aws_does_not_publish_are_a_failure() {
     let case = simulated.path("case");
     let (code, report) = online(&other, case.to_str().unwrap());
     assert_eq!(code, 3, "{report:#}");
-    let failures = findings(&report, "failure");
+    let failures = printed(&report, "failure");
     assert!(failures.iter().all(|(kind, _)| kind == "key-not-published") && !failures.is_empty(), "{report:#}");
     assert_eq!(report["online"]["confirmed"], 0);
 }
@@ -159,8 +159,8 @@ fn keys_that_aws_no_longer_lists_are_a_gap() {
     simulated.collect("case", &["--source", "cloudtrail"]).expect(0);
     simulated.server.faults().add(Fault::replace("cloudtrail:ListPublicKeys", r#"{"PublicKeyList":[]}"#));
     let (code, report) = online(&simulated, "case");
-    let gaps = findings(&report, "gap");
-    assert_eq!((code, findings(&report, "failure")), (4, vec![]), "{report:#}");
+    let gaps = printed(&report, "gap");
+    assert_eq!((code, printed(&report, "failure")), (4, vec![]), "{report:#}");
     assert!(gaps.iter().all(|(kind, _)| kind == "key-no-longer-published") && !gaps.is_empty(), "{report:#}");
 }
 
@@ -172,7 +172,7 @@ fn a_region_that_denies_its_keys_is_a_gap() {
     let (code, report) = online(&simulated, "case");
     assert_eq!(code, 4, "{report:#}");
     let expected = ("keys-not-compared".to_owned(), "public keys of eu-central-1".to_owned());
-    assert_eq!(findings(&report, "gap"), [expected]);
+    assert_eq!(printed(&report, "gap"), [expected]);
     assert_eq!((&report["online"]["answered"], &report["online"]["regions"]), (&json!(1), &json!(2)));
 }
 
@@ -186,7 +186,7 @@ fn without_a_way_to_aws_nothing_is_said_to_be_verified_online() {
 fn a_root_that_the_ledger_never_had_is_a_failure_of_verify() {
     let case = written(&Collection::of(&quiet()).case());
     let report = run(case.path(), &["--json", "--expect-root=0123456789abcdef"]).expect(3).json();
-    assert_eq!(findings(&report, "failure"), [("ledger-root-unexpected".to_owned(), "custody/ledger.jsonl".to_owned())]);
+    assert_eq!(printed(&report, "failure"), [("ledger-root-unexpected".to_owned(), "custody/ledger.jsonl".to_owned())]);
 }
 
 const REGIONS: [&str; 17] = [

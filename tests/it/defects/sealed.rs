@@ -1,20 +1,20 @@
-//! What can be done to a case that was sealed, and by whom it was.
+//! What can be done to a case that was sealed, to its package, and by which clocks it was sealed.
 
 use std::path::Path;
 use std::sync::LazyLock;
 
 use caselock::case::event::ClockOffset;
 use caselock::case::{CaseFiles as _, CaseFolder, CaseWriter, Found, read_bounded};
-use caselock::model::{Timestamp, Window};
+use caselock::model::{Sha256Hash, Timestamp, Window};
 use caselock::seal::{AllowedSigners, SealOptions, SigningKey, seal_case_with};
-use caselock::verify::{Options, Report};
+use caselock::verify::Report;
 use chrono::TimeDelta;
 use serde_json::json;
 
 use super::case_folder::change;
 use super::{Defect, Make};
 use crate::memory_case::{Collection, MemoryCase, quiet};
-use crate::sample::{PRINCIPAL, tool};
+use crate::sample::{PRINCIPAL, at, make_removable, open_again, tool};
 
 /// A sealed case, sealed once for all.
 static SEALED: LazyLock<MemoryCase> = LazyLock::new(|| {
@@ -26,15 +26,15 @@ static SEALED: LazyLock<MemoryCase> = LazyLock::new(|| {
 const SEALED_AT: &str = "2026-03-02T13:00:00Z";
 
 /// A case on disk, and whoever seals it.
-struct Desk<'a>(&'a Path);
+pub(super) struct Desk<'a>(pub(super) &'a Path);
 
 impl Desk<'_> {
-    fn path(&self, path: &str) -> std::path::PathBuf {
+    pub(super) fn path(&self, path: &str) -> std::path::PathBuf {
         self.0.join("case").join(path)
     }
 
     /// The key of this name, made when it is first asked for.
-    fn key(&self, name: &str, principal: &str) -> SigningKey {
+    pub(super) fn key(&self, name: &str, principal: &str) -> SigningKey {
         let path = self.0.join(name);
         if !path.exists() {
             SigningKey::generate_ed25519(&path, principal).unwrap();
@@ -42,29 +42,29 @@ impl Desk<'_> {
         SigningKey::load(&path, None).unwrap().with_principal(principal).unwrap()
     }
 
-    fn writer(&self) -> CaseWriter {
-        crate::sample::open_again(&self.0.join("case"))
+    pub(super) fn writer(&self) -> CaseWriter {
+        open_again(&self.0.join("case"))
     }
 
-    fn seal(&self, key: &str, principal: &str) {
-        self.seal_at(key, principal, crate::sample::at());
+    pub(super) fn seal(&self, key: &str, principal: &str) {
+        self.seal_at(key, principal, at());
     }
 
-    fn seal_at(&self, key: &str, principal: &str, at: Timestamp) {
+    pub(super) fn seal_at(&self, key: &str, principal: &str, at: Timestamp) {
         // A time that contradicts the ledger is refused otherwise.
         let options = SealOptions { despite: true, ..SealOptions::default() };
         seal_case_with(&mut self.writer(), &self.key(key, principal), at, &tool(), &options).unwrap();
     }
 
     /// Whom somebody vouches for, each under names of their own.
-    fn allowed(&self, names: &[(&str, &str)]) -> AllowedSigners {
+    pub(super) fn allowed(&self, names: &[(&str, &str)]) -> AllowedSigners {
         let line = |(key, names): &(&str, &str)| format!("{names} {}\n", self.key(key, "x").signer().public_key);
         AllowedSigners::parse(&names.iter().map(line).collect::<String>()).unwrap()
     }
 }
 
 /// Ten quiet hours, sealed as `seal` has it.
-fn sealed_by(seal: impl FnOnce(&Desk<'_>)) -> MemoryCase {
+pub(super) fn sealed_by(seal: impl FnOnce(&Desk<'_>)) -> MemoryCase {
     sealed_of(&Collection::of(&quiet()), seal)
 }
 
@@ -72,11 +72,7 @@ fn sealed_by(seal: impl FnOnce(&Desk<'_>)) -> MemoryCase {
 fn sealed_of(collection: &Collection, seal: impl FnOnce(&Desk<'_>)) -> MemoryCase {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path().join("case");
-    for (path, bytes) in collection.case().files {
-        let path = root.join(path);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(path, bytes).unwrap();
-    }
+    collection.case().write_to(&root);
     seal(&Desk(folder.path()));
     let (case, mut files) = (CaseFolder::open(&root).unwrap(), std::collections::BTreeMap::new());
     case.walk(&mut |found| {
@@ -84,18 +80,18 @@ fn sealed_of(collection: &Collection, seal: impl FnOnce(&Desk<'_>)) -> MemoryCas
         files.insert(path.to_owned(), read_bounded(&case, path, u64::MAX).unwrap());
     })
     .unwrap();
-    let _restored = std::process::Command::new("chmod").arg("-R").arg("u+w").arg(folder.path()).output();
+    make_removable(folder.path());
     MemoryCase { files, ..MemoryCase::default() }
 }
 
-fn sealed(tamper: impl FnOnce(&mut MemoryCase)) -> Report {
+pub(super) fn sealed(tamper: impl FnOnce(&mut MemoryCase)) -> Report {
     let mut case = SEALED.clone();
     tamper(&mut case);
     without_keys(case.verify())
 }
 
 /// The report without the fingerprints of keys, which are new at each run.
-fn without_keys(mut report: Report) -> Report {
+pub(super) fn without_keys(mut report: Report) -> Report {
     for finding in &mut report.findings {
         let mut parts = finding.detail.split("SHA256:");
         let mut detail = parts.next().unwrap().to_owned();
@@ -110,7 +106,6 @@ fn without_keys(mut report: Report) -> Report {
 pub(super) fn all() -> Vec<Defect> {
     let mut all = of_the_seal();
     all.extend(of_packages());
-    all.extend(of_signers());
     all.extend(of_times());
     all
 }
@@ -207,9 +202,9 @@ fn of_the_seal() -> Vec<Defect> {
             failures: &["case-file-modified", "ledger-line-out-of-place"],
             others: &[],
             make: Make::Case(|case| {
-                let before = caselock::model::Sha256Hash::of(&case.files["custody/case.toml"]).to_string();
+                let before = Sha256Hash::of(&case.files["custody/case.toml"]).to_string();
                 change(case, "custody/case.toml", "examiner", "examiner ");
-                let after = caselock::model::Sha256Hash::of(&case.files["custody/case.toml"]).to_string();
+                let after = Sha256Hash::of(&case.files["custody/case.toml"]).to_string();
                 append_again(case, "case.opened");
                 case.edit_ledger(|lines| {
                     let last = lines.last_mut().unwrap();
@@ -229,6 +224,48 @@ fn without_seals(case: &mut MemoryCase) {
 /// Packages, which are written of what is sealed whole.
 fn of_packages() -> Vec<Defect> {
     vec![
+        Defect {
+            name: "package-sealed-and-untouched",
+            about: "What a package of a sealed case holds. Nothing is wrong.",
+            failures: &[],
+            others: &["seal-signer-unknown"],
+            make: Make::Own(|| sealed(|case| case.package = true)),
+        },
+        Defect {
+            name: "receipt-appended-to-a-package",
+            about: "A line with a chain that holds is appended to the ledger of a package: counsel received the case and would sign with a key. \
+                    Nobody signed.",
+            failures: &["ledger-after-seal"],
+            others: &["seal-signer-unknown"],
+            make: Make::Own(|| {
+                sealed(|case| {
+                    case.package = true;
+                    case.edit_ledger(|lines| {
+                        let prev = Sha256Hash::of(lines.last().unwrap().as_bytes()).to_string();
+                        let verification = json!({"artifacts": 1, "artifacts_valid": 1, "damage": 0, "ledger_lines": 1,
+                            "ledger_root": "93".repeat(32), "verdict": "pass"});
+                        let handover = json!({"released_by": "A. Examiner", "received_by": "B. Counsel", "purpose": "inspection"});
+                        let line = json!({"at": "2026-03-02T14:00:00.000Z", "event": "custody.received", "handover": handover,
+                            "prev": prev, "salt": "00".repeat(16), "seal": "custody/seals/0001.json", "seal_sha256": "11".repeat(32),
+                            "seq": lines.len(), "signer": "SHA256:9Yzx8MLddJbifuR7wTyDVM3GWJrw4jfcYGa1cA0z8Rk", "tool": tool(),
+                            "verification": verification});
+                        lines.push(String::from_utf8(serde_json_canonicalizer::to_vec(&line).unwrap()).unwrap());
+                    });
+                })
+            }),
+        },
+        Defect {
+            name: "page-planted-in-a-package",
+            about: "A page is added to a package, whose structure is as caselock writes it.",
+            failures: &["file-not-covered"],
+            others: &["seal-signer-unknown"],
+            make: Make::Own(|| {
+                sealed(|case| {
+                    case.package = true;
+                    case.files.insert("START-HERE.html".to_owned(), b"<h1>Do not verify this</h1>".to_vec());
+                })
+            }),
+        },
         Defect {
             name: "package-whose-seals-were-taken-away",
             about: "Seals and checkpoints are taken out of a package, and the line of the ledger that announces them: what is left looks like a case \
@@ -315,252 +352,12 @@ fn of_times() -> Vec<Defect> {
     ]
 }
 
-/// Who signed as whom.
-fn of_signers() -> Vec<Defect> {
-    vec![
-        Defect {
-            name: "seal-of-a-key-that-is-not-checked-and-that-nobody-listed",
-            about: "Somebody seals with a key of a kind that only ssh-keygen checks, and it is not among the allowed signers.",
-            failures: &["seal-untrusted"],
-            others: &["signature-not-checked"],
-            make: Make::Own(|| by_unchecked_key("another", PRINCIPAL)),
-        },
-        Defect {
-            name: "seal-of-a-key-that-is-not-checked-in-the-name-of-another",
-            about: "The same; the key is among the allowed signers, under another name than it sealed with.",
-            failures: &["seal-principal-mismatch", "seal-untrusted"],
-            others: &["signature-not-checked"],
-            make: Make::Own(|| by_unchecked_key("unchecked", "counsel@example.com")),
-        },
-        Defect {
-            name: "seal-of-a-key-that-is-not-checked-and-is-listed",
-            about: "The examiner seals with a key of a kind that only ssh-keygen checks, and it is among the allowed signers under that name: whether \
-                    the signature holds is open.",
-            failures: &[],
-            others: &["signature-not-checked"],
-            make: Make::Own(|| by_unchecked_key("unchecked", PRINCIPAL)),
-        },
-        Defect {
-            name: "package-sealed-and-untouched",
-            about: "What a package of a sealed case holds. Nothing is wrong.",
-            failures: &[],
-            others: &["seal-signer-unknown"],
-            make: Make::Own(|| sealed(|case| case.package = true)),
-        },
-        Defect {
-            name: "receipt-appended-to-a-package",
-            about: "A line with a chain that holds is appended to the ledger of a package: counsel received the case and would sign with a key. \
-                    Nobody signed.",
-            failures: &["ledger-after-seal"],
-            others: &["seal-signer-unknown"],
-            make: Make::Own(|| {
-                sealed(|case| {
-                    case.package = true;
-                    case.edit_ledger(|lines| {
-                        let prev = caselock::model::Sha256Hash::of(lines.last().unwrap().as_bytes()).to_string();
-                        let verification = json!({"artifacts": 1, "artifacts_valid": 1, "damage": 0, "ledger_lines": 1,
-                            "ledger_root": "93".repeat(32), "verdict": "pass"});
-                        let handover = json!({"released_by": "A. Examiner", "received_by": "B. Counsel", "purpose": "inspection"});
-                        let line = json!({"at": "2026-03-02T14:00:00.000Z", "event": "custody.received", "handover": handover,
-                            "prev": prev, "salt": "00".repeat(16), "seal": "custody/seals/0001.json", "seal_sha256": "11".repeat(32),
-                            "seq": lines.len(), "signer": "SHA256:9Yzx8MLddJbifuR7wTyDVM3GWJrw4jfcYGa1cA0z8Rk", "tool": tool(),
-                            "verification": verification});
-                        lines.push(String::from_utf8(serde_json_canonicalizer::to_vec(&line).unwrap()).unwrap());
-                    });
-                })
-            }),
-        },
-        Defect {
-            name: "page-planted-in-a-package",
-            about: "A page is added to a package, whose structure is as caselock writes it.",
-            failures: &["file-not-covered"],
-            others: &["seal-signer-unknown"],
-            make: Make::Own(|| {
-                sealed(|case| {
-                    case.package = true;
-                    case.files.insert("START-HERE.html".to_owned(), b"<h1>Do not verify this</h1>".to_vec());
-                })
-            }),
-        },
-        Defect {
-            name: "second-key-among-the-allowed-signers",
-            about: "The file with the first signer's key gets a second line, with another key under the same name.",
-            failures: &["allowed-signers-mismatch", "tag-file-modified"],
-            others: &["seal-signer-unknown"],
-            make: Make::Own(|| {
-                sealed(|case| {
-                    let line = case.files["custody/allowed_signers"].clone();
-                    case.files.get_mut("custody/allowed_signers").unwrap().extend(line);
-                })
-            }),
-        },
-        Defect {
-            name: "seal-dated-before-what-it-covers",
-            about: "A case of 2026 is sealed with the date of 2024, when a key that was retired since was still good.",
-            failures: &["seal-time-mismatch"],
-            others: &["seal-signer-unknown"],
-            make: Make::Own(|| {
-                sealed_by(|desk| desk.seal_at("key", PRINCIPAL, "2024-06-01T10:00:00Z".parse().unwrap())).verify()
-            }),
-        },
-        Defect {
-            name: "sealed-by-a-clock-of-another-time-zone",
-            about: "The clock of the machine that seals is two hours behind that of the one that collected. Nothing is wrong.",
-            failures: &[],
-            others: &["seal-signer-unknown"],
-            make: Make::Own(|| {
-                sealed_by(|desk| desk.seal_at("key", PRINCIPAL, "2026-03-02T10:00:00Z".parse().unwrap())).verify()
-            }),
-        },
-        Defect {
-            name: "seal-replaced-by-that-of-another-key",
-            about: "The seal is taken away, and somebody else's put in its place: the ledger still announces the first.",
-            failures: &["seal-replaced"],
-            others: &["seal-signer-unknown"],
-            make: Make::Own(|| {
-                without_keys(
-                    sealed_by(|desk| {
-                        desk.seal("key", PRINCIPAL);
-                        for name in
-                            ["seals/0001.json", "seals/0001.json.sig", "checkpoints/0001.json", "checkpoints/0001.json.sig"]
-                        {
-                            std::fs::remove_file(desk.path("custody").join(name)).unwrap();
-                        }
-                        let options = SealOptions { despite: true, ..SealOptions::default() };
-                        let (key, at) = (desk.key("other", "other@example.com"), crate::sample::at());
-                        seal_case_with(&mut desk.writer(), &key, at, &tool(), &options).unwrap();
-                    })
-                    .verify(),
-                )
-            }),
-        },
-        Defect {
-            name: "seal-of-another-key-under-the-line-of-the-first",
-            about: "The statement of the seal is written anew, with another key and its signature; the ledger is left as it is.",
-            failures: &["allowed-signers-mismatch", "checkpoint-mismatch", "seal-signer-mismatch"],
-            others: &["seal-signer-unknown"],
-            make: Make::Own(|| {
-                without_keys(
-                    sealed_by(|desk| {
-                        desk.seal("key", PRINCIPAL);
-                        let (first, other) = (desk.key("key", PRINCIPAL), desk.key("other", PRINCIPAL));
-                        let path = desk.path("custody/seals/0001.json");
-                        let mut text = std::fs::read_to_string(&path).unwrap();
-                        for (from, to) in [
-                            (&first.signer().public_key, &other.signer().public_key),
-                            (&first.signer().fingerprint, &other.signer().fingerprint),
-                        ] {
-                            text = text.replace(from.as_str(), to);
-                        }
-                        std::fs::remove_file(&path).unwrap();
-                        std::fs::write(&path, text).unwrap();
-                        std::fs::remove_file(desk.path("custody/seals/0001.json.sig")).unwrap();
-                        let sign = "ssh-keygen -q -Y sign -n caselock-seal -f other case/custody/seals/0001.json";
-                        crate::sample::shell_ok(desk.0, sign, &[]);
-                    })
-                    .verify(),
-                )
-            }),
-        },
-        Defect {
-            name: "seal-without-its-signature-that-the-next-one-extends",
-            about: "Sealing is cut off before the signature is there, or the signature is lost; somebody else seals then, and that seal names \
-                    what it found.",
-            failures: &[],
-            others: &["seal-signer-unknown", "seal-unsigned"],
-            make: Make::Own(|| {
-                sealed_by(|desk| {
-                    desk.seal("key", PRINCIPAL);
-                    std::fs::remove_file(desk.path("custody/seals/0001.json.sig")).unwrap();
-                    desk.seal("other", "other@example.com");
-                })
-                .verify()
-            }),
-        },
-        Defect {
-            name: "signature-of-the-first-of-two-seals-removed",
-            about: "A case is sealed by two, and the signature of the first is removed.",
-            failures: &["seal-unsigned"],
-            others: &["seal-signer-unknown"],
-            make: Make::Own(|| {
-                let mut case = sealed_by(|desk| {
-                    desk.seal("key", PRINCIPAL);
-                    desk.seal("other", "other@example.com");
-                });
-                case.files.remove("custody/seals/0001.json.sig");
-                case.verify()
-            }),
-        },
-        Defect {
-            name: "sealed-by-two-of-several-who-are-allowed",
-            about: "The file of allowed signers has several holders, one of them by a pattern; two of them sealed, each under their own name. \
-                    Nothing is wrong.",
-            failures: &[],
-            others: &[],
-            make: Make::Own(|| {
-                let mut allowed = AllowedSigners::default();
-                let case = sealed_by(|desk| {
-                    desk.seal("examiner", PRINCIPAL);
-                    desk.seal("counsel", "b.counsel@law.example.com");
-                    allowed = desk.allowed(&[
-                        ("expert", "expert@example.com"),
-                        ("counsel", "counsel@example.com,*@law.example.com"),
-                        ("examiner", PRINCIPAL),
-                    ]);
-                });
-                case.verify_with(&Options { allowed_signers: Some(&allowed), ..Options::default() })
-            }),
-        },
-        Defect {
-            name: "seal-in-the-name-of-another-who-is-allowed",
-            about: "Counsel, who is among the allowed signers, seals a case in the examiner's name.",
-            failures: &["seal-principal-mismatch", "seal-untrusted"],
-            others: &[],
-            make: Make::Own(|| {
-                let mut allowed = AllowedSigners::default();
-                let case = sealed_by(|desk| {
-                    desk.seal("counsel", PRINCIPAL);
-                    allowed = desk.allowed(&[("examiner", PRINCIPAL), ("counsel", "counsel@example.com")]);
-                });
-                case.verify_with(&Options { allowed_signers: Some(&allowed), ..Options::default() })
-            }),
-        },
-        Defect {
-            name: "second-seal-in-the-name-of-the-first-signer",
-            about: "The examiner sealed; counsel, who is among the allowed signers, seals again in the examiner's name.",
-            failures: &["seal-principal-mismatch"],
-            others: &["ledger-after-seal", "seal-signer-unknown"],
-            make: Make::Own(|| {
-                let mut allowed = AllowedSigners::default();
-                let case = sealed_by(|desk| {
-                    desk.seal("examiner", PRINCIPAL);
-                    desk.seal("counsel", PRINCIPAL);
-                    allowed = desk.allowed(&[("examiner", PRINCIPAL), ("counsel", "counsel@example.com")]);
-                });
-                case.verify_with(&Options { allowed_signers: Some(&allowed), ..Options::default() })
-            }),
-        },
-    ]
-}
-
-/// A case sealed as the examiner with the key `unchecked`, of a kind that is not checked; the allowed signers have one key, under one name.
-fn by_unchecked_key(listed: &str, name: &str) -> Report {
-    let mut allowed = AllowedSigners::default();
-    let case = sealed_by(|desk| {
-        let make = format!("ssh-keygen -q -t ecdsa -b 521 -N '' -C {PRINCIPAL} -f unchecked");
-        crate::sample::shell_ok(desk.0, &make, &[]);
-        desk.seal("unchecked", PRINCIPAL);
-        allowed = desk.allowed(&[(listed, name)]);
-    });
-    without_keys(case.verify_with(&Options { allowed_signers: Some(&allowed), ..Options::default() }))
-}
-
 /// Appends a line like the first of this kind, with a number and a hash that follow.
 fn append_again(case: &mut MemoryCase, event: &str) {
     case.edit_ledger(|lines| {
         let event = format!("\"event\":\"{event}\"");
         let mut line = lines.iter().find(|line| line.contains(&event)).unwrap().clone();
-        let prev = caselock::model::Sha256Hash::of(lines.last().unwrap().as_bytes()).to_string();
+        let prev = Sha256Hash::of(lines.last().unwrap().as_bytes()).to_string();
         let from = line.find("\"prev\":\"").unwrap() + 8;
         line.replace_range(from..from + 64, &prev);
         let from = line.find("\"seq\":").unwrap() + 6;
@@ -575,7 +372,7 @@ fn rewrite_ledger(case: &mut MemoryCase) {
     case.edit_ledger(|lines| {
         lines[1] = lines[1].replace("examiner.example.com", "elsewhere.example.com");
         for at in 2..lines.len() {
-            let prev = caselock::model::Sha256Hash::of(lines[at - 1].as_bytes()).to_string();
+            let prev = Sha256Hash::of(lines[at - 1].as_bytes()).to_string();
             let from = lines[at].find("\"prev\":\"").unwrap() + 8;
             lines[at].replace_range(from..from + 64, &prev);
         }

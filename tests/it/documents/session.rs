@@ -43,7 +43,7 @@ pub(super) struct Ground {
 impl Ground {
     pub(super) fn new() -> Self {
         #[cfg(feature = "encrypt")]
-        crate::encryption::age_is_there();
+        crate::peers::are_there(&["age"], "age");
         let simulated = Simulated::quiet();
         let member = Scenario { seed: 7, ..Scenario::quiet(last_hour()) };
         simulated.server.add_member(MEMBER, Account::simulate(&member));
@@ -106,7 +106,7 @@ impl Ground {
 
     /// Lays out a stage's folder as another stage left it.
     fn begin(&self, stage: &str, before: &str) {
-        shell_ok(&self.simulated.path("stages"), &format!("cp -a {before} {stage}"), &[]);
+        shell_ok(&self.simulated.path("stages"), &format!("cp -a {before} {stage}"));
     }
 
     /// Runs a script; gives how it ended and what was printed.
@@ -115,7 +115,7 @@ impl Ground {
         without_aws(&mut command);
         let mut search = vec![self.simulated.path("programs")];
         search.extend(std::env::split_paths(&std::env::var_os("PATH").unwrap()));
-        let credentials = asked.server.credentials();
+        asked.is_asked_by(&mut command);
         let done = command
             .args(["-c", script])
             .current_dir(folder)
@@ -124,10 +124,6 @@ impl Ground {
             .env("HOME", folder)
             .env("COLUMNS", "80")
             .env("AWS_CONFIG_FILE", folder.join(".aws/config"))
-            .env("AWS_ENDPOINT_URL", asked.server.endpoint())
-            .env("AWS_ACCESS_KEY_ID", &credentials.access_key_id)
-            .env("AWS_SECRET_ACCESS_KEY", &credentials.secret_access_key)
-            .env("AWS_REGION", "us-east-1")
             .output()
             .unwrap();
         let text = format!("{}{}", String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
@@ -146,7 +142,7 @@ pub(super) fn run(ground: &Ground, page: &Page) -> Vec<String> {
         if let Some(stage) = &block.start {
             assert!(STAGES.contains(&stage.as_str()), "{}:{}: no stage {stage}", page.name, block.line);
             let here = folders.join(block.line.to_string());
-            shell_ok(&folders, &format!("cp -a '{}' '{}'", ground.stage(stage).display(), here.display()), &[]);
+            shell_ok(&folders, &format!("cp -a '{}' '{}'", ground.stage(stage).display(), here.display()));
             folder = Some(here);
             asked = if stage == "mfa" { &ground.with_second_factor } else { &ground.simulated };
             // A code is good once: here begins a page's next use of it.

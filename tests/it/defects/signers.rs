@@ -1,0 +1,207 @@
+//! Who signed a seal, as whom, and whom the reader trusts.
+
+use std::fs;
+
+use caselock::seal::{AllowedSigners, SealOptions, seal_case_with};
+use caselock::verify::{Options, Report};
+
+use super::sealed::{sealed, sealed_by, without_keys};
+use super::{Defect, Make};
+use crate::sample::{PRINCIPAL, at, shell_ok, tool};
+
+/// A case sealed as the examiner with the key `unchecked`, of a kind that is not checked; the allowed signers have one key, under one name.
+fn by_unchecked_key(listed: &str, name: &str) -> Report {
+    let mut allowed = AllowedSigners::default();
+    let case = sealed_by(|desk| {
+        let make = format!("ssh-keygen -q -t ecdsa -b 521 -N '' -C {PRINCIPAL} -f unchecked");
+        shell_ok(desk.0, &make);
+        desk.seal("unchecked", PRINCIPAL);
+        allowed = desk.allowed(&[(listed, name)]);
+    });
+    without_keys(case.verify_with(&Options { allowed_signers: Some(&allowed), ..Options::default() }))
+}
+
+pub(super) fn all() -> Vec<Defect> {
+    vec![
+        Defect {
+            name: "seal-of-a-key-that-is-not-checked-and-that-nobody-listed",
+            about: "Somebody seals with a key of a kind that only ssh-keygen checks, and it is not among the allowed signers.",
+            failures: &["seal-untrusted"],
+            others: &["signature-not-checked"],
+            make: Make::Own(|| by_unchecked_key("another", PRINCIPAL)),
+        },
+        Defect {
+            name: "seal-of-a-key-that-is-not-checked-in-the-name-of-another",
+            about: "The same; the key is among the allowed signers, under another name than it sealed with.",
+            failures: &["seal-principal-mismatch", "seal-untrusted"],
+            others: &["signature-not-checked"],
+            make: Make::Own(|| by_unchecked_key("unchecked", "counsel@example.com")),
+        },
+        Defect {
+            name: "seal-of-a-key-that-is-not-checked-and-is-listed",
+            about: "The examiner seals with a key of a kind that only ssh-keygen checks, and it is among the allowed signers under that name: whether \
+                    the signature holds is open.",
+            failures: &[],
+            others: &["signature-not-checked"],
+            make: Make::Own(|| by_unchecked_key("unchecked", PRINCIPAL)),
+        },
+        Defect {
+            name: "second-key-among-the-allowed-signers",
+            about: "The file with the first signer's key gets a second line, with another key under the same name.",
+            failures: &["allowed-signers-mismatch", "tag-file-modified"],
+            others: &["seal-signer-unknown"],
+            make: Make::Own(|| {
+                sealed(|case| {
+                    let line = case.files["custody/allowed_signers"].clone();
+                    case.files.get_mut("custody/allowed_signers").unwrap().extend(line);
+                })
+            }),
+        },
+        Defect {
+            name: "seal-dated-before-what-it-covers",
+            about: "A case of 2026 is sealed with the date of 2024, when a key that was retired since was still good.",
+            failures: &["seal-time-mismatch"],
+            others: &["seal-signer-unknown"],
+            make: Make::Own(|| {
+                sealed_by(|desk| desk.seal_at("key", PRINCIPAL, "2024-06-01T10:00:00Z".parse().unwrap())).verify()
+            }),
+        },
+        Defect {
+            name: "sealed-by-a-clock-of-another-time-zone",
+            about: "The clock of the machine that seals is two hours behind that of the one that collected. Nothing is wrong.",
+            failures: &[],
+            others: &["seal-signer-unknown"],
+            make: Make::Own(|| {
+                sealed_by(|desk| desk.seal_at("key", PRINCIPAL, "2026-03-02T10:00:00Z".parse().unwrap())).verify()
+            }),
+        },
+        Defect {
+            name: "seal-replaced-by-that-of-another-key",
+            about: "The seal is taken away, and somebody else's put in its place: the ledger still announces the first.",
+            failures: &["seal-replaced"],
+            others: &["seal-signer-unknown"],
+            make: Make::Own(|| {
+                without_keys(
+                    sealed_by(|desk| {
+                        desk.seal("key", PRINCIPAL);
+                        for name in
+                            ["seals/0001.json", "seals/0001.json.sig", "checkpoints/0001.json", "checkpoints/0001.json.sig"]
+                        {
+                            fs::remove_file(desk.path("custody").join(name)).unwrap();
+                        }
+                        let options = SealOptions { despite: true, ..SealOptions::default() };
+                        let (key, at) = (desk.key("other", "other@example.com"), at());
+                        seal_case_with(&mut desk.writer(), &key, at, &tool(), &options).unwrap();
+                    })
+                    .verify(),
+                )
+            }),
+        },
+        Defect {
+            name: "seal-of-another-key-under-the-line-of-the-first",
+            about: "The statement of the seal is written anew, with another key and its signature; the ledger is left as it is.",
+            failures: &["allowed-signers-mismatch", "checkpoint-mismatch", "seal-signer-mismatch"],
+            others: &["seal-signer-unknown"],
+            make: Make::Own(|| {
+                without_keys(
+                    sealed_by(|desk| {
+                        desk.seal("key", PRINCIPAL);
+                        let (first, other) = (desk.key("key", PRINCIPAL), desk.key("other", PRINCIPAL));
+                        let path = desk.path("custody/seals/0001.json");
+                        let mut text = fs::read_to_string(&path).unwrap();
+                        for (from, to) in [
+                            (&first.signer().public_key, &other.signer().public_key),
+                            (&first.signer().fingerprint, &other.signer().fingerprint),
+                        ] {
+                            text = text.replace(from.as_str(), to);
+                        }
+                        fs::remove_file(&path).unwrap();
+                        fs::write(&path, text).unwrap();
+                        fs::remove_file(desk.path("custody/seals/0001.json.sig")).unwrap();
+                        let sign = "ssh-keygen -q -Y sign -n caselock-seal -f other case/custody/seals/0001.json";
+                        shell_ok(desk.0, sign);
+                    })
+                    .verify(),
+                )
+            }),
+        },
+        Defect {
+            name: "seal-without-its-signature-that-the-next-one-extends",
+            about: "Sealing is cut off before the signature is there, or the signature is lost; somebody else seals then, and that seal names \
+                    what it found.",
+            failures: &[],
+            others: &["seal-signer-unknown", "seal-unsigned"],
+            make: Make::Own(|| {
+                sealed_by(|desk| {
+                    desk.seal("key", PRINCIPAL);
+                    fs::remove_file(desk.path("custody/seals/0001.json.sig")).unwrap();
+                    desk.seal("other", "other@example.com");
+                })
+                .verify()
+            }),
+        },
+        Defect {
+            name: "signature-of-the-first-of-two-seals-removed",
+            about: "A case is sealed by two, and the signature of the first is removed.",
+            failures: &["seal-unsigned"],
+            others: &["seal-signer-unknown"],
+            make: Make::Own(|| {
+                let mut case = sealed_by(|desk| {
+                    desk.seal("key", PRINCIPAL);
+                    desk.seal("other", "other@example.com");
+                });
+                case.files.remove("custody/seals/0001.json.sig");
+                case.verify()
+            }),
+        },
+        Defect {
+            name: "sealed-by-two-of-several-who-are-allowed",
+            about: "The file of allowed signers has several holders, one of them by a pattern; two of them sealed, each under their own name. \
+                    Nothing is wrong.",
+            failures: &[],
+            others: &[],
+            make: Make::Own(|| {
+                let mut allowed = AllowedSigners::default();
+                let case = sealed_by(|desk| {
+                    desk.seal("examiner", PRINCIPAL);
+                    desk.seal("counsel", "b.counsel@law.example.com");
+                    allowed = desk.allowed(&[
+                        ("expert", "expert@example.com"),
+                        ("counsel", "counsel@example.com,*@law.example.com"),
+                        ("examiner", PRINCIPAL),
+                    ]);
+                });
+                case.verify_with(&Options { allowed_signers: Some(&allowed), ..Options::default() })
+            }),
+        },
+        Defect {
+            name: "seal-in-the-name-of-another-who-is-allowed",
+            about: "Counsel, who is among the allowed signers, seals a case in the examiner's name.",
+            failures: &["seal-principal-mismatch", "seal-untrusted"],
+            others: &[],
+            make: Make::Own(|| {
+                let mut allowed = AllowedSigners::default();
+                let case = sealed_by(|desk| {
+                    desk.seal("counsel", PRINCIPAL);
+                    allowed = desk.allowed(&[("examiner", PRINCIPAL), ("counsel", "counsel@example.com")]);
+                });
+                case.verify_with(&Options { allowed_signers: Some(&allowed), ..Options::default() })
+            }),
+        },
+        Defect {
+            name: "second-seal-in-the-name-of-the-first-signer",
+            about: "The examiner sealed; counsel, who is among the allowed signers, seals again in the examiner's name.",
+            failures: &["seal-principal-mismatch"],
+            others: &["ledger-after-seal", "seal-signer-unknown"],
+            make: Make::Own(|| {
+                let mut allowed = AllowedSigners::default();
+                let case = sealed_by(|desk| {
+                    desk.seal("examiner", PRINCIPAL);
+                    desk.seal("counsel", PRINCIPAL);
+                    allowed = desk.allowed(&[("examiner", PRINCIPAL), ("counsel", "counsel@example.com")]);
+                });
+                case.verify_with(&Options { allowed_signers: Some(&allowed), ..Options::default() })
+            }),
+        },
+    ]
+}
