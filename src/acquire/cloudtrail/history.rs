@@ -223,13 +223,15 @@ async fn look_up_one(errand: &Errand, row: &RowKey, series: &Series, events: &mu
     let Some(region) = &row.region else { return Ok(false) };
     let Err(failure) = look_up_series(errand, region, series, events).await? else { return Ok(true) };
     let refused = matches!(failure.kind, FailureKind::Denied | FailureKind::NotEnabled);
+    // Of a region that was left out of scope one gap is enough, whatever fails there: perhaps no host of it can be reached.
+    let hopeless = refused || !errand.regions.contains(region);
     let what = match &series.attribute {
-        _ if refused => Subject::answer("LookupEvents"),
+        _ if hopeless => Subject::answer("LookupEvents"),
         Some((key, value)) => Subject::answer_to("LookupEvents", std::iter::once((key.as_str(), value.as_str()))),
         None => Subject::answer_from("LookupEvents", (series.start, series.end)),
     };
     errand.failed(row, &what, &failure).await?;
-    Ok(!refused)
+    Ok(!hopeless)
 }
 
 async fn look_up_series(

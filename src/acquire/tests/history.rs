@@ -103,22 +103,30 @@ async fn of_a_region_left_out_it_is_asked_what_became_of_trails_and_nothing_else
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_history_of_a_region_left_out_is_a_gap_where_it_is_refused() {
-    let stage = Stage::new();
-    stage.server.faults().add(Fault::deny("cloudtrail:LookupEvents").in_region("us-east-1"));
-    let mut request = only_cloudtrail(&stage);
-    request.scope.regions = vec!["eu-central-1".parse().unwrap()];
-    let outcome = stage.collect(&request).await;
-    let denied: Vec<_> = outcome.gaps.iter().filter(|gap| gap.reason == GapReason::Denied).collect();
-    assert!(
-        matches!(&denied[..], [gap] if gap.what == "LookupEvents" && gap.region == Some("us-east-1".parse().unwrap())),
-        "{denied:#?}"
+async fn the_history_of_a_region_left_out_is_one_gap_whatever_fails_there() {
+    let (refused, broken) = (
+        Fault::deny("cloudtrail:LookupEvents"),
+        Fault::refuse("cloudtrail:LookupEvents", 400, "UnsupportedOperationException", "not here"),
     );
-    // One trail was asked for, and it is at home in another region.
-    let narrowed = Stage { folder: tempfile::tempdir().unwrap(), ..stage };
-    request.scope.trail_arn = Some(format!("arn:aws:cloudtrail:eu-central-1:{ACCOUNT_ID}:trail/main").parse().unwrap());
-    let outcome = narrowed.collect(&request).await;
-    assert_eq!(gaps(&outcome, GapReason::Denied), Vec::<&str>::new());
+    for (fault, reason) in [(refused, GapReason::Denied), (broken, GapReason::Failed)] {
+        let stage = Stage::new();
+        stage.server.faults().add(fault.in_region("us-east-1"));
+        let mut request = only_cloudtrail(&stage);
+        request.scope.regions = vec!["eu-central-1".parse().unwrap()];
+        let outcome = stage.collect(&request).await;
+        let met: Vec<_> = outcome.gaps.iter().filter(|gap| gap.reason.is_incompleteness()).collect();
+        assert!(
+            matches!(&met[..], [gap] if gap.what == "LookupEvents" && gap.reason == reason
+                && gap.region == Some("us-east-1".parse().unwrap())),
+            "{met:#?}"
+        );
+        // One trail was asked for, and it is at home in another region.
+        let narrowed = Stage { folder: tempfile::tempdir().unwrap(), ..stage };
+        let arn = format!("arn:aws:cloudtrail:eu-central-1:{ACCOUNT_ID}:trail/main");
+        request.scope.trail_arn = Some(arn.parse().unwrap());
+        let outcome = narrowed.collect(&request).await;
+        assert!(outcome.gaps.iter().all(|gap| gap.what != "LookupEvents"), "{:#?}", outcome.gaps);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
