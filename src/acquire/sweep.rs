@@ -159,6 +159,7 @@ pub(crate) async fn sweep(errand: &Arc<Errand>, sweep: &Sweep, choose: &mut dyn 
             bytes: swept.bytes,
             pages: swept.pages,
             rule: sweep.rule.clone(),
+            whole: Some(swept.whole),
         })
         .await?;
     Ok(swept)

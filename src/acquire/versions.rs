@@ -176,6 +176,7 @@ pub(crate) async fn sweep_versions(errand: &Arc<Errand>, sweep: &Sweep, in_scope
             bytes,
             pages,
             rule: Listing::rule_for_versions(&sweep.rule),
+            whole: Some(failure.is_none()),
         })
         .await
 }
