@@ -3,6 +3,7 @@
 //! Raw first: what AWS sent is evidence, and the SDK's view of it only decides the next request. Nothing here can change
 //! anything at the source: the HTTP client refuses every request that is not a read.
 
+mod answers;
 mod body;
 mod clock;
 mod connection;
@@ -25,6 +26,7 @@ mod trial;
 mod versions;
 mod wire;
 
+pub use answers::Answers;
 pub use body::{Body, Held};
 pub use clock::{ClockSamples, is_wrong, time_of_aws};
 pub use connection::{AccessKey, AwsError, Connection, SecondFactor};
@@ -38,7 +40,7 @@ pub(crate) use objects::timestamp;
 pub use objects::{BucketRegion, ListPage, ListQuery, ListedObject, list_page, region_of_bucket};
 pub use profiles::{has_profile, profile_of_environment};
 pub use proxy::Proxies;
-pub use record::{Answers, Call, KeepPage, Page, Recorder};
+pub use record::{Call, KeepPage, Page, Recorder};
 pub use session::Session;
 pub(crate) use trial::try_reading;
 pub use versions::{ListedVersion, VersionPage, list_versions_page};

@@ -6,7 +6,7 @@ use aws_sdk_s3::types::ServerSideEncryptionConfiguration;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::aws::{BucketRegion, Call, FailureKind, Halt, region_of_bucket};
+use crate::aws::{BucketRegion, Call, Failure, FailureKind, Halt, region_of_bucket};
 use crate::case::event::GapReason;
 use crate::case::gap::Subject;
 use crate::model::{AccountId, Region};
@@ -30,13 +30,19 @@ macro_rules! ask {
             });
             let answer = asking.await?;
             if let Err(failure) = &answer
-                && !matches!(failure.kind, FailureKind::NotFound | FailureKind::NotEnabled)
+                && !is_not_configured(failure)
             {
                 $errand.failed(&$row, &Subject::answer_about_bucket($operation, $bucket), failure).await?;
             }
             Ok::<_, Halt>(answer)
         })
     };
+}
+
+/// Whether S3 says in its own words that there is no such configuration: a status alone, anything on the way could give.
+fn is_not_configured(failure: &Failure) -> bool {
+    let is_named = failure.code.as_deref().is_some_and(|code| !matches!(code, "" | "NotFound"));
+    is_named && matches!(failure.kind, FailureKind::NotFound | FailureKind::NotEnabled)
 }
 
 /// A bucket that there is.
@@ -151,4 +157,21 @@ async fn configuration(
         describe_keys(errand, source, region, keys).await?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_code_of_s3_s_own_says_that_something_is_not_configured() {
+        let answer = |kind, code: Option<&str>| Failure { code: code.map(str::to_owned), ..Failure::found(kind, "") };
+        assert!(is_not_configured(&answer(FailureKind::NotFound, Some("NoSuchBucketPolicy"))));
+        assert!(is_not_configured(&answer(FailureKind::NotFound, Some("ReplicationConfigurationNotFoundError"))));
+        for code in [None, Some(""), Some("NotFound")] {
+            assert!(!is_not_configured(&answer(FailureKind::NotFound, code)), "{code:?}");
+        }
+        assert!(!is_not_configured(&answer(FailureKind::NotOfAws, None)));
+        assert!(!is_not_configured(&answer(FailureKind::Denied, Some("AccessDenied"))));
+    }
 }

@@ -42,6 +42,7 @@ impl Sweep {
             bytes: swept.bytes,
             pages: swept.pages,
             rule,
+            whole: Some(swept.whole),
         }
     }
 }

@@ -145,6 +145,7 @@ pub(crate) async fn sweep_versions(errand: &Arc<Errand>, sweep: &Sweep, in_scope
             }
         }
     };
+    swept.whole = failure.is_none();
     drop(permit);
     settle(current, &mut recovered, &mut lost);
     join_all(&mut tasks).await?;

@@ -125,10 +125,10 @@ fn request_id(response: &HttpResponse) -> Option<String> {
         .map(|id| printable(&id.chars().take(200).collect::<String>()))
 }
 
-/// Whether an answer is a proxy's or a portal's. Whatever AWS sends away or refuses, it names a code for, or at least a request.
+/// Whether an answer is a proxy's or a portal's. Whatever AWS sends away, refuses or does not have, it names a code for, or at least a request.
 fn is_of_another(code: Option<&str>, request_id: Option<&str>, status: Option<u16>) -> bool {
     let is_nameless = code.is_none_or(str::is_empty) && request_id.is_none();
-    is_nameless && matches!(status, Some(300..=399 | 401 | 403 | 407))
+    is_nameless && matches!(status, Some(300..=399 | 401 | 403 | 404 | 407))
 }
 
 /// What an error code means for the evidence.
@@ -305,7 +305,7 @@ mod tests {
 
     #[test]
     fn a_refusal_that_names_neither_a_code_nor_a_request_is_not_aws_s() {
-        for status in [302, 401, 403, 407] {
+        for status in [302, 401, 403, 404, 407] {
             assert!(is_of_another(None, None, Some(status)) && is_of_another(Some(""), None, Some(status)), "{status}");
             assert!(!is_of_another(Some("AccessDenied"), None, Some(status)), "{status}");
             assert!(
@@ -313,9 +313,7 @@ mod tests {
                 "the head of an object has no body: {status}"
             );
         }
-        assert!(
-            !is_of_another(None, None, Some(404)) && !is_of_another(None, None, Some(503)) && !is_of_another(None, None, None)
-        );
+        assert!(!is_of_another(None, None, Some(503)) && !is_of_another(None, None, None));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What the ledger can say: one type an event (docs/case-format.md, "The ledger").
 
 mod closing;
+mod listing;
 
 use std::collections::BTreeMap;
 
@@ -14,6 +15,7 @@ use super::gap::Subject;
 use super::identity::Scope;
 
 pub use closing::{CaseSealed, Encrypted, KeyComparison, PackageCreated, VerificationRecorded};
+pub use listing::Listing;
 
 /// One act, as the ledger records it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -180,53 +182,6 @@ pub fn is_of_aws(url: &str) -> bool {
     let host = url.strip_prefix("https://").and_then(|rest| rest.split(['/', ':', '?', '#']).next());
     let names = [".amazonaws.com", ".amazonaws.com.cn", ".amazonaws.eu", ".api.aws"];
     host.is_some_and(|host| !host.contains('@') && names.iter().any(|name| host.strip_suffix(name).is_some()))
-}
-
-/// `listing.recorded`: what was found under a prefix, and how much of it is in scope.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Listing {
-    /// The evidence source.
-    pub source: String,
-    /// The account whose evidence it is, where the listing is of one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub account: Option<AccountId>,
-    /// The region whose evidence it is, where the listing is of one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub region: Option<Region>,
-    /// The bucket.
-    pub bucket: String,
-    /// The prefix.
-    pub prefix: String,
-    /// Keys after this one were asked for.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub start_after: Option<String>,
-    /// Objects listed.
-    pub listed: u64,
-    /// Of these, objects in scope.
-    pub in_scope: u64,
-    /// Bytes of the objects in scope.
-    pub bytes: u64,
-    /// Response pages, each an artifact.
-    pub pages: u32,
-    /// How keys were chosen: the rule and the slack around the window.
-    pub rule: String,
-}
-
-/// How the rule of a listing of earlier versions begins.
-const OF_VERSIONS: &str = "noncurrent versions";
-
-impl Listing {
-    /// The rule of a listing of earlier versions whose keys are chosen by this one.
-    #[must_use]
-    pub fn rule_for_versions(rule: &str) -> String {
-        format!("{OF_VERSIONS}, where the key is in scope; {rule}")
-    }
-
-    /// Whether versions were listed, and not the objects that there are.
-    #[must_use]
-    pub fn is_of_versions(&self) -> bool {
-        self.rule.starts_with(OF_VERSIONS)
-    }
 }
 
 /// `artifact.acquired`.

@@ -4,13 +4,13 @@ mod questions;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use crate::model::{AccountId, Region, S3Location};
 
 use super::event::{Artifact, CollectionStarted, Event, Gap, Listing, Origin, ResponseOrigin};
 use super::gap::Subject;
-use questions::{Needs, Question};
+use questions::{Needs, Question, Stretch};
 
 /// How S3 names the version of an object that was written before its bucket kept versions.
 const NO_VERSION_ID: &str = "null";
@@ -35,6 +35,8 @@ pub struct Gaps {
     waiting: HashMap<Question, Vec<usize>>,
     /// Whose answers the run has had, as far as gaps are open from before it.
     heard: BTreeSet<Row>,
+    /// The listings that the run could not have, or not whole: whatever else it was told of the place does not answer them.
+    refused: HashSet<Question>,
     has_earlier: bool,
     run: u32,
     asked: BTreeMap<u32, Asked>,
@@ -51,6 +53,8 @@ struct Open {
     needs: Needs,
     /// The latest run that had the answer it needs.
     answered: Option<u32>,
+    /// Where it is about a stretch of time, that one, and what was answered of it.
+    stretch: Option<(Stretch, Vec<Stretch>)>,
 }
 
 /// As whom a run asked.
@@ -106,6 +110,7 @@ impl Gaps {
     fn started(&mut self, started: &CollectionStarted) {
         self.run = started.run;
         self.heard.clear();
+        self.refused.clear();
         self.has_earlier = self.others.values().any(|gaps| !gaps.is_empty());
         let callers = std::iter::once(&started.caller).chain(&started.also_as);
         let accounts: BTreeSet<AccountId> = callers.map(|caller| caller.account).collect();
@@ -119,15 +124,22 @@ impl Gaps {
         if let Some(before) = self.places.insert(same, at).and_then(|before| self.open.get_mut(before)) {
             *before = None;
         }
-        let needs = Needs::of(gap);
-        match gap.subject() {
+        let (needs, subject) = (Needs::of(gap), gap.subject());
+        let stretch = Stretch::of(&subject).map(|stretch| (stretch, Vec::new()));
+        if let (Subject::Listing(_) | Subject::Objects { .. } | Subject::EarlierVersions { .. }, Needs::Answer(question)) =
+            (&subject, &needs)
+            && gap.reason.is_incompleteness()
+        {
+            self.refused.insert(question.clone());
+        }
+        match subject {
             subject @ (Subject::Object { .. } | Subject::Artifact(_)) => self.objects.entry(subject).or_default().push(at),
             _ => self.others.entry(self.run).or_default().push(at),
         }
         if let Needs::Answer(question) = &needs {
             self.waiting.entry(question.clone()).or_default().push(at);
         }
-        self.open.push(Some(Open { gap: gap.clone(), run: self.run, needs, answered: None }));
+        self.open.push(Some(Open { gap: gap.clone(), run: self.run, needs, answered: None, stretch }));
     }
 
     fn acquired(&mut self, artifact: &Artifact) {
@@ -158,16 +170,18 @@ impl Gaps {
             self.heard.insert((origin.source.clone(), Some(origin.account), Some(origin.region.clone())));
         }
         for question in questions {
-            self.hear(&question, |gap| {
-                let is_of_account = || gap.account.is_none_or(|account| account == origin.account);
-                let is_of_region = || gap.region.as_ref().is_none_or(|region| *region == origin.region);
-                (question.is_the_same_to_all() || is_of_account()) && (question.is_the_same_everywhere() || is_of_region())
+            self.hear(&question, |open| {
+                let is_of_account = || open.gap.account.is_none_or(|account| account == origin.account);
+                let is_of_region = || open.gap.region.as_ref().is_none_or(|region| *region == origin.region);
+                (question.is_the_same_to_all() || is_of_account())
+                    && (question.is_the_same_everywhere() || is_of_region())
+                    && open.is_answered_by(origin)
             });
         }
     }
 
     fn listed(&mut self, listing: &Listing) {
-        if self.has_earlier {
+        if self.has_earlier && listing.is_whole() {
             self.heard.insert((listing.source.clone(), listing.account, listing.region.clone()));
             for question in Question::answered_by_listing(listing) {
                 self.hear(&question, |_| true);
@@ -176,13 +190,13 @@ impl Gaps {
     }
 
     /// Notes that the run has an answer to a question, as far as it is one to the gaps that wait for it.
-    fn hear(&mut self, question: &Question, is_for: impl Fn(&Gap) -> bool) {
+    fn hear(&mut self, question: &Question, is_for: impl Fn(&mut Open) -> bool) {
         let Some(waiting) = self.waiting.get_mut(question) else { return };
         let open = &mut self.open;
         waiting.retain(|at| {
             let Some(open) = open.get_mut(*at).and_then(Option::as_mut) else { return false };
             // What the run met itself, it met behind whatever else it was told.
-            if open.run < self.run && is_for(&open.gap) {
+            if open.run < self.run && is_for(open) {
                 open.answered = Some(self.run);
             }
             true
@@ -215,7 +229,7 @@ impl Gaps {
             Needs::AnyAnswer => return self.heard.iter().any(|row| open.is_of(row)),
             Needs::Answer(question) => question,
         };
-        if open.is_answered(run) {
+        if open.is_answered(run) && !self.refused.contains(question) {
             return true;
         }
         // Nobody knew that there is such a place: it was a guess, and what was guessed at can be seen now.
@@ -226,7 +240,7 @@ impl Gaps {
             if guessed_from.peek().is_none() {
                 return false;
             }
-            if guessed_from.any(|other| other.is_answered(run)) {
+            if !self.refused.contains(&question) && guessed_from.any(|other| other.is_answered(run)) {
                 return true;
             }
             above = question.above();
@@ -242,6 +256,13 @@ impl Gaps {
 }
 
 impl Open {
+    /// Whether an answer to its question answers it, now that it is there: of a stretch of time, every moment has to be answered.
+    fn is_answered_by(&mut self, origin: &ResponseOrigin) -> bool {
+        let Some((all, heard)) = &mut self.stretch else { return true };
+        heard.extend(Stretch::of_answer(origin));
+        all.is_covered_by(heard)
+    }
+
     fn is_answered(&self, run: u32) -> bool {
         let is_asked_once = matches!(&self.needs, Needs::Answer(question) if question.is_asked_once());
         self.answered.is_some_and(|answered| answered == run || is_asked_once)

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use aws_sdk_cloudwatchlogs::operation::describe_log_groups::DescribeLogGroupsOutput;
 use aws_sdk_cloudwatchlogs::operation::filter_log_events::FilterLogEventsOutput;
 
-use crate::aws::{Call, FailureKind, Halt, Recorder};
+use crate::aws::{Call, Failure, FailureKind, Halt, Recorder};
 use crate::case::event::GapReason;
 use crate::case::gap::Subject;
 use crate::model::{AccountId, Region, Timestamp, printable};
@@ -68,21 +68,27 @@ pub(super) async fn collect(
     }
     let (window, status_at) = (errand.window(), status_field(format));
     let (mut records, mut statuses) = (0_usize, Statuses::default());
+    let (mut refusal, mut missing, mut failed) = (None::<Failure>, Vec::new(), false);
     // Hour by hour, so that an interrupted run goes on at the hour where it stopped.
     let slices = hours(window.start().plus_seconds(-BEFORE), window.end());
     let all = slices.len();
     for (number, (from, to)) in slices.into_iter().enumerate() {
-        if errand.is_plan() && number > 0 {
-            // One question shows whether the permission is there.
-            errand.expect_requests(u64::try_from(all - number).unwrap_or(u64::MAX));
-            return Ok(());
-        }
         // Both ends are inclusive, and to the millisecond.
         let (start, end) = (milliseconds(from), milliseconds(to) + if to < window.end() { 999 } else { 0 });
         let call = Call::new(NAME, "logs", "FilterLogEvents", account, region)
             .with("logGroupName", group)
             .with("startTime", start.to_string())
             .with("endTime", end.to_string());
+        if refusal.is_some() && !recorder.holds(&call) {
+            // It would be refused as well.
+            miss(&mut missing, (from, to));
+            continue;
+        }
+        if errand.is_plan() && number > 0 {
+            // One question shows whether the permission is there.
+            errand.expect_requests(u64::try_from(all - number).unwrap_or(u64::MAX));
+            return Ok(());
+        }
         let answered = every_page_as(
             &recorder,
             &call,
@@ -99,20 +105,35 @@ pub(super) async fn collect(
             },
         );
         if let Err(failure) = answered.await? {
-            errand.failed(&row, &format!("{what} from {from} to {to}"), &failure).await?;
+            failed = true;
             if failure.kind == FailureKind::Denied {
-                // The other hours would be refused as well.
-                return Ok(());
+                miss(&mut missing, (from, to));
+                refusal = Some(failure);
+            } else {
+                errand.failed(&row, &Subject::records(group, Some((from, to))), &failure).await?;
             }
         }
     }
-    if records == 0 {
+    if let Some(refusal) = refusal {
+        for stretch in missing {
+            errand.failed(&row, &Subject::records(group, Some(stretch)), &refusal).await?;
+        }
+    }
+    if records == 0 && !failed {
         errand.gap(&row, &what, GapReason::Empty, Some("the group holds none of the window")).await?;
     }
     if let Some(text) = statuses.sentence(&format!("log group {}", printable(group)), 0) {
         errand.notice(&row, text).await?;
     }
     Ok(())
+}
+
+/// Notes one more stretch of time that is missing: one that follows the last is one with it.
+fn miss(missing: &mut Vec<(Timestamp, Timestamp)>, (from, to): (Timestamp, Timestamp)) {
+    match missing.last_mut() {
+        Some((_, last)) if last.plus_seconds(1) == from => *last = to,
+        _ => missing.push((from, to)),
+    }
 }
 
 fn milliseconds(at: Timestamp) -> i64 {

@@ -81,6 +81,45 @@ async fn an_interrupted_log_group_goes_on_at_the_hour_where_it_stopped() {
     assert!(stored_messages(&stage).len() < messages.len() + 60, "hours that were whole are not asked for again");
 }
 
+/// What is open in the case of the records of the group: the stretches.
+fn missing_records(outcome: &CollectOutcome) -> Vec<&str> {
+    let open = outcome.case_gaps.iter().filter(|gap| gap.reason.is_incompleteness());
+    open.filter_map(|gap| gap.what.strip_prefix("records in log group example/flows from ")).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_that_a_refusal_leaves_out_of_a_log_group_is_one_gap() {
+    let stage = Stage::new();
+    with_group(&stage);
+    let request = flow_logs_only(&stage);
+    let (start, end) = (request.window.start().plus_seconds(-600), request.window.end());
+    stage.server.faults().add(Fault::deny("logs:FilterLogEvents"));
+    let first = stage.collect(&request).await;
+    assert_eq!(missing_records(&first), [format!("{start} to {end}")]);
+    stage.server.faults().clear();
+    let second = stage.collect(&request).await;
+    assert!(second.complete, "{:#?}", second.case_gaps);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_hour_of_a_log_group_that_failed_stays_open_until_that_hour_is_answered() {
+    let stage = Stage::new();
+    with_group(&stage);
+    let request = flow_logs_only(&stage);
+    let failing = || Fault::refuse("logs:FilterLogEvents", 400, "InvalidOperationException", "odd");
+    stage.server.faults().add(failing().times(1));
+    let first = stage.collect(&request).await;
+    let hour = missing_records(&first).into_iter().map(str::to_owned).collect::<Vec<_>>();
+    assert_eq!(hour.len(), 1, "{:#?}", first.case_gaps);
+    stage.server.faults().clear();
+    stage.server.faults().add(Fault::deny("logs:FilterLogEvents"));
+    let second = stage.collect(&request).await;
+    assert_eq!(missing_records(&second), hour, "the others are in the case");
+    stage.server.faults().clear();
+    let third = stage.collect(&request).await;
+    assert!(third.complete, "{:#?}", third.case_gaps);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_log_group_that_is_gone_and_a_firehose_stream_are_gaps_that_say_where_the_records_went() {
     let stage = Stage::new();

@@ -230,3 +230,25 @@ async fn the_history_is_asked_at_the_pace_that_aws_grants_and_other_questions_ar
     collect(&session, stage.open(&request), &request, &context(), Arc::new(Silent), stop).await.unwrap();
     assert_eq!(asked() - before, crate::acquire::EVENTS_UNTIL_NOW.len() * 2);
 }
+
+/// Everything of the time that is over, in one region, from pages of fifty.
+fn everything(stage: &Stage) -> Request {
+    let mut request = only_cloudtrail(stage);
+    request.scope.lookup_events = true;
+    request.scope.regions = vec!["us-east-1".parse().unwrap()];
+    request
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_cannot_be_read_is_asked_for_again() {
+    let stage = Stage::new();
+    let request = everything(&stage);
+    let until_now = u32::try_from(crate::acquire::EVENTS_UNTIL_NOW.len()).unwrap();
+    let broken = Fault::replace("cloudtrail:LookupEvents", "{\"Events\":[{\"EventId\":\"x\"");
+    stage.server.faults().add(broken.after(until_now).times(12));
+    let first = stage.collect(&request).await;
+    assert!(!gaps(&first, GapReason::Failed).is_empty(), "{:#?}", first.gaps);
+    stage.server.faults().clear();
+    let second = stage.collect(&request).await;
+    assert!(second.complete, "{:#?}", second.case_gaps);
+}

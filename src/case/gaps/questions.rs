@@ -2,6 +2,7 @@
 
 use super::super::event::{Gap, Listing, ResponseOrigin};
 use super::super::gap::{AMONG_FOLDERS, About, FOLDERS, Place, Subject};
+use crate::model::Timestamp;
 
 /// What has to be answered before a gap can be closed.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -14,6 +15,44 @@ pub(super) enum Question {
     Bucket(String),
     /// Anything about a log group.
     Group(String),
+    /// The records of a log group; of which time, only the gap says.
+    Records(String),
+}
+
+/// A stretch of time in milliseconds, its ends included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Stretch {
+    from: i64,
+    to: i64,
+}
+
+impl Stretch {
+    /// The one that is missing of the records of a log group.
+    pub(super) fn of(subject: &Subject) -> Option<Self> {
+        let Subject::Records { stretch: Some(stretch), .. } = subject else { return None };
+        let (from, to) = stretch.split_once(" to ")?;
+        let at = |text: &str| Some(text.parse::<Timestamp>().ok()?.instant().timestamp_millis());
+        Some(Self { from: at(from)?, to: at(to)? })
+    }
+
+    /// The one that an answer is of.
+    pub(super) fn of_answer(origin: &ResponseOrigin) -> Option<Self> {
+        let at = |name: &str| origin.parameters.get(name)?.parse().ok();
+        Some(Self { from: at("startTime")?, to: at("endTime")? })
+    }
+
+    /// Whether others together leave nothing of it out.
+    pub(super) fn is_covered_by(self, others: &mut [Self]) -> bool {
+        others.sort_unstable();
+        let mut open = self.from;
+        for other in others.iter().filter(|other| other.to >= self.from) {
+            if other.from > open {
+                return false;
+            }
+            open = open.max(other.to.saturating_add(1));
+        }
+        open > self.to
+    }
 }
 
 /// What closes a gap that no object closes.
@@ -42,7 +81,8 @@ impl Needs {
             // That there is nothing may be told of a place that was not listed itself, but missed in what was.
             Subject::Objects { place, .. } | Subject::Within { place, .. } => Self::Answer(Question::Bucket(place.bucket)),
             Subject::Bucket(bucket) => Self::Answer(Question::Bucket(bucket)),
-            Subject::Records { group, .. } => Self::Answer(Question::Group(group)),
+            Subject::Records { group, stretch: None } => Self::Answer(Question::Group(group)),
+            Subject::Records { group, stretch: Some(_) } => Self::Answer(Question::Records(group)),
             Subject::Other(_) if missing => Self::AnyAnswer,
             Subject::Object { .. } | Subject::Artifact(_) | Subject::Role(_) | Subject::Other(_) => Self::Nothing,
         }
@@ -64,8 +104,13 @@ impl Question {
 
     /// Whether a run that is taken up again does not ask it twice, so that the answer of an interrupted one counts.
     pub(super) fn is_asked_once(&self) -> bool {
-        matches!(self, Self::Operation(Subject::Answer { operation, .. })
-            if matches!(operation.as_str(), "LookupEvents" | "createVolumePermission" | "launchPermission"))
+        match self {
+            Self::Records(_) => true,
+            Self::Operation(Subject::Answer { operation, .. }) => {
+                matches!(operation.as_str(), "LookupEvents" | "createVolumePermission" | "launchPermission")
+            }
+            _ => false,
+        }
     }
 
     /// What led to this one, where it did: a place is looked into by its name alone where the one above it could not be listed.
@@ -102,6 +147,9 @@ impl Question {
         }
         let group = parameter("logGroupName").or_else(|| parameter("logGroupNamePrefix"));
         if let Some(Subject::Records { group, .. }) = group.map(|group| Subject::records(group, None)) {
+            if operation == "FilterLogEvents" && whole {
+                answered.push(Self::Records(group.clone()));
+            }
             answered.push(Self::Group(group));
         }
         let all = origin.parameters.iter().map(|(name, value)| (name.as_str(), value.as_str()));

@@ -146,10 +146,7 @@ fn a_run_that_never_came_to_the_question_closes_nothing() {
             ),
         ),
         ("LookupEvents from x to y".to_owned(), answer("LookupEvents", &serde_json::json!({"StartTime": "x", "EndTime": "y"}))),
-        (
-            "records in log group g from 2026-03-01T09:00:00Z to 2026-03-01T10:00:00Z".to_owned(),
-            answer("DescribeLogGroups", &serde_json::json!({"logGroupNamePrefix": "g"})),
-        ),
+        ("records in log group g".to_owned(), answer("DescribeLogGroups", &serde_json::json!({"logGroupNamePrefix": "g"}))),
         ("listing of s3://b/AWSLogs/".to_owned(), listing("ListObjectsV2", "AWSLogs/", true)),
         ("digests under s3://b/p/".to_owned(), listing("ListObjectsV2", "p/", false)),
         ("earlier versions of digests under s3://b/p/".to_owned(), listing("ListObjectVersions", "p/", false)),
@@ -163,14 +160,61 @@ fn a_run_that_never_came_to_the_question_closes_nothing() {
     }
 }
 
+/// The records of a log group between two moments of a day.
+fn records(from: &str, to: &str) -> Event {
+    let at = |time: &str| {
+        let at: crate::model::Timestamp = format!("2026-03-01T{time}Z").parse().unwrap();
+        at.instant().timestamp_millis()
+    };
+    let parameters =
+        serde_json::json!({"logGroupName": "g", "startTime": at(from).to_string(), "endTime": (at(to) + 999).to_string()});
+    answer("FilterLogEvents", &parameters)
+}
+
+#[test]
+fn a_stretch_of_records_is_closed_by_answers_to_all_of_it_whatever_else_was_told_of_the_group() {
+    let what = "records in log group g from 2026-03-01T09:00:00Z to 2026-03-01T10:59:59Z";
+    let there = answer("DescribeLogGroups", &serde_json::json!({"logGroupNamePrefix": "g"}));
+    let (first, second, other) =
+        (records("09:00:00", "09:59:59"), records("10:00:00", "10:59:59"), records("11:00:00", "11:59:59"));
+    assert_eq!(left(what, &[there.clone(), other.clone()]), 1);
+    assert_eq!(left(what, &[there.clone(), first.clone(), other]), 1);
+    assert_eq!(left(what, &[second.clone(), first.clone()]), 0);
+    // An hour that is in the case is not asked for again.
+    let cut_off = [started(1), gap(what), finished(1), started(2), first, started(3), there, second, finished(3)];
+    assert_eq!(open(&cut_off), Vec::<String>::new());
+}
+
+fn listed(rule: &str, whole: Option<bool>, pages: u32) -> Event {
+    let mut listing = serde_json::json!({"event": "listing.recorded", "source": "cloudtrail", "bucket": "b", "prefix": "p/",
+        "listed": 0, "in_scope": 0, "bytes": 0, "pages": pages, "rule": rule});
+    if let Some(whole) = whole {
+        listing["whole"] = whole.into();
+    }
+    line(listing)
+}
+
+#[test]
+fn a_listing_that_did_not_come_to_its_end_is_no_answer() {
+    let (what, of_versions) = ("1 deleted digests under s3://b/p/", Listing::rule_for_versions("all"));
+    assert_eq!(left(what, &[listed(&of_versions, Some(true), 1)]), 0);
+    assert_eq!(left(what, &[listed(&of_versions, Some(false), 1)]), 1);
+    // A line of before that was said: one that has no page is none, nor is one beside a gap about the place.
+    assert_eq!(left(what, &[listed(&of_versions, None, 1)]), 0);
+    assert_eq!(left(what, &[listed(&of_versions, None, 0)]), 1);
+    let refused = gap("earlier versions of digests under s3://b/p/");
+    for pages in [0, 1] {
+        assert_eq!(left(what, &[refused.clone(), listed(&of_versions, None, pages)]), 2, "{pages}");
+    }
+    // Nor do the objects that are there tell of the versions that were refused, whichever was asked first.
+    let current = listed("all", Some(true), 1);
+    assert_eq!(left(what, &[current.clone(), refused.clone()]), 2);
+    assert_eq!(left(what, &[refused, current]), 2);
+}
+
 #[test]
 fn a_listing_that_the_ledger_tells_of_is_an_answer() {
-    let listed = |rule: &str| {
-        line(
-            serde_json::json!({"event": "listing.recorded", "source": "cloudtrail", "bucket": "b", "prefix": "p/", "listed": 0,
-            "in_scope": 0, "bytes": 0, "pages": 1, "rule": rule}),
-        )
-    };
+    let listed = |rule: &str| listed(rule, Some(true), 1);
     let of_versions = Listing::rule_for_versions("all");
     assert_eq!(left("digests under s3://b/p/", &[listed("all")]), 0);
     assert_eq!(left("digests under s3://b/p/", &[listed(&of_versions)]), 1, "what was deleted says nothing of what is there");

@@ -30,6 +30,7 @@ impl Collection {
             bytes: 0,
             pages: 1,
             rule: "all".to_owned(),
+            whole: Some(true),
         };
         folders.into_iter().map(listing).collect()
     }
