@@ -14,10 +14,6 @@ use crate::sample::{Sample, artifact_of, shell_ok};
 pub(crate) const PAGE: &str = include_str!("../../case-template/verify.html");
 const HANDOVER: &str = include_str!("../../docs/handover.md");
 
-pub(crate) fn package(sample: &Sample, name: &str) -> PathBuf {
-    sample.package(name).path
-}
-
 /// A key that `ssh-keygen` makes.
 fn key_of_kind(sample: &Sample, kind: &str, bits: &str) -> SigningKey {
     let script = format!("ssh-keygen -q -t {kind} -b {bits} -N '' -C counsel@example.com -f {kind}{bits}");
@@ -90,7 +86,7 @@ fn a_whole_package_is_found_unchanged_without_a_network() {
     let other = key_of_kind(&sample, "ecdsa", "256");
     sample.seal_by(&other, &mut writer);
     sample.seal_by(&key_of_kind(&sample, "rsa", "2048"), &mut writer);
-    let package = package(&sample, "out.zip");
+    let package = sample.package("out.zip").path;
     let mut page = page(&sample);
     page.drop_files(&[&package, &sample.path("out.zip.sha256")]);
     let (state, text) = concluded(&mut page);
@@ -123,7 +119,7 @@ fn a_whole_package_is_found_unchanged_without_a_network() {
 #[test]
 fn a_changed_byte_is_found_wherever_it_is_and_named() {
     let sample = Sample::sealed();
-    let package = package(&sample, "out.zip");
+    let package = sample.package("out.zip").path;
     let mut page = page(&sample);
     let of_con = format!("{} was changed", Sample::payload()[8]);
     for (after, at, named) in [
@@ -149,7 +145,7 @@ fn a_changed_byte_is_found_wherever_it_is_and_named() {
 #[test]
 fn no_change_of_a_byte_goes_unnoticed() {
     let sample = Sample::sealed();
-    let package = package(&sample, "out.zip");
+    let package = sample.package("out.zip").path;
     let mut page = page(&sample);
     assert_eq!(verdict(&mut page, &[&package]).0, "ok");
     // In the page itself: a prime step through the package, so that every kind of field is met.
@@ -178,7 +174,7 @@ fn no_change_of_a_byte_goes_unnoticed() {
 #[test]
 fn forged_structures_are_refused() {
     let sample = Sample::sealed();
-    let package = package(&sample, "out.zip");
+    let package = sample.package("out.zip").path;
     let scratch = sample.path("");
     let forge = |name: &str, body: &str| {
         let script = format!(
@@ -261,14 +257,14 @@ fn what_cannot_be_checked_is_said_and_never_passed() {
     let (sample, mut writer) = Sample::new();
     let key = key_of_kind(&sample, "ecdsa", "384");
     sample.seal_by(&key, &mut writer);
-    let by_p384 = package(&sample, "p384.zip");
+    let by_p384 = sample.package("p384.zip").path;
     let mut page = page(&sample);
     let (state, text) = verdict(&mut page, &[&by_p384]);
     assert_eq!(state, "unknown", "{text}");
     assert!(text.contains("NOT FULLY CHECKED") && text.contains("ssh-keygen"), "{text}");
 
     let usual = Sample::sealed();
-    let by_ed25519 = package(&usual, "out.zip");
+    let by_ed25519 = usual.package("out.zip").path;
     page.evaluate("crypto.subtle.importKey = async () => { throw new DOMException('no', 'NotSupportedError'); }; 0");
     let (state, text) = verdict(&mut page, &[&by_ed25519]);
     assert_eq!(state, "unknown", "a browser without Ed25519: {text}");
@@ -280,7 +276,7 @@ fn a_line_that_a_crash_cut_short_is_accounted_for() {
     let sample = Sample::unsealed();
     sample.overwrite("custody/ledger.jsonl", (sample.ledger() + "{\"at\":\"2026-03-0").as_bytes());
     sample.seal(&mut sample.open_again());
-    let whole = package(&sample, "out.zip");
+    let whole = sample.package("out.zip").path;
     let mut page = page(&sample);
     let (state, text) = verdict(&mut page, &[&whole]);
     assert_eq!(state, "ok", "{text}");
@@ -299,7 +295,7 @@ fn a_large_package_is_read_in_pieces() {
     let path = large.staged.path().to_string();
     writer.commit(vec![large]).unwrap();
     sample.seal(&mut writer);
-    let whole = package(&sample, "out.zip");
+    let whole = sample.package("out.zip").path;
     let size = fs::metadata(&whole).unwrap().len();
     let mut page = page(&sample);
     let begun = std::time::Instant::now();

@@ -8,7 +8,7 @@ use caselock::model::{Sha256Hash, printable};
 use caselock::package::{Glob, write_disclosure, write_parts};
 use caselock::seal::SealStatement;
 
-use crate::browser::{PAGE, package, page, verdict};
+use crate::browser::{PAGE, page, verdict};
 use crate::forged::{DISCLOSED_OTHERWISE, LIES, LINES, rewrite, sealed_again, sealed_with_a_lie, zipped};
 use crate::sample::{PRINCIPAL, Sample, shell_ok, tool};
 
@@ -123,11 +123,8 @@ fn what_a_part_has_of_its_own_is_derived_and_not_believed() {
 
 #[test]
 fn a_package_holds_what_is_sealed_and_nothing_else() {
-    let (sample, mut writer) = Sample::new();
-    sample.seal(&mut writer);
-    let second = sample.key_of("second", "counsel@example.com");
-    sample.seal_by(&second, &mut writer);
-    let whole = package(&sample, "out.zip");
+    let (sample, _) = Sample::sealed_by_two();
+    let whole = sample.package("out.zip").path;
     let mut page = page(&sample);
     let seal = "files[top + '/custody/seals/0001.json";
     for honest in ["pass".to_owned(), format!("{seal}.tsr'] = {seal}.tsr.2'] = b'stamp'")] {
@@ -170,11 +167,7 @@ files[ledger] += json.dumps(entry, sort_keys=True, separators=(',', ':')).encode
 
 #[test]
 fn a_seal_whose_signature_was_lost_accuses_nobody_once_a_later_one_says_so() {
-    let (sample, mut writer) = Sample::new();
-    sample.seal(&mut writer);
-    let second = sample.key_of("second", "counsel@example.com");
-    sample.seal_by(&second, &mut writer);
-    drop(writer);
+    let (sample, _) = Sample::sealed_by_two();
     let unsigned = "del files[top + '/custody/seals/0001.json.sig']";
     let mut page = page(&sample);
     for (told, expected) in
@@ -184,8 +177,8 @@ fn a_seal_whose_signature_was_lost_accuses_nobody_once_a_later_one_says_so() {
         let mut statement = SealStatement::parse(&fs::read(&path).unwrap()).unwrap();
         statement.damage = vec![told.to_owned()];
         sample.overwrite("custody/seals/0002.json", &statement.encode().unwrap());
-        sample.sign_again("custody/seals/0002.json", "second");
-        let whole = package(&sample, &format!("{expected}.zip"));
+        sample.sign_again("custody/seals/0002.json", "counsel");
+        let whole = sample.package(&format!("{expected}.zip")).path;
         let (state, text) = verdict(&mut page, &[&forged(&sample, &whole, unsigned)]);
         assert_eq!(state, expected, "{told}: {text}");
         assert_eq!(text.contains("Seal 1 has no signature. A later seal says"), expected == "unknown", "{told}: {text}");
@@ -207,7 +200,7 @@ fn a_seal_that_the_ledger_announces_under_two_keys_was_replaced() {
     for (signer, expected) in [(key.as_str(), "ok"), ("SHA256:another", "bad")] {
         writer.append(announced(signer)).unwrap();
         sample.seal(&mut writer);
-        let (state, text) = verdict(&mut page, &[&package(&sample, &format!("{expected}.zip"))]);
+        let (state, text) = verdict(&mut page, &[&sample.package(&format!("{expected}.zip")).path]);
         assert_eq!(state, expected, "{text}");
         assert_eq!(text.contains("by different keys"), expected == "bad", "{text}");
     }
@@ -273,7 +266,7 @@ fn what_is_around_a_disclosure_is_derived_and_not_believed() {
 #[test]
 fn every_list_of_hashes_is_compared_or_said_to_be_compared_with_nothing() {
     let sample = Sample::sealed();
-    let whole = package(&sample, "out.zip");
+    let whole = sample.package("out.zip").path;
     let (right, wrong) = (Sha256Hash::of(&fs::read(&whole).unwrap()).to_string(), "0".repeat(64));
     fs::create_dir(sample.path("renamed")).unwrap();
     let renamed = sample.path("renamed/out (1).zip");
@@ -325,7 +318,7 @@ fn what_is_encrypted_or_no_package_is_accused_of_nothing() {
 #[test]
 fn a_phone_shows_every_character_of_what_is_to_be_compared() {
     let sample = Sample::sealed();
-    let whole = package(&sample, "out.zip");
+    let whole = sample.package("out.zip").path;
     let mut page = page(&sample);
     let screen = serde_json::json!({ "width": 390, "height": 844, "deviceScaleFactor": 2, "mobile": true });
     page.call("Emulation.setDeviceMetricsOverride", screen);

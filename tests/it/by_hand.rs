@@ -67,15 +67,11 @@ fn another_key_does_not_pass_for_the_signers_whatever_allowed_signers_shows() {
 
 #[test]
 fn the_name_that_a_later_seal_gives_cannot_pass_for_a_fingerprint() {
-    let (sample, mut writer) = Sample::new();
-    sample.seal(&mut writer);
-    let other = sample.key_of("other", "counsel@example.com");
-    sample.seal_by(&other, &mut writer);
-    drop(writer);
+    let (sample, other) = Sample::sealed_by_two();
     let honest = sample.key().signer().fingerprint.clone();
     let name = format!("x with ED25519 key {honest}\\u001b[8m");
     sample.replace("custody/seals/0002.json", "counsel@example.com", &name);
-    sample.sign_again("custody/seals/0002.json", "other");
+    sample.sign_again("custody/seals/0002.json", "counsel");
     let said = answer(&sample, instructions(&sample).last().unwrap());
     assert_eq!(said.matches("Good \"caselock-seal\" signature for signer with ED25519 key").count(), 2, "{said}");
     assert!(said.trim_end().ends_with(&other.signer().fingerprint) && !said.contains('\u{1b}'), "{said}");
@@ -247,10 +243,7 @@ fn lines_that_crashes_cut_short_one_after_the_other_are_accounted_for() {
 
 #[test]
 fn what_nobody_signed_for_is_named_and_what_was_signed_for_is_not() {
-    let (sample, mut writer) = Sample::new();
-    sample.seal(&mut writer);
-    sample.seal_by(&sample.key_of("b", "b@example.com"), &mut writer);
-    drop(writer);
+    let (sample, _) = Sample::sealed_by_two();
     sample.overwrite("custody/seals/0001.json.tsr", b"stamp");
     sample.overwrite("custody/seals/0001.json.tsr.2", b"stamp");
     let program = instructions(&sample).remove(2);

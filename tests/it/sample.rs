@@ -105,6 +105,15 @@ impl Sample {
         sample
     }
 
+    /// A case that its examiner sealed, and then counsel, with the key in the file `counsel`.
+    pub(crate) fn sealed_by_two() -> (Self, SigningKey) {
+        let (sample, mut writer) = Self::new();
+        sample.seal(&mut writer);
+        let counsel = sample.key_of("counsel", "counsel@example.com");
+        sample.seal_by(&counsel, &mut writer);
+        (sample, counsel)
+    }
+
     pub(crate) fn seal(&self, writer: &mut CaseWriter) -> Sealed {
         self.seal_by(&self.key(), writer)
     }

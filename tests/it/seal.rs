@@ -123,10 +123,7 @@ fn with_bagit(command: &str) -> String {
 
 #[test]
 fn every_command_of_verify_txt_works_as_written() {
-    let (sample, mut writer) = Sample::new();
-    sample.seal(&mut writer);
-    let other = sample.key_of("other", "counsel@example.com");
-    sample.seal_by(&other, &mut writer);
+    let (sample, other) = Sample::sealed_by_two();
     let text = fs::read_to_string(sample.file("VERIFY.txt")).unwrap();
     let commands = commands(&text);
     assert_eq!(commands.len(), 8, "{commands:#?}");

@@ -379,7 +379,7 @@ fn a_stamp_is_renewed_in_time_or_that_is_said() {
     let first = answer(&short, &stamp_request(&statement));
     file(&sample, &first);
     let stamped = [statement, first].concat();
-    let late = |report: &Report| has(&report, "timestamp-renewed-late");
+    let late = |report: &Report| has(report, "timestamp-renewed-late");
     for (years, is_late) in [(0, false), (4, true)] {
         sample.overwrite("custody/seals/0001.json.tsr.2", &answer_in_years(&long, &stamped, years));
         let report = verified(&sample, Some(&both));
@@ -436,7 +436,7 @@ fn a_stamp_that_nobody_vouched_for_accuses_nobody() {
     let desk = sample.path("desk");
     authority(&desk, P256);
     file(&sample, &answer(&desk, &stamp_request(&statement_of(&sample))));
-    let accused = |report: &Report| has(&report, "seal-time-mismatch");
+    let accused = |report: &Report| has(report, "seal-time-mismatch");
     let planted = verified(&sample, None);
     assert!(!accused(&planted) && planted.case_failures() == 0, "anybody can have made it: {:?}", planted.findings);
     assert!(accused(&verified(&sample, Some(&roots(&desk)))), "an authority that is trusted tells of the time");
