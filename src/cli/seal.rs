@@ -28,7 +28,7 @@ Examples:
       --tsa http://tsa.example.com
   caselock seal IR-2026-014 --tsa http://tsa.example.com   (stamps, seals not)
 
-Ed25519 and ECDSA P-256 keys sign in process; RSA, agent and hardware keys
+Ed25519 and ECDSA keys sign in process; RSA, agent and hardware keys
 through the system's ssh-keygen. A passphrase is read from
 CASELOCK_KEY_PASSPHRASE, never from the command line. Key, name and authority
 may stand in caselock.toml: see caselock collect --help.")]
