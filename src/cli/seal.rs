@@ -30,7 +30,7 @@ Examples:
       --tsa http://tsa.example.com
   caselock seal IR-2026-014 --tsa http://tsa.example.com   (stamps, seals not)
 
-Ed25519 and ECDSA P-256 keys sign in process; RSA, agent and hardware keys
+Ed25519 and ECDSA keys sign in process; RSA, agent and hardware keys
 through the system's ssh-keygen. A passphrase is read from
 CASELOCK_KEY_PASSPHRASE, never from the command line. Key, name and authority
 may stand in caselock.toml: see caselock collect --help.")]
@@ -57,6 +57,9 @@ pub(super) struct SealArguments {
     #[command(flatten)]
     timestamp: TimestampArguments,
 }
+
+/// What stands in the place of the time of a stamp that was asked for.
+pub(super) const UNSTAMPED: &str = "Stamped  NO: the seal stands without a time-stamp";
 
 /// Findings that a seal over a damaged case names; the verification of the case has all.
 pub(super) const DAMAGE_NAMED: usize = 1000;
@@ -143,7 +146,9 @@ pub(super) fn run(
     let stamped = match &arguments.timestamp.tsa {
         None => Ok(None),
         Some(url) => {
-            timestamp::stamp(&arguments.case, &arguments.timestamp).map(Some).map_err(|error| unstamped(error, &arguments, url))
+            let again = "without --signing-key, which would seal once more";
+            let stamped = timestamp::stamp(&arguments.case, &arguments.timestamp);
+            stamped.map(Some).map_err(|error| unstamped(error, &arguments.case, url, again))
         }
     };
     let result = Result {
@@ -160,12 +165,11 @@ pub(super) fn run(
     stamped.map(|_| Exit::Done).map_err(CliError::told_in_result)
 }
 
-/// The same error once the case is sealed: whatever stood in the way, only the time-stamp is missing.
-fn unstamped(error: CliError, arguments: &SealArguments, url: &str) -> CliError {
-    CliError { exit: Exit::Failed, ..error }.meaning("The case is sealed; only the time-stamp is missing.").next(format!(
-        "Try again later, and without --signing-key, which would seal once more: caselock seal {} --tsa {url}",
-        arguments.case.display()
-    ))
+/// The same error once the case is sealed: whatever stood in the way, only the time-stamp is missing. `again` says what not to do.
+pub(super) fn unstamped(error: CliError, case: &Path, url: &str, again: &str) -> CliError {
+    CliError { exit: Exit::Failed, ..error }
+        .meaning("The case is sealed; only the time-stamp is missing.")
+        .next(format!("Try again later, and {again}: caselock seal {} --tsa {url}", case.display()))
 }
 
 fn text(result: &Result<'_>, case: &Path) -> String {
@@ -195,7 +199,7 @@ fn text(result: &Result<'_>, case: &Path) -> String {
     lines.extend(flags(result.protection));
     lines.push(match (result.timestamp, &result.timestamp_error) {
         (Some(stamped), _) => stamped.text(),
-        (None, Some(_)) => "Stamped  NO: the seal stands without a time-stamp\n".to_owned(),
+        (None, Some(_)) => format!("{UNSTAMPED}\n"),
         (None, None) => String::new(),
     });
     lines.push("Tell the recipient the key's fingerprint by another channel: it is what makes".to_owned());

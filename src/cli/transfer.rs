@@ -16,7 +16,7 @@ use crate::verify::{Options, Report};
 
 use super::destination::refuse_file_in_case;
 use super::output::{Output, counted, hanging, thousands, wrapped};
-use super::seal::{DAMAGE_NAMED, explain as explain_sealing, load_key};
+use super::seal::{DAMAGE_NAMED, UNSTAMPED, explain as explain_sealing, load_key, unstamped};
 use super::timestamp::{self, TimestampArguments};
 use super::tool::{look_at_this_tool, this_tool};
 use super::verify::{open, verify_showing_progress};
@@ -89,6 +89,9 @@ struct Recorded<'a> {
     signer: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     stamped: Option<Timestamp>,
+    /// Why there is no stamp that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    timestamp_error: Option<serde_json::Value>,
 }
 
 pub(super) fn run(arguments: &TransferArguments, output: &Output) -> Result<Exit, CliError> {
@@ -186,6 +189,7 @@ fn transfer_case(
         signed_in: None,
         signer: None,
         stamped: None,
+        timestamp_error: None,
     };
     let Some(key) = key else {
         writer.append_all(acts)?;
@@ -228,11 +232,16 @@ fn transfer_case(
     drop(writer);
     recorded.signed_in = Some(sealed.path);
     recorded.signer = Some(key.signer().fingerprint.clone());
-    if let Some(url) = &arguments.tsa {
-        let stamped = timestamp::stamp(&arguments.case, &TimestampArguments::asking(url))?;
-        recorded.stamped = Some(stamped.time());
-    }
-    show(&recorded, &arguments.case, damaged, output)
+    let stamped = arguments.tsa.as_deref().map_or(Ok(None), |url| {
+        let again = "not by the same transfer, which would be recorded and signed for once more";
+        let stamped = timestamp::stamp(&arguments.case, &TimestampArguments::asking(url));
+        stamped.map(|stamped| Some(stamped.time())).map_err(|error| unstamped(error, &arguments.case, url, again))
+    });
+    recorded.stamped = stamped.as_ref().ok().copied().flatten();
+    recorded.timestamp_error = stamped.as_ref().err().map(CliError::document);
+    let exit = show(&recorded, &arguments.case, damaged, output)?;
+    // Signed for is signed for: it was told first, stamped or not. That it is damaged weighs more than that a stamp is missing.
+    stamped.map(|_| exit).map_err(|error| if damaged { CliError { exit, ..error } } else { error }.told_in_result())
 }
 
 /// What the ledger holds of this transfer already.
@@ -327,6 +336,7 @@ fn receive_package(
         signed_in: Some(path.display().to_string()),
         signer: Some(key.signer().fingerprint.clone()),
         stamped: stamp.map(|stamp| stamp.time),
+        timestamp_error: None,
     };
     show(&recorded, &arguments.case, damaged, output)
 }
@@ -359,6 +369,7 @@ fn show(recorded: &Recorded<'_>, case: &Path, damaged: bool, output: &Output) ->
                 lines.push(format!("Signed   {place}"));
                 lines.push(format!("Key      {signer}"));
                 lines.extend(recorded.stamped.map(|time| format!("Stamped  {time}")));
+                lines.extend(recorded.timestamp_error.as_ref().map(|_| UNSTAMPED.to_owned()));
                 if damaged {
                     lines.push("DAMAGED: signed for as it was received; what was signed says so.".to_owned());
                 }

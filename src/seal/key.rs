@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use ssh_key::rand_core::OsRng;
-use ssh_key::{Algorithm, EcdsaCurve, HashAlg, LineEnding, PrivateKey, PublicKey};
+use ssh_key::{Algorithm, Error, HashAlg, LineEnding, PrivateKey, PublicKey};
 
 use crate::case::{IoContext as _, PathError};
 
@@ -97,8 +97,8 @@ enum Means {
 impl SigningKey {
     /// Loads a key file.
     ///
-    /// Ed25519 and ECDSA P-256 private keys sign in process. For any other kind, and for a public key whose private half is with an
-    /// agent, the system's `ssh-keygen -Y sign` is run when the key is used.
+    /// Ed25519 and ECDSA private keys sign in process. For any other kind, for a public key whose private half is with an agent, and for a
+    /// spelling that is not read here (that of a quarter of all P-521 keys), the system's `ssh-keygen -Y sign` is run when the key is used.
     pub fn load(path: &Path, passphrase: Option<&str>) -> Result<Self, KeyError> {
         let not_a_key = |problem: &dyn ToString| KeyError::NotAKey { path: path.to_owned(), problem: problem.to_string() };
         let (text, mode) = read_key(path)?;
@@ -119,13 +119,24 @@ impl SigningKey {
             // Another kind, or another spelling than OpenSSH's own: if its public half is at hand, ssh-keygen may know what to do.
             Ok(other) => return Self::new(Means::External, path, other.public_key(), notices),
             Err(error) => {
-                let public = public_half(path).ok_or_else(|| not_a_key(&error))?;
+                let public = public_half(path).ok_or_else(|| {
+                    let half = with_suffix(path, ".pub");
+                    let (half, path) = (half.display(), path.display());
+                    not_a_key(&format!("{error}. If ssh-keygen can read it, it signs once the public half is there: ssh-keygen -y -f {path} > {half}"))
+                })?;
                 return Self::new(Means::External, path, &public, notices);
             }
         };
         let key = if key.is_encrypted() {
             let passphrase = passphrase.ok_or_else(|| KeyError::Encrypted { path: path.to_owned() })?;
-            key.decrypt(passphrase).map_err(|_| KeyError::WrongPassphrase { path: path.to_owned() })?
+            match key.decrypt(passphrase) {
+                Ok(key) => key,
+                // It was opened, and its number is spelled as only ssh-keygen reads it.
+                Err(Error::Encoding(_)) if matches!(key.public_key().algorithm(), Algorithm::Ecdsa { .. }) => {
+                    return Self::new(Means::External, path, key.public_key(), notices);
+                }
+                Err(_) => return Err(KeyError::WrongPassphrase { path: path.to_owned() }),
+            }
         } else {
             key
         };
@@ -236,7 +247,7 @@ impl SigningKey {
 }
 
 fn is_signed_in_process(algorithm: &Algorithm) -> bool {
-    matches!(algorithm, Algorithm::Ed25519 | Algorithm::Ecdsa { curve: EcdsaCurve::NistP256 })
+    matches!(algorithm, Algorithm::Ed25519 | Algorithm::Ecdsa { .. })
 }
 
 fn read_key(path: &Path) -> Result<(String, u32), KeyError> {

@@ -3,14 +3,18 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
-use caselock::case::{CaseWriter, Workspace};
+use base64::Engine as _;
+use caselock::case::{CaseFolder, CaseWriter, Workspace};
 use caselock::model::Sha256Hash;
 use caselock::package::PackageFiles;
 use caselock::seal::{
-    AllowedSigners, SealError, SealOptions, SealStatement, SignatureProblem, SigningKey, Vouched, read_seals, seal_case,
-    seal_case_with, verify_signature,
+    AllowedSigners, KeyError, SealError, SealOptions, SealStatement, SignatureProblem, SigningKey, Vouched, read_seals,
+    seal_case, seal_case_with, verify_signature,
 };
 use caselock::verify::{Options, Verdict, verify};
+use ssh_key::public::{EcdsaPublicKey, KeyData, SkEcdsaSha2NistP256, SkEd25519};
+use ssh_key::rand_core::OsRng;
+use ssh_key::{Algorithm, EcdsaCurve, HashAlg, PrivateKey, PublicKey, Signature, SshSig};
 
 use crate::findings::has;
 use crate::peers;
@@ -379,56 +383,178 @@ fn a_key_that_refuses_leaves_no_announcement() {
     assert_eq!(sample.seal(&mut writer).path, "custody/seals/0001.json");
 }
 
+/// The kinds of key that `ssh-keygen` makes, with their sizes.
+const KINDS: [(&str, &str); 5] = [("rsa", "2048"), ("ecdsa", "256"), ("ecdsa", "384"), ("ecdsa", "521"), ("ed25519", "256")];
+
+/// The key `made` of that kind, as `ssh-keygen` makes it.
+fn made(sample: &Sample, kind: &str, bits: &str) -> SigningKey {
+    let make = format!("rm -f made*; ssh-keygen -q -t {kind} -b {bits} -N '' -C {PRINCIPAL} -f made");
+    shell_ok(&sample.path(""), &make);
+    SigningKey::load(&sample.path("made"), None).unwrap()
+}
+
+/// What is found about seal and checkpoint where these are vouched for.
+fn about_the_seal(sample: &Sample, allowed: &AllowedSigners) -> Vec<String> {
+    let options = Options { allowed_signers: Some(allowed), ..Options::default() };
+    let report = verify(&CaseFolder::open(&sample.case()).unwrap(), &options).unwrap();
+    let about = |object: &str| object.contains("custody/seals") || object.contains("custody/checkpoints");
+    report.findings.into_iter().filter(|finding| about(&finding.object)).map(|finding| finding.kind).collect()
+}
+
 #[test]
-fn keys_of_other_kinds_sign_through_ssh_keygen() {
-    for (kind, bits) in [("rsa", "2048"), ("ecdsa", "384"), ("ecdsa", "256"), ("ed25519", "256")] {
+fn what_a_key_of_any_kind_signs_ssh_keygen_accepts_and_what_ssh_keygen_signs_holds_here() {
+    for (kind, bits) in KINDS {
         let (sample, mut writer) = Sample::new();
-        let make = format!("ssh-keygen -q -t {kind} -b {bits} -N '' -C examiner@example.com -f made");
-        sample.shell(&make);
-        let key = SigningKey::load(&sample.path("made"), None).unwrap();
-        assert_eq!(key.signs_through_ssh_keygen(), matches!((kind, bits), ("rsa", _) | (_, "384")), "{kind} {bits}");
-        sample.seal_by(&key, &mut writer);
+        let key = made(&sample, kind, bits);
+        // A quarter of all P-521 keys are spelled so that they are not read here.
+        assert!(bits == "521" || key.signs_through_ssh_keygen() == (kind == "rsa"), "{kind} {bits}");
+        seal_case(&mut writer, &key, at(), &tool(), "").unwrap();
+        drop(writer);
         shell_ok(&sample.case(), VERIFY);
-        let statement = fs::read(sample.file("custody/seals/0001.json")).unwrap();
-        let signature = fs::read(sample.file("custody/seals/0001.json.sig")).unwrap();
-        let (good, bad) = (verify_signature(&statement, &signature), verify_signature(b"{}", &signature));
-        if bits == "384" {
-            assert!(matches!(good, Err(SignatureProblem::NotChecked { .. })), "{good:?}");
-            drop(writer);
-            // Whether it is genuine or any bytes of its shape, nobody has checked it, and that is no pass.
-            let genuine = String::from_utf8(signature.clone()).unwrap();
+        let allowed = AllowedSigners::parse(&format!("{PRINCIPAL} {}", key.signer().public_key)).unwrap();
+        assert_eq!(about_the_seal(&sample, &allowed), [""; 0], "{kind} {bits}");
+        // The same by ssh-keygen's own hand.
+        let parts =
+            [("custody/seals/0001.json", "seal-signature-invalid"), ("custody/checkpoints/0001.json", "checkpoint-mismatch")];
+        for (path, _) in parts {
+            let sign = format!("ssh-keygen -q -Y sign -n caselock-seal -f ../made < {path} > ../signature && cat ../signature");
+            let signature = shell_ok(&sample.case(), &sign);
+            sample.overwrite(&format!("{path}.sig"), signature.as_bytes());
+            assert_eq!(verify_signature(&fs::read(sample.file(path)).unwrap(), signature.as_bytes()).unwrap(), *key.signer());
+        }
+        assert_eq!(about_the_seal(&sample, &allowed), [""; 0], "{kind} {bits}");
+        // One letter of a signature, then one of what is signed.
+        for (path, finding) in parts {
+            let genuine = fs::read_to_string(sample.file(&format!("{path}.sig"))).unwrap();
             let last_line = genuine.trim_end().rsplit('\n').nth(1).unwrap();
             let other = if last_line.starts_with('A') { "B" } else { "A" };
-            let forged = genuine.replace(last_line, &(other.to_owned() + &last_line[1..]));
-            for bytes in [genuine.clone(), forged] {
-                sample.overwrite("custody/seals/0001.json.sig", bytes.as_bytes());
-                let report = sample.verify();
-                let about = report.findings.iter().filter(|finding| finding.object == "custody/seals/0001.json");
-                let kinds: Vec<&str> = about.map(|finding| finding.kind.as_str()).collect();
-                assert_eq!(
-                    (report.verdict, kinds),
-                    (Verdict::Incomplete, vec!["signature-not-checked"]),
-                    "{:#?}",
-                    report.findings
-                );
-                assert!(!has(&report, "seal-signer-unknown"), "{:#?}", report.findings);
-            }
-        } else {
-            assert_eq!(good.unwrap(), *key.signer(), "{kind}");
-            assert!(matches!(bad, Err(SignatureProblem::Invalid { .. })), "{bad:?}");
+            sample.overwrite(
+                &format!("{path}.sig"),
+                genuine.replace(last_line, &(other.to_owned() + &last_line[1..])).as_bytes(),
+            );
+            let found = about_the_seal(&sample, &allowed);
+            assert!(found.iter().any(|kind| kind == finding), "{kind} {bits}: {found:?}");
+            sample.overwrite(&format!("{path}.sig"), genuine.as_bytes());
+        }
+        let statement = fs::read_to_string(sample.file("custody/seals/0001.json")).unwrap();
+        sample.overwrite("custody/seals/0001.json", statement.replace("IR-2026-014", "IR-2026-015").as_bytes());
+        let found = about_the_seal(&sample, &allowed);
+        for expected in ["seal-signature-invalid", "seal-untrusted"] {
+            assert!(found.iter().any(|kind| kind == expected), "{kind} {bits}: {found:?}");
         }
     }
 }
 
 #[test]
-fn an_encrypted_key_made_by_ssh_keygen_opens_with_its_passphrase() {
+fn a_key_that_is_spelled_as_only_ssh_keygen_reads_it_signs_through_it() {
     let (sample, mut writer) = Sample::new();
-    sample.shell("ssh-keygen -q -t ed25519 -N 'correct horse' -C examiner@example.com -f made");
-    assert!(SigningKey::load(&sample.path("made"), None).is_err());
-    let key = SigningKey::load(&sample.path("made"), Some("correct horse")).unwrap();
-    assert_eq!(key.principal(), PRINCIPAL);
-    sample.seal_by(&key, &mut writer);
+    // P-521 numbers with leading zeros, which ssh-keygen leaves out: one key in four.
+    let key = (0..100).map(|_| made(&sample, "ecdsa", "521")).find(SigningKey::signs_through_ssh_keygen).unwrap();
+    seal_case(&mut writer, &key, at(), &tool(), "").unwrap();
     shell_ok(&sample.case(), VERIFY);
+    let statement = fs::read(sample.file("custody/seals/0001.json")).unwrap();
+    let signature = fs::read(sample.file("custody/seals/0001.json.sig")).unwrap();
+    assert_eq!(verify_signature(&statement, &signature).unwrap(), *key.signer());
+    // Protected by a passphrase, it is still that key and no wrong passphrase.
+    shell_ok(&sample.path(""), "ssh-keygen -q -p -N 'correct horse' -f made");
+    assert!(SigningKey::load(&sample.path("made"), Some("correct horse")).unwrap().signs_through_ssh_keygen());
+    assert!(matches!(SigningKey::load(&sample.path("made"), Some("battery")), Err(KeyError::WrongPassphrase { .. })));
+    // Without its public half, the way out is told, and is one.
+    shell_ok(&sample.path(""), "ssh-keygen -q -p -P 'correct horse' -N '' -f made && rm made.pub");
+    let refused = SigningKey::load(&sample.path("made"), None).unwrap_err().to_string();
+    let (_, way_out) = refused.split_once("once the public half is there: ").unwrap();
+    shell_ok(&sample.path(""), way_out);
+    assert_eq!(SigningKey::load(&sample.path("made"), None).unwrap().signer(), key.signer());
+}
+
+/// Seals' signatures as hardware keys make them, over their flags and counter and hashes; the secrets are those of keys in memory.
+pub(crate) fn signed_by_hardware(statement: &[u8]) -> Vec<(PublicKey, String)> {
+    let signed = |key: &PrivateKey, bytes: &[u8]| {
+        fn with(key: &impl ssh_key::SigningKey, bytes: &[u8]) -> Signature {
+            key.try_sign(bytes).unwrap()
+        }
+        with(key, bytes)
+    };
+    let (application, flags_and_counter) = ("ssh:", [1, 0, 0, 0, 7]);
+    let keys = [Algorithm::Ed25519, Algorithm::Ecdsa { curve: EcdsaCurve::NistP256 }];
+    let keys = keys.map(|kind| PrivateKey::random(&mut OsRng, kind).unwrap());
+    let by_one = |key: &PrivateKey| {
+        let public = match key.public_key().key_data() {
+            KeyData::Ed25519(public) => KeyData::SkEd25519(SkEd25519::new(*public, application)),
+            KeyData::Ecdsa(EcdsaPublicKey::NistP256(public)) => {
+                KeyData::SkEcdsaSha2NistP256(SkEcdsaSha2NistP256::new(*public, application))
+            }
+            other => panic!("{other:?}"),
+        };
+        let asked = SshSig::signed_data("caselock-seal", HashAlg::Sha512, statement).unwrap();
+        let hashes = [application.as_bytes(), &asked].map(|bytes| Sha256Hash::of(bytes).as_bytes().to_vec());
+        let made = signed(key, &[&hashes[0][..], &flags_and_counter, &hashes[1]].concat());
+        let string = |bytes: &[u8]| [&u32::try_from(bytes.len()).unwrap().to_be_bytes()[..], bytes].concat();
+        let public = PublicKey::new(public, "");
+        let made =
+            [string(public.algorithm().as_str().as_bytes()), string(made.as_bytes()), flags_and_counter.to_vec()].concat();
+        let fields = [&public.to_bytes().unwrap()[..], b"caselock-seal", b"", b"sha512", &made];
+        let blob = [b"SSHSIG\0\0\0\x01".to_vec(), fields.map(string).concat()].concat();
+        let text = base64::engine::general_purpose::STANDARD.encode(blob);
+        let lines = text.as_bytes().chunks(70).map(|line| format!("{}\n", std::str::from_utf8(line).unwrap()));
+        (public, format!("-----BEGIN SSH SIGNATURE-----\n{}-----END SSH SIGNATURE-----\n", lines.collect::<String>()))
+    };
+    keys.iter().map(by_one).collect()
+}
+
+#[test]
+fn a_signature_by_a_hardware_key_holds_here_as_for_ssh_keygen() {
+    let folder = tempfile::tempdir().unwrap();
+    for (key, signature) in signed_by_hardware(b"{}") {
+        let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+        write("signers", &format!("a {}\n", key.to_openssh().unwrap()));
+        write("signature", &signature);
+        shell_ok(folder.path(), "printf '{}' | ssh-keygen -Y verify -f signers -I a -n caselock-seal -s signature");
+        let signer = verify_signature(b"{}", signature.as_bytes()).unwrap();
+        assert_eq!(signer.public_key, key.to_openssh().unwrap());
+        assert!(matches!(verify_signature(b"[]", signature.as_bytes()), Err(SignatureProblem::Invalid { .. })));
+    }
+}
+
+#[test]
+fn a_signature_by_a_certificate_is_neither_a_pass_nor_an_accusation() {
+    let (sample, mut writer) = Sample::new();
+    let key = made(&sample, "ed25519", "256");
+    seal_case(&mut writer, &key, at(), &tool(), "").unwrap();
+    drop(writer);
+    let certify = "ssh-keygen -q -t ed25519 -N '' -C authority -f authority && ssh-keygen -q -s authority -I made -n made made.pub && \
+                   for of in seals checkpoints; do ssh-keygen -q -Y sign -n caselock-seal -f made-cert.pub < case/custody/$of/0001.json > $of.sig; done";
+    shell_ok(&sample.path(""), certify);
+    for of in ["seals", "checkpoints"] {
+        sample.overwrite(&format!("custody/{of}/0001.json.sig"), &fs::read(sample.path(&format!("{of}.sig"))).unwrap());
+    }
+    let genuine = fs::read_to_string(sample.file("custody/seals/0001.json.sig")).unwrap();
+    let last_line = genuine.trim_end().rsplit('\n').nth(1).unwrap();
+    let other = if last_line.starts_with('A') { "B" } else { "A" };
+    // Whether it is genuine or any bytes of its shape, nobody has checked it, and that is no pass.
+    for bytes in [genuine.clone(), genuine.replace(last_line, &(other.to_owned() + &last_line[1..]))] {
+        sample.overwrite("custody/seals/0001.json.sig", bytes.as_bytes());
+        let report = verify(&CaseFolder::open(&sample.case()).unwrap(), &Options::default()).unwrap();
+        let about = report.findings.iter().filter(|finding| finding.object == "custody/seals/0001.json");
+        let kinds: Vec<&str> = about.map(|finding| finding.kind.as_str()).collect();
+        assert_eq!((report.verdict, kinds), (Verdict::Incomplete, vec!["signature-not-checked"]), "{:#?}", report.findings);
+        assert!(!report.findings.iter().any(|finding| finding.kind == "seal-signer-unknown"), "{:#?}", report.findings);
+    }
+}
+
+#[test]
+fn an_encrypted_key_made_by_ssh_keygen_opens_with_its_passphrase() {
+    for (kind, bits) in [("ed25519", "256"), ("ecdsa", "384")] {
+        let (sample, mut writer) = Sample::new();
+        let make = format!("ssh-keygen -q -t {kind} -b {bits} -N 'correct horse' -C {PRINCIPAL} -f made");
+        shell_ok(&sample.path(""), &make);
+        assert!(SigningKey::load(&sample.path("made"), None).is_err());
+        let key = SigningKey::load(&sample.path("made"), Some("correct horse")).unwrap();
+        assert_eq!(key.principal(), PRINCIPAL);
+        assert!(!key.signs_through_ssh_keygen());
+        seal_case(&mut writer, &key, at(), &tool(), "").unwrap();
+        shell_ok(&sample.case(), VERIFY);
+    }
 }
 
 #[test]

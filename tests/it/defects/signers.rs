@@ -9,14 +9,17 @@ use super::sealed::{sealed, sealed_by, without_keys};
 use super::{Defect, Make};
 use crate::sample::{PRINCIPAL, at, shell_ok, tool};
 
-/// A case sealed as the examiner with the key `unchecked`, of a kind that is not checked; the allowed signers have one key, under one name.
-fn by_unchecked_key(listed: &str, name: &str) -> Report {
+/// A case whose seal and checkpoint the examiner signed with a certificate; the allowed signers have its authority's key, as what `option` says.
+fn by_certificate(option: &str) -> Report {
     let mut allowed = AllowedSigners::default();
     let case = sealed_by(|desk| {
-        let make = format!("ssh-keygen -q -t ecdsa -b 521 -N '' -C {PRINCIPAL} -f unchecked");
-        shell_ok(desk.0, &make);
-        desk.seal("unchecked", PRINCIPAL);
-        allowed = desk.allowed(&[(listed, name)]);
+        desk.seal("certified", PRINCIPAL);
+        let authority = desk.key("authority", PRINCIPAL);
+        let sign = "ssh-keygen -q -s authority -I certified -n certified certified.pub && for of in seals checkpoints; do \
+                    ssh-keygen -q -Y sign -f certified-cert.pub -n caselock-seal < case/custody/$of/0001.json > signature && \
+                    mv -f signature case/custody/$of/0001.json.sig; done";
+        shell_ok(desk.0, sign);
+        allowed = AllowedSigners::parse(&format!("{PRINCIPAL} {option}{}\n", authority.signer().public_key)).unwrap();
     });
     without_keys(case.verify_with(&Options { allowed_signers: Some(&allowed), ..Options::default() }))
 }
@@ -25,25 +28,18 @@ pub(super) fn all() -> Vec<Defect> {
     vec![
         Defect {
             name: "seal-of-a-key-that-is-not-checked-and-that-nobody-listed",
-            about: "Somebody seals with a key of a kind that only ssh-keygen checks, and it is not among the allowed signers.",
+            about: "Somebody signs a seal with a certificate, which only ssh-keygen checks, and the allowed signers have no authority of certificates.",
             failures: &["seal-untrusted"],
             others: &["signature-not-checked"],
-            make: Make::Own(|| by_unchecked_key("another", PRINCIPAL)),
-        },
-        Defect {
-            name: "seal-of-a-key-that-is-not-checked-in-the-name-of-another",
-            about: "The same; the key is among the allowed signers, under another name than it sealed with.",
-            failures: &["seal-principal-mismatch", "seal-untrusted"],
-            others: &["signature-not-checked"],
-            make: Make::Own(|| by_unchecked_key("unchecked", "counsel@example.com")),
+            make: Make::Own(|| by_certificate("")),
         },
         Defect {
             name: "seal-of-a-key-that-is-not-checked-and-is-listed",
-            about: "The examiner seals with a key of a kind that only ssh-keygen checks, and it is among the allowed signers under that name: whether \
-                    the signature holds is open.",
+            about: "The examiner signs a seal with a certificate, which only ssh-keygen checks, and an authority of certificates is among the allowed \
+                    signers: whether the signature holds is open.",
             failures: &[],
             others: &["signature-not-checked"],
-            make: Make::Own(|| by_unchecked_key("unchecked", PRINCIPAL)),
+            make: Make::Own(|| by_certificate("cert-authority ")),
         },
         Defect {
             name: "second-key-among-the-allowed-signers",
