@@ -36,7 +36,7 @@ pub use configuration::{Configuration, Setting};
 pub(crate) use direct::{BLOCK, BlockBuffer};
 pub use error::CaseError;
 #[cfg(feature = "acquire")]
-pub(crate) use error::IoContext;
+pub(crate) use error::{ChangedMember, IoContext};
 pub use files::{CaseFiles, CaseFolder, FileOpener, Found, MissingPart, read_bounded};
 pub use gaps::Gaps;
 pub use identity::{CaseIdentity, FORMAT_VERSION, Scope};

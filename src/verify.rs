@@ -330,6 +330,11 @@ fn read_identity(files: &dyn CaseFiles, findings: &mut Vec<Finding>) -> Result<O
             ));
             Ok(None)
         }
+        Err(error) if error.is_changed_member() => {
+            let detail = "It does not read: its bytes are not those that were packed.";
+            findings.push(Finding::new(Severity::Failure, "case-file-malformed", &CASE_TOML, detail));
+            Ok(None)
+        }
         Err(error) if error.is_not_found() => {
             findings.push(Finding::new(Severity::Failure, "case-file-missing", &CASE_TOML, "It is not there."));
             Ok(None)

@@ -31,6 +31,7 @@ mod endpoints;
 mod expected_root;
 mod exports;
 mod faults;
+mod flipped;
 mod forged;
 mod fuzz;
 mod help;
