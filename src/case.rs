@@ -35,6 +35,7 @@ pub use configuration::{Configuration, Setting};
 #[cfg(feature = "acquire")]
 pub(crate) use direct::{BLOCK, BlockBuffer};
 pub use error::CaseError;
+pub(crate) use error::ChangedMember;
 pub use files::{CaseFiles, CaseFolder, FileOpener, Found, MissingPart, read_bounded};
 pub use gaps::Gaps;
 pub use identity::{CaseIdentity, FORMAT_VERSION, Scope};

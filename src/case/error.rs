@@ -1,5 +1,6 @@
 //! What stands in the way of reading or extending a case, told apart by whether the case was damaged or the work could not be done.
 
+use std::io;
 use std::path::PathBuf;
 
 use super::{CASE_TOML, PathError};
@@ -70,6 +71,24 @@ pub enum CaseError {
     Poisoned,
 }
 
+/// What reading a member of a package ends with whose bytes are not those that its CRC-32 was made of.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("its bytes are not those that were packed: its CRC-32 is not the one recorded in the package")]
+pub(crate) struct ChangedMember;
+
+impl ChangedMember {
+    /// Whether this is why something could not be read.
+    pub(crate) fn is_why(error: &io::Error) -> bool {
+        error.get_ref().is_some_and(|inner| inner.is::<Self>())
+    }
+}
+
+impl From<ChangedMember> for io::Error {
+    fn from(changed: ChangedMember) -> Self {
+        Self::new(io::ErrorKind::InvalidData, changed)
+    }
+}
+
 impl CaseError {
     /// Whether a file is not there.
     #[must_use]
@@ -77,12 +96,18 @@ impl CaseError {
         matches!(self, Self::Io(error) if error.is_not_found())
     }
 
+    /// Whether a member of a package is there with other bytes than were packed.
+    #[must_use]
+    pub fn is_changed_member(&self) -> bool {
+        matches!(self, Self::Io(error) if ChangedMember::is_why(&error.source))
+    }
+
     /// Whether something was changed, removed or forged, rather than that the work could not be done.
     #[must_use]
     pub fn is_integrity_failure(&self) -> bool {
         match self {
             // Where there is a case at all, this was there when it was opened.
-            Self::Io(error) => error.is_not_found() && error.path.ends_with(CASE_TOML),
+            Self::Io(error) => self.is_changed_member() || error.is_not_found() && error.path.ends_with(CASE_TOML),
             Self::LedgerGone { .. } | Self::Malformed { .. } | Self::BrokenLedger { .. } | Self::AlreadyWritten { .. } => true,
             Self::NotACase { .. } | Self::NoCase { .. } | Self::Sealed { .. } | Self::Locked { .. } | Self::Poisoned => false,
         }
@@ -91,8 +116,6 @@ impl CaseError {
 
 #[cfg(test)]
 mod tests {
-    use std::io;
-
     use super::*;
 
     fn missing(path: &str) -> CaseError {
@@ -104,6 +127,7 @@ mod tests {
         let (path, problem) = (PathBuf::from("case"), "it is another".to_owned());
         for error in [
             missing("case/custody/case.toml"),
+            PathError::new("read", "p.zip/case/custody/ledger.jsonl", ChangedMember).into(),
             CaseError::LedgerGone { path: path.clone() },
             CaseError::Malformed { path: path.clone(), problem: problem.clone() },
             CaseError::BrokenLedger { line: 7, problem },

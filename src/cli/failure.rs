@@ -193,6 +193,9 @@ impl From<CaseError> for CliError {
                     .meaning("The file that tells which case this is was taken away. Nothing was written.")
                     .next("Keep the folder as it is, and compare it with a copy or a package.")
             }
+            CaseError::Io(_) if error.is_changed_member() => base
+                .meaning("The package was changed or damaged after it was written: what is in it proves nothing. Nothing was written.")
+                .next("Compare its SHA-256 with the one that was handed over with it, and ask for another copy."),
             CaseError::Io(refused) => {
                 let full = matches!(refused.source.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded);
                 let next = if full {

@@ -5,7 +5,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use crate::case::{CaseError, CaseFiles, Found, IoContext as _, PathError, Workspace};
+use crate::case::{CaseError, CaseFiles, ChangedMember, Found, IoContext as _, PathError, Workspace};
 use crate::model::printable;
 
 use super::PackageError;
@@ -231,7 +231,7 @@ impl Read for MemberReader<'_> {
         let count = self.slice.read(buffer)?;
         self.crc.update(buffer.get(..count).unwrap_or_default());
         if self.slice.at == self.slice.end && self.crc.sum() != self.expected {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, "its CRC-32 is not the one recorded in the package"));
+            return Err(ChangedMember.into());
         }
         Ok(count)
     }

@@ -18,6 +18,11 @@ pub(super) fn read(files: &dyn CaseFiles, findings: &mut Vec<Finding>) -> Result
             ));
             Ok(None)
         }
+        Err(error) if error.is_changed_member() => {
+            let detail = "It does not read: its bytes are not those that were packed.";
+            findings.push(Finding::new(Severity::Failure, "case-file-malformed", &CASE_TOML, detail));
+            Ok(None)
+        }
         Err(error) if error.is_not_found() => {
             findings.push(Finding::new(Severity::Failure, "case-file-missing", &CASE_TOML, "It is not there."));
             Ok(None)

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::io::BufReader;
 
-use crate::case::{CaseError, CaseFiles, LEDGER, PathError, read_bounded};
+use crate::case::{CaseError, CaseFiles, ChangedMember, LEDGER, PathError, read_bounded};
 use crate::model::{Finding, HashingReader, Severity, Sha256Hash};
 use crate::seal::manifest::{Lists, ManifestError, ManifestReader};
 use crate::seal::{
@@ -426,16 +426,29 @@ pub(super) fn unread(problem: &ManifestError, path: &str) -> Finding {
     Finding::new(severity, kind, &path, &format!("It cannot be read: {problem}."))
 }
 
-/// The hash of a file; in its place the disk's trouble with it, or nothing where there is none.
-type Hashed = Result<Sha256Hash, Option<String>>;
+/// The hash of a file, or why there is none.
+type Hashed = Result<Sha256Hash, Unhashed>;
+
+/// Why a file has no hash.
+enum Unhashed {
+    /// The disk's trouble with it.
+    Trouble(String),
+    /// It is there, and not as it was packed.
+    Changed,
+    /// It is not there.
+    Missing,
+}
 
 fn hash_of(files: &dyn CaseFiles, path: &str) -> Hashed {
-    let trouble =
-        |why: &std::io::Error| is_trouble(why).then(|| format!("The seal covers it, and it could not be read: {why}."));
+    let why = |why: &std::io::Error| match why {
+        why if is_trouble(why) => Unhashed::Trouble(format!("The seal covers it, and it could not be read: {why}.")),
+        why if ChangedMember::is_why(why) => Unhashed::Changed,
+        _ => Unhashed::Missing,
+    };
     match files.open(path) {
-        Ok(file) => HashingReader::new(file).finish().map(|(sha256, _)| sha256).map_err(|why| trouble(&why)),
-        Err(CaseError::Io(error)) => Err(trouble(&error.source)),
-        Err(_) => Err(None),
+        Ok(file) => HashingReader::new(file).finish().map(|(sha256, _)| sha256).map_err(|error| why(&error)),
+        Err(CaseError::Io(error)) => Err(why(&error.source)),
+        Err(_) => Err(Unhashed::Missing),
     }
 }
 
@@ -447,9 +460,13 @@ pub(super) fn check_tag_file(files: &dyn CaseFiles, path: &str, sealed: Sha256Ha
 fn compare(path: &str, hashed: &Hashed, sealed: Sha256Hash, findings: &mut Vec<Finding>) {
     let (severity, kind, detail) = match hashed {
         Ok(found) if *found == sealed => return,
-        Ok(_) => (Severity::Failure, "tag-file-modified", "Its bytes are not those that were sealed.".to_owned()),
-        Err(Some(trouble)) => (Severity::Gap, "tag-file-unreadable", trouble.clone()),
-        Err(None) => (Severity::Failure, "tag-file-missing", "The seal covers it, and it is not there.".to_owned()),
+        Ok(_) | Err(Unhashed::Changed) => {
+            (Severity::Failure, "tag-file-modified", "Its bytes are not those that were sealed.".to_owned())
+        }
+        Err(Unhashed::Trouble(trouble)) => (Severity::Gap, "tag-file-unreadable", trouble.clone()),
+        Err(Unhashed::Missing) => {
+            (Severity::Failure, "tag-file-missing", "The seal covers it, and it is not there.".to_owned())
+        }
     };
     findings.push(Finding::new(severity, kind, &path, &detail));
 }

@@ -32,6 +32,7 @@ mod expected_root;
 mod exports;
 mod faults;
 mod findings;
+mod flipped;
 mod forged;
 mod fuzz;
 mod help;
