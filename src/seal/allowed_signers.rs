@@ -48,30 +48,45 @@ pub enum Vouched<'a> {
     No,
 }
 
-/// A line of a file of allowed signers that cannot be read.
+/// Why a file of allowed signers vouches for nobody.
 #[derive(Debug, thiserror::Error)]
-#[error("line {line} of the allowed signers cannot be read: {problem}")]
-pub struct ParseAllowedSignersError {
-    line: usize,
-    problem: String,
+#[non_exhaustive]
+pub enum ParseAllowedSignersError {
+    /// A line cannot be read.
+    #[error("line {line} of the allowed signers cannot be read: {problem}")]
+    Line {
+        /// Counted from 1.
+        line: usize,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// There is no line but blank ones and remarks.
+    #[error("the file of allowed signers names nobody")]
+    Empty,
 }
 
 impl AllowedSigners {
-    /// Reads the file's text. A line that cannot be read is an error, for whoever wrote it meant something by it.
+    /// Reads the file's text. A line that cannot be read is an error, for whoever wrote it meant something by it, and so is a file without
+    /// any: it would vouch for nobody, and every seal would look like a stranger's.
     pub fn parse(text: &str) -> Result<Self, ParseAllowedSignersError> {
         let mut signers = Self::default();
+        // Some editors write a byte order mark.
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         for (at, line) in text.lines().enumerate() {
             let line = line.trim();
             if line.is_empty() || line.starts_with('#') {
                 continue;
             }
-            match Entry::parse(line).map_err(|problem| ParseAllowedSignersError { line: at + 1, problem })? {
+            match Entry::parse(line).map_err(|problem| ParseAllowedSignersError::Line { line: at + 1, problem })? {
                 Some(entry) => signers.entries.push(entry),
                 None => signers.notices.push(format!(
                     "line {} vouches for a certificate authority, which is not checked in process; `ssh-keygen -Y verify` does",
                     at + 1
                 )),
             }
+        }
+        if signers.entries.is_empty() && signers.notices.is_empty() {
+            return Err(ParseAllowedSignersError::Empty);
         }
         Ok(signers)
     }
@@ -118,6 +133,9 @@ impl AllowedSigners {
 impl Entry {
     /// `None` for a line that vouches for a certificate authority.
     fn parse(line: &str) -> Result<Option<Self>, String> {
+        if let Some(other) = other_than_a_line(line) {
+            return Err(other.to_owned());
+        }
         let (principals, mut rest) = word(line)?;
         let principals = principals.trim_matches('"').to_owned();
         if principals.is_empty() {
@@ -144,6 +162,24 @@ impl Entry {
         }
         let key = PublicKey::from_openssh(rest).map_err(|error| format!("its key cannot be read: {error}"))?;
         Ok(Some(Self { principals, key: key.key_data().clone(), namespaces, valid_after, valid_before }))
+    }
+}
+
+/// What people take for such a line, and is none.
+fn other_than_a_line(line: &str) -> Option<&'static str> {
+    let mut words = line.split_ascii_whitespace();
+    let (first, second) = (words.next()?, words.next().unwrap_or_default());
+    let is_fingerprint = |word: &str| word.starts_with("SHA256:") || word.starts_with("MD5:");
+    if line.starts_with("-----BEGIN") {
+        Some("it is the beginning of a key file; wanted is the signer's name, a blank, and the line of their .pub file")
+    } else if is_fingerprint(first) || (first.bytes().all(|b| b.is_ascii_digit()) && is_fingerprint(second)) {
+        Some(
+            "it is a fingerprint, which only tells keys apart; wanted is the signer's name, a blank, and the public key itself",
+        )
+    } else if starts_with_key(first) && second.starts_with("AAAA") {
+        Some("it is a public key alone; the signer's name and a blank are wanted before it")
+    } else {
+        None
     }
 }
 
@@ -347,6 +383,37 @@ mod tests {
         for line in lines {
             assert!(AllowedSigners::parse(&line).is_err(), "{line}");
         }
+    }
+
+    #[test]
+    fn what_people_take_for_such_a_line_is_told_by_its_name() {
+        let signer = signer();
+        let lines = [
+            (format!("{} counsel@example.com", signer.public_key), "a public key alone"),
+            (signer.fingerprint.clone(), "a fingerprint"),
+            (format!("256 {} counsel@example.com (ED25519)", signer.fingerprint), "a fingerprint"),
+            ("-----BEGIN OPENSSH PRIVATE KEY-----".to_owned(), "a key file"),
+        ];
+        for (line, named) in lines {
+            let said = AllowedSigners::parse(&line).unwrap_err().to_string();
+            assert!(said.contains(named) && said.contains("wanted"), "{line}: {said}");
+        }
+        let name_like_a_key = format!("ssh-admin@example.com {}", signer.public_key);
+        assert!(AllowedSigners::parse(&name_like_a_key).is_ok());
+    }
+
+    #[test]
+    fn a_file_that_names_nobody_is_an_error() {
+        for text in ["", "\n  \n", "# nobody yet\n", "\u{feff}"] {
+            assert!(matches!(AllowedSigners::parse(text), Err(ParseAllowedSignersError::Empty)), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_no_part_of_a_name() {
+        let signer = signer();
+        let signers = AllowedSigners::parse(&format!("\u{feff}a {}\r\n", signer.public_key)).unwrap();
+        assert_eq!(vouch(&signers, &signer), Vouched::Yes { names: "a", for_a_time: false });
     }
 
     #[test]
