@@ -122,7 +122,10 @@ async fn gather(errand: Arc<Errand>) -> Result<(), Halt> {
     while let Some(trail) = trails.recv().await {
         let store = Store::new(trail.bucket.clone(), trail.prefix.as_deref());
         stores.sweep(&errand, store, trail.kinds_of(errand.caller().account), &mut tasks);
-        ask_about_trails(&errand, trail.arn.home_region(), &mut tasks);
+        // What is done to another account's, that account is told of.
+        if trail.arn.account() == errand.caller().account {
+            ask_about_trails(&errand, trail.arn.home_region(), &mut tasks);
+        }
         let errand = Arc::clone(&errand);
         questions.spawn(async move {
             let standing = trails::question(&errand, &trail).await?;

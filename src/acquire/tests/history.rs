@@ -103,6 +103,17 @@ async fn of_a_region_left_out_it_is_asked_what_became_of_trails_and_nothing_else
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn where_nobody_may_ask_for_regions_the_homes_of_known_trails_are_asked() {
+    let stage = Stage::new();
+    stage.server.faults().add(Fault::deny("ec2:DescribeRegions"));
+    let mut request = only_cloudtrail(&stage);
+    request.scope.regions = vec!["eu-central-1".parse().unwrap()];
+    let outcome = stage.collect(&request).await;
+    assert_eq!(gaps(&outcome, GapReason::Denied), ["DescribeRegions"]);
+    assert_eq!(looked_up(&stage).iter().filter(|(region, ..)| region == "us-east-1").count(), 7);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_history_of_a_region_left_out_is_one_gap_whatever_fails_there() {
     let (refused, broken) = (
         Fault::deny("cloudtrail:LookupEvents"),
