@@ -1,5 +1,6 @@
 //! Everything that can be checked about a case, offline, from its folder or its package. No network, no writes.
 
+mod admissions;
 mod artifacts;
 mod cloudtrail;
 mod custody;
@@ -211,7 +212,7 @@ pub fn verify(files: &dyn CaseFiles, options: &Options<'_>) -> Result<Report, Ca
         );
         findings.push(Finding::new(Severity::Gap, "part-missing", &format!("part {} of {}", part.number, part.of), &detail));
     }
-    let seals = seals::check(files, &acts, &checked, options, &mut findings)?;
+    let (seals, signed) = seals::check(files, &acts, &checked, options, &mut findings)?;
     if state.unterminated {
         let sealed = seals.iter().any(|seal| seal.ledger_size == Some(state.lines));
         let severity = if sealed { Severity::Failure } else { Severity::Gap };
@@ -226,6 +227,10 @@ pub fn verify(files: &dyn CaseFiles, options: &Options<'_>) -> Result<Report, Ca
     }
     custody::check_chain(&holders, &mut findings);
     findings.extend(checked.findings(acts.runs_open, !seals.is_empty()));
+    // What lies in a part that is not here cannot be looked for.
+    if files.missing_parts().is_empty() {
+        admissions::check(&signed, &mut findings);
+    }
     // Up to here everything is about the case itself; from here on, about what happened in AWS.
     let damage = failures_of(&findings);
     let about_the_case = findings.len();

@@ -56,6 +56,24 @@ impl Desk<'_> {
         seal_case_with(&mut self.writer(), &self.key(key, principal), at, &tool(), &options).unwrap();
     }
 
+    /// Seals, and says that an artifact is damaged which is not.
+    fn seal_over_damage(&self, key: &str) {
+        let mut files = Vec::new();
+        CaseFolder::open(&self.0.join("case"))
+            .unwrap()
+            .walk(&mut |found| {
+                if let Found::File { path } = found {
+                    files.push(path.to_owned());
+                }
+            })
+            .unwrap();
+        let artifact = files.iter().filter(|path| path.starts_with("data/")).min().unwrap();
+        let damage = vec![format!("artifact-modified {artifact}")];
+        let options = SealOptions { damage, despite: true, ..SealOptions::default() };
+        let key = self.key(key, PRINCIPAL);
+        seal_case_with(&mut self.writer(), &key, crate::sample::at(), &tool(), &options).unwrap();
+    }
+
     /// Whom somebody vouches for, each under names of their own.
     fn allowed(&self, names: &[(&str, &str)]) -> AllowedSigners {
         let line = |(key, names): &(&str, &str)| format!("{names} {}\n", self.key(key, "x").signer().public_key);
@@ -453,6 +471,33 @@ fn of_signers() -> Vec<Defect> {
                     })
                     .verify(),
                 )
+            }),
+        },
+        Defect {
+            name: "seal-over-damage-that-is-not-there",
+            about: "The last seal says that an artifact was changed when it was made; the artifact is as it was acquired. It was put back from a copy \
+                    and not sealed since, or the signer said what was not so.",
+            failures: &[],
+            others: &["seal-damage-not-found", "seal-signer-unknown"],
+            make: Make::Own(|| {
+                sealed_by(|desk| {
+                    desk.seal("key", PRINCIPAL);
+                    desk.seal_over_damage("key");
+                })
+                .verify()
+            }),
+        },
+        Defect {
+            name: "seal-over-damage-that-was-put-right-and-sealed-again",
+            about: "The same, and a later seal is over the case as it is.",
+            failures: &[],
+            others: &["seal-damage-not-found", "seal-signer-unknown"],
+            make: Make::Own(|| {
+                sealed_by(|desk| {
+                    desk.seal_over_damage("key");
+                    desk.seal("key", PRINCIPAL);
+                })
+                .verify()
             }),
         },
         Defect {
