@@ -4,6 +4,7 @@
 //! what AWS signed (`outcome`). What is wrong is a finding, never an error, and the findings give the verdict.
 
 mod acts;
+mod admissions;
 mod artifacts;
 mod case_toml;
 mod cloudtrail;

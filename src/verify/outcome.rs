@@ -10,7 +10,7 @@ use super::acts::Acts;
 use super::pass::Pass;
 use super::report::{GapReport, LedgerReport, Report};
 use super::verdict::{failures_of, verdict};
-use super::{Options, case_toml, cloudtrail, custody, seals};
+use super::{Options, admissions, case_toml, cloudtrail, custody, seals};
 
 /// Longest beginning of a first line that a crash leaves: the line names the case, and a case's number is short.
 const BEGINNING: u64 = 1024 * 1024;
@@ -49,7 +49,7 @@ pub(super) fn of(
         );
         findings.push(Finding::new(Severity::Gap, "part-missing", &format!("part {} of {}", part.number, part.of), &detail));
     }
-    let seals = seals::check(files, &acts, &checked, options, &mut findings)?;
+    let (seals, signed) = seals::check(files, &acts, &checked, options, &mut findings)?;
     if state.unterminated {
         let sealed = seals.iter().any(|seal| seal.ledger_size == Some(state.lines));
         let severity = if sealed { Severity::Failure } else { Severity::Gap };
@@ -64,6 +64,10 @@ pub(super) fn of(
     }
     custody::check_chain(&holders, &mut findings);
     findings.extend(checked.findings(acts.runs_open, !seals.is_empty()));
+    // What lies in a part that is not here cannot be looked for.
+    if files.missing_parts().is_empty() {
+        admissions::check(&signed, &mut findings);
+    }
     // Up to here everything is about the case itself; from here on, about what happened in AWS.
     let damage = failures_of(&findings);
     let about_the_case = findings.len();

@@ -12,6 +12,7 @@ use crate::seal::{
 };
 
 use super::acts::Acts;
+use super::admissions::{Admissions, Signed, admissions_of, is_admitted};
 use super::artifacts::{Checked, is_trouble};
 use super::report::{SealReport, SignatureState};
 use super::{Options, stamps, trust};
@@ -19,14 +20,14 @@ use super::{Options, stamps, trust};
 /// What caselock writes into `reports/`, where nothing is ever evidence.
 const REPORTS: [&str; 5] = ["snapshots.json", "report.html", "artifacts.csv", "artifacts.jsonl", "case-uco.jsonld"];
 
-/// Checks every seal of the case, and the bag that they cover.
+/// Checks every seal of the case, and the bag that they cover. Gives what each says that it found damaged, too.
 pub(super) fn check(
     files: &dyn CaseFiles,
     acts: &Acts,
     checked: &Checked,
     options: &Options<'_>,
     findings: &mut Vec<Finding>,
-) -> Result<Vec<SealReport>, CaseError> {
+) -> Result<(Vec<SealReport>, Signed), CaseError> {
     let mut numbers = SealNumbers::default();
     for path in &checked.tags {
         numbers.observe(path);
@@ -107,7 +108,8 @@ pub(super) fn check(
         let detail = "You said which authorities may stamp the time, and no seal has a time-stamp. Either none was asked for, or it was taken away.";
         findings.push(Finding::new(Severity::Gap, "timestamp-absent", &"custody/seals", detail));
     }
-    Ok(reports)
+    let signed = seals.iter().zip(admissions).filter(|(seal, _)| seal.is_complete());
+    Ok((reports, signed.map(|(seal, admissions)| (seal.path.clone(), admissions)).collect()))
 }
 
 /// Names the files outside `data/` that neither ledger nor seal covers: anybody can have put them there. A package never has one.
@@ -198,20 +200,6 @@ fn check_checkpoint(
         Err(_) => (Severity::Failure, "tag-file-modified", "Its bytes are not those that were written."),
     };
     findings.push(Finding::new(severity, kind, &signature_path, detail));
-}
-
-/// What seals say that they found otherwise than it should be, one set a seal. What nobody signed says nothing.
-type Admissions = BTreeSet<String>;
-
-fn admissions_of(seal: &SealFile) -> Admissions {
-    let said = seal.statement.as_deref().filter(|_| seal.is_complete()).and_then(|bytes| SealStatement::parse(bytes).ok());
-    said.map(|said| said.damage.into_iter().collect()).unwrap_or_default()
-}
-
-/// Whether one of these seals says that it found this of the file at `path`.
-fn is_admitted(by: &[Admissions], kind: &str, path: &str) -> bool {
-    let told = format!("{kind} {path}");
-    by.iter().any(|admissions| admissions.contains(&told))
 }
 
 /// Whether the times that the seal says and the key that made it are to be believed.

@@ -85,7 +85,9 @@ fn a_whole_package_is_found_unchanged_without_a_network() {
     sample.seal(&mut writer);
     let other = key_of_kind(&sample, "ecdsa", "256");
     sample.seal_by(&other, &mut writer);
-    sample.seal_by(&key_of_kind(&sample, "rsa", "2048"), &mut writer);
+    for (kind, bits) in [("rsa", "2048"), ("ecdsa", "384"), ("ecdsa", "521")] {
+        sample.seal_by(&key_of_kind(&sample, kind, bits), &mut writer);
+    }
     let package = sample.package("out.zip").path;
     let mut page = page(&sample);
     page.drop_files(&[&package, &sample.path("out.zip.sha256")]);
@@ -255,11 +257,17 @@ fn forged_structures_are_refused() {
 #[test]
 fn what_cannot_be_checked_is_said_and_never_passed() {
     let (sample, mut writer) = Sample::new();
-    let key = key_of_kind(&sample, "ecdsa", "384");
+    let key = key_of_kind(&sample, "ed25519", "256");
     sample.seal_by(&key, &mut writer);
-    let by_p384 = sample.package("p384.zip").path;
+    let certify = "ssh-keygen -q -s ed25519256 -I a -n a ed25519256.pub && for of in seals checkpoints; do \
+                   ssh-keygen -q -Y sign -f ed25519256-cert.pub -n caselock-seal < case/custody/$of/0001.json > $of.sig; done";
+    shell_ok(&sample.path(""), certify);
+    for of in ["seals", "checkpoints"] {
+        sample.overwrite(&format!("custody/{of}/0001.json.sig"), &fs::read(sample.path(&format!("{of}.sig"))).unwrap());
+    }
+    let by_certificate = sample.package("certificate.zip").path;
     let mut page = page(&sample);
-    let (state, text) = verdict(&mut page, &[&by_p384]);
+    let (state, text) = verdict(&mut page, &[&by_certificate]);
     assert_eq!(state, "unknown", "{text}");
     assert!(text.contains("NOT FULLY CHECKED") && text.contains("ssh-keygen"), "{text}");
 
@@ -269,6 +277,18 @@ fn what_cannot_be_checked_is_said_and_never_passed() {
     let (state, text) = verdict(&mut page, &[&by_ed25519]);
     assert_eq!(state, "unknown", "a browser without Ed25519: {text}");
     assert!(text.contains("ssh-ed25519) cannot be checked by this browser"), "{text}");
+}
+
+#[test]
+fn a_signature_by_a_hardware_key_is_checked() {
+    let mut page = page(&Sample::sealed());
+    for (key, signature) in crate::seal::signed_by_hardware(b"{}") {
+        for (statement, expected) in [("{}", true), ("[]", false)] {
+            let check =
+                format!("isSignatureValid(parseSignature({}), ascii.encode('{statement}'))", serde_json::json!(signature));
+            assert_eq!(page.evaluate(&check), expected, "{}", key.algorithm());
+        }
+    }
 }
 
 #[test]

@@ -122,6 +122,33 @@ pub(super) fn all() -> Vec<Defect> {
             }),
         },
         Defect {
+            name: "seal-over-damage-that-is-not-there",
+            about: "The last seal says that an artifact was changed when it was made; the artifact is as it was acquired. It was put back from a copy \
+                    and not sealed since, or the signer said what was not so.",
+            failures: &[],
+            others: &["seal-damage-not-found", "seal-signer-unknown"],
+            make: Make::Own(|| {
+                sealed_by(|desk| {
+                    desk.seal("key", PRINCIPAL);
+                    desk.seal_over_damage("key");
+                })
+                .verify()
+            }),
+        },
+        Defect {
+            name: "seal-over-damage-that-was-put-right-and-sealed-again",
+            about: "The same, and a later seal is over the case as it is.",
+            failures: &[],
+            others: &["seal-damage-not-found", "seal-signer-unknown"],
+            make: Make::Own(|| {
+                sealed_by(|desk| {
+                    desk.seal_over_damage("key");
+                    desk.seal("key", PRINCIPAL);
+                })
+                .verify()
+            }),
+        },
+        Defect {
             name: "seal-without-its-signature-that-the-next-one-extends",
             about: "Sealing is cut off before the signature is there, or the signature is lost; somebody else seals then, and that seal names \
                     what it found.",
