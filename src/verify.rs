@@ -38,6 +38,10 @@ pub use report::{
 /// Longest beginning of a first line that a crash leaves: the line names the case, and a case's number is short.
 const BEGINNING: u64 = 1024 * 1024;
 
+/// What is said of a collection that did not come to its end once the case is sealed.
+const SEALED_UNFINISHED: &str = "The case was sealed so: it takes no more, and what had not been asked for by then can only be collected \
+     into a case of its own.";
+
 /// How to verify.
 #[derive(Clone, Copy)]
 pub struct Options<'a> {
@@ -121,6 +125,8 @@ struct Acts {
     before: Option<Timestamp>,
     /// Where AWS was asked for its public keys, if that was not AWS's own endpoint.
     endpoints: BTreeSet<String>,
+    /// What was asked for anything in the place of AWS's own endpoints.
+    asked_elsewhere: BTreeSet<String>,
     /// The seal that was announced last, as long as nothing happened since that takes a whole seal.
     sealing: Option<String>,
     /// The first line that stands where caselock writes none of its kind, counted from 1.
@@ -224,6 +230,9 @@ pub fn verify(files: &dyn CaseFiles, options: &Options<'_>) -> Result<Report, Ca
         let received = custody::Received { case_number, seals: &seals, clock_ahead: acts.clock_ahead };
         holders.extend(custody::of_receipts(package, receipts, &received, options, &mut findings));
     }
+    if let (Some(first), Some(identity)) = (holders.first(), &identity) {
+        findings.extend(custody::check_beginning(first, &identity.examiner, seals.first()));
+    }
     custody::check_chain(&holders, &mut findings);
     findings.extend(checked.findings(acts.runs_open, !seals.is_empty()));
     // Up to here everything is about the case itself; from here on, about what happened in AWS.
@@ -240,9 +249,9 @@ pub fn verify(files: &dyn CaseFiles, options: &Options<'_>) -> Result<Report, Ca
         findings.push(gap_finding(gap));
     }
     cloudtrail::say_what_is_unproven(&trails, &mut findings);
-    if !trails.is_empty() && options.keys.is_none() {
-        findings.extend(acts.keys_from_elsewhere());
-    }
+    let keys_from_elsewhere = acts.keys_from_elsewhere().filter(|_| !trails.is_empty() && options.keys.is_none());
+    findings.extend(acts.answers_from_elsewhere(keys_from_elsewhere.is_some()));
+    findings.extend(keys_from_elsewhere);
     findings.sort();
     findings.dedup();
     let ledger = LedgerReport {
@@ -371,6 +380,17 @@ impl Acts {
         (!from.is_empty()).then(|| Finding::new(Severity::Notice, "keys-from-another-endpoint", &LEDGER, &detail))
     }
 
+    /// Who answered in AWS's place otherwise; those that keys came from are named already where that is told.
+    fn answers_from_elsewhere(&self, keys_are_told: bool) -> Option<Finding> {
+        let told = |url: &&String| keys_are_told && self.endpoints.contains(*url);
+        let from: Vec<&str> = self.asked_elsewhere.iter().filter(|url| !told(url)).map(String::as_str).collect();
+        let detail = format!(
+            "What was asked of {} was not asked of AWS: what is in the case from there is no more than the word of whoever answers there.",
+            from.join(" and ")
+        );
+        (!from.is_empty()).then(|| Finding::new(Severity::Notice, "answers-from-another-endpoint", &LEDGER, &detail))
+    }
+
     /// Whether caselock never writes such a line there: a case is opened once, by the first line, and nothing is collected into a sealed one.
     fn is_out_of_place(&self, event: &Event, seq: u64) -> bool {
         match event {
@@ -405,6 +425,8 @@ impl Acts {
                 self.regions.clone_from(&started.regions);
                 self.callers.extend(started.callers().map(|caller| caller.account));
                 self.endpoints.extend(started.cloudtrail_endpoint().filter(|url| !is_of_aws(url)).map(str::to_owned));
+                let asked = started.service_endpoints.values().chain(&started.endpoint_url);
+                self.asked_elsewhere.extend(asked.filter(|url| !is_of_aws(url)).cloned());
                 let at = on_clock_of_aws(at, started.clock);
                 self.collecting_since = Some(at);
                 self.collected_until = Some(at);
@@ -463,14 +485,14 @@ fn ledger_findings(state: &LedgerState, acts: &Acts, never_begun: bool) -> Vec<F
         let detail = "No collection was ever started, so there is nothing to prove.";
         findings.push(Finding::new(Severity::Gap, "nothing-collected", &LEDGER, detail));
     } else if acts.unfinished {
-        let detail = "The last collection did not come to its end. Run collect again to complete it.";
-        findings.push(Finding::new(Severity::Gap, "collection-unfinished", &LEDGER, detail));
+        let next = if acts.sealed.is_empty() { "Run collect again to complete it." } else { SEALED_UNFINISHED };
+        let detail = format!("The last collection did not come to its end. {next}");
+        findings.push(Finding::new(Severity::Gap, "collection-unfinished", &LEDGER, &detail));
     } else if !acts.unfinished_as.is_empty() {
         let accounts: Vec<String> = acts.unfinished_as.iter().map(ToString::to_string).collect();
-        let detail = format!(
-            "A collection as {} did not come to its end, and no later one asked as it. Run collect again as it to complete it.",
-            accounts.join(", ")
-        );
+        let next = if acts.sealed.is_empty() { "Run collect again as it to complete it." } else { SEALED_UNFINISHED };
+        let detail =
+            format!("A collection as {} did not come to its end, and no later one asked as it. {next}", accounts.join(", "));
         findings.push(Finding::new(Severity::Gap, "collection-unfinished", &LEDGER, &detail));
     }
     if acts.gaps_closed > 0 {

@@ -50,7 +50,7 @@ fn caselock(sample: &Sample, arguments: &[&str]) -> Output {
 }
 
 fn transfer(sample: &Sample, key: &str, more: &[&str]) -> Output {
-    let fixed = ["transfer", "case", "--from", "A", "--to", "B", "--purpose", "review", "--signing-key", key];
+    let fixed = ["transfer", "case", "--from", "A. Examiner", "--to", "B", "--purpose", "review", "--signing-key", key];
     caselock(sample, &[&fixed, more].concat())
 }
 
