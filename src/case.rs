@@ -51,7 +51,7 @@ pub use tag_file::TagFile;
 pub(crate) use writer::is_temporary;
 pub use writer::{CaseWriter, Committed, Pending};
 
-use crate::model::Sha256Hash;
+use crate::model::{Sha256Hash, Timestamp};
 
 /// Where the case's identity lies.
 pub const CASE_TOML: &str = "custody/case.toml";
@@ -63,6 +63,8 @@ pub const LEDGER: &str = "custody/ledger.jsonl";
 pub struct Receipt {
     /// The line's number.
     pub seq: u64,
+    /// When it was written.
+    pub at: Timestamp,
     /// SHA-256 of its bytes.
     pub sha256: Sha256Hash,
 }

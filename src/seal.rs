@@ -21,6 +21,7 @@ mod statement;
 mod timestamp;
 
 pub use allowed_signers::{AllowedSigners, ParseAllowedSignersError, Vouched};
+pub use bag::verify_page_sha256;
 pub(crate) use checkpoint::path_of as checkpoint_path;
 pub use checkpoint::{CHECKPOINTS, Checkpoint, DISCLOSURE, DisclosedLine};
 pub(crate) use disclosed_bag::{PROGRAM, disclosed_texts};

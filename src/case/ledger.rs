@@ -370,7 +370,7 @@ impl LedgerWriter {
             }
             head = Sha256Hash::of(&line);
             tree.push(&line);
-            receipts.push(Receipt { seq, sha256: head });
+            receipts.push(Receipt { seq, at, sha256: head });
             bytes.extend_from_slice(&line);
             bytes.push(b'\n');
             seq += 1;

@@ -6,8 +6,9 @@ use serde::Serialize;
 
 use crate::case::event::{Event, VerificationRecorded};
 use crate::case::{CLOCKS_APART, CaseFolder, CaseWriter, Flag, Protection};
-use crate::model::Timestamp;
-use crate::seal::{SealError, SealOptions, SealStatement, SigningKey, check_earlier_seals, seal_case_with};
+use crate::model::{Finding, Sha256Hash, Timestamp};
+use crate::seal::{SealError, SealOptions, SealStatement, SigningKey, check_earlier_seals, read_seals, seal_case_with};
+use crate::verify::{Report, SignatureState};
 
 use super::configuration::ConfigurationFile;
 use super::output::{Output, bytes, counted, thousands};
@@ -47,6 +48,9 @@ pub(super) struct SealArguments {
     /// sign. The seal names the damage, and verification goes on to report it.
     #[arg(long)]
     despite_damage: bool,
+    /// Seal a case whose collection did not come to its end. A sealed case takes no more evidence, and the seal says that it is unfinished.
+    #[arg(long)]
+    unfinished: bool,
     /// Also set the immutable flag on the evidence and the append-only flag on the ledger, where the system permits. To delete such a
     /// case: chattr -R -i -a CASE first.
     #[arg(long)]
@@ -60,6 +64,8 @@ pub(super) struct SealArguments {
 
 /// What stands in the place of the time of a stamp that was asked for.
 pub(super) const UNSTAMPED: &str = "Stamped  NO: the seal stands without a time-stamp";
+/// What verification calls a collection that did not come to its end.
+const UNFINISHED: &str = "collection-unfinished";
 
 /// Findings that a seal over a damaged case names; the verification of the case has all.
 pub(super) const DAMAGE_NAMED: usize = 1000;
@@ -76,6 +82,90 @@ struct Result<'a> {
     /// Why there is none that was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     timestamp_error: Option<serde_json::Value>,
+    /// Whether the seal was there already and nothing has happened since that it does not cover, so that none was made.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    sealed_already: bool,
+}
+
+impl SealArguments {
+    /// Whether another seal by the same key would say nothing that the one before does not.
+    fn has_nothing_to_add(&self) -> bool {
+        self.notes.is_empty() && !self.immutable && self.timestamp.tsa.is_none()
+    }
+}
+
+/// What verification says of a collection that did not come to its end, as long as nobody has signed for the case.
+fn unfinished(report: &Report) -> Vec<&Finding> {
+    if report.seals.iter().any(|seal| seal.signature != SignatureState::Absent) {
+        return Vec::new();
+    }
+    report.findings.iter().filter(|finding| finding.kind == UNFINISHED).collect()
+}
+
+fn refuse_unfinished(finding: &Finding, case: &Path) -> CliError {
+    CliError::usage(format!("the collection is not finished: {}", finding.detail))
+        .meaning("Nothing was sealed: a sealed case takes no more evidence, and what was not asked for yet would never be in it.")
+        .next(format!(
+            "caselock collect {} goes on where it stopped. If that is all there will be, --unfinished seals it as it is, and the seal says so.",
+            case.display()
+        ))
+}
+
+/// A seal that covers all that the case holds.
+struct Standing {
+    path: String,
+    sha256: Sha256Hash,
+    statement: SealStatement,
+    protection: Protection,
+}
+
+/// The last seal, if it is by this key and nothing has happened since.
+fn standing_seal(
+    folder: &CaseFolder,
+    writer: &CaseWriter,
+    report: &Report,
+    key: &SigningKey,
+) -> std::result::Result<Option<Standing>, CliError> {
+    let fingerprint = &key.signer().fingerprint;
+    let Some(last) = report.seals.last().filter(|_| report.case_failures() == 0) else { return Ok(None) };
+    if last.signature != SignatureState::Valid
+        || last.signer.as_ref() != Some(fingerprint)
+        || last.ledger_size != Some(report.ledger.lines)
+    {
+        return Ok(None);
+    }
+    let seals = read_seals(folder)?;
+    let read = seals.last().and_then(|seal| seal.statement.as_deref());
+    let Some((bytes, statement)) = read.and_then(|bytes| Some((bytes, SealStatement::parse(bytes).ok()?))) else {
+        return Ok(None);
+    };
+    if statement.signer.principal != key.principal() {
+        return Ok(None);
+    }
+    let mut protection = None;
+    writer.read_ledger(&mut |line| {
+        if let Event::CaseSealed(sealed) = &line.entry.event {
+            protection = sealed.protection;
+        }
+    })?;
+    let standing = |protection| Standing { path: last.file.clone(), sha256: Sha256Hash::of(bytes), statement, protection };
+    Ok(protection.map(standing))
+}
+
+/// Says that there is such a seal.
+fn show_standing(standing: &Standing, report: &Report, case: &Path, output: &Output) -> std::result::Result<Exit, CliError> {
+    let result = Result {
+        seal: &standing.path,
+        sha256: standing.sha256.to_string(),
+        verdict: report.verdict.as_str(),
+        statement: &standing.statement,
+        protection: standing.protection,
+        timestamp: None,
+        timestamp_error: None,
+        sealed_already: true,
+    };
+    output.result(&result, || text(&result, case))?;
+    Ok(Exit::Done)
 }
 
 pub(super) fn run(
@@ -117,6 +207,15 @@ pub(super) fn run(
              them as they are."
         }));
     }
+    let unfinished = unfinished(&report);
+    if let Some(finding) = unfinished.first().filter(|_| !arguments.unfinished) {
+        return Err(refuse_unfinished(finding, &arguments.case));
+    }
+    if arguments.has_nothing_to_add()
+        && let Some(standing) = standing_seal(&folder, &writer, &report, &key)?
+    {
+        return show_standing(&standing, &report, &arguments.case, output);
+    }
     let tool = this_tool();
     let verified = Event::VerificationRecorded(VerificationRecorded {
         verdict: report.verdict.as_str().to_owned(),
@@ -134,6 +233,8 @@ pub(super) fn run(
         flags: arguments.immutable,
         damage: report.name_damage(DAMAGE_NAMED),
         despite: arguments.despite_damage,
+        admitted: unfinished.iter().map(|finding| format!("{} {}", finding.kind, finding.object)).collect(),
+        by_the_ledger: true,
         acts: vec![verified],
         progress: &progress,
         ..SealOptions::default()
@@ -159,6 +260,7 @@ pub(super) fn run(
         protection: sealed.protection,
         timestamp: stamped.as_ref().ok().and_then(Option::as_ref),
         timestamp_error: stamped.as_ref().err().map(CliError::document),
+        sealed_already: false,
     };
     output.result(&result, || text(&result, &arguments.case))?;
     // Sealed is sealed: it was told first, stamped or not.
@@ -174,9 +276,12 @@ pub(super) fn unstamped(error: CliError, case: &Path, url: &str, again: &str) ->
 
 fn text(result: &Result<'_>, case: &Path) -> String {
     let (statement, case) = (result.statement, case.display());
+    let is_unfinished = |told: &&String| told.split_once(' ').is_some_and(|(kind, _)| kind == UNFINISHED);
+    let damage = statement.damage.iter().filter(|told| !is_unfinished(told)).count();
     let mut lines = vec![
         Output::bold(&format!(
-            "Sealed: {} artifacts, {}",
+            "{}: {} artifacts, {}",
+            if result.sealed_already { "Sealed already, by this key, and nothing has happened since" } else { "Sealed" },
             thousands(statement.artifacts.count),
             bytes(statement.artifacts.bytes)
         )),
@@ -186,16 +291,22 @@ fn text(result: &Result<'_>, case: &Path) -> String {
         format!("Root     {}", statement.ledger.root),
         format!("Signer   {}", statement.signer.principal),
         format!("Key      {}", statement.signer.fingerprint),
-        if statement.damage.is_empty() {
-            format!("Verdict  {} when sealed", result.verdict)
+        if damage == 0 {
+            format!("Verdict  {} {}", result.verdict, if result.sealed_already { "now" } else { "when sealed" })
         } else {
             format!(
                 "Verdict  {} when sealed: DAMAGED, and the seal names {}",
                 result.verdict,
-                counted(u64::try_from(statement.damage.len()).unwrap_or(u64::MAX), "finding")
+                counted(u64::try_from(damage).unwrap_or(u64::MAX), "finding")
             )
         },
     ];
+    if statement.damage.iter().any(|told| is_unfinished(&told)) {
+        lines.push("Collect  UNFINISHED when sealed, and the seal says so".to_owned());
+    }
+    if result.sealed_already {
+        lines.push("Written  nothing: another seal would say the same, and change the package's SHA-256".to_owned());
+    }
     lines.extend(flags(result.protection));
     lines.push(match (result.timestamp, &result.timestamp_error) {
         (Some(stamped), _) => stamped.text(),

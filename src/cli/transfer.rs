@@ -212,6 +212,7 @@ fn transfer_case(
     let options = SealOptions {
         damage: report.name_damage(DAMAGE_NAMED),
         despite: arguments.despite_damage,
+        by_the_ledger: true,
         acts,
         progress: &progress,
         ..SealOptions::default()

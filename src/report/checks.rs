@@ -1,5 +1,6 @@
 //! How whoever reads the report checks the case, without the program that made it.
 
+use crate::seal::verify_page_sha256;
 use crate::verify::Report;
 
 use super::facts::{Facts, SealFacts};
@@ -32,10 +33,12 @@ pub(super) fn how_to_verify(page: &mut Markup, facts: &Facts, _report: &Report) 
         "Nobody needs to trust the program that made this report. A sealed case is a BagIt bag (RFC 8493) signed with an SSH \
          signature; VERIFY.txt in it gives every command with this case's own values.",
     );
-    page.paragraph(
+    page.paragraph(format_args!(
         "Without a terminal: open verify.html from the package in a browser and drop the zip on it. It works offline. Compare that file's \
-         SHA-256 with the one that caselock publishes first, for it came with the package.",
-    );
+         SHA-256 first, for it came with the package: that of the page which this version of caselock ships is {}; a case that another \
+         version sealed has that version's page, whose SHA-256 caselock publishes as well.",
+        verify_page_sha256()
+    ));
     page.paragraph("In a terminal, in short, in the unpacked folder:");
     page.raw("<pre>").text_in_lines(FILES).raw("\n");
     page.text_in_lines(SIGNATURES).raw("</pre>\n");

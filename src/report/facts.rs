@@ -30,6 +30,8 @@ pub struct Facts {
     pub(super) buckets: BTreeSet<String>,
     pub(super) operations: BTreeMap<String, u64>,
     pub(super) opened_by: Option<Tool>,
+    /// When the ledger says that the case was opened.
+    pub(super) opened_at: Option<Timestamp>,
     pub(super) packages: Vec<PackageCreated>,
     pub(super) seals: Vec<SealFacts>,
     /// How far the system kept the case from being changed when it was sealed last.
@@ -70,6 +72,10 @@ pub(super) struct RunFacts {
     pub(super) at: Timestamp,
     pub(super) started: CollectionStarted,
     pub(super) finished: Option<(Timestamp, CollectionFinished)>,
+    /// When it was interrupted and by what, or, where it could not say so any more, when that was found.
+    pub(super) interrupted: Option<(Timestamp, Option<String>)>,
+    /// When the last of what it collected was recorded.
+    pub(super) latest: Timestamp,
 }
 
 impl RunFacts {
@@ -85,7 +91,26 @@ impl RunFacts {
 
     /// When it came to its end, if it did.
     pub(super) fn ended(&self) -> String {
-        self.finished.as_ref().map_or_else(|| "did not come to its end".to_owned(), |(at, _)| at.to_string())
+        match &self.finished {
+            Some((at, _)) => at.to_string(),
+            None => format!("did not come to its end: {}", self.interruption()),
+        }
+    }
+
+    /// What the ledger says of when a run stopped that did not come to its end.
+    pub(super) fn interruption(&self) -> String {
+        let latest = format!("the last of what it collected was recorded {}", self.latest);
+        match &self.interrupted {
+            Some((at, Some(cause))) => format!("interrupted {at} ({cause})"),
+            Some((at, None)) => format!("found interrupted {at}; {latest}"),
+            None => latest,
+        }
+    }
+
+    /// The endpoints that were asked and are not AWS's own.
+    fn asked_elsewhere(&self) -> impl Iterator<Item = &str> {
+        let all = self.started.service_endpoints.values().chain(&self.started.endpoint_url);
+        all.map(String::as_str).filter(|url| !is_of_aws(url))
     }
 
     /// What was asked instead of AWS's own endpoints, if anything was.
@@ -134,6 +159,7 @@ pub fn read_facts(files: &dyn CaseFiles) -> Result<Facts, CaseError> {
         buckets: BTreeSet::new(),
         operations: BTreeMap::new(),
         opened_by: None,
+        opened_at: None,
         packages: Vec::new(),
         seals: Vec::new(),
         protection: None,
@@ -163,6 +189,11 @@ impl Facts {
         self.runs.iter().filter_map(RunFacts::keys_from).collect()
     }
 
+    /// What was asked in the place of AWS's own endpoints.
+    pub(super) fn asked_elsewhere(&self) -> BTreeSet<&str> {
+        self.runs.iter().flat_map(RunFacts::asked_elsewhere).collect()
+    }
+
     /// The package that the case was handed over in: what was read, or what the ledger says was written of the latest seal. Nothing
     /// where that is not known; a disclosure is no package of the case.
     pub(super) fn packages_of_the_case(&self) -> Vec<PackageHead> {
@@ -180,6 +211,11 @@ impl Facts {
     }
 
     fn take(&mut self, event: &Event, at: Timestamp, line: u64) {
+        if let (Event::ArtifactAcquired(_) | Event::GapRecorded(_) | Event::ListingRecorded(_), Some(run)) =
+            (event, self.runs.last_mut())
+        {
+            run.latest = at;
+        }
         match event {
             Event::ArtifactAcquired(artifact) => {
                 self.acquired = Some(self.acquired.map_or((at, at), |(first, _)| (first, at)));
@@ -195,9 +231,17 @@ impl Facts {
                     }
                 }
             }
-            Event::CaseOpened(opened) => self.opened_by = Some(opened.tool.clone()),
+            Event::CaseOpened(opened) => {
+                self.opened_by = Some(opened.tool.clone());
+                self.opened_at.get_or_insert(at);
+            }
             Event::CollectionStarted(started) => {
-                self.runs.push(RunFacts { at, started: (**started).clone(), finished: None });
+                self.runs.push(RunFacts { at, started: (**started).clone(), finished: None, interrupted: None, latest: at });
+            }
+            Event::CollectionInterrupted(interrupted) => {
+                if let Some(run) = self.runs.iter_mut().rev().find(|run| run.started.run == interrupted.run) {
+                    run.interrupted = Some((at, interrupted.cause.clone()));
+                }
             }
             Event::CollectionFinished(finished) => {
                 if let Some(run) = self.runs.iter_mut().rev().find(|run| run.started.run == finished.run) {

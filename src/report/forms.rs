@@ -4,9 +4,9 @@ use crate::model::{counted, thousands};
 use crate::seal::PackageHead;
 use crate::verify::{CustodyReport, Report, SignatureState, Verdict};
 
-use super::facts::{Facts, RunFacts};
+use super::facts::{Facts, RunFacts, SealFacts};
 use super::markup::Markup;
-use super::sections::{clock_text, hours, number, or_all, other_keys, stamp_text, tool_text};
+use super::sections::{clock_text, hours, number, or_all, other_keys, receipt_in, stamp_text, tool_text, unfinished};
 use super::words;
 
 const DRAFT: &str = "<strong class=\"draft\">DRAFT – not signed, not reviewed. To be checked, completed and adapted by counsel and by \
@@ -200,28 +200,30 @@ fn acquisition(page: &mut Markup, facts: &Facts) {
 
 fn hashes_and_storage(page: &mut Markup, facts: &Facts, report: &Report) {
     let packages = facts.packages_of_the_case();
-    let seal = facts.seals.last();
-    let checked = seal.and_then(|seal| report.seals.iter().find(|checked| checked.file == seal.path));
+    let checked = |seal: &SealFacts| report.seals.iter().find(|checked| checked.file == seal.path);
     let mut items = items(facts, &packages);
     if facts.packages_read.is_empty() && !packages.is_empty() {
         items.push("as the ledger says, in lines after the seal that nobody signed for: compare with the files".to_owned());
     }
-    let signer = seal.map(|seal| &seal.statement.signer.fingerprint).zip(checked).map(|(key, checked)| {
-        let trust = match checked.trusted {
+    let signer = |seal: &SealFacts| {
+        let trust = match checked(seal).and_then(|checked| checked.trusted) {
             Some(true) => "; vouched for by the allowed signers that were given",
             Some(false) => "; NOT vouched for by the allowed signers that were given",
             None => "",
         };
-        format!("{key}, signature {}{trust}", words::signature(checked.signature))
-    });
-    let line = |text: Option<String>| text.into_iter().collect::<Vec<String>>();
+        format!("{}: {}{trust}", seal.path, signed_with(seal, report))
+    };
+    let of_seals = |say: &dyn Fn(&SealFacts) -> Option<String>| facts.seals.iter().filter_map(say).collect::<Vec<_>>();
     page.raw("<h3>7 &nbsp;Hashes and signature</h3>\n").fields_in_lines(&[
         ("Hash algorithm", vec!["SHA-256".to_owned()]),
         ("Package and its SHA-256", items),
-        ("SHA-256 of the seal", line(seal.map(|seal| format!("{} ({})", seal.sha256, seal.path)))),
-        ("Merkle root that the seal covers", line(seal.map(|seal| seal.statement.ledger.root.to_string()))),
-        ("Signer's key", line(signer)),
-        ("Time-stamp", line(checked.map(stamp_text))),
+        ("SHA-256 of the seal", of_seals(&|seal| Some(format!("{} ({})", seal.sha256, seal.path)))),
+        (
+            "Merkle root that the seal covers",
+            facts.seals.last().map(|seal| seal.statement.ledger.root.to_string()).into_iter().collect(),
+        ),
+        ("Signer's key", of_seals(&|seal| Some(signer(seal)))),
+        ("Time-stamp", of_seals(&|seal| checked(seal).map(|checked| format!("{}: {}", seal.path, stamp_text(checked))))),
         ("Time-stamping authority and serial", Vec::new()),
     ]);
     page.raw("<h3>8 &nbsp;Storage</h3>\n").fields(&[
@@ -272,16 +274,29 @@ fn transfer_row(link: &CustodyReport) -> Vec<String> {
     ]
 }
 
+/// The key of a seal, the name that its signer gave, and whether its signature holds.
+fn signed_with(seal: &SealFacts, report: &Report) -> String {
+    let checked = report.seals.iter().find(|checked| checked.file == seal.path);
+    let state = checked.map_or("not checked", |checked| words::signature(checked.signature));
+    let signer = &seal.statement.signer;
+    format!("the key {} under the name {} (signature {state})", signer.fingerprint, signer.principal)
+}
+
 /// What one run was, in a sentence of a statement.
 fn run_in_words(facts: &Facts, run: &RunFacts) -> String {
-    let until = run.finished.as_ref().map_or_else(|| "an unrecorded time".to_owned(), |(at, _)| at.to_string());
+    let (time, end) = match (&run.finished, &run.interrupted) {
+        (Some((until, _)), _) => (format!("Between {} and {until}", run.at), String::new()),
+        // The time is that of the interruption only where the run itself could still say so.
+        (None, Some((until, Some(_)))) => (format!("Between {} and {until}", run.at), run.interruption()),
+        (None, _) => (format!("From {} on", run.at), run.interruption()),
+    };
+    let end = if end.is_empty() { end } else { format!(" This did not come to its end: {end}.") };
     let asked = match run.endpoints() {
         Some(endpoints) => format!("records were requested, in the place of AWS's own endpoints, from {endpoints},"),
         None => "records were requested from Amazon Web Services".to_owned(),
     };
     format!(
-        "Between {} and {until} (UTC), on the computer {}, {asked} for the case {} with {}. The requester was identified as {}.",
-        run.at,
+        "{time} (UTC), on the computer {}, {asked} for the case {} with {}. The requester was identified as {}.{end}",
         run.started.host,
         facts.case_number(),
         tool_text(&run.started.tool),
@@ -333,18 +348,29 @@ pub(super) fn certificate(page: &mut Markup, facts: &Facts, report: &Report) {
         page.raw(" it differs; for ").text(counted(agreement("not-comparable") + agreement("absent"), "object"));
         page.raw(" AWS supplied none that can be compared.");
     }
-    if let Some(seal) = facts.seals.last() {
-        let checked = report.seals.iter().find(|checked| checked.file == seal.path);
-        page.raw(" Each file's hash is in manifest-sha256.txt, whose own hash (").text(seal.statement.manifest_sha256);
-        page.raw(") is in the seal ").text(&seal.path).raw(", which has the SHA-256 ").text(seal.sha256);
-        page.raw(" and is signed with the key ").text(&seal.statement.signer.fingerprint).raw(" (signature ");
-        page.text(checked.map_or("not checked", |checked| words::signature(checked.signature))).raw(").");
-    } else {
+    for (at, seal) in facts.seals.iter().enumerate() {
+        if at == 0 {
+            page.raw(" Each file's hash is in manifest-sha256.txt, whose own hash (").text(seal.statement.manifest_sha256);
+            page.raw(") is in the seal ").text(&seal.path);
+        } else {
+            page.raw(" The same hash is in the later seal ").text(&seal.path);
+        }
+        if let Some(link) = receipt_in(seal, report) {
+            page.raw(", by which ").text(&link.handover.received_by).raw(" signed for having received the case");
+        }
+        page.raw(", which has the SHA-256 ")
+            .text(seal.sha256)
+            .raw(" and is signed with ")
+            .text(signed_with(seal, report))
+            .raw(".");
+    }
+    if facts.seals.is_empty() {
         page.raw(" Each file's hash is in the ledger, which is not sealed: nobody has signed for it yet.");
     }
     page.raw("</li>\n<li>The records that this certificate is about: <span class=\"line\"></span> (exhibits).</li>\n");
     let (verdict, meaning) = words::verdict(report, "parts 7, 8 and 9 of the report");
-    page.raw("<li>Limits: verification ended with the verdict ").text(verdict).raw(". ").text(meaning).raw("</li>\n</ol>\n");
+    page.raw("<li>Limits: verification ended with the verdict ").text(verdict).raw(". ").text(meaning);
+    page.text(unfinished(facts).map(|said| format!(" {said}")).unwrap_or_default()).raw("</li>\n</ol>\n");
     page.raw(
         "<p>I declare under penalty of perjury under the laws of the United States of America that the foregoing is true and \
               correct (28 U.S.C. § 1746).</p>\n",
@@ -367,19 +393,34 @@ pub(super) fn statement(page: &mut Markup, facts: &Facts, report: &Report) {
         page.within("<li>", run_in_words(facts, run), "</li>\n");
     }
     page.raw("<li>The result is ").text(counted(facts.summary.artifacts, "file")).raw(" of ");
-    page.text(counted(facts.summary.bytes, "byte"))
-        .raw(" in all. What was asked for and could not be had is listed in part 9 of the report.</li>\n");
+    page.text(counted(facts.summary.bytes, "byte")).raw(" in all. ");
+    page.raw(if facts.summary.gaps.iter().any(|gap| gap.reason.is_incompleteness()) {
+        "What was asked for and could not be had is listed in part 9 of the report."
+    } else {
+        "Nothing that was asked for is recorded as missing."
+    });
+    page.text(unfinished(facts).map(|said| format!(" {said}")).unwrap_or_default()).raw("</li>\n");
     page.raw("<li>I re-computed the hash of every file on <span class=\"line\"></span>. ");
     page.text(thousands(report.artifacts.valid)).raw(" of ").text(counted(report.artifacts.total, "file"));
     page.raw(" had the hash that was recorded when they were acquired; ");
     page.text(thousands(number(report.artifacts.modified.len()))).raw(" had another, and ");
     page.text(thousands(number(report.artifacts.missing.len()))).raw(" were missing.</li>\n");
-    if let Some(seal) = facts.seals.last() {
-        let checked = report.seals.iter().find(|checked| checked.file == seal.path);
-        page.raw("<li>The case was sealed at ").text(seal.statement.sealed_at).raw(" with the key ");
-        page.text(&seal.statement.signer.fingerprint).raw(" (signature ");
-        page.text(checked.map_or("not checked", |checked| words::signature(checked.signature)));
-        page.raw("). The SHA-256 of the seal is ").text(seal.sha256).raw(".</li>\n");
+    for (at, seal) in facts.seals.iter().enumerate() {
+        page.raw("<li>");
+        match receipt_in(seal, report) {
+            Some(link) => {
+                page.text(&link.handover.received_by).raw(" received the case from ").text(&link.handover.released_by);
+                page.raw(" and signed for it");
+            }
+            None if at == 0 => {
+                page.raw("The case was sealed");
+            }
+            None => {
+                page.raw("The case was sealed again");
+            }
+        }
+        page.raw(" at ").text(seal.statement.sealed_at).raw(" with ").text(signed_with(seal, report));
+        page.raw(". The SHA-256 of ").text(&seal.path).raw(" is ").text(seal.sha256).raw(".</li>\n");
     }
     page.raw(
         "<li>I handed the item over to <span class=\"line\"></span> on <span class=\"line\"></span>. Until then it was kept at \

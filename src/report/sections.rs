@@ -3,7 +3,7 @@
 use crate::case::event::{ClockOffset, GapReason, Tool};
 use crate::cloudtrail::coverage::HourStatus;
 use crate::model::{Finding, Severity, counted, thousands};
-use crate::verify::{Report, SealReport};
+use crate::verify::{CustodyReport, Report, SealReport, SignatureState};
 
 use super::coverage;
 use super::facts::{Facts, SealFacts};
@@ -74,6 +74,19 @@ pub(super) fn other_keys(facts: &Facts, report: &Report) -> Option<String> {
     })
 }
 
+/// What is said wherever a collection is spoken of that did not come to its end.
+pub(super) fn unfinished(facts: &Facts) -> Option<&'static str> {
+    (!facts.summary.is_finished()).then_some(
+        "The collection did not come to its end: what had not been asked for by then is neither in the case nor in part 9.",
+    )
+}
+
+/// What somebody received and signed for with this seal.
+pub(super) fn receipt_in<'a>(seal: &SealFacts, report: &'a Report) -> Option<&'a CustodyReport> {
+    let signed = |link: &&CustodyReport| link.received_at.is_some() && link.signature != SignatureState::Absent;
+    report.custody.iter().filter(signed).find(|link| link.signed_in.as_deref() == Some(seal.path.as_str()))
+}
+
 pub(super) fn summary(page: &mut Markup, facts: &Facts, report: &Report) {
     let artifacts = &report.artifacts;
     let holes = facts.summary.gaps.iter().filter(|gap| gap.reason.is_incompleteness()).count();
@@ -115,12 +128,15 @@ pub(super) fn summary(page: &mut Markup, facts: &Facts, report: &Report) {
             "{said} Compare the keys with those that AWS publishes: “caselock verify --online”, or --keys with a saved answer."
         )
     }));
-    if !facts.summary.is_finished() {
-        lines.push(
-            "The collection did not come to its end: what it had not asked for yet is neither in the case nor in part 9."
-                .to_owned(),
-        );
+    let elsewhere = facts.asked_elsewhere();
+    if !elsewhere.is_empty() {
+        lines.push(format!(
+            "Answers came from {}, asked in the place of AWS's own endpoints: unless that server is AWS's, what is in the case from there is no \
+             more than its word.",
+            elsewhere.into_iter().collect::<Vec<_>>().join(", ")
+        ));
     }
+    lines.extend(unfinished(facts).map(str::to_owned));
     lines.extend([
         match holes {
             0 => "Nothing that was asked for is recorded as missing; where AWS answered that there is nothing, part 9 says so."
@@ -136,11 +152,19 @@ pub(super) fn summary(page: &mut Markup, facts: &Facts, report: &Report) {
             thousands(count(&report.findings, Severity::Gap)),
             thousands(count(&report.findings, Severity::Notice))
         ),
-        match facts.seals.last().map(|seal| &seal.statement) {
-            Some(seal) => format!("Sealed {} by {} ({}).", seal.sealed_at, seal.signer.principal, seal.signer.fingerprint),
-            None => "Not sealed yet: nobody has signed for this case, and this report is provisional.".to_owned(),
-        },
     ]);
+    if facts.seals.is_empty() {
+        lines.push("Not sealed yet: nobody has signed for this case, and this report is provisional.".to_owned());
+    }
+    lines.extend(facts.seals.iter().enumerate().map(|(at, seal)| {
+        let statement = &seal.statement;
+        let by = format!("{} by {} ({})", statement.sealed_at, statement.signer.principal, statement.signer.fingerprint);
+        match receipt_in(seal, report) {
+            Some(link) => format!("Received by {} from {}; sealed {by}.", link.handover.received_by, link.handover.released_by),
+            None if at == 0 => format!("Sealed {by}."),
+            None => format!("Sealed again {by}."),
+        }
+    }));
     page.list(&lines);
 }
 
@@ -155,7 +179,7 @@ pub(super) fn case_and_scope(page: &mut Markup, facts: &Facts, _report: &Report)
         ("Authority", identity.authority.clone()),
         ("Description", identity.description.clone()),
         ("Notes", identity.notes.clone()),
-        ("Case opened", identity.opened_at.to_string()),
+        ("Case opened", facts.opened_at.unwrap_or(identity.opened_at).to_string()),
         ("Window asked for (UTC)", identity.window.to_string()),
         ("Sources", or_all(&scope.sources, "all")),
         ("Regions", or_all(&scope.regions, "all that are enabled")),

@@ -13,6 +13,12 @@ const VERIFY_TEMPLATE: &str = include_str!("../../case-template/VERIFY.txt");
 /// `verify.html`: the same bytes in every case, so that one published hash is that of all.
 pub(super) const VERIFY_PAGE: &str = include_str!("../../case-template/verify.html");
 
+/// SHA-256 of the `verify.html` that this version puts into every case.
+#[must_use]
+pub fn verify_page_sha256() -> Sha256Hash {
+    Sha256Hash::of(VERIFY_PAGE.as_bytes())
+}
+
 /// Where a line of `bag-info.txt` is folded.
 const WIDTH: usize = 79;
 

@@ -65,6 +65,10 @@ pub struct SealOptions<'a> {
     /// Whether to seal in spite of what verification goes on to tell of: where the ledger announces this seal by another key and nothing of it
     /// is there, where somebody who received the case has not signed for it, and where this machine's clock is far behind the ledger.
     pub despite: bool,
+    /// What else the seal admits, as damage is named, of a case that is whole: that its collection did not come to its end.
+    pub admitted: Vec<String>,
+    /// Whether the seal tells the time of its line in the ledger. Otherwise it tells the one that is given, which is then only compared.
+    pub by_the_ledger: bool,
     /// What is recorded together with the seal's own line, once nothing stands in the way any more: if the case is not sealed, none of it is.
     pub acts: Vec<Event>,
     /// Where that is put which grows with the number of artifacts.
@@ -75,13 +79,15 @@ pub struct SealOptions<'a> {
 
 impl std::fmt::Debug for SealOptions<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { notes, flags, damage, despite, acts, workspace, progress: _ } = self;
+        let Self { notes, flags, damage, despite, admitted, by_the_ledger, acts, workspace, progress: _ } = self;
         let mut shown = f.debug_struct("SealOptions");
         shown
             .field("notes", notes)
             .field("flags", flags)
             .field("damage", damage)
             .field("despite", despite)
+            .field("admitted", admitted)
+            .field("by_the_ledger", by_the_ledger)
             .field("acts", acts)
             .field("workspace", workspace)
             .finish_non_exhaustive()
@@ -95,6 +101,8 @@ impl Default for SealOptions<'_> {
             flags: false,
             damage: Vec::new(),
             despite: false,
+            admitted: Vec::new(),
+            by_the_ledger: false,
             acts: Vec::new(),
             workspace: Workspace::default(),
             progress: &|_, _| {},
@@ -120,6 +128,9 @@ pub fn seal_case_with(
     let path = path_of(number);
     let mut damage = options.damage.clone();
     refuse_or_admit(&files, &earlier, &said, (key, at), options.despite, &mut damage)?;
+    for told in &options.admitted {
+        admit(&mut damage, told.clone());
+    }
     // What is damaged cannot be held against the ledger; then a first manifest lists what is found.
     let recorded = if options.damage.is_empty() { Some(recorded.finish(writer)?) } else { None };
     let covered = match earlier.last() {
@@ -156,7 +167,9 @@ pub fn seal_case_with(
         tool: tool.clone(),
         protection: Some(protection),
     });
-    writer.append_all(options.acts.iter().cloned().chain([sealed]).collect())?;
+    let written = writer.append_all(options.acts.iter().cloned().chain([sealed]).collect())?;
+    // Hashing and signing on trial may have taken an hour since.
+    let at = written.last().filter(|_| options.by_the_ledger).map_or(at, |line| line.at);
     let mut statement = statement(writer, &files, &earlier, bag, (key, at, tool), damage, &options.notes)?;
     let checkpoint = Checkpoint::of(&statement).encode().map_err(SealError::Encode)?;
     statement.checkpoint_sha256 = Some(Sha256Hash::of(&checkpoint));

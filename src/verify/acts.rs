@@ -42,6 +42,8 @@ pub(super) struct Acts {
     pub(super) before: Option<Timestamp>,
     /// Where AWS was asked for its public keys, if that was not AWS's own endpoint.
     pub(super) endpoints: BTreeSet<String>,
+    /// What was asked for anything in the place of AWS's own endpoints.
+    pub(super) asked_elsewhere: BTreeSet<String>,
     /// The seal that was announced last, as long as nothing happened since that takes a whole seal.
     pub(super) sealing: Option<String>,
     /// The first line that stands where caselock writes none of its kind, counted from 1.
@@ -102,6 +104,8 @@ impl Acts {
                 self.regions.clone_from(&started.regions);
                 self.callers.extend(started.callers().map(|caller| caller.account));
                 self.endpoints.extend(started.cloudtrail_endpoint().filter(|url| !is_of_aws(url)).map(str::to_owned));
+                let asked = started.service_endpoints.values().chain(&started.endpoint_url);
+                self.asked_elsewhere.extend(asked.filter(|url| !is_of_aws(url)).cloned());
                 let at = on_clock_of_aws(at, started.clock);
                 self.collecting_since = Some(at);
                 self.collected_until = Some(at);

@@ -232,6 +232,28 @@ pub(super) fn of_receipts(
     chain
 }
 
+/// Whether whoever released it first is one who had it: the examiner, or who sealed first. Names are what people write.
+pub(super) fn check_beginning(first: &CustodyReport, examiner: &str, seal: Option<&SealReport>) -> Option<Finding> {
+    let releaser = &first.handover.released_by;
+    let sealed_by = seal.and_then(|seal| seal.principal.as_deref());
+    let known: Vec<&str> = [Some(examiner), sealed_by].into_iter().flatten().collect();
+    // Where the case names no examiner there is nobody to compare with.
+    if name_in(examiner).is_empty() || known.iter().any(|known| name_in(known) == name_in(releaser)) {
+        return None;
+    }
+    let sealed_by = sealed_by.map(|name| format!(", and was first sealed as {}", printable(name))).unwrap_or_default();
+    let detail = format!(
+        "It was first released by {releaser}; the case names {examiner} as its examiner{sealed_by}. How {releaser} came to have it is not recorded."
+    );
+    Some(Finding::new(Severity::Notice, "custody-begins-elsewhere", &first.recorded_in, &detail))
+}
+
+/// The name in what people write of somebody: what comes before organization and address.
+fn name_in(said: &str) -> String {
+    let name = said.split([',', ';', '(', '<']).next().unwrap_or_default();
+    name.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase()
+}
+
 /// Whether each holder had it from the one before. Names are what people write, so a difference is to be explained, not a failure.
 pub(super) fn check_chain(chain: &[CustodyReport], findings: &mut Vec<Finding>) {
     let mut holder: Option<&str> = None;

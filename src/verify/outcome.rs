@@ -15,6 +15,10 @@ use super::{Options, admissions, case_toml, cloudtrail, custody, seals};
 /// Longest beginning of a first line that a crash leaves: the line names the case, and a case's number is short.
 const BEGINNING: u64 = 1024 * 1024;
 
+/// What is said of a collection that did not come to its end once the case is sealed.
+const SEALED_UNFINISHED: &str = "The case was sealed so: it takes no more, and what had not been asked for by then can only be collected \
+     into a case of its own.";
+
 /// The report on the case that `pass` went over. `findings` are those that were made before it.
 pub(super) fn of(
     files: &dyn CaseFiles,
@@ -62,6 +66,9 @@ pub(super) fn of(
         let received = custody::Received { case_number, seals: &seals, clock_ahead: acts.clock_ahead };
         holders.extend(custody::of_receipts(package, receipts, &received, options, &mut findings));
     }
+    if let (Some(first), Some(identity)) = (holders.first(), &identity) {
+        findings.extend(custody::check_beginning(first, &identity.examiner, seals.first()));
+    }
     custody::check_chain(&holders, &mut findings);
     findings.extend(checked.findings(acts.runs_open, !seals.is_empty()));
     // What lies in a part that is not here cannot be looked for.
@@ -82,9 +89,9 @@ pub(super) fn of(
         findings.push(gap_finding(gap));
     }
     cloudtrail::say_what_is_unproven(&trails, &mut findings);
-    if !trails.is_empty() && options.keys.is_none() {
-        findings.extend(keys_from_elsewhere(&acts));
-    }
+    let keys_from_elsewhere = keys_from_elsewhere(&acts).filter(|_| !trails.is_empty() && options.keys.is_none());
+    findings.extend(answers_from_elsewhere(&acts, keys_from_elsewhere.is_some()));
+    findings.extend(keys_from_elsewhere);
     findings.sort();
     findings.dedup();
     let ledger = LedgerReport {
@@ -121,6 +128,17 @@ fn keys_from_elsewhere(acts: &Acts) -> Option<Finding> {
         from.join(" and ")
     );
     (!from.is_empty()).then(|| Finding::new(Severity::Notice, "keys-from-another-endpoint", &LEDGER, &detail))
+}
+
+/// Who answered in AWS's place otherwise; those that keys came from are named already where that is told.
+fn answers_from_elsewhere(acts: &Acts, keys_are_told: bool) -> Option<Finding> {
+    let told = |url: &&String| keys_are_told && acts.endpoints.contains(*url);
+    let from: Vec<&str> = acts.asked_elsewhere.iter().filter(|url| !told(url)).map(String::as_str).collect();
+    let detail = format!(
+        "What was asked of {} was not asked of AWS: what is in the case from there is no more than the word of whoever answers there.",
+        from.join(" and ")
+    );
+    (!from.is_empty()).then(|| Finding::new(Severity::Notice, "answers-from-another-endpoint", &LEDGER, &detail))
 }
 
 /// What a collection that did not come to its end has not fetched is not therefore gone.
@@ -169,14 +187,14 @@ fn ledger_findings(state: &LedgerState, acts: &Acts, never_begun: bool) -> Vec<F
         let detail = "No collection was ever started, so there is nothing to prove.";
         findings.push(Finding::new(Severity::Gap, "nothing-collected", &LEDGER, detail));
     } else if acts.unfinished {
-        let detail = "The last collection did not come to its end. Run collect again to complete it.";
-        findings.push(Finding::new(Severity::Gap, "collection-unfinished", &LEDGER, detail));
+        let next = if acts.sealed.is_empty() { "Run collect again to complete it." } else { SEALED_UNFINISHED };
+        let detail = format!("The last collection did not come to its end. {next}");
+        findings.push(Finding::new(Severity::Gap, "collection-unfinished", &LEDGER, &detail));
     } else if !acts.unfinished_as.is_empty() {
         let accounts: Vec<String> = acts.unfinished_as.iter().map(ToString::to_string).collect();
-        let detail = format!(
-            "A collection as {} did not come to its end, and no later one asked as it. Run collect again as it to complete it.",
-            accounts.join(", ")
-        );
+        let next = if acts.sealed.is_empty() { "Run collect again as it to complete it." } else { SEALED_UNFINISHED };
+        let detail =
+            format!("A collection as {} did not come to its end, and no later one asked as it. {next}", accounts.join(", "));
         findings.push(Finding::new(Severity::Gap, "collection-unfinished", &LEDGER, &detail));
     }
     if acts.gaps_closed > 0 {

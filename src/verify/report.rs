@@ -164,6 +164,9 @@ pub struct SealReport {
     pub time: Option<Timestamp>,
     /// How many lines of the ledger it covers.
     pub ledger_size: Option<u64>,
+    /// The name that the signer gives; only the key is signed with.
+    #[serde(skip)]
+    pub principal: Option<String>,
 }
 
 impl SealReport {
@@ -180,6 +183,7 @@ impl SealReport {
             vouched_as: None,
             time: None,
             ledger_size: None,
+            principal: None,
         }
     }
 }

@@ -223,6 +223,7 @@ fn check_signer(
     };
     let trust = trust::judge(&signed, options.allowed_signers, findings);
     (report.trusted, report.vouched_as) = (trust.trusted, trust.vouched_as);
+    report.principal = Some(statement.signer.principal.clone());
     // That an edited seal says another time is said already.
     if report.signature != SignatureState::Invalid {
         let head = (statement.ledger.lines, statement.ledger.root);

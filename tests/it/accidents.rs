@@ -29,7 +29,7 @@ fn seal_as_found(sample: &Sample, key: &SigningKey) -> Result<Sealed, SealError>
 }
 
 fn transfer(sample: &Sample, key: &str, more: &[&str]) -> Ran {
-    let fixed = ["transfer", "case", "--from", "A", "--to", "B", "--purpose", "review", "--signing-key", key];
+    let fixed = ["transfer", "case", "--from", "A. Examiner", "--to", "B", "--purpose", "review", "--signing-key", key];
     sample.run(&[&fixed, more].concat())
 }
 

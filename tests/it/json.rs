@@ -24,7 +24,7 @@ fn every_command_prints_one_document_and_nothing_else() {
     has(&status, &["case.case_number", "case.window", "rows", "artifacts", "gaps", "ledger_lines", "ledger_root", "next"]);
     assert_eq!(collected["ledger_root"], status["ledger_root"]);
     simulated.seal("case");
-    let again = simulated.run(&["seal", "case", "--signing-key", "key", "--json"]).expect(0).json();
+    let again = simulated.run(&["seal", "case", "--signing-key", "key", "--notes", "again", "--json"]).expect(0).json();
     has(&again, &["seal", "sha256", "statement.ledger.root"]);
     let package = simulated.run(&["package", "case", "-o", "case.zip", "--json"]).expect(0).json();
     has(&package, &["path", "size", "sha256", "files"]);

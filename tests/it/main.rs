@@ -20,6 +20,7 @@ mod browser_deceived;
 mod by_hand;
 mod case_findings;
 mod chromium;
+mod closing;
 mod custody;
 mod defects;
 mod demo;

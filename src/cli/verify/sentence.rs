@@ -1,12 +1,24 @@
 //! The verdict in the one sentence that people quote.
 
 use crate::cloudtrail::coverage::HourStatus;
+use crate::model::Severity;
 use crate::verify::{Report, Verdict};
 
 use super::{counted, thousands};
 
 /// What verification came to.
 pub(in crate::cli) fn sentence(report: &Report) -> String {
+    let said = of_the_verdict(report);
+    // Nothing but --strict makes a verdict of notices.
+    if report.verdict == Verdict::Incomplete && report.findings.iter().all(|finding| finding.severity == Severity::Notice) {
+        let notices = u64::try_from(report.findings.len()).unwrap_or(u64::MAX);
+        let count = if notices == 1 { "counts" } else { "count" };
+        return format!("{said} {} {count} because of --strict.", counted(notices, "notice"));
+    }
+    said
+}
+
+fn of_the_verdict(report: &Report) -> String {
     let hours = |wanted: fn(HourStatus) -> bool| -> u64 {
         let rows = report.cloudtrail.iter().flat_map(|trail| &trail.hours);
         rows.filter(|(status, _)| wanted(**status)).map(|(_, count)| count).sum()
@@ -60,7 +72,7 @@ fn is_cloudtrail_in_scope(report: &Report) -> bool {
 mod tests {
     use super::*;
     use crate::case::{CaseError, CaseFiles, Found, PathError};
-    use crate::model::{Finding, Severity};
+    use crate::model::Finding;
     use crate::verify::{ArtifactReport, DigestCounts, LogCounts, Options, TrailReport, verify};
 
     #[derive(Debug)]

@@ -1,0 +1,234 @@
+//! What closing a case asks and says: of collections that are not finished, of seals that say nothing new, of times and signers.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use caselock::case::CaseWriter;
+use caselock::case::event::{CollectionFinished, CollectionInterrupted, Event};
+use caselock::seal::{SealStatement, SigningKey};
+use serde_json::Value;
+
+use crate::account::{Simulated, ledger};
+use crate::sample::{Sample, started};
+
+fn caselock(sample: &Sample, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_caselock")).args(arguments).current_dir(sample.path("")).output().unwrap()
+}
+
+fn code(output: &Output) -> i32 {
+    output.status.code().unwrap()
+}
+
+fn json(output: &Output) -> Value {
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"))
+}
+
+fn finished() -> Event {
+    let none = CollectionFinished { run: 1, artifacts: 10, bytes: 0, already_stored: 0, gaps: 0, clock: None };
+    Event::CollectionFinished(none)
+}
+
+fn interrupted(cause: Option<&str>) -> Event {
+    Event::CollectionInterrupted(CollectionInterrupted { run: 1, discarded: vec![], cause: cause.map(str::to_owned) })
+}
+
+/// A case in `case` with these events, and the key `key`.
+fn case(events: impl IntoIterator<Item = Event>) -> Sample {
+    let (sample, mut writer): (Sample, CaseWriter) = Sample::new();
+    for event in events {
+        writer.append(event).unwrap();
+    }
+    sample
+}
+
+const SEAL: [&str; 4] = ["seal", "case", "--signing-key", "key"];
+
+fn statement(sample: &Sample, number: u32) -> SealStatement {
+    SealStatement::parse(&fs::read(sample.file(&format!("custody/seals/{number:04}.json"))).unwrap()).unwrap()
+}
+
+/// The report, as a page.
+fn page(sample: &Sample) -> String {
+    let out = format!("{}.html", fs::read_dir(sample.path("")).unwrap().count());
+    caselock(sample, &["report", "case", "-o", &out, "--quiet"]);
+    fs::read_to_string(sample.path(&out)).unwrap()
+}
+
+/// What stands in a form.
+fn form<'a>(page: &'a str, name: &str) -> &'a str {
+    let (_, form) = page.split_once(&format!("id=\"form-{name}\"")).unwrap();
+    form.split_once("</section>").unwrap().0
+}
+
+#[test]
+fn an_unfinished_collection_is_sealed_only_on_demand_and_the_seal_says_so() {
+    let sample = case([started(1), interrupted(Some("Ctrl-C"))]);
+    let before = fs::read(sample.file("custody/ledger.jsonl")).unwrap();
+    let refused = caselock(&sample, &SEAL);
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert_eq!(code(&refused), 2, "{said}");
+    for words in ["not finished", "did not come to its end", "caselock collect case", "--unfinished"] {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+    assert_eq!(fs::read(sample.file("custody/ledger.jsonl")).unwrap(), before, "nothing was written");
+    assert!(!sample.file("custody/seals").exists());
+
+    let sealed = caselock(&sample, &[&SEAL[..], &["--unfinished"]].concat());
+    let told = String::from_utf8_lossy(&sealed.stdout);
+    assert_eq!(code(&sealed), 0, "{sealed:?}");
+    assert!(told.contains("UNFINISHED when sealed") && !told.contains("DAMAGED"), "{told}");
+    assert_eq!(statement(&sample, 1).damage, ["collection-unfinished custody/ledger.jsonl"]);
+    let verified = caselock(&sample, &["verify", "case"]);
+    let told = String::from_utf8_lossy(&verified.stdout);
+    assert_eq!(code(&verified), 4, "{told}");
+    assert!(told.contains("collection-unfinished") && !told.contains("Run collect again"), "{told}");
+    // What was admitted once is not asked again.
+    assert_eq!(code(&caselock(&sample, &[&SEAL[..], &["--notes", "again"]].concat())), 0);
+}
+
+#[test]
+fn a_second_seal_by_the_same_key_that_would_say_nothing_new_is_not_made() {
+    let sample = case([started(1), finished()]);
+    assert_eq!(code(&caselock(&sample, &SEAL)), 0);
+    let before = fs::read(sample.file("custody/ledger.jsonl")).unwrap();
+    let again = caselock(&sample, &[&SEAL[..], &["--json"]].concat());
+    assert_eq!((code(&again), &json(&again)["sealed_already"]), (0, &Value::Bool(true)));
+    assert_eq!(json(&again)["seal"], "custody/seals/0001.json");
+    crate::schemas::holds("seal", &json(&again));
+    assert_eq!(fs::read(sample.file("custody/ledger.jsonl")).unwrap(), before);
+    assert!(!sample.file("custody/seals/0002.json").exists());
+    // Another key, or something to say, is a reason.
+    SigningKey::generate_ed25519(&sample.path("other"), "other@example.com").unwrap();
+    assert_eq!(code(&caselock(&sample, &["seal", "case", "--signing-key", "other"])), 0);
+    assert_eq!(code(&caselock(&sample, &[&SEAL[..], &["--notes", "reviewed"]].concat())), 0);
+    assert_eq!(statement(&sample, 3).notes, "reviewed");
+}
+
+#[test]
+fn the_seal_and_its_line_in_the_ledger_tell_one_time() {
+    let sample = case([started(1), finished()]);
+    assert_eq!(code(&caselock(&sample, &SEAL)), 0);
+    let transferred = ["transfer", "case", "--from", "A. Examiner", "--to", "B", "--purpose", "review", "--signing-key", "key"];
+    assert_eq!(code(&caselock(&sample, &transferred)), 0);
+    let lines = ledger(&sample.case());
+    let at =
+        |seal: &str| lines.iter().find(|line| line["event"] == "case.sealed" && line["seal"] == seal).unwrap()["at"].clone();
+    for number in [1, 2] {
+        let line = at(&format!("custody/seals/{number:04}.json"));
+        assert_eq!(line, statement(&sample, number).sealed_at.to_string());
+    }
+    let opened = lines.iter().find(|line| line["event"] == "case.opened").unwrap()["at"].as_str().unwrap();
+    assert!(page(&sample).contains(&format!("<th scope=\"row\">Case opened</th><td>{opened}")), "{opened}: {}", page(&sample));
+}
+
+#[test]
+fn the_drafts_say_that_a_collection_did_not_come_to_its_end_and_when_it_was_interrupted() {
+    for cause in [Some("Ctrl-C"), None] {
+        let sample = case([started(1), interrupted(cause)]);
+        let lines = ledger(&sample.case());
+        let at = lines.iter().find(|line| line["event"] == "collection.interrupted").unwrap()["at"].as_str().unwrap();
+        let page = page(&sample);
+        for draft in ["certificate", "statement"] {
+            let draft = form(&page, draft);
+            let when = match cause {
+                Some(cause) => format!("did not come to its end: interrupted {at} ({cause})"),
+                None => format!("did not come to its end: found interrupted {at}"),
+            };
+            for words in [when.as_str(), "The collection did not come to its end: what had not been asked for by then"] {
+                assert!(draft.contains(words), "{words}\n{draft}");
+            }
+            assert!(!draft.contains("unrecorded time") && !draft.contains("is listed in part 9"), "{draft}");
+            assert_eq!(draft.contains(&format!("and {at} (UTC)")), cause.is_some(), "{draft}");
+        }
+    }
+}
+
+#[test]
+fn the_first_seal_is_the_sealing_and_a_receivers_seal_is_told_as_a_receipt() {
+    let sample = case([started(1), finished()]);
+    assert_eq!(code(&caselock(&sample, &SEAL)), 0);
+    SigningKey::generate_ed25519(&sample.path("counsel"), "counsel@example.com").unwrap();
+    let transferred =
+        ["transfer", "case", "--from", "A. Examiner", "--to", "B. Counsel", "--purpose", "review", "--signing-key", "counsel"];
+    assert_eq!(code(&caselock(&sample, &transferred)), 0);
+    let page = page(&sample);
+    let [first, second] = [statement(&sample, 1), statement(&sample, 2)];
+    let key = |seal: &SealStatement| format!("the key {} under the name {}", seal.signer.fingerprint, seal.signer.principal);
+    let statement = form(&page, "statement");
+    for words in [
+        format!("The case was sealed at {} with {}", first.sealed_at, key(&first)),
+        format!(
+            "B. Counsel received the case from A. Examiner and signed for it at {} with {}",
+            second.sealed_at,
+            key(&second)
+        ),
+    ] {
+        assert!(statement.contains(&words), "{words}\n{statement}");
+    }
+    let certificate = form(&page, "certificate");
+    for words in [key(&first), key(&second), "by which B. Counsel signed for having received the case".to_owned()] {
+        assert!(certificate.contains(&words), "{words}\n{certificate}");
+    }
+    for words in [
+        format!("Sealed {} by {}", first.sealed_at, first.signer.principal),
+        format!("Received by B. Counsel from A. Examiner; sealed {} by counsel@example.com", second.sealed_at),
+    ] {
+        assert!(page.contains(&words), "{words}");
+    }
+}
+
+#[test]
+fn a_first_releaser_whom_the_case_does_not_know_is_noticed() {
+    let begins = |from: &str| {
+        let sample = case([started(1), finished()]);
+        assert_eq!(code(&caselock(&sample, &SEAL)), 0);
+        assert_eq!(code(&caselock(&sample, &["transfer", "case", "--from", from, "--to", "B", "--purpose", "review"])), 0);
+        let report = json(&caselock(&sample, &["verify", "case", "--json"]));
+        let findings = report["findings"].as_array().unwrap();
+        findings.iter().any(|finding| finding["kind"] == "custody-begins-elsewhere")
+    };
+    assert!(begins("Mallory"));
+    for known in ["A. Examiner", "a. examiner, Example Corp", crate::sample::PRINCIPAL] {
+        assert!(!begins(known), "{known}");
+    }
+}
+
+#[test]
+fn answers_from_another_endpoint_are_noticed_and_count_with_strict() {
+    let Event::CollectionStarted(mut elsewhere) = started(1) else { unreachable!() };
+    elsewhere.endpoint_url = Some("http://192.0.2.7:9000".to_owned());
+    let sample = case([Event::CollectionStarted(elsewhere), finished()]);
+    let report = json(&caselock(&sample, &["verify", "case", "--json"]));
+    let findings = report["findings"].as_array().unwrap();
+    let found = findings.iter().find(|finding| finding["kind"] == "answers-from-another-endpoint").unwrap();
+    assert_eq!(found["severity"], "notice");
+    assert!(found["detail"].as_str().unwrap().contains("http://192.0.2.7:9000"), "{found}");
+    let page = page(&sample);
+    let (_, summary) = page.split_once("id=\"part-1\"").unwrap();
+    let (summary, _) = summary.split_once("</section>").unwrap();
+    assert!(summary.contains("Answers came from http://192.0.2.7:9000, asked in the place of AWS"), "{summary}");
+}
+
+#[test]
+fn the_report_names_the_hash_of_the_page_that_caselock_ships() {
+    let sample = case([started(1), finished()]);
+    assert_eq!(code(&caselock(&sample, &SEAL)), 0);
+    let shipped = fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("case-template/verify.html")).unwrap();
+    assert!(page(&sample).contains(&caselock::model::Sha256Hash::of(&shipped).to_string()));
+}
+
+#[test]
+fn a_verdict_that_notices_alone_make_says_that_it_is_because_of_strict() {
+    let simulated = Simulated::quiet();
+    simulated.collect("case", &["--source", "ebs"]).expect(0);
+    let told = |more: &[&str], code: i32| {
+        let ran = simulated.run(&[&["verify", "case"], more].concat()).expect(code);
+        ran.stdout.split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    let plain = told(&[], 0);
+    assert!(plain.starts_with("PASS") && plain.contains("answers-from-another-endpoint"), "{plain}");
+    assert!(!plain.contains("--strict"), "{plain}");
+    let strict = told(&["--strict"], 4);
+    assert!(strict.starts_with("INCOMPLETE") && strict.contains("notices count because of --strict."), "{strict}");
+}
