@@ -32,7 +32,7 @@ pub use expected_root::{ExpectedRoot, ParseExpectedRootError};
 pub use published_keys::{Published, compare_keys};
 pub use report::{
     ArtifactReport, CustodyReport, DigestCounts, DisclosureReport, GapReport, LedgerReport, LogCounts, RenewalReport, Report,
-    SealReport, SignatureState, TrailReport, Verdict,
+    SealReport, SignatureState, TrailReport, Verdict, digests_due_at,
 };
 
 /// Longest beginning of a first line that a crash leaves: the line names the case, and a case's number is short.

@@ -8,11 +8,11 @@ use crate::model::Timestamp;
 use crate::seal::{SealError, SealOptions, SealStatement, SigningKey, check_earlier_seals, seal_case_with};
 
 use super::configuration::ConfigurationFile;
-use super::output::{Output, bytes, counted, thousands};
+use super::output::{Output, bytes, counted, hanging, thousands};
 use super::timestamp::{self, Stamped, TimestampArguments};
 use super::tool::{look_at_this_tool, this_tool};
 use super::verify::verify_with_progress;
-use super::{CliError, Exit};
+use super::{CliError, Exit, shell};
 
 /// Sign for a case: exactly this evidence, exactly this ledger.
 ///
@@ -138,6 +138,8 @@ pub(super) fn run(
     lines.finish();
     // The lock is for one at a time.
     drop(writer);
+    // A case that was sealed before took nothing more already.
+    let given_up = if report.seals.is_empty() { report.pending_hours() } else { 0 };
     let stamped = match &arguments.timestamp.tsa {
         None => Ok(None),
         Some(url) => {
@@ -153,7 +155,7 @@ pub(super) fn run(
         timestamp: stamped.as_ref().ok().and_then(Option::as_ref),
         timestamp_error: stamped.as_ref().err().map(CliError::document),
     };
-    output.result(&result, || text(&result, &arguments.case))?;
+    output.result(&result, || text(&result, &arguments.case, given_up))?;
     // Sealed is sealed: it was told first, stamped or not.
     stamped.map(|_| Exit::Done).map_err(CliError::told_in_result)
 }
@@ -161,13 +163,14 @@ pub(super) fn run(
 /// The same error once the case is sealed: whatever stood in the way, only the time-stamp is missing.
 fn unstamped(error: CliError, arguments: &SealArguments, url: &str) -> CliError {
     CliError { exit: Exit::Failed, ..error }.meaning("The case is sealed; only the time-stamp is missing.").next(format!(
-        "Try again later, and without --signing-key, which would seal once more: caselock seal {} --tsa {url}",
-        arguments.case.display()
+        "Try again later, and without --signing-key, which would seal once more: caselock seal {} --tsa {}",
+        shell::path(&arguments.case),
+        shell::word(url)
     ))
 }
 
-fn text(result: &Result<'_>, case: &Path) -> String {
-    let (statement, case) = (result.statement, case.display());
+fn text(result: &Result<'_>, case: &Path, given_up: u64) -> String {
+    let statement = result.statement;
     let mut lines = vec![
         Output::bold(&format!(
             "Sealed: {} artifacts, {}",
@@ -190,6 +193,14 @@ fn text(result: &Result<'_>, case: &Path) -> String {
             )
         },
     ];
+    if given_up > 0 {
+        let hours = counted(given_up, "hour");
+        lines.push(hanging(
+            &format!("{hours} (× regions) stay unproven here: no digest can be added any more"),
+            "Pending  ",
+            "         ",
+        ));
+    }
     lines.extend(flags(result.protection));
     lines.push(match (result.timestamp, &result.timestamp_error) {
         (Some(stamped), _) => stamped.text(),
@@ -198,7 +209,7 @@ fn text(result: &Result<'_>, case: &Path) -> String {
     });
     lines.push("Tell the recipient the key's fingerprint by another channel: it is what makes".to_owned());
     lines.push("the seal yours.".to_owned());
-    lines.push(format!("Next: caselock package {case} -o {case}.zip"));
+    lines.push(format!("Next: caselock package {} -o {}", shell::path(case), shell::package_of(case)));
     lines.join("\n")
 }
 

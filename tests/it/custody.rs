@@ -152,10 +152,52 @@ fn an_attempt_that_was_cut_off_before_the_seal_is_made_again_without_a_second_re
 }
 
 #[test]
+fn a_transfer_that_is_the_last_on_record_is_not_recorded_again() {
+    let sample = handed_over();
+    for (item, place) in [("case", "custody/seals/0002.json"), ("p.zip", "p.zip.receipt-0001.json")] {
+        let first = transfer(&sample, item, "A", "B", &["--signing-key", "counsel"]);
+        assert!(code(&first) == 0 && !String::from_utf8_lossy(&first.stderr).contains("WARNING"), "{first:?}");
+        let ledger = fs::read(sample.file("custody/ledger.jsonl")).unwrap();
+        let again = transfer(&sample, item, "A", "B", &["--signing-key", "counsel"]);
+        let said = json(&again)["error"][0].as_str().unwrap().to_owned();
+        assert!(code(&again) == 2 && said.contains("is recorded already") && said.ends_with(place), "{said}");
+        assert_eq!(fs::read(sample.file("custody/ledger.jsonl")).unwrap(), ledger, "nothing was recorded");
+        let back = transfer(&sample, item, "B", "A", &["--signing-key", "key"]);
+        assert_eq!(code(&back), 0, "what goes back is another transfer: {back:?}");
+    }
+    assert!(!sample.path("p.zip.receipt-0003.json").exists());
+    assert_eq!(code(&transfer(&sample, "p.zip", "C", "C", &["--signing-key", "expert"])), 2, "to oneself");
+}
+
+#[test]
+fn receipts_may_lie_in_another_folder_than_the_package_and_form_the_same_chain() {
+    let sample = handed_over();
+    fs::create_dir(sample.path("my receipts")).unwrap();
+    let elsewhere = ["-o", "my receipts"];
+    for (from, to, key) in [("A", "B", "counsel"), ("B", "C", "expert")] {
+        let done = transfer(&sample, "p.zip", from, to, &[&["--signing-key", key][..], &elsewhere].concat());
+        assert!(code(&done) == 0 && !String::from_utf8_lossy(&done.stderr).contains("WARNING"), "{done:?}");
+    }
+    assert!(!sample.path("p.zip.receipt-0001.json").exists());
+    let [first, second] = [1, 2].map(|number| format!("my receipts/p.zip.receipt-000{number}.json"));
+    let report = json(&caselock(&["verify", "p.zip", "--json", "--receipt", &first, "--receipt", &second], &sample.path("")));
+    assert_eq!(report["custody"].as_array().unwrap().len(), 2, "{report}");
+    assert!(!kinds(&report).iter().any(|kind| kind.starts_with("receipt-") || kind.starts_with("custody-")), "{report}");
+    let mut told = vec!["transfer", "p.zip", "--from", "C", "--to", "D", "--purpose", "trial", "--signing-key", "key"];
+    told.extend(elsewhere);
+    let told = String::from_utf8(caselock(&told, &sample.path("")).stdout).unwrap();
+    assert!(told.contains("Next: caselock verify p.zip --receipt 'my receipts/p.zip.receipt-0003.json'"), "{told}");
+    let of_a_case = transfer(&sample, "case", "A", "B", &[&["--signing-key", "counsel"][..], &elsewhere].concat());
+    assert_eq!(code(&of_a_case), 2, "its transfers are in its ledger");
+}
+
+#[test]
 fn a_holder_who_is_not_the_one_on_record_is_noticed() {
     let sample = handed_over();
     assert_eq!(code(&transfer(&sample, "case", "A", "B", &["--signing-key", "counsel"])), 0);
-    assert_eq!(code(&transfer(&sample, "case", "X", "C", &["--signing-key", "expert"])), 0);
+    let stranger = transfer(&sample, "case", "X", "C", &["--signing-key", "expert"]);
+    let said = String::from_utf8_lossy(&stranger.stderr);
+    assert!(code(&stranger) == 0 && said.contains("WARNING: the holder on record is B, not X"), "{stranger:?}");
     let report = json(&caselock(&["verify", "case", "--json"], &sample.path("")));
     assert!(kinds(&report).contains(&"custody-chain-interrupted"), "{report}");
 }

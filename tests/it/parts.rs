@@ -321,8 +321,11 @@ fn a_receipt_is_for_all_parts_and_is_seen_from_each() {
     let sample = sealed();
     let parts = in_parts(&sample);
     SigningKey::generate_ed25519(&sample.path("counsel"), "counsel@example.com").unwrap();
-    let words = ["--from", "A", "--to", "B", "--purpose", "legal review", "--signing-key", "counsel", "--json"];
-    let transfer = |part: &Path| caselock(&sample, &[&["transfer", part.to_str().unwrap()][..], &words].concat());
+    let words = ["--purpose", "legal review", "--signing-key", "counsel", "--json"];
+    let passed = |part: &Path, from: &str, to: &str| {
+        caselock(&sample, &[&["transfer", part.to_str().unwrap(), "--from", from, "--to", to][..], &words].concat())
+    };
+    let transfer = |part: &Path| passed(part, "A", "B");
     // Not all there: nobody can sign for what they have not.
     let aside = sample.path("aside.zip");
     fs::rename(&parts[1], &aside).unwrap();
@@ -343,7 +346,8 @@ fn a_receipt_is_for_all_parts_and_is_seen_from_each() {
         assert!(!kinds(&report).iter().any(|kind| kind.starts_with("receipt-")), "{report}");
     }
     // The second holder goes on from there.
-    assert!(transfer(&parts[2]).status.success());
+    assert_eq!(transfer(&parts[2]).status.code(), Some(2), "it is recorded, whichever part is named");
+    assert!(passed(&parts[2], "B", "C").status.success());
     assert!(sample.path("p.zip.receipt-0002.json").exists());
     // One part alone is still one of those that were signed for.
     for part in &parts[1..] {
