@@ -30,6 +30,7 @@ mod progress;
 mod regions;
 mod report;
 mod seal;
+mod shell;
 mod status;
 mod table;
 mod timestamp;

@@ -3,6 +3,7 @@
 mod account;
 mod amount;
 mod arn;
+mod bucket;
 mod finding;
 mod hash;
 mod location;
@@ -15,6 +16,7 @@ mod window;
 pub use account::{AccountId, ParseAccountIdError};
 pub use amount::{counted, thousands};
 pub use arn::{ParseTrailArnError, TrailArn};
+pub use bucket::{BucketName, ParseBucketNameError};
 pub use finding::{Finding, Severity};
 pub use hash::{HashingReader, ParseSha256HashError, Sha256Hash, Sha256Hasher};
 pub use location::{S3Location, url_decoded};

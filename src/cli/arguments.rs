@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use clap::Args;
 
 use crate::case::{CaseIdentity, FORMAT_VERSION, Scope};
-use crate::model::{AccountId, Bound, Region, Timestamp, TrailArn, Window, parse_bound};
+use crate::model::{AccountId, Bound, BucketName, Region, Timestamp, TrailArn, Window, parse_bound, printable};
 
 use super::CliError;
 
@@ -33,7 +33,7 @@ pub(super) struct ScopeArguments {
     pub(super) trail_arn: Option<TrailArn>,
     /// The bucket of a trail or flow log that AWS no longer knows, besides those that it knows.
     #[arg(long, value_name = "BUCKET")]
-    pub(super) bucket: Option<String>,
+    pub(super) bucket: Option<BucketName>,
     /// The key prefix in that bucket.
     #[arg(long, value_name = "PREFIX", requires = "bucket")]
     pub(super) prefix: Option<String>,
@@ -178,46 +178,68 @@ impl ScopeArguments {
             regions: self.regions.clone(),
             accounts: self.accounts.clone(),
             trail_arn: self.trail_arn.clone(),
-            bucket: self.bucket.clone(),
+            bucket: self.bucket.as_ref().map(ToString::to_string),
             prefix: self.prefix.clone(),
             lookup_events: self.lookup_events,
             lookup_attributes: self.lookup_attributes.clone(),
         }
     }
 
-    /// Whether what was given would change `identity`. What was not given changes nothing, and neither do the words with which the case
-    /// was opened: whatever counts from now counts from then.
-    fn differs_from(&self, identity: &CaseIdentity) -> Result<bool, CliError> {
-        let given = self.scope();
-        if given != Scope::default() && given != identity.scope {
-            return Ok(true);
+    /// What of that which was given would change `identity`. What was not given changes nothing, and neither do the words with which the
+    /// case was opened: whatever counts from now counts from then. But one word of the scope stands for all of it.
+    fn differences(&self, identity: &CaseIdentity) -> Result<Vec<Difference>, CliError> {
+        let (given, kept) = (self.scope(), &identity.scope);
+        let mut found = Vec::new();
+        if given != Scope::default() {
+            let text = |value: Option<String>| value.into_iter().collect::<Vec<_>>();
+            let all = |values: &[String]| values.to_vec();
+            let switched = |on: bool| if on { vec!["given".to_owned()] } else { Vec::new() };
+            let arn = |arn: &Option<TrailArn>| text(arn.as_ref().map(ToString::to_string));
+            let fields = [
+                ("--source", all(&kept.sources), all(&given.sources)),
+                ("--region", words(&kept.regions), words(&given.regions)),
+                ("--account", words(&kept.accounts), words(&given.accounts)),
+                ("--trail-arn", arn(&kept.trail_arn), arn(&given.trail_arn)),
+                ("--bucket", text(kept.bucket.clone()), text(given.bucket.clone())),
+                ("--prefix", text(kept.prefix.clone()), text(given.prefix.clone())),
+                ("--lookup-events", switched(kept.lookup_events), switched(given.lookup_events)),
+                ("--lookup-attribute", all(&kept.lookup_attributes), all(&given.lookup_attributes)),
+            ];
+            found.extend(fields.into_iter().filter(|(_, kept, given)| kept != given).map(|(option, kept, given)| {
+                let told = |values: Vec<String>| if values.is_empty() { "not given".to_owned() } else { values.join(", ") };
+                Difference { option, kept: told(kept), given: told(given) }
+            }));
         }
         let bounds = [
-            (self.start.as_ref(), Bound::Start, identity.window.start()),
-            (self.end.as_ref(), Bound::End, identity.window.end()),
+            ("--start", self.start.as_ref(), Bound::Start, identity.window.start()),
+            ("--end", self.end.as_ref(), Bound::End, identity.window.end()),
         ];
-        for (text, bound, kept) in bounds {
+        for (option, text, bound, kept) in bounds {
             let Some(text) = text else { continue };
-            if parse_bound(text, bound, identity.opened_at.floor_second())? != kept {
-                return Ok(true);
+            let given = parse_bound(text, bound, identity.opened_at.floor_second())?;
+            if given != kept {
+                found.push(Difference { option, kept: kept.to_string(), given: given.to_string() });
             }
         }
-        Ok(false)
+        Ok(found)
     }
 }
 
 impl CaseArguments {
-    fn differs_from(&self, identity: &CaseIdentity) -> bool {
+    fn differences(&self, identity: &CaseIdentity) -> impl Iterator<Item = Difference> {
         let fields = [
-            (&self.case_number, &identity.case_number),
-            (&self.evidence_number, &identity.evidence_number),
-            (&self.examiner, &identity.examiner),
-            (&self.organization, &identity.organization),
-            (&self.authority, &identity.authority),
-            (&self.description, &identity.description),
-            (&self.notes, &identity.notes),
+            ("--case-number", &self.case_number, &identity.case_number),
+            ("--evidence-number", &self.evidence_number, &identity.evidence_number),
+            ("--examiner", &self.examiner, &identity.examiner),
+            ("--organization", &self.organization, &identity.organization),
+            ("--authority", &self.authority, &identity.authority),
+            ("--description", &self.description, &identity.description),
+            ("--notes", &self.notes, &identity.notes),
         ];
-        fields.into_iter().any(|(given, kept)| given.as_ref().is_some_and(|given| given != kept))
+        fields.into_iter().filter_map(|(option, given, kept)| {
+            let given = given.as_ref().filter(|given| *given != kept)?;
+            Some(Difference { option, kept: kept.clone(), given: given.clone() })
+        })
     }
 
     /// The identity of a new case.
@@ -259,6 +281,25 @@ impl CaseArguments {
     }
 }
 
+/// One thing that a case was opened with, and what was given in its place.
+#[derive(Debug, PartialEq, Eq)]
+struct Difference {
+    option: &'static str,
+    kept: String,
+    given: String,
+}
+
+impl std::fmt::Display for Difference {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let [kept, given] = [&self.kept, &self.given].map(|text| printable(text));
+        write!(f, "{} is `{kept}` in the case, not `{given}`", self.option)
+    }
+}
+
+fn words<T: std::fmt::Display>(values: &[T]) -> Vec<String> {
+    values.iter().map(ToString::to_string).collect()
+}
+
 /// `a`, `a, and b`, `a, b, and c`.
 fn listed(items: &[&str]) -> String {
     match items {
@@ -270,10 +311,12 @@ fn listed(items: &[&str]) -> String {
 
 /// Refuses arguments that would change what an existing case is about: they were asked once and are kept.
 pub(super) fn refuse_changes(identity: &CaseIdentity, scope: &ScopeArguments, case: &CaseArguments) -> Result<(), CliError> {
-    if !case.differs_from(identity) && !scope.differs_from(identity)? {
+    let differences: Vec<Difference> = case.differences(identity).chain(scope.differences(identity)?).collect();
+    if differences.is_empty() {
         return Ok(());
     }
-    Err(CliError::usage("this case was opened with other words: its number, people, window or scope differ from those given")
+    let told: Vec<String> = differences.iter().map(ToString::to_string).collect();
+    Err(CliError::usage(format!("this case was opened with other words: {}", told.join("; ")))
         .meaning("They are written once, so that nobody has to ask later which of them the evidence answers.")
         .next("To go on with the case, give only its folder, and --profile or --role-arn as before. For another window, collect into another folder."))
 }
@@ -365,6 +408,19 @@ mod tests {
         for wrong in ["Username", "Username=", "=alice", "SourceIpAddress=192.0.2.1"] {
             assert!(lookup_attribute(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn what_differs_is_told_by_its_option_with_both_values() {
+        let first =
+            line("--case-number IR-1 --examiner A --start 2026-03-01 --end 2026-03-01 --region us-east-1 --region us-west-2");
+        let identity = first.case.identity(&first.scope, now()).unwrap();
+        let again = line("--case-number IR-1 --examiner B --start 2026-03-01T06:00:00Z --region us-east-1 --bucket example");
+        let refused = refuse_changes(&identity, &again.scope, &again.case).unwrap_err();
+        let told = "this case was opened with other words: --examiner is `A` in the case, not `B`; --region is `us-east-1, us-west-2` in \
+                    the case, not `us-east-1`; --bucket is `not given` in the case, not `example`; --start is `2026-03-01T00:00:00Z` in \
+                    the case, not `2026-03-01T06:00:00Z`";
+        assert_eq!(refused.what, [told]);
     }
 
     #[test]

@@ -121,8 +121,8 @@ impl From<AcquireError> for CliError {
         const SAFE: &str = "Everything the ledger names is safe on disk; nothing is lost.";
         const AGAIN: &str = "run the same command again: it goes on where it stopped.";
         let (error, nothing) = match error {
-            AcquireError::Case(error) => return error.into(),
-            AcquireError::Halted(Halt::Case(error)) => return (*error).into(),
+            AcquireError::Case(error) => return Self::of_collection(error),
+            AcquireError::Halted(Halt::Case(error)) => return Self::of_collection(*error),
             AcquireError::Aws(ref aws) => {
                 let next = match aws {
                     AwsError::NoCredentials(_) => {

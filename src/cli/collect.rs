@@ -22,10 +22,10 @@ use super::destination::refuse_case_in_case;
 use super::output::{Output, bytes, counted, thousands, wrapped};
 use super::progress::{Lines, lines};
 use super::regions::{note_unknown, refuse_unknown};
-use super::status::{gap_lines, rows_table, with_roles};
+use super::status::{collect_again, gap_lines, in_turn, rows_table, with_roles};
 use super::tool::{look_at_this_tool, this_tool};
 use super::verify::{LimitArguments, sentence, verify_showing_progress};
-use super::{CliError, Exit};
+use super::{CliError, Exit, shell};
 
 /// Collect the evidence of a window into a case folder; run again to resume.
 ///
@@ -136,7 +136,7 @@ pub(super) fn run(mut arguments: CollectArguments, file: &ConfigurationFile, out
             .meaning(format!("What was stored is safe: {} in this run.", counted(outcome.totals.stored, "object")))
             .next(format!(
                 "To go on where it stopped: caselock collect {}{}, with the same profile",
-                arguments.folder.display(),
+                shell::path(&arguments.folder),
                 with_roles(&arguments.connection.role_arns)
             ));
         return Err(CliError { ledger: Some(Box::new((outcome.ledger_lines, outcome.ledger_root))), ..stopped });
@@ -160,7 +160,9 @@ pub(super) fn run(mut arguments: CollectArguments, file: &ConfigurationFile, out
     } else {
         Exit::Incomplete
     };
-    output.result(&collected, || text(&collected, output.is_verbose())).map_err(|error| error.after(exit))?;
+    output
+        .result(&collected, || format!("{}\n{}", text(&collected, output.is_verbose()), next(&arguments, report.as_ref())))
+        .map_err(|error| error.after(exit))?;
     Ok(exit)
 }
 
@@ -234,7 +236,7 @@ fn existing_case(arguments: &CollectArguments) -> Result<Option<CaseWriter>, Cli
         refuse_case_in_case(&arguments.folder)?;
         return Ok(None);
     }
-    let case = CaseWriter::open(&arguments.folder)?;
+    let case = CaseWriter::open(&arguments.folder).map_err(CliError::of_collection)?;
     case.takes_evidence()?;
     refuse_changes(case.identity(), &arguments.scope, &arguments.case)?;
     Ok(Some(case))
@@ -374,9 +376,16 @@ fn text(collected: &Collected<'_>, verbose: bool) -> String {
         format!("Root     {}", collected.ledger_root),
         "         Write the root down, or read its first 16 digits to a colleague: they".to_owned(),
         "         pin down everything above; `caselock verify --expect-root` checks them.".to_owned(),
-        format!("Next: caselock verify {}", collected.case),
     ]);
     lines.join("\n")
+}
+
+/// What to do with what was collected: what is too fresh first, while the case still takes it.
+fn next(arguments: &CollectArguments, report: Option<&Report>) -> String {
+    let case = shell::path(&arguments.folder);
+    let roles = with_roles(&arguments.connection.role_arns);
+    let again = report.and_then(Report::digests_due).map(|due| collect_again(&format!("{case}{roles}"), due));
+    in_turn(&again.into_iter().chain([format!("caselock verify {case}")]).collect::<Vec<_>>())
 }
 
 /// Who asked, one identity a line.

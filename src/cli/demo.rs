@@ -16,7 +16,7 @@ use crate::sim::{Account, Scenario, Server};
 
 use super::destination::refuse_folder_in_case;
 use super::output::{Output, bytes, hanging, thousands, wrapped};
-use super::{CliError, Exit};
+use super::{CliError, Exit, shell};
 
 /// The number of the demonstration's case.
 const CASE: &str = "IR-DEMO-001";
@@ -59,7 +59,7 @@ pub(super) fn run(arguments: &DemoArguments, output: &Output) -> Result<Exit, Cl
             .meaning("It was left as it is: caselock replaces nothing.")
             .next(format!(
                 "Look at it with `caselock status {}`, remove the folder, or choose another with -o.",
-                case.display()
+                shell::path(&case)
             )));
     }
     output.note("Simulating an AWS account with an intrusion in its last day (nothing here is real, and nothing leaves this machine) ...");
@@ -140,7 +140,7 @@ struct Story<'a> {
 impl Story<'_> {
     fn command(&self, what: &str, arguments: &[&str]) -> Result<Command, CliError> {
         if !what.is_empty() {
-            let shown: Vec<String> = arguments.iter().map(|argument| quoted(argument)).collect();
+            let shown: Vec<String> = arguments.iter().map(|argument| shell::word(argument)).collect();
             self.output.note(&format!("\n{}\n$ caselock {}", Output::bold(what), shown.join(" ")));
         }
         let program = std::env::current_exe().map_err(|error| CliError::new(Exit::Failed, &error))?;
@@ -193,10 +193,6 @@ fn expect(arguments: &[&str], code: Option<i32>, also: &[i32]) -> Result<(), Cli
     Err(CliError::failed(format!("the demonstration's `caselock {command}` ended with {code}"))
         .meaning("No real evidence is concerned.")
         .next("What it said stands above. Mend the cause, then run the demonstration again into another folder (-o)."))
-}
-
-fn quoted(argument: &str) -> String {
-    if argument.contains(' ') { format!("'{argument}'") } else { argument.to_owned() }
 }
 
 #[expect(clippy::disallowed_methods, reason = "the demonstration's own folder is no case")]
@@ -285,9 +281,9 @@ fn summary(verified: &Value, status: &Value, case: &str, package: &str) -> Strin
     if reasons.is_empty() {
         lines.push("  Not proven  nothing".to_owned());
     }
+    lines.extend([format!("  Case        {case}"), format!("  Package     {package}, and its SHA-256 beside it")]);
+    let [readme, case, package] = [&format!("{case}/README.txt"), case, package].map(|path| shell::path(Path::new(path)));
     lines.extend([
-        format!("  Case        {case}"),
-        format!("  Package     {package}, and its SHA-256 beside it"),
         String::new(),
         Output::bold("What to try next"),
         format!("  caselock status {case}"),
@@ -298,8 +294,8 @@ fn summary(verified: &Value, status: &Value, case: &str, package: &str) -> Strin
         format!("  unzip {package}"),
         "      (and follow its VERIFY.txt: sha256sum, ssh-keygen and a BagIt validator".to_owned(),
         "      check it all without caselock)".to_owned(),
-        format!("  chmod u+w {case}/README.txt"),
-        format!("  printf x >> {case}/README.txt"),
+        format!("  chmod u+w {readme}"),
+        format!("  printf x >> {readme}"),
         format!("  caselock verify {case}"),
         "      (the verdict is now FAIL, and it names the file)".to_owned(),
         "  caselock demo --tampered -o caselock-demo-tampered".to_owned(),

@@ -9,6 +9,9 @@ use crate::seal::SealError;
 
 use super::Exit;
 
+/// What the system's refusal means for the evidence.
+const NOTHING_SAID: &str = "This says nothing about the evidence, which is as it was.";
+
 /// Why a command ended early: what failed, what it means for the evidence, what to do next.
 #[derive(Debug)]
 pub(super) struct CliError {
@@ -197,15 +200,7 @@ impl From<CaseError> for CliError {
                 .meaning("The package was changed or damaged after it was written: what is in it proves nothing. Nothing was written.")
                 .next("Compare its SHA-256 with the one that was handed over with it, and ask for another copy."),
             CaseError::Io(refused) => {
-                let full = matches!(refused.source.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded);
-                let next = if full {
-                    "Make room on the disk, then run the same command again."
-                } else {
-                    "Mend the cause, then run the same command again."
-                };
-                base
-                    .meaning("Everything the ledger names is safe; what was under way is fetched again.")
-                    .next(next)
+                base.meaning(NOTHING_SAID).next(after(&refused.source))
             }
             CaseError::NotACase { .. } => base
                 .meaning("Nothing was written: evidence is never mixed with other files.")
@@ -214,6 +209,11 @@ impl From<CaseError> for CliError {
             CaseError::NoCase { path } if path.is_file() => base
                 .meaning("Nothing was read or written.")
                 .next("This command takes the case folder, which holds custody/case.toml. A package can be verified, reported on and transferred."),
+            CaseError::NoCase { path } if is_nowhere(path) => {
+                Self::usage(format!("there is no file or folder `{}`", printable(&path.display().to_string())))
+                    .meaning("Nothing was read or written.")
+                    .next("Check how it is spelled, and the folder that you are in.")
+            }
             CaseError::NoCase { .. } => base
                 .meaning("Nothing was read or written.")
                 .next("Name the folder that collect wrote (it holds custody/case.toml), or a package ending in .zip."),
@@ -242,6 +242,39 @@ impl From<CaseError> for CliError {
     }
 }
 
+impl CliError {
+    /// What stood in the way of a collection whose ledger is there, so that it can be gone on with.
+    #[cfg(feature = "acquire")]
+    pub(super) fn of_collection(error: CaseError) -> Self {
+        let explained = Self::from(error);
+        match explained.evidence.as_deref() {
+            Some(NOTHING_SAID) => {
+                explained.meaning("Everything the ledger names is safe; what was under way is fetched again.")
+            }
+            _ => explained,
+        }
+    }
+}
+
+/// Whether nothing at all has this name.
+fn is_nowhere(path: &std::path::Path) -> bool {
+    path.symlink_metadata().is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound)
+}
+
+/// What to do about the system's refusal.
+fn after(refusal: &std::io::Error) -> &'static str {
+    use std::io::ErrorKind::{NotFound, PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+    match refusal.kind() {
+        StorageFull | QuotaExceeded => "Make room on the disk, then run the same command again.",
+        ReadOnlyFilesystem => {
+            "This command writes, and that medium cannot be written to: copy what is on it to a disk, and name the copy."
+        }
+        PermissionDenied => "Run it as somebody who may, or on a copy of your own.",
+        NotFound => "Check the path.",
+        _ => "Mend the cause, then run the same command again.",
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -264,10 +297,26 @@ mod tests {
         }
     }
 
+    #[cfg(feature = "acquire")]
+    #[test]
+    fn only_a_collection_is_told_that_it_goes_on_where_it_stopped() {
+        let fault = |kind: std::io::ErrorKind| CaseError::Io { doing: "open", path: "case/x".into(), source: kind.into() };
+        let full = || fault(std::io::ErrorKind::StorageFull);
+        let collected = CliError::of_collection(full());
+        assert!(collected.evidence.unwrap().contains("what was under way is fetched again"));
+        let elsewhere = CliError::from(full());
+        assert_eq!(elsewhere.evidence.as_deref(), Some(NOTHING_SAID));
+        assert!(elsewhere.next.unwrap().starts_with("Make room"));
+        let read_only = CliError::from(fault(std::io::ErrorKind::ReadOnlyFilesystem));
+        assert!(read_only.next.is_some_and(|next| next.contains("cannot be written to") && !next.contains("again")));
+        let locked = CliError::of_collection(CaseError::Locked { path: "case".into() });
+        assert!(locked.evidence.unwrap().starts_with("Nothing was written"));
+    }
+
     #[test]
     fn what_would_fail_again_for_ever_is_usage() {
         let unsealed = PackageError::Unsealed { path: "case".into() };
-        let parts = PackageError::TooManyParts { parts: 10_000, most: 9999 };
+        let parts = PackageError::TooManyParts { parts: 10_000, most: 999, smallest: 4096 };
         assert_eq!([Exit::of_package(&unsealed), Exit::of_package(&parts)], [Exit::Usage; 2]);
         assert_eq!(Exit::of_package(&PackageError::Busy { path: "p.zip.part".into() }), Exit::Failed);
     }

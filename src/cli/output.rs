@@ -72,7 +72,12 @@ impl Output {
 
     /// Whether standard output is a terminal that may show colour.
     fn colours() -> bool {
-        std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none()
+        std::io::stdout().is_terminal() && Self::may_colour()
+    }
+
+    /// Whether escapes are wanted, and understood.
+    fn may_colour() -> bool {
+        std::env::var_os("NO_COLOR").is_none() && std::env::var_os("TERM").is_none_or(|terminal| terminal != "dumb")
     }
 
     /// Text in bold, where it is shown to a person.
@@ -119,7 +124,7 @@ impl Output {
 
     fn say(text: &str) {
         // Where nobody can be told, the work goes on.
-        let colours = Self::is_terminal() && std::env::var_os("NO_COLOR").is_none();
+        let colours = Self::is_terminal() && Self::may_colour();
         let _written = writeln!(std::io::stderr().lock(), "{}", for_terminal(text, colours));
     }
 

@@ -1,6 +1,6 @@
 //! A sealed case becomes one file, numbered parts, a disclosure or an encrypted package; of the case only the ledger grows, by that act.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
@@ -16,7 +16,7 @@ use super::destination::refuse_file_in_case;
 use super::output::{Output, bytes, thousands};
 use super::progress::following;
 use super::tool::{look_at_this_tool, this_tool};
-use super::{CliError, Exit};
+use super::{CliError, Exit, shell};
 
 /// Write a sealed case as one zip file for handover.
 ///
@@ -38,7 +38,8 @@ pub(super) struct PackageArguments {
     /// or `s3://BUCKET/KEY`, in which `*` stands for a part of a name and `**` for any folders.
     #[arg(long, value_name = "GLOB")]
     include: Vec<String>,
-    /// Write several packages, each with at most this much evidence, such as 4GiB or 700MB; a larger file has one of its own.
+    /// Write several packages, each with at most this much evidence, such as 4GiB or 700MB (a bare number is bytes); a larger file has one of its
+    /// own.
     #[arg(long, value_name = "SIZE", value_parser = parse_size, conflicts_with = "include")]
     split_size: Option<u64>,
     /// Encrypt the package for this recipient, and write only FILE.age: an age recipient, an SSH key (ed25519 or RSA), or a file of
@@ -205,8 +206,8 @@ fn text(outcome: &Outcome) -> String {
     lines.push("from any other.".to_owned());
     if let Some(first) = parts.first() {
         lines.push(match &first.encrypted {
-            None => format!("Next: caselock verify {}", first.path),
-            Some(_) => format!("The recipient: age --decrypt -i KEY -o FILE.zip {}", first.path),
+            None => format!("Next: caselock verify {}", shell::path(Path::new(&first.path))),
+            Some(_) => format!("The recipient: age --decrypt -i KEY -o FILE.zip {}", shell::path(Path::new(&first.path))),
         });
     }
     if parts.len() > 1 {
@@ -228,6 +229,11 @@ fn explain(error: &PackageError) -> CliError {
             .next(next);
     }
     let explained = CliError::new(Exit::of_package(error), error);
+    if let PackageError::TooManyParts { smallest, .. } = error {
+        return explained
+            .meaning("No package was written; the case is unchanged.")
+            .next(format!("Give a larger size, at least --split-size {smallest}; a bare number is bytes."));
+    }
     let next = match error {
         _ if explained.exit == Exit::Integrity => "Run `caselock verify` on the case for the whole picture.",
         PackageError::NothingIncluded { .. } => {
@@ -238,7 +244,6 @@ fn explain(error: &PackageError) -> CliError {
             "Seal it first: caselock seal CASE --signing-key KEY. A package holds exactly what a seal covers."
         }
         PackageError::NoCheckpoint { .. } => "Seal the case again with this caselock, then disclose from it.",
-        PackageError::TooManyParts { .. } => "Give a larger --split-size.",
         PackageError::Busy { .. } => "Wait until the other one has ended, then compare what it wrote.",
         PackageError::Name { .. } => "Name a file with -o, such as CASE.zip.",
         _ => "Mend the cause (room on the disk, rights), then run the same command again.",

@@ -111,7 +111,7 @@ fn text(planned: &Planned<'_>, verbose: bool) -> String {
     ));
     if !plan.missing_permissions.is_empty() {
         lines.push(hanging(&plan.missing_permissions.join(", "), "Missing  ", VALUE));
-        lines.push(wrapped("`caselock policy` prints a policy that permits what is needed, and nothing else.", VALUE));
+        lines.extend(remedies(&plan.missing_permissions).map(|remedy| wrapped(remedy, VALUE)));
     }
     lines.push(String::new());
     let rows = plan.rows.iter().map(|row| {
@@ -133,6 +133,15 @@ fn text(planned: &Planned<'_>, verbose: bool) -> String {
     lines.join("\n")
 }
 
+/// What to do about what is missing. A role is assumed by whoever has no part in it yet: the policy of a reader does not help there.
+fn remedies(missing: &[String]) -> impl Iterator<Item = &'static str> {
+    let (roles, others): (Vec<&String>, Vec<&String>) = missing.iter().partition(|action| *action == "sts:AssumeRole");
+    let policy = "`caselock policy` prints a policy that permits what is needed, and nothing else.";
+    let role = "sts:AssumeRole takes two things: a policy of yours that permits it on the role, and the role's trust policy, which must \
+                name you. `caselock policy` is for the role itself.";
+    [(!others.is_empty()).then_some(policy), (!roles.is_empty()).then_some(role)].into_iter().flatten()
+}
+
 /// Millionths of a dollar as dollars, to the cent and never below it.
 fn dollars(millionths: u64) -> String {
     let cents = millionths.div_ceil(10_000);
@@ -144,5 +153,21 @@ fn duration(seconds: u64) -> String {
         0..=90 => format!("{seconds} seconds"),
         91..=5_400 => format!("{} minutes", seconds.div_ceil(60)),
         _ => format!("{} hours", seconds.div_ceil(3_600)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::remedies;
+
+    #[test]
+    fn a_role_that_may_not_be_assumed_is_no_matter_of_the_reader_s_policy() {
+        let told = |missing: &[&str]| {
+            remedies(&missing.iter().map(|&action| action.to_owned()).collect::<Vec<_>>()).collect::<Vec<_>>()
+        };
+        let role = told(&["sts:AssumeRole"]);
+        assert!(matches!(role[..], [one] if one.contains("trust policy") && !one.contains("prints a policy")), "{role:?}");
+        assert!(matches!(told(&["s3:GetObject"])[..], [one] if one.contains("prints a policy")));
+        assert_eq!(told(&["s3:GetObject", "sts:AssumeRole"]).len(), 2);
     }
 }

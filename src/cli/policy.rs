@@ -1,4 +1,5 @@
 use crate::acquire::policy;
+use crate::model::BucketName;
 
 use super::output::Output;
 use super::{CliError, Exit};
@@ -18,11 +19,12 @@ pub(super) struct PolicyArguments {
     sources: Vec<String>,
     /// Permit this bucket only (repeatable); all buckets if left out.
     #[arg(long = "bucket", value_name = "BUCKET")]
-    buckets: Vec<String>,
+    buckets: Vec<BucketName>,
 }
 
 pub(super) fn run(arguments: &PolicyArguments, output: &Output) -> Result<Exit, CliError> {
-    let policy = policy(&arguments.sources, &arguments.buckets);
+    let buckets: Vec<String> = arguments.buckets.iter().map(ToString::to_string).collect();
+    let policy = policy(&arguments.sources, &buckets);
     // A policy is JSON whichever way it is asked for.
     output.result(&policy, || format!("{policy:#}"))?;
     Ok(Exit::Done)

@@ -20,7 +20,7 @@ use super::progress::line;
 use super::tool::{look_at_this_tool, this_tool};
 use super::transfer::{hashed, receipts_of};
 use super::verify::{exit_of, is_disclosure, open, read_allowed_signers, read_roots, verify_showing_progress};
-use super::{CliError, Exit};
+use super::{CliError, Exit, shell};
 
 /// Write the report and the forms that people read, as one HTML page, or a list of the evidence for programs.
 ///
@@ -43,9 +43,10 @@ pub(super) struct ReportArguments {
     /// The file to write; it must not exist, and not lie in the case.
     #[arg(long, short = 'o', value_name = "FILE")]
     out: Option<PathBuf>,
-    /// What to write: the page for people, a table or JSON lines of all artifacts, or a CASE/UCO graph (JSON-LD).
-    #[arg(long, value_enum, default_value_t = Format::Html)]
-    format: Format,
+    /// What to write: the page for people, a table or JSON lines of all artifacts, or a CASE/UCO graph (JSON-LD). Left out, the name after
+    /// -o tells by its ending, and without one it is the page.
+    #[arg(long, value_enum)]
+    format: Option<Format>,
     /// Who may seal: an allowed signers file of OpenSSH that you trust.
     #[arg(long, value_name = "FILE")]
     allowed_signers: Option<PathBuf>,
@@ -77,6 +78,17 @@ impl Format {
         }
     }
 
+    /// What a file of this name is to hold.
+    fn of(name: &Path) -> Option<Self> {
+        match name.extension()?.to_str()?.to_ascii_lowercase().as_str() {
+            "html" | "htm" => Some(Self::Html),
+            "csv" => Some(Self::Csv),
+            "jsonl" => Some(Self::Jsonl),
+            "jsonld" => Some(Self::CaseUco),
+            _ => None,
+        }
+    }
+
     fn hint(self) -> &'static str {
         match self {
             Self::Html => "Open it in any browser; print it to sign the forms at its end.",
@@ -98,6 +110,7 @@ struct Written {
 
 pub(super) fn run(mut arguments: ReportArguments, file: &ConfigurationFile, output: &Output) -> Result<Exit, CliError> {
     look_at_this_tool();
+    let format = format(&arguments)?;
     let mut defaults = file.read()?;
     defaults.fill_trust(&mut arguments.allowed_signers, &mut arguments.tsa_roots);
     defaults.note(output);
@@ -106,7 +119,7 @@ pub(super) fn run(mut arguments: ReportArguments, file: &ConfigurationFile, outp
     if is_disclosure(&*files) {
         return Err(CliError::usage("a disclosure has no report: it shows some files of a case, and not the case")
             .meaning("Nothing was written.")
-            .next(format!("All that it proves: caselock verify {}", arguments.case.display())));
+            .next(format!("All that it proves: caselock verify {}", shell::path(&arguments.case))));
     }
     // A report needs an identity; verification alone could do without.
     read_identity(&*files)?;
@@ -121,10 +134,8 @@ pub(super) fn run(mut arguments: ReportArguments, file: &ConfigurationFile, outp
     let sealed = !read_seals(&*files)?.is_empty();
     let place = match &arguments.out {
         Some(out) => Place { path: out.clone(), replaces: false },
-        None if arguments.case.is_file() || sealed => {
-            Place { path: beside(&arguments.case, arguments.format), replaces: false }
-        }
-        None => Place { path: arguments.case.join("reports").join(arguments.format.file_name()), replaces: true },
+        None if arguments.case.is_file() || sealed => Place { path: beside(&arguments.case, format), replaces: false },
+        None => Place { path: arguments.case.join("reports").join(format.file_name()), replaces: true },
     };
     // Verifying may take an hour; what cannot be written then can be told now.
     if !place.replaces {
@@ -135,7 +146,7 @@ pub(super) fn run(mut arguments: ReportArguments, file: &ConfigurationFile, outp
     }
     let report = verify_showing_progress(&*files, &wanted, output)?;
     let (lines, _) = line(output, "writing");
-    let sha256 = match arguments.format {
+    let sha256 = match format {
         Format::Html => {
             let page = page(&arguments.case, &*files, &report, output)?;
             write(&place, &|out| Ok(out.write_all(page.as_bytes())?))
@@ -153,11 +164,22 @@ pub(super) fn run(mut arguments: ReportArguments, file: &ConfigurationFile, outp
                 Output::bold(&format!("Report: {}", written.path)),
                 written.sha256,
                 written.verdict,
-                arguments.format.hint()
+                format.hint()
             )
         })
         .map_err(|error| error.after(exit_of(report.verdict)))?;
     Ok(exit_of(report.verdict))
+}
+
+/// What to write: as it was said, or as the file's name says.
+fn format(arguments: &ReportArguments) -> Result<Format, CliError> {
+    let Some(out) = &arguments.out else { return Ok(arguments.format.unwrap_or(Format::Html)) };
+    if out.as_os_str() == "-" {
+        return Err(CliError::usage("`-` is no file: a report is never written to standard output, which has the verdict")
+            .meaning("Nothing was checked, and nothing was written.")
+            .next("Name a file with -o, or leave -o out."));
+    }
+    Ok(arguments.format.or_else(|| Format::of(out)).unwrap_or(Format::Html))
 }
 
 /// The page for people.
@@ -248,4 +270,42 @@ fn write(place: &Place, content: &dyn Fn(&mut dyn Write) -> Result<(), ExportErr
         Ok(sha256)
     };
     write().map_err(failed)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        report: ReportArguments,
+    }
+
+    fn said(line: &str) -> Result<Format, CliError> {
+        format(&Line::try_parse_from(format!("report case {line}").split_whitespace()).unwrap().report)
+    }
+
+    #[test]
+    fn the_name_of_the_file_tells_what_is_wanted_where_nothing_else_does() {
+        for (line, expected) in [
+            ("", Format::Html),
+            ("-o page", Format::Html),
+            ("-o a.html", Format::Html),
+            ("-o a.CSV", Format::Csv),
+            ("-o a.jsonl", Format::Jsonl),
+            ("-o a.jsonld", Format::CaseUco),
+            ("-o a.txt --format csv", Format::Csv),
+            ("--format case-uco", Format::CaseUco),
+        ] {
+            assert_eq!(said(line).unwrap(), expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn standard_output_is_no_file() {
+        assert!(said("--format csv -o -").is_err_and(|error| error.exit == Exit::Usage));
+    }
 }

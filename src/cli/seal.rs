@@ -11,11 +11,11 @@ use crate::seal::{SealError, SealOptions, SealStatement, SigningKey, check_earli
 use crate::verify::{Report, SignatureState};
 
 use super::configuration::ConfigurationFile;
-use super::output::{Output, bytes, counted, thousands};
+use super::output::{Output, bytes, counted, hanging, thousands};
 use super::timestamp::{self, Stamped, TimestampArguments};
 use super::tool::{look_at_this_tool, this_tool};
 use super::verify::verify_with_progress;
-use super::{CliError, Exit};
+use super::{CliError, Exit, shell};
 
 /// Sign for a case: exactly this evidence, exactly this ledger.
 ///
@@ -164,7 +164,7 @@ fn show_standing(standing: &Standing, report: &Report, case: &Path, output: &Out
         timestamp_error: None,
         sealed_already: true,
     };
-    output.result(&result, || text(&result, case))?;
+    output.result(&result, || text(&result, case, 0))?;
     Ok(Exit::Done)
 }
 
@@ -244,6 +244,8 @@ pub(super) fn run(
     lines.finish();
     // The lock is for one at a time.
     drop(writer);
+    // A case that was sealed before took nothing more already.
+    let given_up = if report.seals.is_empty() { report.pending_hours() } else { 0 };
     let stamped = match &arguments.timestamp.tsa {
         None => Ok(None),
         Some(url) => {
@@ -262,20 +264,22 @@ pub(super) fn run(
         timestamp_error: stamped.as_ref().err().map(CliError::document),
         sealed_already: false,
     };
-    output.result(&result, || text(&result, &arguments.case))?;
+    output.result(&result, || text(&result, &arguments.case, given_up))?;
     // Sealed is sealed: it was told first, stamped or not.
     stamped.map(|_| Exit::Done).map_err(CliError::told_in_result)
 }
 
 /// The same error once the case is sealed: whatever stood in the way, only the time-stamp is missing. `again` says what not to do.
 pub(super) fn unstamped(error: CliError, case: &Path, url: &str, again: &str) -> CliError {
-    CliError { exit: Exit::Failed, ..error }
-        .meaning("The case is sealed; only the time-stamp is missing.")
-        .next(format!("Try again later, and {again}: caselock seal {} --tsa {url}", case.display()))
+    CliError { exit: Exit::Failed, ..error }.meaning("The case is sealed; only the time-stamp is missing.").next(format!(
+        "Try again later, and {again}: caselock seal {} --tsa {}",
+        shell::path(case),
+        shell::word(url)
+    ))
 }
 
-fn text(result: &Result<'_>, case: &Path) -> String {
-    let (statement, case) = (result.statement, case.display());
+fn text(result: &Result<'_>, case: &Path, given_up: u64) -> String {
+    let statement = result.statement;
     let is_unfinished = |told: &&String| told.split_once(' ').is_some_and(|(kind, _)| kind == UNFINISHED);
     let damage = statement.damage.iter().filter(|told| !is_unfinished(told)).count();
     let mut lines = vec![
@@ -307,6 +311,14 @@ fn text(result: &Result<'_>, case: &Path) -> String {
     if result.sealed_already {
         lines.push("Written  nothing: another seal would say the same, and change the package's SHA-256".to_owned());
     }
+    if given_up > 0 {
+        let hours = counted(given_up, "hour");
+        lines.push(hanging(
+            &format!("{hours} (× regions) stay unproven here: no digest can be added any more"),
+            "Pending  ",
+            "         ",
+        ));
+    }
     lines.extend(flags(result.protection));
     lines.push(match (result.timestamp, &result.timestamp_error) {
         (Some(stamped), _) => stamped.text(),
@@ -315,7 +327,7 @@ fn text(result: &Result<'_>, case: &Path) -> String {
     });
     lines.push("Tell the recipient the key's fingerprint by another channel: it is what makes".to_owned());
     lines.push("the seal yours.".to_owned());
-    lines.push(format!("Next: caselock package {case} -o {case}.zip"));
+    lines.push(format!("Next: caselock package {} -o {}", shell::path(case), shell::package_of(case)));
     lines.join("\n")
 }
 

@@ -1,6 +1,6 @@
 //! What a case holds, as far as its ledger tells: no artifact is read, and nothing proven.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
@@ -9,11 +9,12 @@ use crate::case::gap::{About, Subject};
 use crate::case::summary::{Summary, SummaryRow, summarize};
 use crate::case::{CASE_TOML, CaseError, CaseFiles as _, CaseFolder, CaseIdentity, is_ledger_gone, read_identity};
 use crate::model::{AccountId, HashingReader, Region, Timestamp, TrailArn, Window, printable};
+use crate::verify::digests_due_at;
 
-use super::output::{Output, bytes, hanging, thousands};
+use super::output::{Output, bytes, hanging, thousands, wrapped};
 use super::progress::line;
 use super::table::table;
-use super::{CliError, Exit};
+use super::{CliError, Exit, shell};
 
 /// Show what a case holds so far, what could not be had, and what to do next.
 ///
@@ -107,8 +108,8 @@ pub(super) fn run(arguments: &StatusArguments, output: &Output) -> Result<Exit, 
     let summary = summarize(&folder)?;
     lines.finish();
     let damage = damage(&folder, &summary)?;
-    let next = next(&summary, &damage, &arguments.case.display().to_string());
-    let status = Status { case: CaseFields::from(&identity), summary: &summary, damage: &damage, next: next.clone() };
+    let next = next(&identity, &summary, &damage, &arguments.case);
+    let status = Status { case: CaseFields::from(&identity), summary: &summary, damage: &damage, next: next.join(", then ") };
     let exit = if !damage.is_empty() {
         Exit::Integrity
     } else if summary.is_complete() {
@@ -116,7 +117,7 @@ pub(super) fn run(arguments: &StatusArguments, output: &Output) -> Result<Exit, 
     } else {
         Exit::Incomplete
     };
-    output.result(&status, || text(&identity, &status, output.is_verbose())).map_err(|error| error.after(exit))?;
+    output.result(&status, || text(&identity, &status, &next, output.is_verbose())).map_err(|error| error.after(exit))?;
     Ok(exit)
 }
 
@@ -134,30 +135,56 @@ fn damage(folder: &CaseFolder, summary: &Summary) -> Result<Vec<String>, CliErro
     Ok(damage)
 }
 
-fn next(summary: &Summary, damage: &[String], case: &str) -> String {
-    if !damage.is_empty() {
+fn next(identity: &CaseIdentity, summary: &Summary, damage: &[String], folder: &Path) -> Vec<String> {
+    let case = shell::path(folder);
+    vec![if !damage.is_empty() {
         format!("caselock verify {case}    (and keep the folder as it is)")
     } else if !summary.is_finished() {
         let begun = summary.runs.iter().rev().find(|run| run.finished.is_none());
         let roles = begun.map(|run| with_roles(&run.roles)).unwrap_or_default();
         format!("caselock collect {case}{roles}    (goes on where it stopped)")
     } else if summary.seals.is_empty() {
-        format!("caselock verify {case}, then caselock seal {case} --signing-key KEY")
+        let (last, due) = (summary.runs.last(), digests_due_at(identity.window.end()));
+        let sources = &identity.scope.sources;
+        let asks_for_trails = sources.is_empty() || sources.iter().any(|source| source == "cloudtrail");
+        let fresh = last.filter(|run| asks_for_trails && run.started < due);
+        let again = fresh.map(|run| collect_again(&format!("{case}{}", with_roles(&run.roles)), due));
+        let proof = [format!("caselock verify {case}"), format!("caselock seal {case} --signing-key KEY")];
+        return again.into_iter().chain(proof).collect();
     } else if summary.packages.is_empty() {
-        format!("caselock package {case} -o {case}.zip")
+        format!("caselock package {case} -o {}", shell::package_of(folder))
     } else {
         format!("caselock verify {case}")
-    }
+    }]
 }
 
 /// The roles of a run, as its command line has them.
 pub(super) fn with_roles(roles: &[String]) -> String {
-    let roles: Vec<String> = roles.iter().map(|role| format!(" --role-arn {}", printable(role))).collect();
+    let roles: Vec<String> = roles.iter().map(|role| format!(" --role-arn {}", shell::word(role))).collect();
     roles.concat()
 }
 
-fn text(identity: &CaseIdentity, status: &Status<'_>, verbose: bool) -> String {
-    let Status { summary, damage, next, .. } = status;
+/// The command that takes what was too fresh, and from when on.
+pub(super) fn collect_again(case: &str, due: Timestamp) -> String {
+    format!("caselock collect {case}    (again, from {due} on: the newest digests should be there)")
+}
+
+/// Commands one after the other, each a line to copy, with what is said of it on a line of its own.
+pub(super) fn in_turn(commands: &[String]) -> String {
+    let mut lines = Vec::new();
+    for (title, command) in std::iter::once("Next: ").chain(std::iter::repeat("then: ")).zip(commands) {
+        match command.split_once("    (") {
+            Some((command, said)) if command.len() + said.len() > 66 => {
+                lines.extend([format!("{title}{command}"), wrapped(&format!("({said}"), "      ")]);
+            }
+            _ => lines.push(format!("{title}{command}")),
+        }
+    }
+    lines.join("\n")
+}
+
+fn text(identity: &CaseIdentity, status: &Status<'_>, next: &[String], verbose: bool) -> String {
+    let Status { summary, damage, .. } = status;
     let mut lines = vec![Output::bold(&format!("Case {}", printable(&identity.case_number)))];
     lines.extend(damage.iter().map(|damage| Output::bold(&hanging(damage, "DAMAGED  ", "         "))));
     lines.push(format!("Window   {} (UTC)", identity.window));
@@ -183,8 +210,7 @@ fn text(identity: &CaseIdentity, status: &Status<'_>, verbose: bool) -> String {
     lines.push(rows_table(&summary.rows));
     lines.extend(gap_lines("Not had", &summary.gaps, verbose));
     lines.push(String::new());
-    // Two commands are two lines to copy.
-    lines.push(format!("Next: {}", next.replace(", then ", "\nthen: ")));
+    lines.push(in_turn(next));
     lines.join("\n")
 }
 

@@ -13,7 +13,7 @@ use crate::seal::{SealFile, Stamp, StampProblem, check_stamp, read_seals, stamp_
 
 use super::destination::refuse_file_in_case;
 use super::output::{Output, wrapped};
-use super::{CliError, Exit};
+use super::{CliError, Exit, shell};
 
 /// Longest answer that is read; real ones are below 10 kB.
 const ANSWER_LIMIT: u64 = 1024 * 1024;
@@ -164,8 +164,9 @@ fn write_request(path: &Path, seal: &SealFile, statement: &[u8], output: &Output
     })?;
     let path = path.display().to_string();
     let send = format!(
-        "curl -H 'Content-Type: application/timestamp-query' --data-binary @{path} URL -o answer.tsr\n    \
-         caselock seal CASE_DIR --timestamp-response answer.tsr"
+        "curl -H 'Content-Type: application/timestamp-query' --data-binary {} URL -o answer.tsr\n    \
+         caselock seal CASE_DIR --timestamp-response answer.tsr",
+        shell::word(&format!("@{path}"))
     );
     let value = serde_json::json!({ "request": path, "seal": seal.path });
     output.result(&value, || {

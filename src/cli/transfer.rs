@@ -1,5 +1,8 @@
 //! Evidence passes from one holder to the next: lines in the ledger and a new seal for a case folder, a signed receipt beside a package.
 
+mod holder;
+
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -8,7 +11,7 @@ use crate::case::custody::{CustodyReceived, CustodyTransferred, Handover, Reveri
 use crate::case::event::Event;
 use crate::case::{CaseFolder, CaseWriter};
 use crate::model::{Sha256Hash, Timestamp};
-use crate::package::{PackageError, PackageFiles, package_head, package_places, read_receipts, write_receipt};
+use crate::package::{PackageError, PackageFiles, package_head, package_places, read_receipts, receipt_places, write_receipt};
 use crate::seal::{
     PackageHead, Receipt, ReceiptFile, SealHead, SealOptions, SealStatement, SigningKey, read_seals, seal_case_with,
 };
@@ -19,8 +22,9 @@ use super::output::{Output, counted, hanging, thousands, wrapped};
 use super::seal::{DAMAGE_NAMED, UNSTAMPED, explain as explain_sealing, load_key, unstamped};
 use super::timestamp::{self, TimestampArguments};
 use super::tool::{look_at_this_tool, this_tool};
-use super::verify::{open, verify_showing_progress};
-use super::{CliError, Exit};
+use super::verify::{open, refuse_what_is_no_package, verify_showing_progress};
+use super::{CliError, Exit, shell};
+use holder::check_holder;
 
 /// Record that a sealed case, or a package, passes from one holder to the next.
 ///
@@ -71,6 +75,9 @@ pub(super) struct TransferArguments {
     /// Let this RFC 3161 authority stamp the time of the receiver's signature.
     #[arg(long, value_name = "URL", requires = "signing_key")]
     tsa: Option<String>,
+    /// The folder for the receipt of a package, where its own cannot be written to; `verify --receipt` reads it from anywhere.
+    #[arg(long, short = 'o', alias = "out", value_name = "FOLDER")]
+    output: Option<PathBuf>,
     /// Record the transfer of a case that is damaged, as it is received. The receiver's seal, or receipt, says so.
     #[arg(long)]
     despite_damage: bool,
@@ -114,9 +121,20 @@ pub(super) fn run(arguments: &TransferArguments, output: &Output) -> Result<Exit
                 .next("Say it in the words that shall stand on the custody form."));
         }
     }
+    if handover.released_by == handover.received_by {
+        return Err(CliError::usage("--from and --to are the same: nothing passes from one to the other")
+            .meaning("Nothing was recorded, and nothing was signed.")
+            .next("Name who holds it with --from, and who receives it with --to."));
+    }
+    if arguments.output.is_some() && arguments.case.is_dir() {
+        return Err(CliError::usage("--output is for the receipt of a package; a case folder has its transfers in the ledger")
+            .meaning("Nothing was recorded, and nothing was signed.")
+            .next("Leave --output out, or name the package."));
+    }
     arguments.tsa.as_deref().map(timestamp::check_authority).transpose()?;
     let key = arguments.signing_key.as_deref().map(|key| load_key(key, arguments.principal.as_deref(), output)).transpose()?;
     if arguments.case.is_file() {
+        refuse_what_is_no_package(&arguments.case)?;
         let key = key.ok_or_else(|| {
             CliError::usage("a package is not changed, so only a signed receipt can say that it was received")
                 .meaning("Nothing was recorded; the package is unchanged.")
@@ -168,6 +186,7 @@ fn transfer_case(
     if damaged && !arguments.despite_damage {
         return Err(refuse_damage(&report));
     }
+    check_holder(&report.custody, handover, output)?;
     let verification = reverified(&report);
     let sealed_lines = SealStatement::parse(statement).map_or(0, |statement| statement.ledger.lines);
     let past = Past::read(&writer, handover, key, sealed_lines)?;
@@ -281,7 +300,12 @@ fn receive_package(
     output: &Output,
 ) -> Result<Exit, CliError> {
     let package = &arguments.case;
-    refuse_file_in_case(package)?;
+    // Receipts are named after the package wherever they lie.
+    let beside = match (&arguments.output, package.file_name()) {
+        (Some(folder), Some(name)) => folder.join(name),
+        _ => package.clone(),
+    };
+    refuse_file_in_case(&beside)?;
     let files = open(package)?;
     let top = PackageFiles::open(package).map_err(|error| explain(&error))?.top_folder().to_owned();
     if let Some(missing) = files.missing_parts().first() {
@@ -293,13 +317,15 @@ fn receive_package(
         .next("Put all parts into one folder, under the names they were given, then run the same command again."));
     }
     let heads = hashed(package, output)?;
-    let earlier = read_receipts(package, &[]).map_err(|error| explain(&error))?;
+    let elsewhere = if arguments.output.is_some() { receipt_places(&beside) } else { Ok(Vec::new()) };
+    let earlier = elsewhere.and_then(|places| read_receipts(package, &places)).map_err(|error| explain(&error))?;
     let wanted = Options { receipts: Some((&heads, &earlier)), ..Options::default() };
     let report = verify_showing_progress(&*files, &wanted, output)?;
     let damaged = report.case_failures() > 0;
     if damaged && !arguments.despite_damage {
         return Err(refuse_damage(&report));
     }
+    check_holder(&report.custody, handover, output)?;
     let verification = reverified(&report);
     let now = Timestamp::new(chrono::Utc::now());
     let case_number = report.case_number.clone().unwrap_or(top);
@@ -329,7 +355,7 @@ fn receive_package(
     })?;
     let (timestamp, stamp) = stamped.unzip();
     let file = ReceiptFile { name: String::new(), statement, signature: Some(signature), timestamp };
-    let path = write_receipt(package, receipt.number, &file).map_err(|error| explain(&error))?;
+    let path = write_receipt(&beside, receipt.number, &file).map_err(|error| unwritten(&error))?;
     let recorded = Recorded {
         handover,
         verification: &verification,
@@ -346,6 +372,19 @@ fn explain(error: &PackageError) -> CliError {
     CliError::new(Exit::of_package(error), error)
         .meaning("The package is unchanged.")
         .next("Mend the cause, then run the same command again.")
+}
+
+/// Why no receipt was written; a medium that takes none is no obstacle.
+fn unwritten(error: &PackageError) -> CliError {
+    let explained = explain(error).meaning("No receipt was written, and the package is unchanged.");
+    match error {
+        PackageError::Io { source, .. } if matches!(source.kind(), ErrorKind::ReadOnlyFilesystem | ErrorKind::PermissionDenied) => {
+            explained.next(
+                "Name a folder for the receipt that can be written to: -o FOLDER. `caselock verify --receipt` reads it from there.",
+            )
+        }
+        _ => explained,
+    }
 }
 
 /// What stands before a value that goes on.
@@ -390,11 +429,18 @@ fn show(recorded: &Recorded<'_>, case: &Path, damaged: bool, output: &Output) ->
             }
         }
         if recorded.signed_in.is_some() {
-            lines.push(format!("Next: caselock verify {}", case.display()));
+            lines.push(format!("Next: caselock verify {}{}", shell::path(case), with_receipt(recorded, case)));
         }
         lines.join("\n")
     })?;
     Ok(if damaged { Exit::Integrity } else { Exit::Done })
+}
+
+/// The receipt as an option of `verify`, where it does not lie beside the package and would not be found.
+fn with_receipt(recorded: &Recorded<'_>, case: &Path) -> String {
+    let receipt = Path::new(&recorded.recorded_in);
+    let is_beside = receipt.parent() == case.parent();
+    if case.is_file() && !is_beside { format!(" --receipt {}", shell::path(receipt)) } else { String::new() }
 }
 
 /// The packages, or parts, that receipts are for, and the receipts.
@@ -418,4 +464,21 @@ pub(super) fn hashed(package: &Path, output: &Output) -> Result<Vec<PackageHead>
     let heads = package_places(package).and_then(|places| places.iter().map(|place| package_head(place)).collect());
     lines.finish();
     heads.map_err(|error: PackageError| explain(&error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_medium_that_takes_no_receipt_is_told_with_the_way_round_it() {
+        let refused = |kind: ErrorKind| {
+            let error = PackageError::Io { doing: "create", path: "p.zip.receipt-0001.json".into(), source: kind.into() };
+            unwritten(&error).next.unwrap()
+        };
+        for kind in [ErrorKind::ReadOnlyFilesystem, ErrorKind::PermissionDenied] {
+            assert!(refused(kind).contains("-o FOLDER"), "{kind}");
+        }
+        assert!(!refused(ErrorKind::StorageFull).contains("-o FOLDER"));
+    }
 }

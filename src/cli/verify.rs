@@ -22,9 +22,10 @@ use crate::verify::{CustodyReport, DisclosureReport, ExpectedRoot, Options, Repo
 
 use super::configuration::ConfigurationFile;
 use super::output::{Output, bytes, counted, hanging, thousands, wrapped};
+use super::status::{collect_again, in_turn};
 use super::transfer::receipts_of;
-use super::{CliError, Exit};
-pub(super) use opening::{is_disclosure, open};
+use super::{CliError, Exit, shell};
+pub(super) use opening::{is_disclosure, open, refuse_what_is_no_package};
 pub(super) use sentence::sentence;
 
 /// Check everything that can be checked about a case folder or a package, offline.
@@ -124,7 +125,7 @@ pub(super) fn run(mut arguments: VerifyArguments, file: &ConfigurationFile, outp
     }
     output
         .result(&report, || {
-            let next = next(&report, &arguments.case).map(|next| format!("\n\n{next}")).unwrap_or_default();
+            let next = next(&report, &arguments).map(|next| format!("\n\n{next}")).unwrap_or_default();
             format!("{}{next}", text(&report, output.is_verbose()))
         })
         .map_err(|error| error.after(exit_of(report.verdict)))?;
@@ -132,8 +133,9 @@ pub(super) fn run(mut arguments: VerifyArguments, file: &ConfigurationFile, outp
 }
 
 /// What to do with a case that was verified, if there is more to do: of a disclosure, that was all.
-fn next(report: &Report, case: &Path) -> Option<String> {
-    let place = case.display();
+fn next(report: &Report, arguments: &VerifyArguments) -> Option<String> {
+    let case = &arguments.case;
+    let place = shell::path(case);
     if report.case_failures() == 0 && report.disclosure.is_some() {
         return None;
     }
@@ -143,11 +145,15 @@ fn next(report: &Report, case: &Path) -> Option<String> {
             "",
         )
     } else if case.is_file() {
-        format!("Next: caselock report {place}")
+        // Who is trusted is as true of the report.
+        let trust = [("--allowed-signers", &arguments.allowed_signers), ("--tsa-roots", &arguments.tsa_roots)];
+        let trust = trust.map(|(option, file)| file.as_ref().map(|file| format!(" {option} {}", shell::path(file))));
+        format!("Next: caselock report {place}{}", trust.into_iter().flatten().collect::<String>())
     } else if report.seals.is_empty() {
-        format!("Next: caselock seal {place} --signing-key KEY")
+        let again = report.digests_due().map(|due| collect_again(&place, due));
+        in_turn(&again.into_iter().chain([format!("caselock seal {place} --signing-key KEY")]).collect::<Vec<_>>())
     } else {
-        format!("Next: caselock package {place} -o {place}.zip")
+        format!("Next: caselock package {place} -o {}", shell::package_of(case))
     })
 }
 

@@ -61,13 +61,15 @@ pub enum PackageError {
         /// The name.
         path: PathBuf,
     },
-    /// The size that parts should have would give more of them than are numbered.
-    #[error("there would be {parts} parts, and {most} at most are numbered")]
+    /// The size that parts should have would give more of them than anybody keeps together.
+    #[error("there would be {parts} parts, and {most} are the most")]
     TooManyParts {
         /// How many there would be.
         parts: usize,
         /// How many there can be.
         most: usize,
+        /// The smallest size with which there are no more.
+        smallest: u64,
     },
     /// A file of the case is not what its seal covers.
     #[error("`{}` is not what the seal covers: {problem}", path.display())]

@@ -27,8 +27,10 @@ pub(super) const WHOLE: &str = "whole/";
 pub(super) const OWN: [&str; 3] = ["bag-info.txt", MANIFEST, TAG_MANIFEST];
 /// Largest `custody/part.json` or `bag-info.txt` that is read.
 pub(super) const LIMIT: u64 = 16 * 1024 * 1024;
-/// Most parts that there can be.
+/// Most parts that are read as those of one package.
 const MOST: usize = 9999;
+/// Most parts that are written: with more, a size was mistyped, and nobody keeps them together.
+const MOST_WRITTEN: usize = 999;
 
 /// `custody/part.json`, in RFC 8785 canonical form.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -109,8 +111,9 @@ pub fn write_parts_with(
     let seal_sha256 = Sha256Hash::of(&read_bounded(case, &sealed.seal_path, LIMIT)?);
     let parts = divide(case, limit)?;
     let of = parts.len();
-    if of > MOST {
-        return Err(PackageError::TooManyParts { parts: of, most: MOST });
+    if of > MOST_WRITTEN {
+        let smallest = smallest_limit(&sizes(case)?, MOST_WRITTEN);
+        return Err(PackageError::TooManyParts { parts: of, most: MOST_WRITTEN, smallest });
     }
     for number in (1_u32..).take(of) {
         delivery.refuse_taken(&part_name(out, number, of))?;
@@ -224,6 +227,39 @@ fn divide(case: &CaseFolder, limit: u64) -> Result<Vec<PartContent>, PackageErro
     if parts.is_empty() { Err(not_as_sealed(case, "it lists nothing")) } else { Ok(parts) }
 }
 
+/// The sizes of the payload files, in the manifest's order.
+fn sizes(case: &CaseFolder) -> Result<Vec<u64>, PackageError> {
+    let mut sizes = Vec::new();
+    let mut manifest = ManifestReader::new(BufReader::with_capacity(BUFFER, case.open(MANIFEST)?), Lists::Payload);
+    while let Some(line) = manifest.next_line().map_err(|error| not_as_sealed(case, &error.to_string()))? {
+        let place = case.describe(&line.path);
+        sizes.push(place.symlink_metadata().doing("look at", &place)?.len());
+    }
+    Ok(sizes)
+}
+
+/// The smallest limit with which files of these sizes, in this order, make at most `most` parts.
+fn smallest_limit(sizes: &[u64], most: usize) -> u64 {
+    let parts = |limit: u64| {
+        let (mut count, mut filled) = (0_usize, 0_u64);
+        for size in sizes {
+            if count > 0 && filled.saturating_add(*size) <= limit {
+                filled += size;
+            } else {
+                (count, filled) = (count + 1, *size);
+            }
+        }
+        count
+    };
+    // More never makes more parts.
+    let (mut few, mut enough) = (0, sizes.iter().sum());
+    while few < enough {
+        let between = few + (enough - few) / 2;
+        if parts(between) <= most { enough = between } else { few = between + 1 }
+    }
+    enough
+}
+
 /// The sealed `bag-info.txt` with the numbers of this part (RFC 8493 section 2.2.2).
 fn bag_info(case: &CaseFolder, number: u32, of: usize, content: &PartContent) -> Result<String, PackageError> {
     let sealed = read_bounded(case, "bag-info.txt", LIMIT)?;
@@ -262,6 +298,27 @@ fn not_as_sealed(case: &CaseFolder, problem: &str) -> PackageError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_smallest_limit_is_the_first_that_makes_few_enough_parts() {
+        let of = |sizes: &[u64], most| smallest_limit(sizes, most);
+        assert_eq!([of(&[4, 4, 4, 4], 4), of(&[4, 4, 4, 4], 2), of(&[4, 4, 4, 4], 1)], [0, 8, 16]);
+        assert_eq!(of(&[1, 9, 1, 1], 2), 10, "9 and 1 before it, or after it");
+        assert_eq!(of(&[1, 9, 1, 1], 3), 2, "a file that is larger has a part of its own");
+        let many: Vec<u64> = (0..5_000).map(|number| number * 37 % 101).collect();
+        let smallest = of(&many, MOST_WRITTEN);
+        let parts = |limit: u64| {
+            let mut parts: Vec<u64> = Vec::new();
+            for size in &many {
+                match parts.last_mut() {
+                    Some(part) if *part + size <= limit => *part += size,
+                    _ => parts.push(*size),
+                }
+            }
+            parts.len()
+        };
+        assert!(parts(smallest) <= MOST_WRITTEN && parts(smallest - 1) > MOST_WRITTEN, "{smallest}");
+    }
 
     #[test]
     fn the_name_of_a_part_tells_whose_it_is() {

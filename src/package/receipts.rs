@@ -48,6 +48,17 @@ pub fn package_head(package: &Path) -> Result<PackageHead, PackageError> {
 ///
 /// All parts of a package have the same receipts, which are named after the whole.
 pub fn read_receipts(package: &Path, others: &[PathBuf]) -> Result<Vec<ReceiptFile>, PackageError> {
+    let mut paths = receipt_places(package)?;
+    // One that was named and lies beside the package is one all the same.
+    let is_there = |path: &PathBuf| paths.iter().any(|there| there.canonicalize().ok() == path.canonicalize().ok());
+    let more: Vec<PathBuf> = others.iter().filter(|path| !is_there(path)).cloned().collect();
+    paths.extend(more);
+    paths.sort_by(|a, b| a.file_name().cmp(&b.file_name()));
+    paths.iter().map(|path| read_receipt(path)).collect()
+}
+
+/// The receipts of a package that lie where it does, or would lie: of its folder only the name counts, and of the package too.
+pub fn receipt_places(package: &Path) -> Result<Vec<PathBuf>, PackageError> {
     let package = &*receipts_of(package);
     let mut paths = Vec::new();
     let folder = package.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -59,12 +70,7 @@ pub fn read_receipts(package: &Path, others: &[PathBuf]) -> Result<Vec<ReceiptFi
             paths.push(folder.join(name));
         }
     }
-    // One that was named and lies beside the package is one all the same.
-    let is_there = |path: &PathBuf| paths.iter().any(|there| there.canonicalize().ok() == path.canonicalize().ok());
-    let more: Vec<PathBuf> = others.iter().filter(|path| !is_there(path)).cloned().collect();
-    paths.extend(more);
-    paths.sort_by(|a, b| a.file_name().cmp(&b.file_name()));
-    paths.iter().map(|path| read_receipt(path)).collect()
+    Ok(paths)
 }
 
 fn read_receipt(path: &Path) -> Result<ReceiptFile, PackageError> {

@@ -85,11 +85,35 @@ impl Report {
         u64::try_from(self.damage.len()).unwrap_or(u64::MAX)
     }
 
+    /// How many hours (× regions) are pending.
+    #[must_use]
+    pub fn pending_hours(&self) -> u64 {
+        self.cloudtrail.iter().filter_map(|trail| trail.hours.get(&HourStatus::Pending)).sum()
+    }
+
+    /// When the digests of pending hours should be there, where any are pending.
+    #[must_use]
+    pub fn digests_due(&self) -> Option<Timestamp> {
+        let hours = self.cloudtrail.iter().flat_map(|trail| &trail.uncovered_hours);
+        let last = hours.filter(|hours| hours.status == HourStatus::Pending).map(|hours| hours.to).max()?;
+        Some(digests_due_at(self.window.map_or(last, |window| window.end().min(last))))
+    }
+
     /// The names of what is wrong with the case itself, `kind object`, of `most` failures.
     #[must_use]
     pub fn name_damage(&self, most: usize) -> Vec<String> {
         self.damage.iter().take(most).map(|finding| format!("{} {}", finding.kind, finding.object)).collect()
     }
+}
+
+/// How long after a moment the digest that covers it should be there, in seconds: its hour may have just begun, and AWS delivers it mostly
+/// within another.
+const DIGEST_DUE: i64 = 2 * 3600;
+
+/// When the digest that covers the last moment before `end` should be there.
+#[must_use]
+pub fn digests_due_at(end: Timestamp) -> Timestamp {
+    end.plus_seconds(DIGEST_DUE)
 }
 
 /// The stored files against the ledger.

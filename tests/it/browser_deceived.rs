@@ -415,9 +415,36 @@ fn what_is_encrypted_or_no_package_is_accused_of_nothing() {
         assert_eq!(state, expected, "{text}");
         assert!(text.contains("It is encrypted") && text.contains("age --decrypt"), "{text}");
     }
-    fs::write(sample.path("out.zip.receipt-0001.json"), b"{}").unwrap();
-    let (state, text) = verdict(&mut page, &[&sample.path("out.zip.receipt-0001.json")]);
-    assert!(state == "unknown" && text.contains("It is no package"), "{text}");
+    fs::write(sample.path("notes.txt"), b"{}").unwrap();
+    let (state, text) = verdict(&mut page, &[&sample.path("notes.txt")]);
+    assert!(state == "unknown" && text.contains("It is no package") && text.contains("NOTHING WAS CHECKED"), "{text}");
+    assert!(!text.contains("Nothing wrong was found"), "{text}");
+}
+
+#[test]
+fn a_receipt_is_told_with_the_commands_that_check_it_and_no_word_of_it_is_run() {
+    let sample = Sample::sealed();
+    let mut page = page(&sample);
+    let mut said = |name: &str, content: &str| {
+        fs::write(sample.path(name), content).unwrap();
+        let (state, text) = verdict(&mut page, &[&sample.path(name)]);
+        assert!(state == "unknown" && text.contains("NOTHING WAS CHECKED") && text.contains("It is of a receipt"), "{text}");
+        text
+    };
+    let receipt = |principal: &str| {
+        let handover = serde_json::json!({ "released_by": "A", "received_by": "B" });
+        serde_json::json!({ "signer": { "principal": principal }, "handover": handover, "package": { "sha256": "aa" } })
+            .to_string()
+    };
+    let text = said("out.zip.receipt-0001.json", &receipt("counsel@example.com"));
+    let by_hand = "ssh-keygen -Y verify -f SIGNERS -I counsel@example.com -n caselock-seal -s out.zip.receipt-0001.json.sig < \
+                   out.zip.receipt-0001.json";
+    assert!(text.contains("caselock verify out.zip\n") && text.contains(by_hand) && text.contains("A to B"), "{text}");
+    assert!(said("out.zip.receipt-0002.json.sig", "-----BEGIN SSH SIGNATURE-----").contains("-I SIGNER -n"));
+    let hostile = said("out.zip.receipt-0003.json", &receipt("x; reboot"));
+    assert!(!hostile.contains("reboot"), "{hostile}");
+    let named = said("my $(reboot) it's.zip.receipt-0001.json", "{}");
+    assert!(named.contains(r"caselock verify 'my $(reboot) it'\''s.zip'"), "{named}");
 }
 
 #[test]

@@ -129,10 +129,53 @@ fn an_attempt_that_was_cut_off_before_the_seal_is_made_again_without_a_second_re
 }
 
 #[test]
+fn a_transfer_that_is_the_last_on_record_is_not_recorded_again() {
+    let sample = handed_over();
+    for (item, place) in [("case", "custody/seals/0002.json"), ("p.zip", "p.zip.receipt-0001.json")] {
+        let first = transfer(&sample, item, "A", "B", &["--signing-key", "counsel"]).expect(0);
+        assert!(!first.stderr.contains("WARNING"), "{first:?}");
+        let ledger = sample.ledger();
+        let again = transfer(&sample, item, "A", "B", &["--signing-key", "counsel"]).expect(2).json();
+        let said = again["error"][0].as_str().unwrap();
+        assert!(said.contains("is recorded already") && said.ends_with(place), "{said}");
+        assert_eq!(sample.ledger(), ledger, "nothing was recorded");
+        // What goes back is another transfer.
+        transfer(&sample, item, "B", "A", &["--signing-key", "key"]).expect(0);
+    }
+    assert!(!sample.path("p.zip.receipt-0003.json").exists());
+    // To oneself.
+    transfer(&sample, "p.zip", "C", "C", &["--signing-key", "expert"]).expect(2);
+}
+
+#[test]
+fn receipts_may_lie_in_another_folder_than_the_package_and_form_the_same_chain() {
+    let sample = handed_over();
+    fs::create_dir(sample.path("my receipts")).unwrap();
+    let elsewhere = ["-o", "my receipts"];
+    for (from, to, key) in [("A", "B", "counsel"), ("B", "C", "expert")] {
+        let done = transfer(&sample, "p.zip", from, to, &[&["--signing-key", key][..], &elsewhere].concat()).expect(0);
+        assert!(!done.stderr.contains("WARNING"), "{done:?}");
+    }
+    assert!(!sample.path("p.zip.receipt-0001.json").exists());
+    let [first, second] = [1, 2].map(|number| format!("my receipts/p.zip.receipt-000{number}.json"));
+    let report = sample.run(&["verify", "p.zip", "--json", "--receipt", &first, "--receipt", &second]).json();
+    assert_eq!(report["custody"].as_array().unwrap().len(), 2, "{report}");
+    let kinds = printed_kinds(&report);
+    assert!(!kinds.iter().any(|kind| kind.starts_with("receipt-") || kind.starts_with("custody-chain-")), "{report}");
+    let mut told = vec!["transfer", "p.zip", "--from", "C", "--to", "D", "--purpose", "trial", "--signing-key", "key"];
+    told.extend(elsewhere);
+    let told = sample.run(&told).expect(0).stdout;
+    assert!(told.contains("Next: caselock verify p.zip --receipt 'my receipts/p.zip.receipt-0003.json'"), "{told}");
+    // Its transfers are in its ledger.
+    transfer(&sample, "case", "A", "B", &[&["--signing-key", "counsel"][..], &elsewhere].concat()).expect(2);
+}
+
+#[test]
 fn a_holder_who_is_not_the_one_on_record_is_noticed() {
     let sample = handed_over();
     transfer(&sample, "case", "A", "B", &["--signing-key", "counsel"]).expect(0);
-    transfer(&sample, "case", "X", "C", &["--signing-key", "expert"]).expect(0);
+    let stranger = transfer(&sample, "case", "X", "C", &["--signing-key", "expert"]).expect(0);
+    assert!(stranger.stderr.contains("WARNING: the holder on record is B, not X"), "{stranger:?}");
     let report = printed_report(&sample);
     assert!(printed_kinds(&report).contains(&"custody-chain-interrupted"), "{report}");
 }

@@ -71,3 +71,14 @@ fn a_plan_names_the_missing_permissions_and_what_a_collection_may_take() {
     assert!(plan["estimate"]["requests_microdollars"].as_u64().unwrap() > 0);
     assert!(plan["requests_expected"].as_u64() > plan["requests"].as_u64());
 }
+
+#[test]
+fn a_bucket_that_is_no_bucket_s_name_is_refused_with_the_name_that_was_meant() {
+    for command in ["policy", "plan", "collect case"] {
+        for bucket in ["s3://example-corp/AWSLogs", "arn:aws:s3:::example-corp", "example-corp/AWSLogs"] {
+            let line: Vec<&str> = command.split(' ').chain(["--bucket", bucket]).collect();
+            let ran = crate::account::finish(crate::account::program(&line).spawn().unwrap()).expect(2);
+            assert!(ran.stderr.contains("the bucket in it is `example-corp`"), "{command} {bucket}: {}", ran.stderr);
+        }
+    }
+}

@@ -200,3 +200,25 @@ fn what_would_fail_again_for_ever_is_the_command_lines_mistake() {
     sample.seal(&mut sample.open_again());
     sample.run(&["package", "case", "-o", "nowhere/p.zip"]).expect(2).says(&["nowhere"]);
 }
+
+#[test]
+fn the_commands_that_are_printed_next_can_be_copied_whatever_the_case_is_called() {
+    let sample = Sample::sealed();
+    shell_ok(&sample.path(""), r#"mv case "it's \$mine""#, &[]);
+    let run = |line: &str| {
+        let script = format!("caselock() {{ '{}' \"$@\"; }}; {line}", env!("CARGO_BIN_EXE_caselock"));
+        let done = Command::new("sh").args(["-c", &script]).current_dir(sample.path("")).output().unwrap();
+        let text = String::from_utf8_lossy(&done.stdout).into_owned();
+        assert!(matches!(done.status.code(), Some(0 | 4)), "{line}: {done:?}");
+        text
+    };
+    let next = |text: &str| text.lines().find_map(|line| line.strip_prefix("Next: ")).unwrap().to_owned();
+    let package = next(&run(r#"caselock verify "it's \$mine""#));
+    assert_eq!(package, r"caselock package 'it'\''s $mine' -o 'it'\''s $mine.zip'");
+    let verify = next(&run(&package));
+    fs::write(sample.path("my signers"), format!("examiner@example.com {}\n", sample.key().signer().public_key)).unwrap();
+    let report = next(&run(&format!("{verify} --allowed-signers 'my signers'")));
+    assert!(report.ends_with("--allowed-signers 'my signers'"), "who is trusted is kept: {report}");
+    run(&report);
+    assert!(sample.path("it's $mine-report.html").exists());
+}

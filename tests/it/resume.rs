@@ -175,3 +175,26 @@ fn of_two_that_begin_a_case_at_once_one_makes_it() {
         assert_eq!((code, printed(&report, "failure")), (0, vec![]), "{report:#}");
     }
 }
+
+#[test]
+fn what_is_too_fresh_to_be_proven_is_to_be_collected_again_before_the_case_is_sealed() {
+    let simulated = Simulated::quiet();
+    let [start, end] = simulated.window(2, 0);
+    let case = ["collect", "case", "--case-number", "IR-1", "--examiner", "A", "--start", &start, "--end", &end];
+    let due =
+        (end.parse::<chrono::DateTime<chrono::Utc>>().unwrap() + chrono::TimeDelta::hours(2)).format("%Y-%m-%dT%H:%M:%SZ");
+    let again = format!("Next: caselock collect case\n      (again, from {due} on");
+    let collected = simulated.run(&case).expect(0).stdout;
+    assert!(collected.contains(&again) && collected.ends_with("then: caselock verify case\n"), "{collected}");
+    let verified = simulated.run(&["verify", "case"]).expect(4).stdout;
+    assert!(verified.contains(&again) && verified.ends_with("then: caselock seal case --signing-key KEY\n"), "{verified}");
+    let status = simulated.run(&["status", "case", "--json"]).expect(0).json();
+    let next = status["next"].as_str().unwrap();
+    assert!(next.starts_with(&format!("caselock collect case    (again, from {due} on")), "{next}");
+    assert!(next.ends_with(", then caselock verify case, then caselock seal case --signing-key KEY"), "{next}");
+    caselock::seal::SigningKey::generate_ed25519(&simulated.path("own"), "a@example.com").unwrap();
+    let sealed = simulated.run(&["seal", "case", "--signing-key", "own"]).expect(0).stdout;
+    assert!(sealed.contains("Pending  ") && sealed.contains("no digest can be added any more"), "{sealed}");
+    let sealed = simulated.run(&["seal", "case", "--signing-key", "own"]).expect(0).stdout;
+    assert!(!sealed.contains("Pending"), "it was given up before: {sealed}");
+}

@@ -1,6 +1,7 @@
 //! The second story: the intruder comes back to the log bucket and edits what is in it, and verification tells each edit.
 
 use std::io::{Read as _, Write as _};
+use std::path::Path;
 
 use flate2::Compression;
 use flate2::read::GzDecoder;
@@ -11,6 +12,7 @@ use serde_json::Value;
 use crate::sim::{ACCOUNT_ID, Account, TRAIL_BUCKET, TRAIL_NAME, Upload};
 
 use super::super::output::{Output, hanging, wrapped};
+use super::super::shell;
 
 /// The address from which the intruder of the simulated account comes.
 const INTRUDER: &str = "203.0.113.77";
@@ -157,6 +159,7 @@ pub(super) fn story(edits: &[Edit], verification: &Value, case: &str) -> String 
          was off nobody can prove; that it was off, and who did it, is proven.",
         "  ",
     ));
+    let case = shell::path(Path::new(case));
     lines.extend([
         String::new(),
         Output::bold("What to try next"),
