@@ -12,7 +12,7 @@ use crate::model::{AccountId, Region};
 use super::super::bucket::LogBucket;
 use super::super::errand::{Errand, join_all};
 use super::super::keys::DayLayout;
-use super::super::strays::{sweep_stray_folder, take_strays};
+use super::super::strays::{sweep_stray_folders, take_strays};
 use super::super::sweep::{Level, level_below};
 use super::super::tally::RowKey;
 use super::super::versions::{Seen, see};
@@ -46,9 +46,9 @@ struct Ahead {
 type Asked = JoinHandle<Result<Seen, Halt>>;
 
 impl Ahead {
-    fn ask(&self, errand: &Arc<Errand>, log_bucket: &LogBucket, query: ListQuery) {
+    fn ask(&self, errand: &Arc<Errand>, log_bucket: &LogBucket, query: ListQuery, is_known: fn(&str) -> bool) {
         let (errand, log_bucket, prefix) = (Arc::clone(errand), log_bucket.clone(), query.prefix.clone());
-        let asked = tokio::spawn(async move { see(&errand, &log_bucket, &query).await });
+        let asked = tokio::spawn(async move { see(&errand, &log_bucket, &query, is_known).await });
         self.looks.lock().unwrap_or_else(PoisonError::into_inner).insert(prefix, asked);
     }
 
@@ -96,12 +96,12 @@ impl Look<'_> {
         let query = self.query(prefix.to_owned());
         let seen = match self.ahead.take(prefix) {
             Some(asked) => asked.await?,
-            None => see(self.errand, self.log_bucket, &query).await,
+            None => see(self.errand, self.log_bucket, &query, &is_known).await,
         };
         let Seen { now, ever } = seen?;
-        let now = self.taken(&query, now, &is_known).await?;
+        let now = self.taken(&query, now).await?;
         let ever = match ever {
-            Ok(folders) => folders.into_iter().filter(|name| is_known(name)).collect(),
+            Ok(folders) => folders,
             Err(failure) => {
                 let what = Subject::earlier_versions(FOLDERS, self.store.place(prefix));
                 self.errand.failed(&self.row, &what, &failure).await?;
@@ -118,33 +118,28 @@ impl Look<'_> {
     /// Takes what lies below a prefix where only folders with such names should: one that was deleted is not looked for.
     async fn strays(&self, prefix: &str, is_known: impl Fn(&str) -> bool) -> Result<(), Halt> {
         let query = self.query(prefix.to_owned());
-        let now = level_below(self.errand, &query).await?;
-        self.taken(&query, now, &is_known).await.map(drop)
+        let now = level_below(self.errand, &query, is_known).await?;
+        self.taken(&query, now).await.map(drop)
     }
 
-    /// Takes the strays of a level; gives its other folders. None where it could not be listed.
-    async fn taken(
-        &self,
-        query: &ListQuery,
-        level: Result<Level, Failure>,
-        is_known: &impl Fn(&str) -> bool,
-    ) -> Result<Option<Vec<String>>, Halt> {
-        let prefix = &query.prefix;
-        let Level { folders, objects } = match level {
+    /// Takes the strays of a level; gives its folders with known names. None where it could not be listed.
+    async fn taken(&self, query: &ListQuery, level: Result<Level, Failure>) -> Result<Option<Vec<String>>, Halt> {
+        let Level { folders, strange, objects } = match level {
             Ok(level) => level,
             Err(failure) => {
-                let what = Subject::Listing(self.store.place(prefix));
+                let what = Subject::Listing(self.store.place(&query.prefix));
                 self.errand.failed(&self.row, &what, &failure).await?;
                 return Ok(None);
             }
         };
         take_strays(self.errand, &self.row, query, objects).await?;
-        let (known, strange): (Vec<String>, Vec<String>) = folders.into_iter().partition(|name| is_known(name));
-        for name in strange {
-            sweep_stray_folder(self.errand, &self.row, query, format!("{prefix}{name}/")).await?;
-        }
-        Ok(Some(known))
+        sweep_stray_folders(self.errand, &self.row, query, strange).await?;
+        Ok(Some(folders))
     }
+}
+
+fn is_region(name: &str) -> bool {
+    name.parse::<Region>().is_ok()
 }
 
 fn is_account(name: &str) -> bool {
@@ -179,9 +174,11 @@ pub(super) async fn discover(
     let ahead = Arc::new(Ahead::default());
     if !kinds.is_empty() && errand.wants_account(owner) {
         let own = format!("{root}{owner}/");
-        for prefix in kinds.iter().map(|kind| format!("{own}{kind}/")).chain([own.clone()]) {
-            ahead.ask(errand, log_bucket, query(store, &log_bucket.region, owner, prefix, true));
+        for kind in kinds {
+            let of_kind = query(store, &log_bucket.region, owner, format!("{own}{kind}/"), true);
+            ahead.ask(errand, log_bucket, of_kind, is_region);
         }
+        ahead.ask(errand, log_bucket, query(store, &log_bucket.region, owner, own, true), |_| true);
     }
     let look = Look { errand, store, log_bucket, row: row.clone(), ahead: &ahead };
     let accounts = Box::pin(accounts_below(&look, &root)).await?;
@@ -289,7 +286,7 @@ async fn folders_of_account(
             let (row, ahead, below) = (whole.clone(), Arc::clone(ahead), format!("{prefix}{kind}/"));
             kinds.spawn(async move {
                 let look = Look { errand: &errand, store: &store, log_bucket: &log_bucket, row, ahead: &ahead };
-                let names = look.below(&below, |name| name.parse::<Region>().is_ok()).await?;
+                let names = look.below(&below, is_region).await?;
                 Ok::<_, Halt>((kind, below, names))
             });
         }
