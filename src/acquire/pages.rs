@@ -14,18 +14,41 @@ use crate::model::Sha256Hash;
 use super::errand::Errand;
 use super::tally::RowKey;
 
+/// Pages without anything in them that are taken one after the other, before nobody believes any more that something comes.
+const EMPTY_IN_A_ROW: u32 = 1_000;
+/// Pages of one answer of an API, whatever is in them: as many as two a second make in half a day.
+const MOST_PAGES: usize = 100_000;
+
 /// The continuation tokens of an answer so far.
 #[derive(Debug, Default)]
 pub(crate) struct Tokens {
     seen: HashSet<Sha256Hash>,
+    /// Pages without anything in them, up to the last one.
+    empty: u32,
 }
 
 impl Tokens {
     /// Takes the next token. One that came before, however long ago, would keep a client paging for ever: it is a failure.
-    pub(crate) fn take(&mut self, token: &str) -> Result<(), Failure> {
-        let what = "the answer repeats itself: the same continuation token came twice";
-        let is_new = self.seen.insert(Sha256Hash::of(token.as_bytes()));
-        if is_new { Ok(()) } else { Err(Failure::found(FailureKind::Other, what)) }
+    ///
+    /// So is one page too many without anything in it: each could name another for ever.
+    pub(crate) fn take(&mut self, token: &str, is_empty: bool) -> Result<(), Failure> {
+        self.empty = if is_empty { self.empty + 1 } else { 0 };
+        let failed = |what| Err(Failure::found(FailureKind::Other, what));
+        if !self.seen.insert(Sha256Hash::of(token.as_bytes())) {
+            return failed("the answer repeats itself: the same continuation token came twice");
+        }
+        if self.empty >= EMPTY_IN_A_ROW {
+            return failed("the answer does not end: page after page holds nothing, and names another");
+        }
+        Ok(())
+    }
+
+    /// Takes the next token of an answer of which nobody knows what its pages hold.
+    fn take_unread(&mut self, token: &str) -> Result<(), Failure> {
+        if self.seen.len() >= MOST_PAGES {
+            return Err(Failure::found(FailureKind::Other, "the answer does not end: page after page names another"));
+        }
+        self.take(token, false)
     }
 }
 
@@ -69,7 +92,7 @@ where
         };
         take(&output);
         let Some(following) = next(&output) else { return Ok(Ok(())) };
-        if let Err(repeated) = tokens.take(&following) {
+        if let Err(repeated) = tokens.take_unread(&following) {
             return Ok(Err(repeated));
         }
         (token, page) = (Some(following), page + 1);
@@ -106,7 +129,20 @@ mod tests {
     #[test]
     fn a_token_that_came_before_is_refused_also_after_others() {
         let mut tokens = Tokens::default();
-        assert!(tokens.take("a").is_ok() && tokens.take("b").is_ok());
-        assert!(tokens.take("a").is_err());
+        assert!(tokens.take("a", false).is_ok() && tokens.take("b", false).is_ok());
+        assert!(tokens.take("a", false).is_err());
+    }
+
+    #[test]
+    fn empty_pages_are_followed_for_long_and_not_for_ever() {
+        let mut tokens = Tokens::default();
+        for page in 1..EMPTY_IN_A_ROW {
+            assert!(tokens.take(&format!("a{page}"), true).is_ok(), "{page}");
+        }
+        assert!(tokens.take("something", false).is_ok());
+        for page in 1..EMPTY_IN_A_ROW {
+            assert!(tokens.take(&format!("b{page}"), true).is_ok(), "{page}");
+        }
+        assert!(tokens.take("last", true).is_err());
     }
 }

@@ -27,8 +27,9 @@ pub async fn published_keys(
             return Err(Failure::found(FailureKind::Other, "the answer has no body"));
         };
         bodies.push(body);
+        let is_empty = output.public_key_list().is_empty();
         token = output.next_token().filter(|token| !token.is_empty()).map(str::to_owned);
         let Some(following) = &token else { return Ok(bodies) };
-        tokens.take(following)?;
+        tokens.take(following, is_empty)?;
     }
 }

@@ -10,6 +10,7 @@ use crate::case::gap::{AMONG_FOLDERS, Place, Subject};
 use crate::model::{Window, printable};
 
 use super::errand::{Errand, join_all};
+use super::pages::Tokens;
 use super::sweep::{Choose, Chosen, Sweep, sweep};
 use super::tally::RowKey;
 
@@ -17,6 +18,22 @@ use super::tally::RowKey;
 const NAMED: usize = 5;
 /// How long after the window such an object may have been written and still count as of the window.
 const SLACK: i64 = 2 * 3600;
+
+/// Folders with strange names that are gone through at one place: whoever may write there can make any number of them.
+const FOLDERS_GONE_THROUGH: usize = 500;
+
+/// Folders whose names AWS does not give, at one place.
+#[derive(Debug, Default)]
+pub(crate) struct StrangeFolders {
+    names: Vec<String>,
+    beyond: Told,
+}
+
+impl StrangeFolders {
+    pub(crate) fn add(&mut self, name: &str) {
+        if self.names.len() < FOLDERS_GONE_THROUGH { self.names.push(name.to_owned()) } else { self.beyond.add(name) }
+    }
+}
 
 /// The strays of one place.
 #[derive(Debug, Default)]
@@ -77,33 +94,91 @@ impl Strays {
     }
 }
 
-/// Fetches those of the objects that are of the window; they lie at a level of folders where AWS puts none.
+/// Fetches those of the objects that are of the window; they lie at a level of folders where AWS puts none. Those that were too many to be
+/// held are listed once more, page by page.
 pub(crate) async fn take_strays(
     errand: &Arc<Errand>,
     row: &RowKey,
     query: &ListQuery,
-    objects: Vec<ListedObject>,
+    objects: Option<Vec<ListedObject>>,
 ) -> Result<(), Halt> {
     let mut strays = Strays::default();
     let mut tasks = JoinSet::new();
+    let place = Place::new(&query.bucket, &query.prefix);
+    if let Some(objects) = objects {
+        take_page(errand, row, query, objects, (&mut strays, &mut tasks)).await?;
+    } else {
+        let (mut token, mut number, mut tokens) = (None::<String>, 1, Tokens::default());
+        let permit = errand.sweeping().await?;
+        let failure = loop {
+            let page = match errand.list_page(query, number, token.as_deref()).await? {
+                Ok(page) => page,
+                Err(failure) => break Some(failure),
+            };
+            let is_empty = page.folders.is_empty() && page.objects.is_empty();
+            take_page(errand, row, query, page.objects, (&mut strays, &mut tasks)).await?;
+            let Some(next) = page.next else { break None };
+            if let Err(repeated) = tokens.take(&next, is_empty) {
+                break Some(repeated);
+            }
+            (token, number) = (Some(next), number + 1);
+        };
+        drop(permit);
+        if let Some(failure) = failure {
+            errand.failed(row, &Subject::Listing(place.clone()), &failure).await?;
+        }
+    }
+    join_all(&mut tasks).await?;
+    strays.report(errand, row, AMONG_FOLDERS, place).await
+}
+
+/// Fetches what is of the window of some objects.
+async fn take_page(
+    errand: &Arc<Errand>,
+    row: &RowKey,
+    query: &ListQuery,
+    objects: Vec<ListedObject>,
+    (strays, tasks): (&mut Strays, &mut JoinSet<Result<(), Halt>>),
+) -> Result<(), Halt> {
     // The console leaves empty objects that stand for folders.
     for object in objects.into_iter().filter(|object| object.size > 0 || !object.key.ends_with('/')) {
         if strays.judge(&object, errand.window()) {
             errand.intake.found(row, 1, object.size).await?;
-            errand.want(&mut tasks, &query.region, row.wanted_as_listed(&query.bucket, object), None).await?;
+            errand.want(tasks, &query.region, row.wanted_as_listed(&query.bucket, object), None).await?;
         }
     }
-    join_all(&mut tasks).await?;
-    strays.report(errand, row, AMONG_FOLDERS, Place::new(&query.bucket, &query.prefix)).await
+    Ok(())
 }
 
-/// Sweeps a folder that has no name of AWS's.
-pub(crate) async fn sweep_stray_folder(
+/// Sweeps the folders at a place that have no names of AWS's, side by side; a gap names those that are beyond what is gone through.
+pub(crate) async fn sweep_stray_folders(
     errand: &Arc<Errand>,
     row: &RowKey,
     query: &ListQuery,
-    prefix: String,
+    folders: StrangeFolders,
 ) -> Result<(), Halt> {
+    let StrangeFolders { names, beyond } = folders;
+    let mut tasks = JoinSet::new();
+    for name in names {
+        let (errand, row, query) = (Arc::clone(errand), row.clone(), query.clone());
+        let prefix = format!("{}{name}/", query.prefix);
+        tasks.spawn(async move { Box::pin(sweep_stray_folder(&errand, &row, &query, prefix)).await });
+    }
+    join_all(&mut tasks).await?;
+    if beyond.count == 0 {
+        return Ok(());
+    }
+    let kind = format!("{} folders with strange names", beyond.count);
+    let detail = format!(
+        "their names are not ones that AWS gives, and only {FOLDERS_GONE_THROUGH} such folders were gone through; the others begin with: {}",
+        beyond.names()
+    );
+    let what = Subject::within(&kind, Place::new(&query.bucket, &query.prefix));
+    errand.gap(row, &what, GapReason::Failed, Some(&detail)).await
+}
+
+/// Sweeps a folder that has no name of AWS's.
+async fn sweep_stray_folder(errand: &Arc<Errand>, row: &RowKey, query: &ListQuery, prefix: String) -> Result<(), Halt> {
     let listing = Sweep {
         row: row.clone(),
         // Nothing sorts after it.

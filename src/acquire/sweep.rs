@@ -10,7 +10,7 @@ use crate::case::gap::{Place, Subject};
 
 use super::errand::{Errand, OnBody, join_all};
 use super::pages::Tokens;
-use super::strays::Strays;
+use super::strays::{StrangeFolders, Strays};
 use super::tally::RowKey;
 
 /// What to sweep, and what for.
@@ -108,6 +108,7 @@ pub(crate) async fn sweep(errand: &Arc<Errand>, sweep: &Sweep, choose: &mut dyn 
         let mut beyond = false;
         let (mut objects, mut bytes) = (0, 0);
         let mut chosen = Vec::new();
+        let is_empty = page.objects.is_empty();
         for object in page.objects {
             if object.key.as_str() >= sweep.stop_before.as_str() {
                 beyond = true;
@@ -134,7 +135,7 @@ pub(crate) async fn sweep(errand: &Arc<Errand>, sweep: &Sweep, choose: &mut dyn 
         swept.in_scope += objects;
         swept.bytes += bytes;
         errand.intake.found(&sweep.row, objects, bytes).await?;
-        let repeated = page.next.as_deref().and_then(|next| tokens.take(next).err());
+        let repeated = page.next.as_deref().and_then(|next| tokens.take(next, is_empty).err());
         let token = page.next;
         // While these are fetched, the next page is asked for: one ahead, no more.
         let next = async {
@@ -172,18 +173,27 @@ pub(crate) async fn sweep(errand: &Arc<Errand>, sweep: &Sweep, choose: &mut dyn 
     Ok(swept)
 }
 
+/// Objects beside folders that are held until they are taken: where AWS puts none, anybody who may write can put any number.
+const OBJECTS_HELD: usize = 1_000;
+
 /// What lies directly below a prefix.
 #[derive(Debug, Default)]
 pub(crate) struct Level {
-    /// The folders, without their slashes.
+    /// The folders with known names, without their slashes.
     pub(crate) folders: Vec<String>,
-    /// The objects.
-    pub(crate) objects: Vec<ListedObject>,
+    /// Those with other names.
+    pub(crate) strange: StrangeFolders,
+    /// The objects; none where they are too many to be held, and have to be listed again when they are taken.
+    pub(crate) objects: Option<Vec<ListedObject>>,
 }
 
 /// What lies directly below a prefix, all pages of it.
-pub(crate) async fn level_below(errand: &Errand, query: &ListQuery) -> Result<Result<Level, Failure>, Halt> {
-    let (mut level, mut tokens) = (Level::default(), Tokens::default());
+pub(crate) async fn level_below(
+    errand: &Errand,
+    query: &ListQuery,
+    is_known: impl Fn(&str) -> bool,
+) -> Result<Result<Level, Failure>, Halt> {
+    let (mut level, mut tokens) = (Level { objects: Some(Vec::new()), ..Level::default() }, Tokens::default());
     let _permit = errand.discovery().await?;
     let (mut token, mut number) = (None::<String>, 1);
     loop {
@@ -191,11 +201,20 @@ pub(crate) async fn level_below(errand: &Errand, query: &ListQuery) -> Result<Re
             Ok(page) => page,
             Err(failure) => return Ok(Err(failure)),
         };
-        let names = page.folders.iter().filter_map(|folder| folder.strip_prefix(&query.prefix)?.strip_suffix('/'));
-        level.folders.extend(names.map(str::to_owned));
-        level.objects.extend(page.objects);
+        let is_empty = page.folders.is_empty() && page.objects.is_empty();
+        for name in page.folders.iter().filter_map(|folder| folder.strip_prefix(&query.prefix)?.strip_suffix('/')) {
+            if is_known(name) {
+                level.folders.push(name.to_owned());
+            } else {
+                level.strange.add(name);
+            }
+        }
+        level.objects = level.objects.filter(|held| held.len() + page.objects.len() <= OBJECTS_HELD);
+        if let Some(held) = &mut level.objects {
+            held.extend(page.objects);
+        }
         let Some(next) = page.next else { return Ok(Ok(level)) };
-        if let Err(repeated) = tokens.take(&next) {
+        if let Err(repeated) = tokens.take(&next, is_empty) {
             return Ok(Err(repeated));
         }
         (token, number) = (Some(next), number + 1);

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "tests say what must hold by panicking")]
 mod disks;
 mod faults;
+mod floods;
 mod flows;
 mod history;
 mod identities;

@@ -50,8 +50,13 @@ fn as_token((key, version): &(String, Option<String>)) -> String {
     format!("{key}\0{}", version.as_deref().unwrap_or_default())
 }
 
-/// The folders directly below a prefix, without their slashes: those that hold anything, be it only what was deleted. All pages of them.
-async fn folders_ever(errand: &Errand, query: &ListQuery) -> Result<Result<Vec<String>, Failure>, Halt> {
+/// The folders directly below a prefix with such names, without their slashes: those that hold anything, be it only what was deleted. All
+/// pages of them.
+async fn folders_ever(
+    errand: &Errand,
+    query: &ListQuery,
+    is_known: impl Fn(&str) -> bool,
+) -> Result<Result<Vec<String>, Failure>, Halt> {
     let (mut folders, mut tokens) = (BTreeSet::new(), Tokens::default());
     let _permit = errand.discovery().await?;
     let (mut after, mut number) = (None::<(String, Option<String>)>, 1);
@@ -63,16 +68,18 @@ async fn folders_ever(errand: &Errand, query: &ListQuery) -> Result<Result<Vec<S
         let names = page.folders.iter().filter_map(|folder| folder.strip_prefix(&query.prefix)?.strip_suffix('/'));
         // Not every store groups versions by folder when it is asked to.
         let of_versions = page.versions.iter().filter_map(|version| version.key.strip_prefix(&query.prefix)?.split_once('/'));
-        folders.extend(names.chain(of_versions.map(|(folder, _)| folder)).map(str::to_owned));
+        let all = names.chain(of_versions.map(|(folder, _)| folder)).filter(|name| is_known(name));
+        folders.extend(all.map(str::to_owned));
+        let is_empty = page.folders.is_empty() && page.versions.is_empty();
         let Some(next) = page.next else { return Ok(Ok(folders.into_iter().collect())) };
-        if let Err(repeated) = tokens.take(&as_token(&next)) {
+        if let Err(repeated) = tokens.take(&as_token(&next), is_empty) {
             return Ok(Err(repeated));
         }
         (after, number) = (Some(next), number + 1);
     }
 }
 
-/// What lies below a prefix, and the folders that lay there at any time.
+/// What lies below a prefix, and the folders with known names that lay there at any time.
 #[derive(Debug)]
 pub(crate) struct Seen {
     pub(crate) now: Result<Level, Failure>,
@@ -81,9 +88,16 @@ pub(crate) struct Seen {
 
 /// Looks below a prefix. What was deleted folder by folder is in no listing of what is there: where the bucket keeps versions, or does
 /// not say, they are asked for their folders, too.
-pub(crate) async fn see(errand: &Errand, log_bucket: &LogBucket, query: &ListQuery) -> Result<Seen, Halt> {
-    let ever = async { if log_bucket.keeps_versions().await { folders_ever(errand, query).await } else { Ok(Ok(Vec::new())) } };
-    let (now, ever) = tokio::try_join!(level_below(errand, query), ever)?;
+pub(crate) async fn see(
+    errand: &Errand,
+    log_bucket: &LogBucket,
+    query: &ListQuery,
+    is_known: impl Fn(&str) -> bool,
+) -> Result<Seen, Halt> {
+    let ever = async {
+        if log_bucket.keeps_versions().await { folders_ever(errand, query, &is_known).await } else { Ok(Ok(Vec::new())) }
+    };
+    let (now, ever) = tokio::try_join!(level_below(errand, query, &is_known), ever)?;
     Ok(Seen { now, ever })
 }
 
@@ -104,6 +118,7 @@ pub(crate) async fn sweep_versions(errand: &Arc<Errand>, sweep: &Sweep, in_scope
         };
         swept.pages += 1;
         let (mut wanted, mut size) = (Vec::new(), 0);
+        let is_empty = page.versions.is_empty();
         let mut beyond = false;
         for version in page.versions {
             if version.key.as_str() >= sweep.stop_before.as_str() {
@@ -138,7 +153,7 @@ pub(crate) async fn sweep_versions(errand: &Arc<Errand>, sweep: &Sweep, in_scope
             None => break None,
             Some(_) if beyond => break None,
             Some(next) => {
-                if let Err(repeated) = tokens.take(&as_token(&next)) {
+                if let Err(repeated) = tokens.take(&as_token(&next), is_empty) {
                     break Some(repeated);
                 }
                 after = Some(next);

@@ -15,7 +15,7 @@ use crate::model::{AccountId, Region};
 use super::super::errand::join_all;
 use super::super::keys::DayLayout;
 use super::super::shared::Shared;
-use super::super::strays::{sweep_stray_folder, take_strays};
+use super::super::strays::{sweep_stray_folders, take_strays};
 use super::super::sweep::{Level, level_below};
 use super::super::tally::RowKey;
 use super::super::versions::{Seen, see};
@@ -49,9 +49,9 @@ struct Ahead {
 type Asked = JoinHandle<Result<Seen, Halt>>;
 
 impl Ahead {
-    fn ask(&self, visit: &Arc<Visit>, query: ListQuery) {
+    fn ask(&self, visit: &Arc<Visit>, query: ListQuery, is_known: fn(&str) -> bool) {
         let (visit, prefix) = (Arc::clone(visit), query.prefix.clone());
-        let asked = tokio::spawn(async move { see(&visit.errand, &visit.log_bucket, &query).await });
+        let asked = tokio::spawn(async move { see(&visit.errand, &visit.log_bucket, &query, is_known).await });
         self.looks.lock().insert(prefix, asked);
     }
 
@@ -102,12 +102,12 @@ impl Look {
         let query = self.query(prefix);
         let seen = match self.ahead.take(prefix) {
             Some(asked) => asked.await?,
-            None => see(&self.visit.errand, &self.visit.log_bucket, &query).await,
+            None => see(&self.visit.errand, &self.visit.log_bucket, &query, &is_known).await,
         };
         let Seen { now, ever } = seen?;
-        let now = self.taken(&query, now, &is_known).await?;
+        let now = self.taken(&query, now).await?;
         let ever = match ever {
-            Ok(folders) => folders.into_iter().filter(|name| is_known(name)).collect(),
+            Ok(folders) => folders,
             Err(failure) => {
                 let what = Subject::earlier_versions(FOLDERS, self.visit.store.place(prefix));
                 self.visit.errand.failed(&self.row, &what, &failure).await?;
@@ -124,33 +124,29 @@ impl Look {
     /// Takes what lies below a prefix where only folders with such names should: one that was deleted is not looked for.
     async fn strays(&self, prefix: &str, is_known: impl Fn(&str) -> bool) -> Result<(), Halt> {
         let query = self.query(prefix);
-        let now = level_below(&self.visit.errand, &query).await?;
-        self.taken(&query, now, &is_known).await.map(drop)
+        let now = level_below(&self.visit.errand, &query, is_known).await?;
+        self.taken(&query, now).await.map(drop)
     }
 
-    /// Takes the strays of a level; gives its other folders. None where it could not be listed.
-    async fn taken(
-        &self,
-        query: &ListQuery,
-        level: Result<Level, Failure>,
-        is_known: &impl Fn(&str) -> bool,
-    ) -> Result<Option<Vec<String>>, Halt> {
-        let (Visit { errand, store, .. }, prefix) = (&*self.visit, &query.prefix);
-        let Level { folders, objects } = match level {
+    /// Takes the strays of a level; gives its folders with known names. None where it could not be listed.
+    async fn taken(&self, query: &ListQuery, level: Result<Level, Failure>) -> Result<Option<Vec<String>>, Halt> {
+        let Visit { errand, store, .. } = &*self.visit;
+        let Level { folders, strange, objects } = match level {
             Ok(level) => level,
             Err(failure) => {
-                let what = Subject::Listing(store.place(prefix));
+                let what = Subject::Listing(store.place(&query.prefix));
                 errand.failed(&self.row, &what, &failure).await?;
                 return Ok(None);
             }
         };
         take_strays(errand, &self.row, query, objects).await?;
-        let (known, strange): (Vec<String>, Vec<String>) = folders.into_iter().partition(|name| is_known(name));
-        for name in strange {
-            sweep_stray_folder(errand, &self.row, query, format!("{prefix}{name}/")).await?;
-        }
-        Ok(Some(known))
+        sweep_stray_folders(errand, &self.row, query, strange).await?;
+        Ok(Some(folders))
     }
+}
+
+fn is_region(name: &str) -> bool {
+    name.parse::<Region>().is_ok()
 }
 
 fn is_account(name: &str) -> bool {
@@ -180,9 +176,10 @@ pub(super) async fn discover(visit: Arc<Visit>, kinds: Vec<&'static str>, tell: 
     let look = Look { visit: Arc::clone(&visit), row: row.clone(), ahead: Arc::default() };
     if !kinds.is_empty() && errand.wants_account(owner) {
         let own = format!("{root}{owner}/");
-        for prefix in kinds.iter().map(|kind| format!("{own}{kind}/")).chain([own.clone()]) {
-            look.ahead.ask(&visit, visit.query(owner, prefix, true));
+        for kind in &kinds {
+            look.ahead.ask(&visit, visit.query(owner, format!("{own}{kind}/"), true), is_region);
         }
+        look.ahead.ask(&visit, visit.query(owner, own, true), |_| true);
     }
     let accounts = Box::pin(accounts_below(&look, &root)).await?;
     errand.notes.meet(accounts.iter().filter(|(_, of)| of.seen).map(|(account, _)| *account));
@@ -280,7 +277,7 @@ async fn folders_of_account(
             }
             let (look, below) = (look.clone(), format!("{prefix}{kind}/"));
             kinds.spawn(async move {
-                let names = look.below(&below, |name| name.parse::<Region>().is_ok()).await?;
+                let names = look.below(&below, is_region).await?;
                 Ok::<_, Halt>((kind, below, names))
             });
         }

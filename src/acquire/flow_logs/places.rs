@@ -111,7 +111,9 @@ pub(super) async fn sweep_folder(errand: &Arc<Errand>, folder: Folder) -> Result
         folders: true,
         start_after: None,
     };
-    let Seen { now, ever } = see(errand, &log_bucket, &query).await?;
+    let is_region =
+        |name: &str| name.strip_prefix(before_region(layout)).is_some_and(|region| region.parse::<Region>().is_ok());
+    let Seen { now, ever } = see(errand, &log_bucket, &query, is_region).await?;
     let (mut names, mut is_listed) = (BTreeSet::new(), true);
     match now {
         Ok(level) => names.extend(level.folders),

@@ -263,3 +263,30 @@ async fn an_answer_that_cannot_be_read_is_asked_for_again() {
     let second = stage.collect(&request).await;
     assert!(second.complete, "{:#?}", second.case_gaps);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_whose_further_page_failed_is_asked_for_from_its_first_page_again() {
+    let busy = || Stage::of(&Scenario { events_per_hour: 120, ..Scenario::quiet("2026-03-02T06:00:00Z".parse().unwrap()) });
+    let whole = busy();
+    whole.collect(&everything(&whole)).await;
+    let asked = looked_up(&whole);
+    let at = asked.iter().position(|(.., page)| *page == 2).unwrap();
+    let (_, _, start, ..) = &asked[at];
+    for code in ["InvalidNextTokenException", "AccessDeniedException"] {
+        let stage = busy();
+        let failing = Fault::refuse("cloudtrail:LookupEvents", 400, code, "refused").after(u32::try_from(at).unwrap()).times(1);
+        stage.server.faults().add(failing);
+        assert!(!stage.collect(&everything(&stage)).await.complete, "{code}");
+        assert!(stage.artifacts().iter().all(|artifact| match &artifact.source {
+            Origin::ApiResponse(origin) => origin.operation != "LookupEvents" || origin.status == 200 || !origin.last,
+            Origin::S3Object(_) => true,
+        }));
+        stage.server.faults().clear();
+        let second = stage.collect(&everything(&stage)).await;
+        assert!(second.complete, "{code}: {:#?}", second.case_gaps);
+        let first_pages = looked_up(&stage)
+            .into_iter()
+            .filter(|(_, attribute, from, _, page)| attribute.is_none() && from == start && *page == 1);
+        assert_eq!(first_pages.count(), 2, "{code}: the token of the first answer has expired");
+    }
+}
