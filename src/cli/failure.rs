@@ -278,6 +278,7 @@ fn after(refusal: &std::io::Error) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::case::PathError;
 
     #[test]
     fn the_same_fault_of_a_case_ends_every_command_alike() {
@@ -300,7 +301,7 @@ mod tests {
     #[cfg(feature = "acquire")]
     #[test]
     fn only_a_collection_is_told_that_it_goes_on_where_it_stopped() {
-        let fault = |kind: std::io::ErrorKind| CaseError::Io { doing: "open", path: "case/x".into(), source: kind.into() };
+        let fault = |kind: std::io::ErrorKind| CaseError::from(PathError::new("open", "case/x", kind));
         let full = || fault(std::io::ErrorKind::StorageFull);
         let collected = CliError::of_collection(full());
         assert!(collected.evidence.unwrap().contains("what was under way is fetched again"));

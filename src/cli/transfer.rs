@@ -378,7 +378,7 @@ fn explain(error: &PackageError) -> CliError {
 fn unwritten(error: &PackageError) -> CliError {
     let explained = explain(error).meaning("No receipt was written, and the package is unchanged.");
     match error {
-        PackageError::Io { source, .. } if matches!(source.kind(), ErrorKind::ReadOnlyFilesystem | ErrorKind::PermissionDenied) => {
+        PackageError::Io(error) if matches!(error.source.kind(), ErrorKind::ReadOnlyFilesystem | ErrorKind::PermissionDenied) => {
             explained.next(
                 "Name a folder for the receipt that can be written to: -o FOLDER. `caselock verify --receipt` reads it from there.",
             )
@@ -469,11 +469,12 @@ pub(super) fn hashed(package: &Path, output: &Output) -> Result<Vec<PackageHead>
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::case::PathError;
 
     #[test]
     fn a_medium_that_takes_no_receipt_is_told_with_the_way_round_it() {
         let refused = |kind: ErrorKind| {
-            let error = PackageError::Io { doing: "create", path: "p.zip.receipt-0001.json".into(), source: kind.into() };
+            let error = PackageError::from(PathError::new("create", "p.zip.receipt-0001.json", kind));
             unwritten(&error).next.unwrap()
         };
         for kind in [ErrorKind::ReadOnlyFilesystem, ErrorKind::PermissionDenied] {
