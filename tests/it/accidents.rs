@@ -242,7 +242,7 @@ fn received_and_not_signed_for() -> Sample {
     let (sample, _) = sealed();
     let third = sample.key_of("third", "b@example.com");
     let handover = Handover {
-        released_by: "A".to_owned(),
+        released_by: "A. Examiner".to_owned(),
         received_by: "B".to_owned(),
         purpose: "review".to_owned(),
         method: None,

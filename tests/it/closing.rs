@@ -230,5 +230,5 @@ fn a_verdict_that_notices_alone_make_says_that_it_is_because_of_strict() {
     assert!(plain.starts_with("PASS") && plain.contains("answers-from-another-endpoint"), "{plain}");
     assert!(!plain.contains("--strict"), "{plain}");
     let strict = told(&["--strict"], 4);
-    assert!(strict.starts_with("INCOMPLETE") && strict.contains("notices count because of --strict."), "{strict}");
+    assert!(strict.starts_with("INCOMPLETE") && strict.contains("1 notice counts because of --strict."), "{strict}");
 }
