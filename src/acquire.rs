@@ -22,6 +22,7 @@ mod pipeline;
 mod plan;
 mod progress;
 mod published_keys;
+mod recorded;
 mod regions;
 mod shared;
 mod stop;

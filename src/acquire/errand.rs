@@ -8,20 +8,21 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use tokio::sync::Semaphore;
+use tokio::sync::{OnceCell, Semaphore};
 use tokio::task::JoinSet;
 
 use crate::aws::{Failure, FailureKind, Fetched, Halt, ListedObject, ObjectFetcher, Recorder, Session, Wanted, try_reading};
 use crate::case::event::{Caller, Gap, GapReason};
 use crate::case::gap::Subject;
 use crate::case::{CaseError, CaseFolder, Staging, read_bounded};
-use crate::model::{AccountId, Region, S3Location, Timestamp, Window};
+use crate::model::{AccountId, PayloadPath, Region, S3Location, Sha256Hash, Timestamp, Window};
 
 use super::askers::{Asker, Door};
 use super::level::{self, Level};
 use super::notes::Notes;
 use super::pipeline::Intake;
 use super::progress::Progress;
+use super::recorded::RecordedHashes;
 use super::regions::Regions;
 use super::shared::Shared;
 use super::tally::RowKey;
@@ -72,6 +73,19 @@ struct Collecting {
     fetcher: ObjectFetcher,
     root: PathBuf,
     folder: CaseFolder,
+    /// What was stored under the names of files that are lost, once there is one.
+    recorded: OnceCell<RecordedHashes>,
+}
+
+impl Collecting {
+    /// Whether these are the bytes that the ledger names for a path.
+    async fn are_recorded(&self, path: &PayloadPath, sha256: Sha256Hash) -> Result<bool, Halt> {
+        let read = async {
+            let folder = self.folder.clone();
+            Ok::<_, Halt>(tokio::task::spawn_blocking(move || RecordedHashes::read(&folder)).await??)
+        };
+        Ok(self.recorded.get_or_try_init(|| read).await?.are(path, sha256))
+    }
 }
 
 /// Is shown an object's key, and its bytes, or nothing where there are too many to be read.
@@ -122,6 +136,7 @@ impl Errand {
             fetcher: ObjectFetcher::new(recorder.session(), staging),
             root: folder.root().to_owned(),
             folder,
+            recorded: OnceCell::new(),
         });
         Self {
             recorder,
@@ -304,9 +319,8 @@ impl Errand {
         let row = RowKey::of(&wanted);
         let path = wanted.path();
         // What the ledger did not name when the run began, only this run can have stored: committing it twice does no harm.
-        if self.notes.stored().knows(&path)
-            && let Ok(stored) = collecting.root.join(path.as_str()).symlink_metadata()
-        {
+        let was_stored = self.notes.stored().knows(&path);
+        if was_stored && let Ok(stored) = collecting.root.join(path.as_str()).symlink_metadata() {
             let another =
                 wanted.version.is_none() && self.notes.stored().differs(&path, wanted.etag.as_deref(), wanted.last_modified);
             if another || wanted.size.is_some_and(|listed| listed != stored.len()) {
@@ -340,6 +354,12 @@ impl Errand {
         match fetching.await? {
             Ok(mut fetched) => {
                 *effort = Effort { bytes: fetched.body.size(), throttled: fetched.throttled };
+                // The name of a file that is lost is only for the bytes that it had.
+                if was_stored && !collecting.are_recorded(&path, fetched.body.sha256()).await? {
+                    let detail =
+                        "the file that was stored is lost, and the bucket holds other bytes now, which do not take its place";
+                    return self.gap(&row, &wanted.name(), GapReason::ChangedDuringAcquisition, Some(detail)).await;
+                }
                 if let Some(on_body) = on_body {
                     fetched = show(fetched, &wanted.location.key, on_body).await?;
                 }

@@ -6,6 +6,7 @@ mod floods;
 mod flows;
 mod history;
 mod identities;
+mod lost_files;
 mod open_gaps;
 mod proxies;
 mod rounds;

@@ -3,7 +3,7 @@
 mod findings;
 mod opened;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::BufReader;
 use std::panic::resume_unwind;
 use std::sync::mpsc::{Receiver, sync_channel};
@@ -78,6 +78,8 @@ pub(super) struct Checked {
     /// Logs that hold more than is searched for events.
     pub(super) unsearched: Vec<S3Location>,
     twice: Vec<String>,
+    /// Recorded again with the same bytes.
+    restored: Vec<String>,
     /// Stored at a path that is not the one of the object which the ledger says it is.
     misplaced: Vec<String>,
     /// Stored although they are not the bytes whose digest S3 named, having come the same twice.
@@ -140,8 +142,10 @@ pub(super) fn check(
     if there.payload != paths {
         whole.compare_one_by_one(files)?;
     }
-    whole.report.modified.sort();
-    whole.report.missing.sort();
+    for paths in [&mut whole.report.modified, &mut whole.report.missing] {
+        paths.sort();
+        paths.dedup();
+    }
     Ok((state, whole))
 }
 
@@ -253,31 +257,43 @@ fn is_in_its_place(artifact: &Artifact, origin: &ObjectOrigin, current: bool) ->
     place == artifact.path
 }
 
-/// SHA-256 of every artifact that the ledger names, by its path, and the paths that it names twice.
-///
+/// What the ledger names, path by path.
+#[derive(Debug, Default)]
+struct ByPath {
+    /// SHA-256 of every artifact.
+    recorded: HashMap<String, Sha256Hash>,
+    /// Those that it names again with other bytes.
+    twice: Vec<String>,
+    /// Those that it names again with the same, and how many these are.
+    restored: Vec<(String, u64)>,
+}
+
 /// A map of a large case takes much memory: it is made only where something does not add up.
-fn recorded_by_path(files: &dyn CaseFiles) -> Result<(HashMap<String, Sha256Hash>, Vec<String>), CaseError> {
-    let (mut recorded, mut twice) = (HashMap::new(), Vec::new());
+fn recorded_by_path(files: &dyn CaseFiles) -> Result<ByPath, CaseError> {
+    let mut all = ByPath::default();
     let ledger: Box<dyn std::io::Read + Send + '_> = match files.open(LEDGER) {
         Err(error) if error.is_not_found() => Box::new(std::io::empty()),
         opened => opened?,
     };
     let reader = BufReader::with_capacity(256 * 1024, ledger);
     read_ledger(reader, &files.describe(LEDGER), &mut |line| {
-        if let Event::ArtifactAcquired(artifact) = &line.entry.event
-            && recorded.insert(artifact.path.to_string(), artifact.sha256).is_some()
-        {
-            twice.push(artifact.path.to_string());
+        if let Event::ArtifactAcquired(artifact) = &line.entry.event {
+            match all.recorded.insert(artifact.path.to_string(), artifact.sha256) {
+                Some(before) if before == artifact.sha256 => all.restored.push((artifact.path.to_string(), artifact.size)),
+                Some(_) => all.twice.push(artifact.path.to_string()),
+                None => {}
+            }
         }
     })?;
-    Ok((recorded, twice))
+    Ok(all)
 }
 
 impl Checked {
     /// Finds the files that no line names, and the lines that name one file twice.
     fn compare_one_by_one(&mut self, files: &dyn CaseFiles) -> Result<(), CaseError> {
-        let (recorded, twice) = recorded_by_path(files)?;
+        let ByPath { recorded, twice, restored } = recorded_by_path(files)?;
         self.twice = twice;
+        self.count_once(restored);
         files.walk(&mut |found| {
             if let Found::File { path } = found
                 && path.starts_with("data/")
@@ -288,12 +304,31 @@ impl Checked {
         })
     }
 
+    /// Counts files that were recorded again once.
+    fn count_once(&mut self, restored: Vec<(String, u64)>) {
+        let report = &self.report;
+        let not_read: HashSet<&str> = [&report.modified, &report.missing].into_iter().flatten().map(String::as_str).collect();
+        let is_valid = |path: &str| !not_read.contains(path) && !self.unreadable.iter().any(|(unread, _)| unread == path);
+        let (mut valid, mut bytes) = (0, 0);
+        for (_, size) in restored.iter().filter(|(path, _)| is_valid(path)) {
+            valid += 1;
+            bytes += size;
+        }
+        let lines = u64::try_from(restored.len()).unwrap_or(u64::MAX);
+        self.report.total = self.report.total.saturating_sub(lines);
+        self.report.valid = self.report.valid.saturating_sub(valid);
+        self.report.bytes = self.report.bytes.saturating_sub(bytes);
+        self.restored = restored.into_iter().map(|(path, _)| path).collect();
+        self.restored.sort();
+        self.restored.dedup();
+    }
+
     /// The paths that the ledger names with another hash than the manifest, or not at all. `manifest` shows its lines, as often as asked.
     pub(super) fn disagreements(&self, files: &dyn CaseFiles, manifest: &ManifestLines<'_>) -> Result<Vec<String>, CaseError> {
         let (mut listed, mut wrong) = (Fingerprint::default(), Vec::new());
         manifest(&mut |path, sha256| listed.add(&self.keys, (path, sha256)));
         if listed != self.recorded {
-            let (recorded, _) = recorded_by_path(files)?;
+            let recorded = recorded_by_path(files)?.recorded;
             manifest(&mut |path, sha256| {
                 if recorded.get(path) != Some(&sha256) {
                     wrong.push(path.to_owned());

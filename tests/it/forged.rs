@@ -104,8 +104,12 @@ pub(crate) const LIES: [(&str, Lie, &str, &str); 8] = [
     ),
     (
         "recorded twice",
-        |lines, _| lines.insert(1, lines[1].clone()),
-        "BAD the ledger records no file twice: data/",
+        |lines, _| {
+            let mut other = lines[1].clone();
+            other["sha256"] = json!("00".repeat(32));
+            lines.insert(1, other);
+        },
+        "BAD the ledger records no file twice with different hashes: data/",
         "line 3 records data/",
     ),
     (

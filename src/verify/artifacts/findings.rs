@@ -25,7 +25,7 @@ impl Checked {
             fail("artifact-missing", path, "The ledger says that it was stored, and it is not there.");
         }
         for path in &self.twice {
-            fail("artifact-twice", path, "The ledger says twice that it was stored.");
+            fail("artifact-twice", path, "The ledger says twice that it was stored, each time with other bytes.");
         }
         for path in &self.misplaced {
             fail(
@@ -36,6 +36,10 @@ impl Checked {
         }
         for (path, what) in &self.foreign {
             fail("foreign-file", path, &format!("It is {what}; a case holds regular files only."));
+        }
+        for path in &self.restored {
+            let detail = "The ledger says again that it was stored, with the same bytes: so it is where a file was lost and was fetched once more.";
+            findings.push(Finding::new(Severity::Notice, "artifact-restored", path, detail));
         }
         for (path, why) in &self.unreadable {
             let detail =

@@ -147,12 +147,26 @@ pub(super) fn all() -> Vec<Defect> {
         Defect {
             name: "ledger-line-twice",
             about: "A line of the ledger is repeated.",
-            failures: &["artifact-twice", "ledger-broken"],
-            others: &[],
+            failures: &["ledger-broken"],
+            others: &["artifact-restored"],
             make: Make::Case(|case| {
                 case.edit_ledger(|lines| {
                     let at = lines.iter().position(|line| line.contains("/GetTrailStatus/")).unwrap();
                     lines.insert(at, lines[at].clone());
+                });
+            }),
+        },
+        Defect {
+            name: "ledger-line-twice-with-other-bytes",
+            about: "A line of the ledger is repeated with another hash before it.",
+            failures: &["artifact-modified", "artifact-twice", "ledger-broken"],
+            others: &[],
+            make: Make::Case(|case| {
+                case.edit_ledger(|lines| {
+                    let at = lines.iter().position(|line| line.contains("/GetTrailStatus/")).unwrap();
+                    let mut line: serde_json::Value = serde_json::from_str(&lines[at]).unwrap();
+                    line["sha256"] = "00".repeat(32).into();
+                    lines.insert(at, line.to_string());
                 });
             }),
         },
