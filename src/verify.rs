@@ -1,6 +1,7 @@
 //! Everything that can be checked about a case, offline, from its folder or its package. No network, no writes.
 
 mod artifacts;
+mod checkpoints;
 mod cloudtrail;
 mod custody;
 mod delete_markers;
