@@ -3,6 +3,7 @@
 mod artifacts;
 mod checkpoints;
 mod cloudtrail;
+mod collections;
 mod custody;
 mod delete_markers;
 mod digest_records;
@@ -102,7 +103,8 @@ struct Acts {
     /// The accounts as which a collection began, and none that came to its end has asked since.
     unfinished_as: BTreeSet<crate::model::AccountId>,
     runs: u32,
-    regions: Vec<crate::model::Region>,
+    /// What each run asked, and where those looked that came to their end.
+    collections: collections::Collections,
     /// The buckets that were listed for CloudTrail's files, each with what stood before `AWSLogs/`.
     listed: BTreeSet<(String, String)>,
     /// The accounts as which AWS was asked, in whichever run.
@@ -229,14 +231,10 @@ pub fn verify(files: &dyn CaseFiles, options: &Options<'_>) -> Result<Report, Ca
     findings.extend(checked.findings(acts.runs_open, !seals.is_empty()));
     // Up to here everything is about the case itself; from here on, about what happened in AWS.
     let damage = failures_of(&findings);
-    let about_the_case = findings.len();
     let (trails, keys) = match &identity {
         Some(identity) => cloudtrail::check(&mut checked, identity, &acts, options, &mut findings)?,
         None => (Vec::new(), KeyRing::default()),
     };
-    if acts.unfinished || !acts.unfinished_as.is_empty() {
-        not_fetched_yet(findings.get_mut(about_the_case..).unwrap_or_default());
-    }
     for gap in acts.gaps.iter().filter(|gap| gap.reason.is_incompleteness()) {
         findings.push(gap_finding(gap));
     }
@@ -287,25 +285,6 @@ fn failures_of(findings: &[Finding]) -> Vec<Finding> {
     failures.sort();
     failures.dedup();
     failures
-}
-
-/// What a collection that did not come to its end has not fetched is not therefore gone.
-fn not_fetched_yet(findings: &mut [Finding]) {
-    let maybe = [
-        "digest-missing",
-        "log-missing",
-        "newest-digests-missing",
-        "all-digests-missing",
-        "restart-hides-digests",
-        // A version of it may not have been fetched.
-        "file-deleted",
-        // A backfill digest that lists it may not have been fetched.
-        "log-uncovered",
-    ];
-    for finding in findings.iter_mut().filter(|finding| maybe.contains(&finding.kind.as_str())) {
-        finding.severity = Severity::Gap;
-        finding.detail.push_str(" The last collection did not come to its end, so it may not have been fetched yet.");
-    }
 }
 
 /// Strictly, a notice is as good as a gap: it makes nothing a failure, but nothing notable passes.
@@ -383,6 +362,12 @@ impl Acts {
 
     fn take(&mut self, event: &Event, at: Timestamp, lines: u64, root: Sha256Hash) {
         self.clock_ahead = self.clock_ahead.max(seconds_ahead(event));
+        let by_aws = match event {
+            Event::CollectionStarted(started) => on_clock_of_aws(at, started.clock),
+            Event::CollectionFinished(finished) => on_clock_of_aws(at, finished.clock),
+            _ => at,
+        };
+        self.collections.take(event, by_aws);
         match event {
             Event::CaseSealed(sealed) => self.sealing = Some(sealed.seal.clone()),
             // An attempt to seal that was cut off is made again, beginning with a verification.
@@ -398,17 +383,15 @@ impl Acts {
                 self.runs = self.runs.max(started.run);
                 self.runs_open = true;
                 self.unfinished = true;
-                self.regions.clone_from(&started.regions);
                 self.callers.extend(started.callers().map(|caller| caller.account));
                 self.endpoints.extend(started.cloudtrail_endpoint().filter(|url| !is_of_aws(url)).map(str::to_owned));
-                let at = on_clock_of_aws(at, started.clock);
-                self.collecting_since = Some(at);
-                self.collected_until = Some(at);
+                self.collecting_since = Some(by_aws);
+                self.collected_until = Some(by_aws);
             }
-            Event::CollectionFinished(finished) => {
+            Event::CollectionFinished(_) => {
                 self.runs_open = false;
                 self.unfinished = false;
-                self.collected_until = Some(on_clock_of_aws(at, finished.clock));
+                self.collected_until = Some(by_aws);
             }
             Event::CollectionInterrupted(_) => self.runs_open = false,
             Event::CaseSealed(sealed) => {
@@ -419,7 +402,7 @@ impl Acts {
             Event::CustodyReceived(act) => self.handovers.push(custody::Act::received(lines, at, act)),
             Event::Unknown => self.unknown += 1,
             Event::ListingRecorded(listing) if listing.source == "cloudtrail" => {
-                let root = listing.prefix.rfind("AWSLogs/").and_then(|at| listing.prefix.get(..at));
+                let root = collections::root_of(&listing.prefix);
                 self.listed.extend(root.map(|root| (listing.bucket.clone(), root.to_owned())));
             }
             Event::ArtifactAcquired(_)

@@ -8,6 +8,7 @@ mod deletions;
 mod forged;
 mod keys;
 mod opponent;
+mod runs;
 mod scope;
 mod sealed;
 mod switches;
@@ -54,6 +55,7 @@ pub(crate) static DEFECTS: LazyLock<Vec<Defect>> = LazyLock::new(|| {
     all.extend(times::all());
     all.extend(unfetched::all());
     all.extend(opponent::all());
+    all.extend(runs::all());
     all.extend(switches::all());
     all.extend(scope::all());
     all.extend(afterwards::all());

@@ -19,7 +19,10 @@ use serde_json::{Value, json};
 
 use crate::sample::tool;
 
+mod later;
 mod listings;
+
+pub(crate) use later::LaterRun;
 
 pub(crate) const HOME: &str = "us-east-1";
 pub(crate) const ABROAD: &str = "eu-central-1";
@@ -114,6 +117,8 @@ pub(crate) struct Collection {
     pub(crate) also_as: Vec<&'static str>,
     /// Further accounts as which a run before this one began, which did not come to its end.
     pub(crate) begun_before_as: Vec<&'static str>,
+    /// The runs after it.
+    pub(crate) later: Vec<LaterRun>,
     /// Whether the run came to its end.
     pub(crate) finished: bool,
     /// How the machine's clock compares with AWS's.
@@ -173,6 +178,7 @@ impl Collection {
             not_listed: BTreeSet::new(),
             also_as: Vec::new(),
             begun_before_as: Vec::new(),
+            later: Vec::new(),
             finished: true,
             clock: None,
             endpoints: [None, None],
@@ -343,15 +349,7 @@ impl Collection {
             if matches!(source, Origin::ApiResponse(_)) {
                 listings.drain(..).for_each(|listing| ledger.append(&Event::ListingRecorded(listing)));
             }
-            ledger.append(&Event::ArtifactAcquired(Box::new(Artifact {
-                size: bytes.len().try_into().unwrap(),
-                sha256: Sha256Hash::of(&bytes),
-                content_sha256: None,
-                source,
-                salt: "00".repeat(16),
-                path: path.clone(),
-            })));
-            assert!(case.files.insert(path.to_string(), bytes).is_none(), "{path} twice");
+            ledger.store(&mut case, (path, bytes, source));
         }
         for gap in &self.gaps {
             ledger.append(&Event::GapRecorded(gap.clone()));
@@ -361,6 +359,7 @@ impl Collection {
             let finished = CollectionFinished { run, artifacts: 0, bytes: 0, already_stored: 0, gaps, clock: self.clock };
             ledger.append(&Event::CollectionFinished(finished));
         }
+        self.run_later(run, &mut ledger, &mut case);
         case.files.insert("custody/ledger.jsonl".to_owned(), ledger.text);
         case
     }
@@ -529,5 +528,17 @@ impl Ledger {
         self.lines += 1;
         self.text.extend(line);
         self.text.push(b'\n');
+    }
+
+    fn store(&mut self, case: &mut MemoryCase, (path, bytes, source): (PayloadPath, Vec<u8>, Origin)) {
+        self.append(&Event::ArtifactAcquired(Box::new(Artifact {
+            size: bytes.len().try_into().unwrap(),
+            sha256: Sha256Hash::of(&bytes),
+            content_sha256: None,
+            source,
+            salt: "00".repeat(16),
+            path: path.clone(),
+        })));
+        assert!(case.files.insert(path.to_string(), bytes).is_none(), "{path} twice");
     }
 }
