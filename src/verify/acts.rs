@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::case::event::{ClockOffset, Event, Gap, is_of_aws};
 use crate::case::seconds_ahead;
-use crate::model::{AccountId, Region, Sha256Hash, Timestamp};
+use crate::model::{AccountId, Sha256Hash, Timestamp};
 
+use super::collections::{Collections, root_of};
 use super::custody;
 
 /// What the ledger says besides its artifacts.
@@ -22,7 +23,8 @@ pub(super) struct Acts {
     /// The accounts as which a collection began, and none that came to its end has asked since.
     pub(super) unfinished_as: BTreeSet<AccountId>,
     pub(super) runs: u32,
-    pub(super) regions: Vec<Region>,
+    /// What each run asked, and where those looked that came to their end.
+    pub(super) collections: Collections,
     /// The buckets that were listed for CloudTrail's files, each with what stood before `AWSLogs/`.
     pub(super) listed: BTreeSet<(String, String)>,
     /// The accounts as which AWS was asked, in whichever run.
@@ -86,6 +88,12 @@ impl Acts {
     /// Takes in what a line says that is not about an artifact; `lines` and `root` are the ledger's with it.
     pub(super) fn take(&mut self, event: &Event, at: Timestamp, lines: u64, root: Sha256Hash) {
         self.clock_ahead = self.clock_ahead.max(seconds_ahead(event));
+        let by_aws = match event {
+            Event::CollectionStarted(started) => on_clock_of_aws(at, started.clock),
+            Event::CollectionFinished(finished) => on_clock_of_aws(at, finished.clock),
+            _ => at,
+        };
+        self.collections.take(event, by_aws);
         match event {
             Event::CaseSealed(sealed) => self.sealing = Some(sealed.seal.clone()),
             // An attempt to seal that was cut off is made again, beginning with a verification.
@@ -101,19 +109,17 @@ impl Acts {
                 self.runs = self.runs.max(started.run);
                 self.runs_open = true;
                 self.unfinished = true;
-                self.regions.clone_from(&started.regions);
                 self.callers.extend(started.callers().map(|caller| caller.account));
                 self.endpoints.extend(started.cloudtrail_endpoint().filter(|url| !is_of_aws(url)).map(str::to_owned));
                 let asked = started.service_endpoints.values().chain(&started.endpoint_url);
                 self.asked_elsewhere.extend(asked.filter(|url| !is_of_aws(url)).cloned());
-                let at = on_clock_of_aws(at, started.clock);
-                self.collecting_since = Some(at);
-                self.collected_until = Some(at);
+                self.collecting_since = Some(by_aws);
+                self.collected_until = Some(by_aws);
             }
-            Event::CollectionFinished(finished) => {
+            Event::CollectionFinished(_) => {
                 self.runs_open = false;
                 self.unfinished = false;
-                self.collected_until = Some(on_clock_of_aws(at, finished.clock));
+                self.collected_until = Some(by_aws);
             }
             Event::CollectionInterrupted(_) => self.runs_open = false,
             Event::CaseSealed(sealed) => {
@@ -124,7 +130,7 @@ impl Acts {
             Event::CustodyReceived(act) => self.handovers.push(custody::Act::received(lines, at, act)),
             Event::Unknown => self.unknown += 1,
             Event::ListingRecorded(listing) if listing.source == "cloudtrail" => {
-                let root = listing.prefix.rfind("AWSLogs/").and_then(|at| listing.prefix.get(..at));
+                let root = root_of(&listing.prefix);
                 self.listed.extend(root.map(|root| (listing.bucket.clone(), root.to_owned())));
             }
             Event::ArtifactAcquired(_)

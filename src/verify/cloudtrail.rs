@@ -30,7 +30,7 @@ use super::report::{DigestCounts, LogCounts, TrailReport};
 
 use links::{Link, Links};
 use logs::Wanted;
-use looked::Looked;
+use looked::{Absence, DELIVERED, Looked};
 use members::Members;
 use regions::Regions;
 use timeline::TrailTime;
@@ -86,7 +86,9 @@ pub(super) fn check(
     let unreadable = Unreadable::of(&acts.gaps, &checked.unreadable_objects, Looked::of(acts, identity));
     let window = identity.window;
 
+    let before = findings.len();
     let mut rows = chains(digests, &trails, &mut wanted, findings)?;
+    not_fetched_yet(&unreadable.looked, findings.get_mut(before..).unwrap_or_default());
     let (members, regions) = (Members::read(checked), Regions::of(checked, acts, identity));
     for of in expected::chains(rows.iter().map(|row| &row.of), &trails, &members, &regions, acts, identity, &unreadable.looked)
     {
@@ -111,12 +113,12 @@ pub(super) fn check(
         let signed_here = signed.contains(&trail(row)) && verdicts.any_in_window(row);
         let mut time = TrailTime::new(row, window, &trails, &events, acts, signed_here, &unreadable.looked);
         for missing in standard_missing(row, window) {
-            let lost = !unreadable.covers(&missing.location);
-            time.missing(&missing, lost, findings);
+            let absence = unreadable.absence(&missing.location, delivered_by(row, &missing));
+            time.missing(&missing, absence, findings);
         }
         for (missing, from, to) in backfill_missing(row, window) {
-            let lost = !unreadable.covers(&missing.location);
-            time.missing_backfill(&missing, from, to, lost, findings);
+            let absence = unreadable.absence(&missing.location, backfilled_by(row, &missing));
+            time.missing_backfill(&missing, from, to, absence, findings);
         }
         time.follow(row, &unreadable, findings);
         times.push(time);
@@ -139,8 +141,8 @@ pub(super) fn check(
     }
     expected::say_which_members_are_known(&rows, &trails, identity, findings);
     let one_trail = identity.scope.trail_arn.is_some();
-    verdicts.judge_uncovered(&mut rows, &times, &trails, one_trail, findings)?;
-    gone::files(&rows, checked, &verdicts, &unreadable, identity, findings);
+    verdicts.judge_uncovered(&mut rows, &times, &trails, one_trail, &unreadable.looked, findings)?;
+    gone::files(&rows, checked, &verdicts, &unreadable, (acts, identity), findings);
     traces::add(checked, &verdicts, findings);
     for location in &checked.unsearched {
         let detail = "It unpacks to more than is searched for events: whether it tells of a trail that was switched, or of a file that was \
@@ -233,6 +235,32 @@ fn backfill_missing(row: &Row, window: Window) -> Vec<(MissingDigest, Timestamp,
     row.backfill.missing.iter().filter_map(interval).collect()
 }
 
+/// When a missing digest had been delivered, at the latest: the next one that is there came after it.
+fn delivered_by(row: &Row, missing: &MissingDigest) -> Timestamp {
+    let after = row.standard.digests.iter().filter(|digest| digest.verified && digest.end > missing.to);
+    after.filter_map(|digest| digest.received).chain([missing.to.plus_seconds(DELIVERED)]).min().unwrap_or(missing.to)
+}
+
+/// The same of a backfill digest, which names no time of its own: those that are there name it.
+fn backfilled_by(row: &Row, missing: &MissingDigest) -> Timestamp {
+    let received = row.backfill.digests.iter().filter_map(|digest| digest.received).max();
+    received.unwrap_or(missing.to).max(missing.to.plus_seconds(DELIVERED))
+}
+
+/// A digest of which only earlier versions are there may not have been fetched yet, unless a run that came to its end would have met it.
+fn not_fetched_yet(looked: &Looked<'_>, findings: &mut [Finding]) {
+    let of_digests = findings.iter_mut().filter(|finding| finding.kind == "digest-missing");
+    for finding in of_digests.filter(|finding| finding.severity == Severity::Failure) {
+        let place = finding.object.strip_prefix("s3://").and_then(|place| place.split_once('/'));
+        let Some((bucket, key)) = place else { continue };
+        let (location, name) = (S3Location::new(bucket, key), key.parse::<DigestName>().ok());
+        let is_met = |name: DigestName| looked.would_have_met(&location, name.end.plus_seconds(DELIVERED));
+        if looked.absence(|| name.is_some_and(is_met)) == Absence::Unfetched {
+            *finding = Absence::Unfetched.finding(&finding.kind, &finding.object, &finding.detail);
+        }
+    }
+}
+
 /// Missing digests whose time the window needs.
 fn standard_missing(row: &Row, window: Window) -> Vec<MissingDigest> {
     let needed = |missing: &&MissingDigest| {
@@ -277,9 +305,10 @@ fn check_digests(digests: Vec<StoredDigest>, trails: &Trails, findings: &mut Vec
 }
 
 fn report(row: Row, time: &TrailTime, window: Window, unreadable: &Unreadable<'_>) -> TrailReport {
-    let counts = |chain: &Links, missing: &[MissingDigest]| {
+    let counts = |chain: &Links, missing: &[MissingDigest], by: fn(&Row, &MissingDigest) -> Timestamp| {
         let of = |wanted: &dyn Fn(&Link) -> bool| count(chain.digests.iter().filter(|digest| wanted(digest)).count());
-        let (unreadable, missing): (Vec<_>, Vec<_>) = missing.iter().partition(|digest| unreadable.covers(&digest.location));
+        let (unreadable, missing): (Vec<_>, Vec<_>) =
+            missing.iter().partition(|digest| unreadable.covers(&digest.location, by(&row, digest)));
         DigestCounts {
             verified: of(&|digest| digest.verified && !digest.recovered),
             invalid: of(&|digest| !digest.deleted && (!digest.verified || digest.recovered)),
@@ -295,8 +324,8 @@ fn report(row: Row, time: &TrailTime, window: Window, unreadable: &Unreadable<'_
         .collect();
     let hours = time.hours();
     TrailReport {
-        digests: counts(&row.standard, &missing),
-        backfill: counts(&row.backfill, &late),
+        digests: counts(&row.standard, &missing, delivered_by),
+        backfill: counts(&row.backfill, &late, backfilled_by),
         trail_arn: row.arn,
         account: row.of.account,
         region: row.of.region,

@@ -77,14 +77,10 @@ pub(super) fn of(
     }
     // Up to here everything is about the case itself; from here on, about what happened in AWS.
     let damage = failures_of(&findings);
-    let about_the_case = findings.len();
     let (trails, keys) = match &identity {
         Some(identity) => cloudtrail::check(&mut checked, identity, &acts, options, &mut findings)?,
         None => (Vec::new(), KeyRing::default()),
     };
-    if acts.unfinished || !acts.unfinished_as.is_empty() {
-        not_fetched_yet(findings.get_mut(about_the_case..).unwrap_or_default());
-    }
     for gap in acts.gaps.iter().filter(|gap| gap.reason.is_incompleteness()) {
         findings.push(gap_finding(gap));
     }
@@ -139,25 +135,6 @@ fn answers_from_elsewhere(acts: &Acts, keys_are_told: bool) -> Option<Finding> {
         from.join(" and ")
     );
     (!from.is_empty()).then(|| Finding::new(Severity::Notice, "answers-from-another-endpoint", &LEDGER, &detail))
-}
-
-/// What a collection that did not come to its end has not fetched is not therefore gone.
-fn not_fetched_yet(findings: &mut [Finding]) {
-    let maybe = [
-        "digest-missing",
-        "log-missing",
-        "newest-digests-missing",
-        "all-digests-missing",
-        "restart-hides-digests",
-        // A version of it may not have been fetched.
-        "file-deleted",
-        // A backfill digest that lists it may not have been fetched.
-        "log-uncovered",
-    ];
-    for finding in findings.iter_mut().filter(|finding| maybe.contains(&finding.kind.as_str())) {
-        finding.severity = Severity::Gap;
-        finding.detail.push_str(" The last collection did not come to its end, so it may not have been fetched yet.");
-    }
 }
 
 fn ledger_findings(state: &LedgerState, acts: &Acts, never_begun: bool) -> Vec<Finding> {

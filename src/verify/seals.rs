@@ -15,7 +15,7 @@ use super::acts::Acts;
 use super::admissions::{Admissions, Signed, admissions_of, is_admitted};
 use super::artifacts::{Checked, is_trouble};
 use super::report::{SealReport, SignatureState};
-use super::{Options, stamps, trust};
+use super::{Options, checkpoints, stamps, trust};
 
 /// What caselock writes into `reports/`, where nothing is ever evidence.
 const REPORTS: [&str; 5] = ["snapshots.json", "report.html", "artifacts.csv", "artifacts.jsonl", "case-uco.jsonld"];
@@ -39,6 +39,8 @@ pub(super) fn check(
     let mut reports = Vec::with_capacity(seals.len());
     let mut bag = None;
     let admissions: Vec<Admissions> = seals.iter().map(admissions_of).collect();
+    // What was found damaged, the word of whoever seals excuses only if it is theirs, and theirs is trusted.
+    let believed: Vec<Admissions> = seals.iter().zip(&admissions).map(|(seal, said)| believed(seal, said, options)).collect();
     // The statements before, each with what it says of the ledger, if it reads.
     let mut before: Vec<(&str, Sha256Hash, Option<LedgerHead>)> = Vec::with_capacity(seals.len());
     for (at, seal) in seals.iter().enumerate() {
@@ -54,7 +56,8 @@ pub(super) fn check(
             reports.push(SealReport::of(&seal.path));
             continue;
         }
-        let (own, later) = admissions.get(at..).unwrap_or_default().split_at_checked(1).unwrap_or_default();
+        let own = admissions.get(at..=at).unwrap_or_default();
+        let later = believed.get(at + 1..).unwrap_or_default();
         let admitted = is_admitted(later, if seal.statement.is_some() { UNSIGNED } else { MISSING }, &seal.path);
         // One that was lost when this one was made, and was found again, is not the one it follows.
         let followed = || before.iter().rev().filter(|(path, ..)| !is_admitted(own, MISSING, path));
@@ -96,6 +99,7 @@ pub(super) fn check(
             findings.push(Finding::new(severity, "seal-missing", path, detail));
         }
     }
+    checkpoints::without_a_seal(files, checked, &seals, acts, findings);
     replaced(acts, findings);
     if files.is_package() && reports.is_empty() {
         let detail = "A package is written of a sealed case alone, and nobody signed for this one: its seals were taken away.";
@@ -200,6 +204,29 @@ fn check_checkpoint(
         Err(_) => (Severity::Failure, "tag-file-modified", "Its bytes are not those that were written."),
     };
     findings.push(Finding::new(severity, kind, &signature_path, detail));
+}
+
+/// Those of its admissions that excuse anything: all if its signature holds and, where it was said who may seal, is by one of them.
+fn believed(seal: &SealFile, said: &Admissions, options: &Options<'_>) -> Admissions {
+    let signed = || {
+        let (bytes, signature) = (seal.statement.as_deref()?, seal.signature.as_deref()?);
+        let (statement, signer) = (SealStatement::parse(bytes).ok()?, verify_signature(bytes, signature).ok()?);
+        (signer.public_key == statement.signer.public_key).then_some((statement, signer))
+    };
+    let Some((statement, signer)) = (if said.is_empty() { None } else { signed() }) else { return Admissions::default() };
+    let (mut report, mut told_elsewhere) = (SealReport::of(&seal.path), Vec::new());
+    stamps::check(seal, options.authority_roots, &mut report, &mut told_elsewhere);
+    let signed = trust::Signed {
+        place: &seal.path,
+        signer: Some(&signer),
+        signature: SignatureState::Valid,
+        principal: &statement.signer.principal,
+        said: statement.sealed_at,
+        stamped: stamps::trusted_time(options.authority_roots, report.timestamp, report.stamped),
+        misnamed: "seal-principal-mismatch",
+    };
+    let trust = trust::judge(&signed, options.allowed_signers, &mut told_elsewhere);
+    if trust.trusted == Some(false) { Admissions::default() } else { said.clone() }
 }
 
 /// Whether the times that the seal says and the key that made it are to be believed.

@@ -134,6 +134,49 @@ fn a_statement_that_is_found_again_takes_its_place_again() {
 }
 
 #[test]
+fn whom_nobody_vouched_for_excuses_nothing() {
+    let (sample, other) = sealed();
+    let lines = ledger(&sample).lines().count();
+    let transferred = transfer(&sample, "key", &[]);
+    assert_eq!(code(&transferred), 0, "{}", said(&transferred));
+    let path = "custody/seals/0002.json";
+    fs::remove_file(sample.file(path)).unwrap();
+    // Whoever holds the other key writes another receiver into the lines behind the first seal.
+    let mut rewritten: Vec<String> = Vec::new();
+    for (number, line) in ledger(&sample).lines().enumerate() {
+        let mut line: serde_json::Value = serde_json::from_str(line).unwrap();
+        if number >= lines {
+            line["prev"] = serde_json::json!(Sha256Hash::of(rewritten[number - 1].as_bytes()).to_string());
+            if line["event"] == "custody.transferred" {
+                assert_eq!(line["handover"]["received_by"], "B");
+                line["handover"]["received_by"] = serde_json::json!("Mallory");
+            }
+        }
+        rewritten.push(String::from_utf8(serde_json_canonicalizer::to_vec(&line).unwrap()).unwrap());
+    }
+    assert!(rewritten.len() > lines + 1);
+    sample.overwrite(LEDGER, format!("{}\n", rewritten.join("\n")).as_bytes());
+    assert!(seal_as_found(&sample, &other).unwrap().statement.admits("seal-missing", path));
+    let vouched = |keys: &[&SigningKey]| {
+        let lines: Vec<String> = keys.iter().map(|key| format!("* {}", key.signer().public_key)).collect();
+        let allowed = caselock::seal::AllowedSigners::parse(&lines.join("\n")).unwrap();
+        let options = Options { allowed_signers: Some(&allowed), ..Options::default() };
+        let report = verify(&CaseFolder::open(&sample.case()).unwrap(), &options).unwrap();
+        kinds(&report, Severity::Failure).into_iter().map(str::to_owned).collect::<BTreeSet<_>>()
+    };
+    // The checkpoint of the seal that was taken away tells in any case.
+    let told = BTreeSet::from(["checkpoint-mismatch".to_owned()]);
+    assert_eq!(vouched(&[&sample.key(), &other]), told);
+    let unexcused = vouched(&[&sample.key()]);
+    assert!(unexcused.contains("seal-missing") && unexcused.contains("checkpoint-mismatch"), "{unexcused:?}");
+    for name in ["json", "json.sig"] {
+        fs::remove_file(sample.file(&format!("custody/checkpoints/0002.{name}"))).unwrap();
+    }
+    assert_eq!(vouched(&[&sample.key(), &other]), BTreeSet::new());
+    assert!(vouched(&[&sample.key()]).contains("seal-missing"));
+}
+
+#[test]
 fn a_folder_that_takes_no_seal_is_found_out_before_anything_is_recorded() {
     let (sample, other) = sealed();
     let before = sample.ledger();

@@ -9,6 +9,7 @@ mod forged;
 mod keys;
 mod logs;
 mod opponent;
+mod runs;
 mod scope;
 mod sealed;
 mod signed_digests;
@@ -59,6 +60,7 @@ pub(crate) static DEFECTS: LazyLock<Vec<Defect>> = LazyLock::new(|| {
     all.extend(times::all());
     all.extend(unfetched::all());
     all.extend(opponent::all());
+    all.extend(runs::all());
     all.extend(switches::all());
     all.extend(scope::all());
     all.extend(afterwards::all());

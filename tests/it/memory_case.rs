@@ -12,10 +12,12 @@ use chrono::{DateTime, Utc};
 use serde_json::json;
 
 mod collection;
+mod later;
 mod listings;
 mod writing;
 
 pub(crate) use collection::{Answer, Collection, quiet, stopped};
+pub(crate) use later::LaterRun;
 
 pub(crate) const HOME: &str = "us-east-1";
 pub(crate) const ABROAD: &str = "eu-central-1";

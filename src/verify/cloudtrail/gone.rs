@@ -1,10 +1,11 @@
 //! What events and delete markers say was there, and is not: trails that were deleted, and files that no digest is left to name.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::case::CaseIdentity;
+use crate::case::gap::Subject;
 use crate::cloudtrail::{DigestName, LogName, TrailEvent};
-use crate::model::{AccountId, Finding, Region, S3Location, Severity, TrailArn, Window};
+use crate::model::{AccountId, Finding, Region, S3Location, Severity, Timestamp, TrailArn, Window};
 use crate::verify::acts::Acts;
 use crate::verify::artifacts::Checked;
 
@@ -89,34 +90,61 @@ fn is_of_a_region_left_out(event: &TrailEvent, events: &[&TrailEvent], identity:
     !asked.is_empty() && !asked.contains(&home) && was_made_so && told().all(|other| other.multi_region == Some(false))
 }
 
-/// CloudTrail's own files of the window that somebody deleted, that are not there, and that no other failure names.
+/// CloudTrail's own files of the window of which somebody says that they were deleted, that are not there, and that no other failure names.
 ///
-/// Only where the case holds, or should hold, what the trails deliver: what is deleted elsewhere was never in scope.
+/// Only where the case holds, or should hold, what the trails deliver: what is deleted elsewhere was never in scope. To delete what never
+/// was there is no error in S3, and leaves a marker and an event like any other: only what is known to have been there is gone.
 pub(super) fn files(
     rows: &[Row],
     checked: &Checked,
     verdicts: &LogVerdicts,
     unreadable: &Unreadable<'_>,
-    identity: &CaseIdentity,
+    (acts, identity): (&Acts, &CaseIdentity),
     findings: &mut Vec<Finding>,
 ) {
-    let mut deleted: BTreeSet<&S3Location> = BTreeSet::new();
-    for event in checked.object_events.iter().filter(|event| event.telling.name == "DeleteObject") {
-        if verdicts.is_proven(&event.telling.witness) {
-            deleted.insert(&event.location);
+    // When that was, as far as anything says.
+    let mut deleted: BTreeMap<&S3Location, Option<Timestamp>> = BTreeMap::new();
+    let mut written: BTreeSet<&S3Location> = BTreeSet::new();
+    for event in checked.object_events.iter().filter(|event| verdicts.is_proven(&event.telling.witness)) {
+        if event.telling.name == "DeleteObject" {
+            let at = deleted.entry(&event.location).or_default();
+            *at = (*at).max(Some(event.telling.at));
+        } else {
+            written.insert(&event.location);
         }
     }
-    deleted.extend(checked.delete_markers.iter().map(|marker| &marker.location));
+    for marker in &checked.delete_markers {
+        let at = deleted.entry(&marker.location).or_default();
+        *at = (*at).max(marker.at);
+    }
+    // Collect met it, or a version of it, and could not have it.
+    let met: BTreeSet<String> = acts
+        .gaps
+        .iter()
+        .filter_map(|gap| match gap.subject() {
+            Subject::Object { object, .. } if gap.reason.is_incompleteness() => Some(object),
+            _ => None,
+        })
+        .collect();
     let named: BTreeSet<&str> = findings.iter().map(|finding| finding.object.as_str()).collect();
     let mut more = Vec::new();
-    for location in deleted {
-        if !verdicts.is_stored(location)
-            && is_of(location, rows, identity)
-            && !unreadable.covers(location)
-            && !named.contains(location.to_string().as_str())
+    for (location, at) in deleted {
+        let by = at.unwrap_or(identity.window.end());
+        let object = location.to_string();
+        if verdicts.is_stored(location)
+            || !is_of(location, rows, identity)
+            || unreadable.covers(location, by)
+            || named.contains(object.as_str())
         {
+            continue;
+        }
+        if written.contains(location) || met.contains(&object) {
             let detail = "Somebody deleted it, and no version of it is there; no digest that is left names it.";
-            more.push(Finding::new(Severity::Failure, "file-deleted", location, detail));
+            more.push(unreadable.absence(location, by).finding("file-deleted", location, detail));
+        } else {
+            let detail = "Somebody had it deleted, and no version of it is there; no digest that is left names it. Nothing else shows that it \
+                          ever was there: S3 deletes what never was without an error, and leaves the same traces.";
+            more.push(Finding::new(Severity::Gap, "file-deleted", location, detail));
         }
     }
     findings.extend(more);

@@ -10,7 +10,8 @@ use crate::model::{AccountId, Finding, Region, S3Location, Severity, Timestamp, 
 use crate::verify::artifacts::Checked;
 use crate::verify::log_records::{Listing, LogRecord, Places, Said, Spot, StoredLog};
 
-use super::looked::NotLookedFor;
+use super::links::Link;
+use super::looked::{Absence, DELIVERED, Looked, NotLookedFor};
 use super::timeline::{Deliveries, TrailTime};
 use super::trails::Trails;
 use super::unreadable::Unreadable;
@@ -187,10 +188,13 @@ impl Judge<'_> {
         });
         let (mut judged, mut absent) = (None, false);
         for (rank, listing) in &log.listed {
-            let Some(outcome) = self.judge(&log, listing, &mut judged, &mut absent, findings) else { continue };
-            let Some(lister) = self.listers.get(*rank) else { continue };
+            let Some(lister) = self.listers.get(*rank).copied() else { continue };
+            // What a digest lists had been delivered when that was.
+            let link = rows.get(lister.row).and_then(|row| row.link(lister));
+            let by = link.map_or(self.verdicts.window.end(), |link| link.received.unwrap_or(link.end.plus_seconds(DELIVERED)));
+            let Some(outcome) = self.judge(&log, (listing, by), &mut judged, &mut absent, findings) else { continue };
             if let Some(row) = rows.get_mut(lister.row) {
-                row.count(*lister, &outcome);
+                row.count(lister, &outcome);
             }
         }
         if let Some(told) = self.verdicts.wanted.told.get_mut(&log.spot) {
@@ -208,11 +212,12 @@ impl Judge<'_> {
         }
     }
 
-    /// What comes of one listing; nothing if another was judged before, or if the log is not there and has no event in the window.
+    /// What comes of one listing, and of the log having been delivered by some time; nothing if another was judged before, or if the log
+    /// is not there and has no event in the window.
     fn judge(
         &mut self,
         log: &Log,
-        listing: &Listing,
+        (listing, by): (&Listing, Timestamp),
         judged: &mut Option<Judged>,
         absent: &mut bool,
         findings: &mut Vec<Finding>,
@@ -249,14 +254,16 @@ impl Judge<'_> {
                     return None;
                 }
                 let location = location();
-                if self.unreadable.covers(&location) {
+                let absence = self.unreadable.absence(&location, by);
+                if absence == Absence::Unreadable {
                     *absent = true;
                     if !self.unreadable.looked.for_object(&location) {
                         self.verdicts.not_looked_for.add(&location);
                     }
                     return Some(Outcome { status: HourStatus::Unreadable, malformed: false, current: false });
                 }
-                find(Severity::Failure, "log-missing", "A signed digest lists it, and it is not there.");
+                let (severity, detail) = absence.told("A signed digest lists it, and it is not there.");
+                find(severity, "log-missing", &detail);
                 (HourStatus::LogMissing, false)
             }
         };
@@ -283,6 +290,11 @@ impl Judge<'_> {
 }
 
 impl Row {
+    fn link(&self, lister: Lister) -> Option<&Link> {
+        let links = if lister.backfill { &self.backfill } else { &self.standard };
+        links.digests.get(lister.at)
+    }
+
     fn count(&mut self, lister: Lister, outcome: &Outcome) {
         let Outcome { status, malformed, current } = *outcome;
         let links = if lister.backfill { &mut self.backfill } else { &mut self.standard };
@@ -333,6 +345,7 @@ impl LogVerdicts {
         times: &[TrailTime],
         trails: &Trails,
         one_trail: bool,
+        looked: &Looked<'_>,
         findings: &mut Vec<Finding>,
     ) -> Result<(), CaseError> {
         let mut unproven: BTreeMap<String, Unproven> = BTreeMap::new();
@@ -360,7 +373,7 @@ impl LogVerdicts {
                 .max();
             // It came long after its slot: that the next digest will list it is not taken for granted, as it is of fresh logs.
             let late = here.iter().filter_map(|number| deliveries.get(*number)).all(|known| known.are_proven(at, SLOT_SLACK));
-            let row = here.first().and_then(|number| rows.get_mut(*number));
+            let first = here.first().copied();
             let received = log.received.map_or_else(String::new, |at| format!(" S3 received it {at}."));
             let covered = matches!(status, Some(HourStatus::Verified | HourStatus::Recovered));
             if covered
@@ -371,9 +384,16 @@ impl LogVerdicts {
                 let detail = format!(
                     "No digest lists it, though digests cover its time without a hole: CloudTrail did not deliver it here.{received}"
                 );
-                findings.push(Finding::new(Severity::Failure, "log-uncovered", location, &detail));
+                // Whether a backfill digest lists it, whoever looked where those lie knows.
+                let due = log.received.map_or(at, |received| received.max(at)).plus_seconds(3600 + DELIVERED);
+                let absence = looked.absence(|| {
+                    let mut rows = here.iter().filter_map(|number| rows.get(*number)).peekable();
+                    let through = |row: &Row| looked.through(&row.of, &row.delivers).is_some_and(|(began, _)| began >= due);
+                    rows.peek().is_some() && rows.all(through)
+                });
+                findings.push(absence.finding("log-uncovered", location, &detail));
             } else if status == Some(HourStatus::Pending) && !late {
-                if let Some(row) = row {
+                if let Some(row) = first.and_then(|number| rows.get_mut(number)) {
                     row.logs.pending += 1;
                 }
                 continue;
@@ -381,7 +401,7 @@ impl LogVerdicts {
                 let (folder, _) = location.key.rsplit_once('/').unwrap_or_default();
                 unproven.entry(format!("s3://{}/{folder}/", location.bucket)).or_default().take(at);
             }
-            if let Some(row) = row {
+            if let Some(row) = first.and_then(|number| rows.get_mut(number)) {
                 row.logs.uncovered += 1;
             }
         }

@@ -1,15 +1,19 @@
 //! Where collect looked for CloudTrail's files: what is not where nobody looked is not therefore gone.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Display;
 
 use crate::case::CaseIdentity;
-use crate::case::event::GapReason;
-use crate::case::gap::{DIGEST_FILES, EVERYTHING, LOG_FILES, Subject};
 use crate::cloudtrail::{DigestName, LogName};
-use crate::model::{AccountId, Finding, S3Location, Severity};
+use crate::model::{AccountId, Finding, Region, S3Location, Severity, Timestamp};
 use crate::verify::acts::Acts;
+use crate::verify::collections::{Collection, Collections, looked_through, root_of};
 
-use super::Place;
+use super::unreadable::hides;
+use super::{ChainOf, Place};
+
+/// How long AWS takes to deliver a digest after its interval, in seconds.
+pub(super) const DELIVERED: i64 = 90 * 60;
 
 /// The places and accounts that were listed.
 #[derive(Debug)]
@@ -18,6 +22,40 @@ pub(super) struct Looked<'a> {
     places: BTreeMap<String, BTreeSet<Option<String>>>,
     /// Those asked for; all if none is named.
     accounts: &'a [AccountId],
+    collections: &'a Collections,
+    /// Whether a collection did not come to its end.
+    unfinished: bool,
+}
+
+/// What is to be made of something that is not there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Absence {
+    /// It may be there, and could not be read.
+    Unreadable,
+    /// A collection that did not come to its end may not have fetched it yet.
+    Unfetched,
+    /// It is gone.
+    Gone,
+}
+
+impl Absence {
+    /// How it is told of: what is gone is a failure.
+    pub(super) fn finding(self, kind: &str, object: &dyn Display, detail: &str) -> Finding {
+        let (severity, detail) = self.told(detail);
+        Finding::new(severity, kind, &object, &detail)
+    }
+
+    /// The same, in weight and words.
+    pub(super) fn told(self, detail: &str) -> (Severity, String) {
+        match self {
+            Self::Gone => (Severity::Failure, detail.to_owned()),
+            Self::Unreadable => (Severity::Gap, detail.to_owned()),
+            Self::Unfetched => {
+                let why = "The last collection did not come to its end, so it may not have been fetched yet.";
+                (Severity::Gap, format!("{detail} {why}"))
+            }
+        }
+    }
 }
 
 impl<'a> Looked<'a> {
@@ -26,26 +64,12 @@ impl<'a> Looked<'a> {
         for (bucket, root) in &acts.listed {
             places.entry(bucket.clone()).or_default().insert(Some(root.clone()));
         }
-        for gap in acts.gaps.iter().filter(|gap| gap.source == "cloudtrail") {
-            match gap.subject() {
-                Subject::Bucket(bucket) if gap.error_code.as_deref() == Some("NoSuchBucket") => {
-                    places.entry(bucket).or_default().insert(None);
-                }
-                // Nothing was there to be listed any further.
-                Subject::Objects { kind, place } if kind == EVERYTHING && gap.reason == GapReason::Empty => {
-                    let root = place.prefix.strip_suffix("AWSLogs/").map(str::to_owned);
-                    places.entry(place.bucket).or_default().extend(root.map(Some));
-                }
-                subject if gap.reason == GapReason::Empty => {
-                    let bucket = bucket_without_folder(&subject, gap.detail.as_deref());
-                    if let Some(bucket) = bucket {
-                        places.entry(bucket).or_default().insert(None);
-                    }
-                }
-                _ => {}
-            }
+        let gaps = acts.gaps.iter().filter(|gap| gap.source == "cloudtrail");
+        for (bucket, root) in gaps.filter_map(looked_through) {
+            places.entry(bucket).or_default().insert(root);
         }
-        Self { places, accounts: &identity.scope.accounts }
+        let unfinished = acts.unfinished || !acts.unfinished_as.is_empty();
+        Self { places, accounts: &identity.scope.accounts, collections: &acts.collections, unfinished }
     }
 
     pub(super) fn wants(&self, account: AccountId) -> bool {
@@ -59,7 +83,7 @@ impl<'a> Looked<'a> {
 
     /// Whether an object would have been met.
     pub(super) fn for_object(&self, location: &S3Location) -> bool {
-        let (root, account) = parts(location);
+        let (root, account, _) = parts(location);
         account.is_none_or(|account| self.wants(account)) && self.below(&location.bucket, root)
     }
 
@@ -68,32 +92,59 @@ impl<'a> Looked<'a> {
         self.below(bucket, prefix)
     }
 
+    /// Whether a run that began no earlier than `by`, and came to its end, would have met an object.
+    pub(super) fn would_have_met(&self, location: &S3Location, by: Timestamp) -> bool {
+        let (root, _, region) = parts(location);
+        let object = location.to_string();
+        let is_hidden = |refused: &str| object.starts_with(refused);
+        let meets = |run: &Collection| run.would_have_met(&object, (&location.bucket, root), region.as_ref(), is_hidden);
+        self.collections.finished().any(|run| run.began >= by && meets(run))
+    }
+
+    /// When the last run that came to its end, and would have met the digests of a chain, began and ended; of several `places`, the one
+    /// where that was the longest ago. None if one of them was never looked through so.
+    pub(super) fn through(&self, of: &ChainOf, places: &BTreeSet<Place>) -> Option<(Timestamp, Timestamp)> {
+        let last = |place: &Place| {
+            let root = format!("s3://{}/{}AWSLogs/", place.bucket, place.prefix);
+            let organization = place.organization.as_ref().map_or_else(String::new, |organization| format!("{organization}/"));
+            let folder = format!("{root}{organization}{}/CloudTrail-Digest/{}/", of.account, of.region);
+            let is_hidden = |refused: &str| hides(refused, of, place);
+            let meets =
+                |run: &&Collection| run.would_have_met(&folder, (&place.bucket, &place.prefix), Some(&of.region), is_hidden);
+            self.collections.finished().find(meets).map(|run| (run.began, run.ended))
+        };
+        // Where it delivers is not known: wherever anybody looked.
+        if places.is_empty() {
+            return self.collections.finished().next().map(|run| (run.began, run.ended));
+        }
+        places.iter().map(last).collect::<Option<Vec<_>>>()?.into_iter().min()
+    }
+
+    /// What to make of something that is not there, and not unreadable: gone, unless it may still come; `is_certain` where a run that came
+    /// to its end would have met it.
+    pub(super) fn absence(&self, is_certain: impl FnOnce() -> bool) -> Absence {
+        if self.unfinished && !is_certain() { Absence::Unfetched } else { Absence::Gone }
+    }
+
+    /// Whether a collection did not come to its end.
+    pub(super) fn is_unfinished(&self) -> bool {
+        self.unfinished
+    }
+
     fn below(&self, bucket: &str, root: &str) -> bool {
         let is_it = |there: &Option<String>| there.as_deref().is_none_or(|there| there == root);
         self.places.get(bucket).is_some_and(|roots| roots.iter().any(is_it))
     }
 }
 
-/// The bucket that has no folder of an account and region. Earlier ledgers name it in the gap's detail alone.
-fn bucket_without_folder(subject: &Subject, detail: Option<&str>) -> Option<String> {
-    match subject {
-        Subject::Within { kind, place } if kind == LOG_FILES || kind == DIGEST_FILES => Some(place.bucket.clone()),
-        Subject::Other(kind) if kind == LOG_FILES || kind == DIGEST_FILES => {
-            let (bucket, _) = detail?.strip_prefix("s3://")?.split_once(" has no ")?;
-            Some(bucket.to_owned())
-        }
-        _ => None,
-    }
-}
-
-/// What stands before `AWSLogs/` in an object's key, and whose it is.
-fn parts(location: &S3Location) -> (&str, Option<AccountId>) {
-    let root = location.key.rfind("AWSLogs/").and_then(|at| location.key.get(..at)).unwrap_or_default();
-    let account = match location.key.parse::<DigestName>() {
-        Ok(name) => Some(name.account),
-        Err(()) => location.key.parse::<LogName>().ok().map(|name| name.account),
+/// What stands before `AWSLogs/` in an object's key, whose it is, and of which region.
+fn parts(location: &S3Location) -> (&str, Option<AccountId>, Option<Region>) {
+    let root = root_of(&location.key).unwrap_or_default();
+    let (account, region) = match location.key.parse::<DigestName>() {
+        Ok(name) => (Some(name.account), Some(name.region)),
+        Err(()) => location.key.parse::<LogName>().map_or((None, None), |name| (Some(name.account), Some(name.region))),
     };
-    (root, account)
+    (root, account, region)
 }
 
 /// Files that signed digests name and that lie where nobody looked, counted by place and account.
@@ -104,7 +155,7 @@ pub(super) struct NotLookedFor {
 
 impl NotLookedFor {
     pub(super) fn add(&mut self, location: &S3Location) {
-        let (root, account) = parts(location);
+        let (root, account, _) = parts(location);
         *self.places.entry((location.bucket.clone(), root.to_owned(), account)).or_default() += 1;
     }
 

@@ -1,4 +1,4 @@
-//! In which regions an account may have recorded in the window: those that it has now, and those that somebody switched off since.
+//! In which regions an account may have recorded in the window: those that it had when it was asked, and those that somebody switched off.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,8 +16,8 @@ const MOST: usize = 1000;
 /// The regions of every account.
 #[derive(Debug)]
 pub(super) struct Regions<'a> {
-    /// Those that some account has now, of those in scope.
-    enabled: &'a [Region],
+    /// Those that some account had when it was asked, of those in scope.
+    enabled: &'a BTreeSet<Region>,
     /// Those that were switched off in the window or after it, by the first event that says so.
     disabled: BTreeMap<(AccountId, Region), &'a RegionDisabled>,
 }
@@ -39,7 +39,7 @@ impl<'a> Regions<'a> {
             }
         }
         // Each that is kept is told of, so that no number of them hides one.
-        Self { enabled: &acts.regions, disabled: disabled.into_iter().take(MOST).collect() }
+        Self { enabled: acts.collections.regions(), disabled: disabled.into_iter().take(MOST).collect() }
     }
 
     /// Where an account may have recorded in the window.
@@ -51,6 +51,16 @@ impl<'a> Regions<'a> {
 
     /// Says who switched a region off, where digests of it are missing, and of those with none at all that nothing is known.
     pub(super) fn say_which_are_off(&self, rows: &[Row], acts: &Acts, identity: &CaseIdentity, findings: &mut Vec<Finding>) {
+        for (region, callers) in acts.collections.regions_not_asked_again() {
+            let callers: Vec<String> = callers.iter().map(ToString::to_string).collect();
+            let detail = format!(
+                "An earlier collection as {} looked into this region, and the last one as the same did not: AWS no longer named it among \
+                 those that are enabled. It was switched off meanwhile, or its name was taken out of the answer. It is verified with what \
+                 the case holds of it.",
+                callers.join(", ")
+            );
+            findings.push(Finding::new(Severity::Notice, "region-not-asked-again", region, &detail));
+        }
         for ((account, region), event) in &self.disabled {
             let switched = printable(&event.telling.describe());
             let here: Vec<&Row> = rows.iter().filter(|row| row.of.account == *account && row.of.region == *region).collect();
@@ -104,13 +114,14 @@ mod tests {
     }
 
     fn with(events: Vec<RegionDisabled>, check: impl FnOnce(&Regions<'_>, &Acts, &CaseIdentity)) {
-        let acts =
-            Acts { regions: vec!["us-east-1".parse().unwrap()], callers: [ACCOUNT.parse().unwrap()].into(), ..Acts::default() };
+        let acts = Acts { callers: [ACCOUNT.parse().unwrap()].into(), ..Acts::default() };
+        let enabled = ["us-east-1".parse().unwrap()].into();
         let window = Window::new("2026-03-01T00:00:00Z".parse().unwrap(), "2026-03-02T00:00:00Z".parse().unwrap()).unwrap();
         let mut checked = Checked::default();
         checked.regions_disabled = events;
         let identity = CaseIdentity::unnamed(window);
-        check(&Regions::of(&checked, &acts, &identity), &acts, &identity);
+        let regions = Regions { enabled: &enabled, ..Regions::of(&checked, &acts, &identity) };
+        check(&regions, &acts, &identity);
     }
 
     #[test]

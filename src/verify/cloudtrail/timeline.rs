@@ -5,7 +5,10 @@ mod deliveries;
 mod elsewhere;
 mod moves;
 mod outages;
+mod told;
 mod unread;
+
+use std::collections::BTreeSet;
 
 use crate::cloudtrail::TrailEvent;
 use crate::cloudtrail::chain::MissingDigest;
@@ -15,20 +18,19 @@ use crate::verify::acts::Acts;
 
 use super::Row;
 use super::links::Link;
-use super::looked::Looked;
+use super::looked::{Absence, DELIVERED, Looked};
 use super::switches::{Phase, State, Switches};
-use super::trails::{Status, Trails};
+use super::trails::Trails;
 use super::unreadable::Unreadable;
 
 pub(super) use deliveries::Deliveries;
 use moves::Moved;
+use told::is_of_a_later_digest;
 
 /// How old the newest digest may be while the next is still due: an hour's interval and its delivery, which AWS takes up to 1.5 hours for.
 const FRESH: i64 = 150 * 60;
 /// How far the final digest of a segment may end before the stop it was written for, in seconds.
 const STOP_SLACK: i64 = 5 * 60;
-/// How much later than the newest digest's delivery the trail's status may put it, in seconds.
-const DELIVERY_SLACK: i64 = 10 * 60;
 /// How long after its end a digest's own delivery may be remembered before it must be that of a later one, in seconds.
 const NEXT_DUE: i64 = 75 * 60;
 /// How far before the end of a chain the act that ended it is looked for, in seconds.
@@ -44,7 +46,8 @@ pub(super) struct TrailTime {
     timeline: Timeline,
     window: Window,
     object: String,
-    status: Option<Status>,
+    /// When digests were delivered according to the trail's status, whichever run asked.
+    told: BTreeSet<Timestamp>,
     switches: Switches,
     /// What may have switched it, of an organization's trail whose owner is not known: or a member's own of that name.
     suspected: Option<Switches>,
@@ -62,8 +65,12 @@ pub(super) struct TrailTime {
     unread: Vec<(Timestamp, Timestamp)>,
     /// When S3 received its verified backfill digests.
     backfilled: Vec<Timestamp>,
-    collecting_since: Option<Timestamp>,
+    /// When the last run that came to its end, and would have met its digests, began.
+    looked_since: Option<Timestamp>,
+    /// When that one ended; without any, when the last run of all did.
     collected_until: Option<Timestamp>,
+    /// Whether another may not have fetched them yet.
+    unfinished: bool,
     /// How what is not delivered yet can be had later: a case that is sealed takes no more.
     collect_again: &'static str,
 }
@@ -81,6 +88,7 @@ impl TrailTime {
         let owner = trails.owner_of(&row.of);
         let events: Vec<&TrailEvent> =
             events.iter().filter(|event| event.concerns(&row.of.trail, &row.of.home_region, owner)).copied().collect();
+        let through = looked.through(&row.of, &row.delivers);
         let (status, abroad) = (trails.status(&row.of), row.of.region != row.of.home_region);
         // Of whose trail they are, where nothing describes it, is not known: they are told of, and neither excuse nor accuse.
         let (certain, suspected) = match owner {
@@ -94,7 +102,7 @@ impl TrailTime {
             timeline: Timeline::new(window),
             window,
             object: row.of.describe(&row.arn),
-            status,
+            told: trails.digest_deliveries(&row.of),
             moves: moves::resolve(switches.destinations(), row, looked, trails.place_of(&row.of).as_ref()),
             is_home: status_is_its_own && row.of.region == row.of.home_region,
             switches,
@@ -110,8 +118,9 @@ impl TrailTime {
                 .filter(|digest| digest.verified)
                 .filter_map(|digest| digest.received)
                 .collect(),
-            collecting_since: acts.collecting_since,
-            collected_until: acts.collected_until,
+            looked_since: through.map(|(began, _)| began),
+            collected_until: through.map(|(_, ended)| ended).or(acts.collected_until),
+            unfinished: looked.is_unfinished(),
             collect_again: if acts.sealed.is_empty() {
                 "Run collect again later on the same folder"
             } else {
@@ -129,8 +138,16 @@ impl TrailTime {
         findings.push(Finding::new(severity, kind, &self.object, detail));
     }
 
-    /// A digest that a verified one names is not there; `lost` unless a gap says that it could not be fetched.
-    pub(super) fn missing(&mut self, missing: &MissingDigest, lost: bool, findings: &mut Vec<Finding>) {
+    /// Tells of digests that are not there, and had been delivered by some time.
+    fn lose(&self, findings: &mut Vec<Finding>, by: Timestamp, kind: &str, detail: &str) {
+        let is_certain = self.looked_since.is_some_and(|since| since >= by);
+        let absence = if self.unfinished && !is_certain { Absence::Unfetched } else { Absence::Gone };
+        findings.push(absence.finding(kind, &self.object, detail));
+    }
+
+    /// A digest that a verified one names is not there.
+    pub(super) fn missing(&mut self, missing: &MissingDigest, absence: Absence, findings: &mut Vec<Finding>) {
+        let lost = absence != Absence::Unreadable;
         let from = missing.from.unwrap_or_else(|| self.window.start().floor_hour());
         if lost && !missing.reported {
             let others = match missing.count() {
@@ -141,7 +158,7 @@ impl TrailTime {
                 "The signed digest after it names it, and it is not there: nothing proves the time from {from} to {}.{others}",
                 missing.to
             );
-            findings.push(Finding::new(Severity::Failure, "digest-missing", &missing.location, &detail));
+            findings.push(absence.finding("digest-missing", &missing.location, &detail));
         }
         self.timeline.add(from, missing.to, if lost { HourStatus::DigestMissing } else { HourStatus::Unreadable });
     }
@@ -152,15 +169,16 @@ impl TrailTime {
         missing: &MissingDigest,
         from: Timestamp,
         to: Timestamp,
-        lost: bool,
+        absence: Absence,
         findings: &mut Vec<Finding>,
     ) {
+        let lost = absence != Absence::Unreadable;
         if lost && !missing.reported {
             let detail = format!(
                 "A signed backfill digest names it as the one before, and it is not there: logs of {from} to {to} that were delivered \
                  late, and listed nowhere else, may be gone with it."
             );
-            findings.push(Finding::new(Severity::Failure, "digest-missing", &missing.location, &detail));
+            findings.push(absence.finding("digest-missing", &missing.location, &detail));
         }
         self.timeline.add(from, to, if lost { HourStatus::DigestMissing } else { HourStatus::Unreadable });
     }
@@ -168,7 +186,8 @@ impl TrailTime {
     /// Follows the chain from its oldest digest to its newest, and beyond to the end of the window.
     pub(super) fn follow(&mut self, row: &Row, unreadable: &Unreadable<'_>, findings: &mut Vec<Finding>) {
         let (mut known_until, mut newest) = (None, None);
-        let listed = !unreadable.hides_digests(&row.of, &row.delivers);
+        let hidden = |end: Timestamp| unreadable.hides_digests(&row.of, &row.delivers, end);
+        let listed = !hidden(self.window.end().plus_seconds(DELIVERY_LAG));
         let mut unread =
             unreadable.digests(&row.of, &row.delivers).into_iter().filter(|end| listed && !is_named(row, *end)).peekable();
         for digest in &row.standard.digests {
@@ -184,7 +203,7 @@ impl TrailTime {
                     let proves = content.proves_its_time();
                     if content.is_first {
                         let to = if proves { content.start } else { end };
-                        self.restart(known_until, (to, end), !listed, findings);
+                        self.restart(known_until, (to, end), hidden(end), findings);
                     }
                     if proves {
                         self.timeline.add(content.start, end, status);
@@ -286,7 +305,7 @@ impl TrailTime {
                     left.why
                 )
             };
-            return self.find(findings, Severity::Failure, "restart-hides-digests", &detail);
+            return self.lose(findings, until.plus_seconds(DELIVERED), "restart-hides-digests", &detail);
         }
         self.timeline.add(from, to, HourStatus::Restart);
         let detail = format!(
@@ -300,10 +319,13 @@ impl TrailTime {
     /// From the newest digest to the end of the window.
     fn tail(&mut self, newest: Option<Timestamp>, digest: Option<&Link>, hidden: bool, findings: &mut Vec<Finding>) {
         let needed_until = self.window.end().plus_seconds(DELIVERY_LAG);
-        if hidden && newest.is_none_or(|from| from < needed_until) {
-            return self.unread(newest.unwrap_or_else(|| self.window.start().floor_hour()), needed_until, findings);
-        }
-        let Some(mut from) = newest else { return self.no_digests(needed_until, findings) };
+        let Some(mut from) = newest else {
+            // That some could not be listed excuses none that another run would have met.
+            if hidden && self.told_of_all().is_none() {
+                return self.unread(self.window.start().floor_hour(), needed_until, findings);
+            }
+            return self.no_digests(needed_until, findings);
+        };
         let is_fresh = |from: Timestamp| self.collected_until.is_some_and(|at| at < from.plus_seconds(FRESH));
         let mut fresh = is_fresh(from);
         if from >= needed_until {
@@ -331,6 +353,9 @@ impl TrailTime {
                 return self.timeline.add(from, from.plus_seconds(if fresh { 86_400 } else { 0 }), HourStatus::Pending);
             }
         }
+        if hidden {
+            return self.unread(from, needed_until, findings);
+        }
         let phases = self.switches.phases(from, needed_until, LOOK_BACK);
         let ended = phases.last().filter(|phase| phase.state != State::On);
         if let Some((off, state, began)) = ended.map(|phase| (phase.from, phase.state, phase.began)) {
@@ -356,7 +381,7 @@ impl TrailTime {
                     "The trail recorded until {off}, when {switched} off, but there is no digest from {from} on: those between{last} \
                      are gone."
                 );
-                self.find(findings, Severity::Failure, "newest-digests-missing", &detail);
+                self.lose(findings, off.plus_seconds(DELIVERED), "newest-digests-missing", &detail);
             } else if !fresh && state == State::Off && off > from.plus_seconds(STOP_SLACK) {
                 let detail = format!("The newest digest ends {from}, and the final one, due after the stop, is not there.");
                 self.find(findings, Severity::Gap, "digests-end", &detail);
@@ -379,8 +404,7 @@ impl TrailTime {
     fn no_digests(&mut self, needed_until: Timestamp, findings: &mut Vec<Finding>) {
         let start = self.window.start();
         let moved = self.moved_between(start, needed_until.plus_seconds(LOOK_BACK)).map(|moved| moved.why.clone());
-        let told = self.last_delivery().filter(|_| self.status_is_its_own || self.signed_here);
-        if let Some((said, since)) = told.filter(|said| *said > start).and_then(|said| Some((said, self.here_since(said)?))) {
+        if let Some((said, since)) = self.told_of_all() {
             // A digest delivered long after the window is none of the window's, and says only that the trail is signed by then.
             if said <= needed_until.plus_seconds(FRESH) || self.signed_here {
                 let before = moved
@@ -413,7 +437,7 @@ impl TrailTime {
         {
             let (to, detail) =
                 (*to, format!("It recorded and was signed here until {to} ({}), and there is no digest at all.", switch.why));
-            self.find(findings, Severity::Failure, "all-digests-missing", &detail);
+            self.lose(findings, to.plus_seconds(DELIVERED), "all-digests-missing", &detail);
             self.timeline.add(start.floor_hour(), to, HourStatus::DigestMissing);
             return;
         }
@@ -426,15 +450,6 @@ impl TrailTime {
         self.find(findings, Severity::Gap, "no-digests", &detail);
     }
 
-    /// From when on, in the window, a digest that was delivered at some time must lie where collect looked; none if it may lie elsewhere.
-    fn here_since(&self, said: Timestamp) -> Option<Timestamp> {
-        let (start, until) = (self.window.start(), self.window.end().plus_seconds(DELIVERY_LAG));
-        let within = |moved: &&Moved| moved.at >= start && moved.at <= until.plus_seconds(LOOK_BACK);
-        let Some(last) = self.moves.iter().rfind(within) else { return Some(start) };
-        let slack = if last.creates { 0 } else { FIRST_DIGEST };
-        (last.looked && last.at.plus_seconds(slack) < said.min(until)).then_some(last.at)
-    }
-
     /// Whether the trail was on for more than so many seconds without a break between two instants, so that a digest came of it.
     fn recorded(&self, from: Timestamp, until: Timestamp, seconds: i64) -> bool {
         let long = |phase: &Phase<'_>| {
@@ -444,15 +459,6 @@ impl TrailTime {
             phase.state == State::On && phase.to > phase.from.plus_seconds(seconds)
         };
         self.switches.phases(from, until, LOOK_BACK).iter().any(long)
-    }
-
-    /// When a digest was last delivered according to the trail's status; none if that may have been after the bucket was listed, or a
-    /// backfill digest, which tells nothing of how far the chain reaches.
-    fn last_delivery(&self) -> Option<Timestamp> {
-        let said = self.status.and_then(|status| status.latest_digest_delivery)?;
-        let close = |at: &Timestamp| said >= at.plus_seconds(-DELIVERY_SLACK) && said <= at.plus_seconds(DELIVERY_SLACK);
-        let is_backfill = self.backfilled.iter().any(close);
-        (!is_backfill && self.collecting_since.is_none_or(|since| said < since)).then_some(said)
     }
 }
 
@@ -464,17 +470,6 @@ fn is_named(row: &Row, end: Timestamp) -> bool {
 /// The time that a verified digest proves.
 fn covered(digest: &Link) -> Option<(Timestamp, Timestamp)> {
     digest.proven.filter(|content| content.proves_its_time()).map(|content| (content.start, content.end))
-}
-
-/// Whether a remembered delivery cannot be that of the newest digest there, which ends at `end` and was `delivered`.
-fn is_of_a_later_digest(said: Timestamp, end: Timestamp, delivered: Option<Timestamp>) -> bool {
-    match delivered {
-        Some(delivered) if said > delivered.plus_seconds(DELIVERY_SLACK) => true,
-        // Stored again later than that, so its own time of delivery is not known; but the next digest was due by then.
-        Some(delivered) if said < delivered.plus_seconds(-DELIVERY_SLACK) => said > end.plus_seconds(NEXT_DUE),
-        Some(_) => false,
-        None => said > end.plus_seconds(NEXT_DUE),
-    }
 }
 
 fn start_of_invalid(digest: &Link, known_until: Option<Timestamp>) -> Timestamp {

@@ -10,7 +10,7 @@ use super::logs::LogVerdicts;
 /// How many traces one finding tells of; whoever writes to the bucket can leave any number.
 const TOLD: usize = 20;
 
-/// Adds to every failure about a log or digest what delete markers and events tell of it.
+/// Adds to every failure about a log or digest, and to what somebody had deleted, what delete markers and events tell of it.
 pub(super) fn add(checked: &Checked, verdicts: &LogVerdicts, findings: &mut [Finding]) {
     let mut told: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for marker in &checked.delete_markers {
@@ -24,7 +24,8 @@ pub(super) fn add(checked: &Checked, verdicts: &LogVerdicts, findings: &mut [Fin
         told.entry(event.location.to_string()).or_default().push(trace);
     }
     let told: BTreeMap<String, String> = told.into_iter().map(|(object, traces)| (object, joined(traces))).collect();
-    for finding in findings.iter_mut().filter(|finding| finding.severity == Severity::Failure) {
+    let is_told = |finding: &&mut Finding| finding.severity == Severity::Failure || finding.kind == "file-deleted";
+    for finding in findings.iter_mut().filter(is_told) {
         if let Some(traces) = told.get(&finding.object) {
             finding.detail.push_str(traces);
         }

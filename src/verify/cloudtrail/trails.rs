@@ -91,12 +91,17 @@ impl Trails {
         let mut responses: Vec<&StoredResponse> =
             checked.responses.iter().filter(|response| response.origin.status == 200).collect();
         responses.sort_by_key(|response| (response.origin.exchange.date, &response.origin.exchange.request_id));
+        let mut unusable = BTreeMap::new();
         for response in responses {
-            if let Err(problem) = all.take(response, findings) {
-                let object = format!("cloudtrail {} in {}", response.origin.operation, response.origin.region);
-                let detail = format!("AWS's answer, as stored, cannot be used: {problem}.");
-                findings.push(Finding::new(Severity::Gap, "answer-unusable", &object, &detail));
+            match all.take(response, findings) {
+                Ok(()) => drop(unusable.remove(&question(response))),
+                Err(problem) => drop(unusable.insert(question(response), problem)),
             }
+        }
+        for ((operation, _, region, ..), problem) in unusable {
+            let object = format!("cloudtrail {operation} in {region}");
+            let detail = format!("AWS's answer, as stored, cannot be used: {problem}.");
+            findings.push(Finding::new(Severity::Gap, "answer-unusable", &object, &detail));
         }
         if let Some(keys) = other_keys {
             all.keys = keys.clone();
@@ -232,15 +237,26 @@ impl Trails {
         Some(Place { bucket: trail.bucket.clone(), prefix: trail.prefix.clone(), organization: of.organization.clone() })
     }
 
-    /// The status in the chain's region.
+    /// The status in the chain's region, as AWS told it last.
     pub(super) fn status(&self, of: &ChainOf) -> Option<Status> {
-        let owner = self.owner_of(of)?;
-        let of_trail = |name: &str| match name.parse::<TrailArn>() {
-            Ok(arn) => arn.account() == owner && arn.name() == of.trail && *arn.home_region() == of.home_region,
+        self.statuses_of(of).last()
+    }
+
+    /// When a digest of the chain was last delivered, each time that AWS was asked.
+    pub(super) fn digest_deliveries(&self, of: &ChainOf) -> BTreeSet<Timestamp> {
+        self.statuses_of(of).filter_map(|status| status.latest_digest_delivery).collect()
+    }
+
+    /// What AWS said of the trail's status in the chain's region, the oldest answer first.
+    fn statuses_of(&self, of: &ChainOf) -> impl Iterator<Item = Status> {
+        let owner = self.owner_of(of);
+        let of_trail = move |name: &str| match name.parse::<TrailArn>() {
+            Ok(arn) => Some(arn.account()) == owner && arn.name() == of.trail && *arn.home_region() == of.home_region,
             // By its name alone a trail is called in the account that owns it.
             Err(_) => name == of.trail && of.organization.is_none(),
         };
-        self.statuses.iter().rfind(|(name, at, _)| *at == of.region && of_trail(name)).map(|(_, _, status)| *status)
+        let in_region = self.statuses.iter().filter(|(_, at, _)| *at == of.region);
+        in_region.filter(move |(name, _, _)| of_trail(name)).map(|(_, _, status)| *status)
     }
 }
 
@@ -264,6 +280,18 @@ impl Trail {
     pub(super) fn records(&self, region: &Region) -> bool {
         self.multi_region || region == self.arn.home_region()
     }
+}
+
+/// What an answer is one to: a later answer to the same takes its place.
+type Question<'a> = (&'a str, AccountId, &'a Region, Vec<(&'a str, &'a str)>, u32);
+
+fn question(response: &StoredResponse) -> Question<'_> {
+    let origin = &response.origin;
+    // For public keys every run asks until now, which takes in what an earlier one asked.
+    let is_until_now = |name: &str| origin.operation == "ListPublicKeys" && name == "EndTime";
+    let parameters = origin.parameters.iter().filter(|(name, _)| !is_until_now(name));
+    let parameters = parameters.map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    (&origin.operation, origin.account, &origin.region, parameters, origin.page)
 }
 
 fn parse<T: DeserializeOwned>(response: &StoredResponse) -> Result<T, String> {

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use crate::case::event::{Gap, GapReason};
+use crate::case::event::Gap;
 use crate::case::gap::Subject;
 use crate::cloudtrail::DigestName;
 use crate::model::{S3Location, Timestamp};
+use crate::verify::collections::{is_refused, refused_listing};
 
-use super::looked::Looked;
+use super::looked::{Absence, DELIVERED, Looked};
 use super::{ChainOf, Place};
 
 /// What the recorded gaps say could not be fetched or not even listed, though it may be there, and what nobody looked for: its absence is
@@ -25,45 +26,45 @@ impl<'a> Unreadable<'a> {
     pub(super) fn of(gaps: &[Gap], objects: &[String], looked: Looked<'a>) -> Self {
         let mut unreadable = Self { objects: objects.iter().cloned().collect(), prefixes: Vec::new(), looked };
         for gap in gaps {
-            let absent = gap
-                .error_code
-                .as_deref()
-                .is_some_and(|code| matches!(code, "NoSuchKey" | "NotFound" | "NoSuchVersion" | "NoSuchBucket"));
-            let refused = matches!(
-                gap.reason,
-                GapReason::Denied | GapReason::Failed | GapReason::Archived | GapReason::ChangedDuringAcquisition
-            );
-            if absent || !refused {
-                continue;
-            }
-            match gap.subject() {
-                Subject::Object { object, version: None } => drop(unreadable.objects.insert(object)),
-                // Of the objects that are there now. That earlier versions could not be listed, or that nothing but delete markers is
-                // left, says nothing of what is there.
-                Subject::Listing(place) | Subject::Objects { place, .. } if gap.source == "cloudtrail" => {
-                    unreadable.prefixes.push(place.to_string());
-                }
-                _ => {}
+            unreadable.prefixes.extend(refused_listing(gap).map(|place| place.to_string()));
+            if let Subject::Object { object, version: None } = gap.subject()
+                && is_refused(gap)
+            {
+                unreadable.objects.insert(object);
             }
         }
         unreadable
     }
 
-    /// Whether an object may be there although the case does not hold it.
-    pub(super) fn covers(&self, location: &S3Location) -> bool {
+    /// What to make of it that an object is not there which had been delivered by some time.
+    pub(super) fn absence(&self, location: &S3Location, by: Timestamp) -> Absence {
+        if self.covers(location, by) {
+            return Absence::Unreadable;
+        }
+        self.looked.absence(|| self.looked.would_have_met(location, by))
+    }
+
+    /// Whether an object that had been delivered by some time may be there although the case does not hold it: not if a run that began
+    /// no earlier would have met it, whoever else was refused.
+    pub(super) fn covers(&self, location: &S3Location, by: Timestamp) -> bool {
         if !self.looked.for_object(location) {
             return true;
         }
         let is_below = |location: &str| self.prefixes.iter().any(|prefix| location.starts_with(prefix.as_str()));
         match Subject::object(location, None) {
-            Subject::Object { object, .. } => self.objects.contains(&object) || is_below(&location.to_string()),
+            Subject::Object { object, .. } => {
+                let is_refused = is_below(&location.to_string()) && !self.looked.would_have_met(location, by);
+                self.objects.contains(&object) || is_refused
+            }
             _ => false,
         }
     }
 
-    /// Whether digests of a chain may be there, of any time, in one of the `places` of its trail, because it was not listed to its end.
-    pub(super) fn hides_digests(&self, of: &ChainOf, places: &BTreeSet<Place>) -> bool {
-        places.iter().any(|place| self.prefixes.iter().any(|prefix| hides(prefix, of, place)))
+    /// Whether digests of a chain may be there, of the time up to `end`, in one of the `places` of its trail, because it was not listed to
+    /// its end since they were due.
+    pub(super) fn hides_digests(&self, of: &ChainOf, places: &BTreeSet<Place>, end: Timestamp) -> bool {
+        let is_hidden = places.iter().any(|place| self.prefixes.iter().any(|prefix| hides(prefix, of, place)));
+        is_hidden && self.looked.through(of, places).is_none_or(|(began, _)| began < end.plus_seconds(DELIVERED))
     }
 
     /// The ends of the digests of a chain that are there, in one of the `places` of its trail, and could not be read; oldest first.
@@ -81,7 +82,7 @@ impl<'a> Unreadable<'a> {
 }
 
 /// Whether the folder of a chain's digests at `place` lies below `prefix`, or around it.
-fn hides(prefix: &str, of: &ChainOf, place: &Place) -> bool {
+pub(super) fn hides(prefix: &str, of: &ChainOf, place: &Place) -> bool {
     let root = format!("s3://{}/{}AWSLogs/", place.bucket, place.prefix);
     let Some(below) = prefix.strip_prefix(&root) else { return root.starts_with(prefix) };
     // The folders of an organization lie below its own, whose name is not always known.
@@ -94,6 +95,7 @@ fn hides(prefix: &str, of: &ChainOf, place: &Place) -> bool {
 mod tests {
     use super::*;
     use crate::case::CaseIdentity;
+    use crate::case::event::GapReason;
     use crate::verify::acts::Acts;
 
     fn gap(what: &str, reason: GapReason, code: Option<&str>) -> Gap {
@@ -127,6 +129,10 @@ mod tests {
         }
     }
 
+    fn end() -> Timestamp {
+        "2026-03-01T12:00:00Z".parse().unwrap()
+    }
+
     fn places(bucket: &str, prefix: &str) -> BTreeSet<Place> {
         [Place { bucket: bucket.to_owned(), prefix: prefix.to_owned(), organization: None }].into()
     }
@@ -137,9 +143,9 @@ mod tests {
         for what in ["earlier versions of digests under", "3 deleted digests under", "flow logs of"] {
             let gaps = [gap(&format!("{what} {folder}"), GapReason::Failed, None)];
             with_all_listed(&gaps, |unreadable| {
-                assert!(!unreadable.hides_digests(&chain("us-east-1"), &places("b", "")), "{what}");
+                assert!(!unreadable.hides_digests(&chain("us-east-1"), &places("b", ""), end()), "{what}");
                 let below = S3Location::new("b", "AWSLogs/111122223333/CloudTrail-Digest/us-east-1/x");
-                assert!(!unreadable.covers(&below), "{what}");
+                assert!(!unreadable.covers(&below, end()), "{what}");
             });
         }
     }
@@ -152,10 +158,13 @@ mod tests {
             gap("s3://b/empty", GapReason::Empty, None),
         ];
         with_all_listed(&gaps, |unreadable| {
-            assert!(unreadable.covers(&S3Location::new("b", "denied")));
-            assert!(!unreadable.covers(&S3Location::new("b", "gone")) && !unreadable.covers(&S3Location::new("b", "empty")));
-            assert!(unreadable.covers(&S3Location::new("never-listed", "gone")));
-            assert!(unreadable.covers(&S3Location::new("b", "other/AWSLogs/gone")));
+            assert!(unreadable.covers(&S3Location::new("b", "denied"), end()));
+            assert!(
+                !unreadable.covers(&S3Location::new("b", "gone"), end())
+                    && !unreadable.covers(&S3Location::new("b", "empty"), end())
+            );
+            assert!(unreadable.covers(&S3Location::new("never-listed", "gone"), end()));
+            assert!(unreadable.covers(&S3Location::new("b", "other/AWSLogs/gone"), end()));
         });
     }
 
@@ -169,15 +178,15 @@ mod tests {
         ] {
             let gaps = [gap(what, GapReason::Denied, Some("AccessDenied"))];
             with_all_listed(&gaps, |unreadable| {
-                assert_eq!(unreadable.hides_digests(&chain("us-east-1"), &places("b", "")), here, "{what}");
-                assert_eq!(unreadable.hides_digests(&chain("us-west-2"), &places("b", "")), elsewhere, "{what}");
-                assert!(!unreadable.hides_digests(&chain("us-east-1"), &places("other", "")), "{what}");
-                assert!(!unreadable.hides_digests(&chain("us-east-1"), &places("b", "other/")), "{what}");
+                assert_eq!(unreadable.hides_digests(&chain("us-east-1"), &places("b", ""), end()), here, "{what}");
+                assert_eq!(unreadable.hides_digests(&chain("us-west-2"), &places("b", ""), end()), elsewhere, "{what}");
+                assert!(!unreadable.hides_digests(&chain("us-east-1"), &places("other", ""), end()), "{what}");
+                assert!(!unreadable.hides_digests(&chain("us-east-1"), &places("b", "other/"), end()), "{what}");
             });
         }
         let gaps = [gap("CloudTrail logs under s3://b/AWSLogs/1/CloudTrail/us-east-1/", GapReason::Failed, None)];
         with_all_listed(&gaps, |unreadable| {
-            assert!(unreadable.covers(&S3Location::new("b", "AWSLogs/1/CloudTrail/us-east-1/2026/03/01/x.json.gz")));
+            assert!(unreadable.covers(&S3Location::new("b", "AWSLogs/1/CloudTrail/us-east-1/2026/03/01/x.json.gz"), end()));
         });
     }
 
@@ -191,7 +200,7 @@ mod tests {
             assert_eq!(unreadable.digests(&chain("us-east-1"), &places("b", "")), [end].into());
             assert!(unreadable.digests(&chain("us-west-2"), &places("b", "")).is_empty());
             assert!(unreadable.digests(&chain("us-east-1"), &places("other", "")).is_empty());
-            assert!(!unreadable.hides_digests(&chain("us-east-1"), &places("b", "")));
+            assert!(!unreadable.hides_digests(&chain("us-east-1"), &places("b", ""), end));
         });
     }
 }

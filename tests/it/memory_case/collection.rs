@@ -12,7 +12,7 @@ use caselock::sim::{ACCOUNT_ID, Account, Scenario, StoredObject, TRAIL_BUCKET, T
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 
-use super::{HOME, end};
+use super::{HOME, LaterRun, end};
 
 /// An account, what of it is collected, and how.
 pub(crate) struct Collection {
@@ -34,6 +34,8 @@ pub(crate) struct Collection {
     pub(crate) also_as: Vec<&'static str>,
     /// Further accounts as which a run before this one began, which did not come to its end.
     pub(crate) begun_before_as: Vec<&'static str>,
+    /// The runs after it.
+    pub(crate) later: Vec<LaterRun>,
     /// Whether the run came to its end.
     pub(crate) finished: bool,
     /// How the machine's clock compares with AWS's.
@@ -93,6 +95,7 @@ impl Collection {
             not_listed: BTreeSet::new(),
             also_as: Vec::new(),
             begun_before_as: Vec::new(),
+            later: Vec::new(),
             finished: true,
             clock: None,
             endpoints: [None, None],

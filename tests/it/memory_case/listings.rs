@@ -35,6 +35,12 @@ impl Collection {
         folders.into_iter().map(listing).collect()
     }
 
+    /// Deletes an object that never was: what is left is a delete marker.
+    pub(crate) fn delete_what_never_was(&mut self, key: &str) {
+        assert!(!self.account.objects().delete(TRAIL_BUCKET, key));
+        self.index.entry("deleted".to_owned()).or_default().push(key.to_owned());
+    }
+
     pub(super) fn version_listing(&self) -> String {
         let mut text = format!("<ListVersionsResult><Name>{TRAIL_BUCKET}</Name>");
         for key in self.index.values().flatten() {

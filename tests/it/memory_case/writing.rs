@@ -54,15 +54,7 @@ impl Collection {
             if matches!(source, Origin::ApiResponse(_)) {
                 listings.drain(..).for_each(|listing| ledger.append(&Event::ListingRecorded(listing)));
             }
-            ledger.append(&Event::ArtifactAcquired(Box::new(Artifact {
-                size: bytes.len().try_into().unwrap(),
-                sha256: Sha256Hash::of(&bytes),
-                content_sha256: None,
-                source,
-                salt: "00".repeat(16),
-                path: path.clone(),
-            })));
-            assert!(case.files.insert(path.to_string(), bytes).is_none(), "{path} twice");
+            ledger.store(&mut case, (path, bytes, source));
         }
         for gap in &self.gaps {
             ledger.append(&Event::GapRecorded(gap.clone()));
@@ -72,6 +64,7 @@ impl Collection {
             let finished = CollectionFinished { run, artifacts: 0, bytes: 0, already_stored: 0, gaps, clock: self.clock };
             ledger.append(&Event::CollectionFinished(finished));
         }
+        self.run_later(run, &mut ledger, &mut case);
         case.files.insert(LEDGER.to_owned(), ledger.text);
         case
     }
@@ -80,7 +73,7 @@ impl Collection {
         self.case().verify()
     }
 
-    fn started(&self, run: u32, also_as: &[&str]) -> Event {
+    pub(super) fn started(&self, run: u32, also_as: &[&str]) -> Event {
         let scenario = self.account.scenario();
         Event::CollectionStarted(Box::new(CollectionStarted {
             run,
@@ -150,7 +143,7 @@ impl Collection {
     }
 }
 
-fn caller(account: &str) -> Caller {
+pub(super) fn caller(account: &str) -> Caller {
     Caller {
         account: account.parse().unwrap(),
         arn: format!("arn:aws:iam::{account}:user/examiner"),
@@ -182,7 +175,7 @@ fn artifact(path: PayloadPath, location: &S3Location, object: StoredObject) -> (
     (path, object.body.to_vec(), Origin::S3Object(Box::new(origin)))
 }
 
-fn response(
+pub(super) fn response(
     number: u32,
     service: &'static str,
     answer: &Answer,
@@ -207,15 +200,15 @@ fn response(
 }
 
 /// A ledger written without the code that writes ledgers.
-struct Ledger {
-    at: Timestamp,
+pub(super) struct Ledger {
+    pub(super) at: Timestamp,
     text: Vec<u8>,
     lines: u64,
     prev: Sha256Hash,
 }
 
 impl Ledger {
-    fn append(&mut self, event: &Event) {
+    pub(super) fn append(&mut self, event: &Event) {
         let mut line = serde_json::to_value(event).unwrap();
         line["seq"] = json!(self.lines);
         line["prev"] = json!(self.prev.to_string());
@@ -225,5 +218,17 @@ impl Ledger {
         self.lines += 1;
         self.text.extend(line);
         self.text.push(b'\n');
+    }
+
+    pub(super) fn store(&mut self, case: &mut MemoryCase, (path, bytes, source): (PayloadPath, Vec<u8>, Origin)) {
+        self.append(&Event::ArtifactAcquired(Box::new(Artifact {
+            size: bytes.len().try_into().unwrap(),
+            sha256: Sha256Hash::of(&bytes),
+            content_sha256: None,
+            source,
+            salt: "00".repeat(16),
+            path: path.clone(),
+        })));
+        assert!(case.files.insert(path.to_string(), bytes).is_none(), "{path} twice");
     }
 }
