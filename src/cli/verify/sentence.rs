@@ -10,7 +10,9 @@ use super::{counted, thousands};
 pub(in crate::cli) fn sentence(report: &Report) -> String {
     let said = of_the_verdict(report);
     // Nothing but --strict makes a verdict of notices.
-    if report.verdict == Verdict::Incomplete && report.findings.iter().all(|finding| finding.severity == Severity::Notice) {
+    let notices_alone =
+        !report.findings.is_empty() && report.findings.iter().all(|finding| finding.severity == Severity::Notice);
+    if report.verdict == Verdict::Incomplete && notices_alone {
         let notices = u64::try_from(report.findings.len()).unwrap_or(u64::MAX);
         let count = if notices == 1 { "counts" } else { "count" };
         return format!("{said} {} {count} because of --strict.", counted(notices, "notice"));

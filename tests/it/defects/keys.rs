@@ -46,9 +46,9 @@ pub(super) fn all() -> Vec<Defect> {
         },
         Defect {
             name: "keys-from-an-endpoint-of-aws-inside-a-private-network",
-            about: "AWS was asked at endpoints of its own inside a private network. Nothing is wrong.",
+            about: "AWS was asked for its keys at an endpoint of its own inside a private network, and another server for all else.",
             failures: &[],
-            others: &[],
+            others: &["answers-from-another-endpoint"],
             make: Make::Quiet(|it| {
                 let own = "https://vpce-0123456789abcdef0-abcdefgh.cloudtrail.us-east-1.vpce.amazonaws.com";
                 it.endpoints = [Some("http://192.0.2.7:4566"), Some(own)];
