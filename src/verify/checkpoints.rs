@@ -4,7 +4,7 @@ use crate::case::{CaseFiles, read_bounded};
 use crate::model::{Finding, Severity};
 use crate::seal::{CHECKPOINTS, Checkpoint, SEALS, SealFile, checkpoint_path, verify_signature};
 
-use super::Acts;
+use super::acts::Acts;
 use super::artifacts::Checked;
 
 /// Holds a signed checkpoint whose seal is not there against the ledger by itself: it says which one was sealed.
