@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use caselock::case::event::GapReason;
 use caselock::case::{CASE_TOML, CaseError, CaseFiles, Found, LEDGER, PathError};
 use caselock::model::Severity;
-use caselock::seal::{AllowedSigners, SigningKey};
+use caselock::seal::AllowedSigners;
 use caselock::verify::{Options, Report, verify};
 use serde_json::json;
 

@@ -236,28 +236,23 @@ fn what_was_signed_for_is_told_when_no_authority_stamps_it() {
     let stamped_by_nobody = ["--signing-key", "counsel", "--tsa", &format!("http://{nobody}/")].map(str::to_owned);
     let options: Vec<&str> = stamped_by_nobody.iter().map(String::as_str).collect();
     let sample = handed_over();
-    let received = transfer(&sample, "case", "A", "B", &options);
-    assert_eq!(code(&received), 1, "{received:?}");
-    let told = json(&received);
+    let told = transfer(&sample, "case", "A", "B", &options).expect(1).json();
     crate::schemas::holds("transfer", &told);
     assert_eq!((&told["signed_in"], &told["stamped"]), (&"custody/seals/0002.json".into(), &Value::Null), "{told:#}");
-    assert_eq!(told["signer"], statements(&sample)[1].signer.fingerprint);
+    assert_eq!(told["signer"], sample.statements()[1].signer.fingerprint);
     assert_eq!(told["timestamp_error"]["evidence"], "The case is sealed; only the time-stamp is missing.");
     assert!(told["timestamp_error"]["next"].as_str().unwrap().contains("caselock seal case --tsa http://"), "{told:#}");
     // To a person as well; and damage weighs more than a stamp that is missing.
     sample.overwrite(Sample::payload()[2].as_str(), b"other");
     let fixed = ["transfer", "case", "--from", "B", "--to", "C", "--purpose", "review", "--despite-damage"];
-    let received = caselock(&[&fixed[..], &options[..]].concat(), &sample.path(""));
-    let text = String::from_utf8_lossy(&received.stdout);
-    assert_eq!(code(&received), 3, "{received:?}");
+    let received = sample.run(&[&fixed[..], &options[..]].concat()).expect(3);
     for line in ["Signed   custody/seals/0003.json", "Key      SHA256:", "Stamped  NO", "DAMAGED"] {
-        assert!(text.contains(line), "{line}: {text}");
+        assert!(received.stdout.contains(line), "{line}: {}", received.stdout);
     }
-    assert!(String::from_utf8_lossy(&received.stderr).contains("only the time-stamp is missing"), "{received:?}");
+    received.says(&["only the time-stamp is missing"]);
     // A receipt is written with its stamp or not at all.
-    let refused = transfer(&sample, "p.zip", "A", "B", &options);
-    assert_eq!(code(&refused), 1, "{refused:?}");
-    assert!(json(&refused)["evidence"].as_str().unwrap().contains("No receipt was written"), "{refused:?}");
+    let refused = transfer(&sample, "p.zip", "A", "B", &options).expect(1).json();
+    assert!(refused["evidence"].as_str().unwrap().contains("No receipt was written"), "{refused:?}");
     assert!(!sample.path("p.zip.receipt-0001.json").exists());
 }
 

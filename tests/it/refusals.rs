@@ -204,10 +204,10 @@ fn what_would_fail_again_for_ever_is_the_command_lines_mistake() {
 #[test]
 fn the_commands_that_are_printed_next_can_be_copied_whatever_the_case_is_called() {
     let sample = Sample::sealed();
-    shell_ok(&sample.path(""), r#"mv case "it's \$mine""#, &[]);
+    sample.shell(r#"mv case "it's \$mine""#);
     let run = |line: &str| {
         let script = format!("caselock() {{ '{}' \"$@\"; }}; {line}", env!("CARGO_BIN_EXE_caselock"));
-        let done = Command::new("sh").args(["-c", &script]).current_dir(sample.path("")).output().unwrap();
+        let done = crate::sample::shell(&sample.path(""), &script);
         let text = String::from_utf8_lossy(&done.stdout).into_owned();
         assert!(matches!(done.status.code(), Some(0 | 4)), "{line}: {done:?}");
         text
