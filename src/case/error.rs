@@ -79,7 +79,7 @@ pub(crate) struct ChangedMember;
 impl ChangedMember {
     /// Whether this is why something could not be read.
     pub(crate) fn is_why(error: &io::Error) -> bool {
-        error.get_ref().is_some_and(|inner| inner.is::<Self>())
+        error.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<Self>)
     }
 }
 

@@ -144,7 +144,7 @@ impl Collection {
     fn list(&mut self, listing: &Listing) {
         let root = root_of(&listing.prefix).map(|root| (listing.bucket.clone(), Some(root.to_owned())));
         self.roots.extend(root);
-        if !listing.is_of_versions() {
+        if listing.is_whole() && !listing.is_of_versions() {
             self.listed.insert(Place::new(&listing.bucket, &listing.prefix).to_string());
         }
     }
@@ -241,13 +241,13 @@ mod tests {
     }
 
     /// Whether a run of one region that met this would have met an object of one, and of another below the same root.
-    fn meets(events: Vec<Event>) -> [bool; 2] {
+    fn meets(events: &[Event]) -> [bool; 2] {
         let mut run = Collections::default();
         let at = "2026-03-03T00:00:00Z".parse().unwrap();
         let finished = serde_json::json!({"event": "collection.finished", "run": 1, "artifacts": 0, "bytes": 0,
             "already_stored": 0, "gaps": 0});
         let finished = serde_json::from_value(finished).unwrap();
-        for event in [started(1, "111122223333", &["us-east-1"])].iter().chain(&events).chain([&finished]) {
+        for event in [started(1, "111122223333", &["us-east-1"])].iter().chain(events).chain([&finished]) {
             run.take(event, at);
         }
         ["us-east-1", REGION].map(|region| {
@@ -262,15 +262,15 @@ mod tests {
     fn what_lies_where_a_run_looked_to_the_end_would_have_been_met() {
         let folder = "AWSLogs/111122223333/CloudTrail/us-east-1/";
         let refused = |what: String| Event::GapRecorded(gap(&what, GapReason::Denied, Some("AccessDenied"), None));
-        assert_eq!(meets(vec![]), [false, false]);
-        assert_eq!(meets(vec![listing(folder)]), [true, false]);
+        assert_eq!(meets(&[]), [false, false]);
+        assert_eq!(meets(&[listing(folder)]), [true, false]);
         // A listing that broke off is recorded, too.
-        assert_eq!(meets(vec![refused(format!("CloudTrail logs under s3://b/{folder}")), listing(folder)]), [false, false]);
-        assert_eq!(meets(vec![listing("AWSLogs/")]), [true, true]);
+        assert_eq!(meets(&[refused(format!("CloudTrail logs under s3://b/{folder}")), listing(folder)]), [false, false]);
+        assert_eq!(meets(&[listing("AWSLogs/")]), [true, true]);
         // Above the folder nobody could see what there is; it was listed all the same.
-        assert_eq!(meets(vec![refused("listing of s3://b/AWSLogs/".to_owned()), listing(folder)]), [true, false]);
+        assert_eq!(meets(&[refused("listing of s3://b/AWSLogs/".to_owned()), listing(folder)]), [true, false]);
         let elsewhere = "AWSLogs/111122223333/CloudTrail-Digest/us-east-1/";
-        assert_eq!(meets(vec![listing(elsewhere)]), [true, false]);
-        assert_eq!(meets(vec![refused("listing of s3://b/AWSLogs/".to_owned()), listing(elsewhere)]), [false, false]);
+        assert_eq!(meets(&[listing(elsewhere)]), [true, false]);
+        assert_eq!(meets(&[refused("listing of s3://b/AWSLogs/".to_owned()), listing(elsewhere)]), [false, false]);
     }
 }

@@ -40,7 +40,9 @@ async fn strange_folders_without_number_are_gone_through_up_to_a_bound_and_the_o
 async fn more_objects_beside_folders_than_are_held_are_taken_all_the_same() {
     let stage = Stage::new();
     let keys: Vec<String> = (0..1_100).map(|number| format!("AWSLogs/y{number:04}")).collect();
-    keys.iter().for_each(|key| put(&stage, key));
+    for key in &keys {
+        put(&stage, key);
+    }
     let outcome = stage.collect(&only_cloudtrail(&stage)).await;
     assert!(outcome.complete, "{:#?}", outcome.gaps);
     let stored = stage.objects();

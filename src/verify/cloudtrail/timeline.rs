@@ -42,6 +42,7 @@ const EVER: i64 = 1 << 32;
 
 /// One chain's time.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "four facts that do not exclude each other")]
 pub(super) struct TrailTime {
     timeline: Timeline,
     window: Window,
