@@ -222,16 +222,21 @@ async fn known(trails: &mut Standings) -> Option<Arc<Vec<(Trail, Standing)>>> {
 async fn look_up_one(errand: &Errand, row: &RowKey, series: &Series, events: &mut usize) -> Result<bool, Halt> {
     let Some(region) = &row.region else { return Ok(false) };
     let Err(failure) = look_up_series(errand, region, series, events).await? else { return Ok(true) };
+    // Nobody asked for a region that was left out of scope, and where an organization's policy closes regions, `--region` is for that. It is
+    // told once, and nothing that was asked for is missing.
+    if !errand.regions.contains(region) {
+        let detail = format!("left out of scope; what became of trails at home there was asked all the same: {failure}");
+        errand.gap(row, &Subject::answer("LookupEvents"), GapReason::Skipped, Some(&detail)).await?;
+        return Ok(false);
+    }
     let refused = matches!(failure.kind, FailureKind::Denied | FailureKind::NotEnabled);
-    // Of a region that was left out of scope one gap is enough, whatever fails there: perhaps no host of it can be reached.
-    let hopeless = refused || !errand.regions.contains(region);
     let what = match &series.attribute {
-        _ if hopeless => Subject::answer("LookupEvents"),
+        _ if refused => Subject::answer("LookupEvents"),
         Some((key, value)) => Subject::answer_to("LookupEvents", std::iter::once((key.as_str(), value.as_str()))),
         None => Subject::answer_from("LookupEvents", (series.start, series.end)),
     };
     errand.failed(row, &what, &failure).await?;
-    Ok(!hopeless)
+    Ok(!refused)
 }
 
 async fn look_up_series(
