@@ -2,27 +2,14 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Output};
 
 use caselock::case::CaseWriter;
 use caselock::case::event::{CollectionFinished, CollectionInterrupted, Event};
-use caselock::seal::{SealStatement, SigningKey};
+use caselock::seal::SealStatement;
 use serde_json::Value;
 
 use crate::account::{Simulated, ledger};
 use crate::sample::{Sample, started};
-
-fn caselock(sample: &Sample, arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_caselock")).args(arguments).current_dir(sample.path("")).output().unwrap()
-}
-
-fn code(output: &Output) -> i32 {
-    output.status.code().unwrap()
-}
-
-fn json(output: &Output) -> Value {
-    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"))
-}
 
 fn finished() -> Event {
     let none = CollectionFinished { run: 1, artifacts: 10, bytes: 0, already_stored: 0, gaps: 0, clock: None };
@@ -51,7 +38,8 @@ fn statement(sample: &Sample, number: u32) -> SealStatement {
 /// The report, as a page.
 fn page(sample: &Sample) -> String {
     let out = format!("{}.html", fs::read_dir(sample.path("")).unwrap().count());
-    caselock(sample, &["report", "case", "-o", &out, "--quiet"]);
+    let ran = sample.run(&["report", "case", "-o", &out, "--quiet"]);
+    assert!([0, 4].contains(&ran.code), "{ran:?}");
     fs::read_to_string(sample.path(&out)).unwrap()
 }
 
@@ -64,53 +52,44 @@ fn form<'a>(page: &'a str, name: &str) -> &'a str {
 #[test]
 fn an_unfinished_collection_is_sealed_only_on_demand_and_the_seal_says_so() {
     let sample = case([started(1), interrupted(Some("Ctrl-C"))]);
-    let before = fs::read(sample.file("custody/ledger.jsonl")).unwrap();
-    let refused = caselock(&sample, &SEAL);
-    let said = String::from_utf8_lossy(&refused.stderr);
-    assert_eq!(code(&refused), 2, "{said}");
-    for words in ["not finished", "did not come to its end", "caselock collect case", "--unfinished"] {
-        assert!(said.contains(words), "{words}: {said}");
-    }
-    assert_eq!(fs::read(sample.file("custody/ledger.jsonl")).unwrap(), before, "nothing was written");
+    let before = sample.ledger();
+    let refused = sample.run(&SEAL).expect(2);
+    refused.says(&["not finished", "did not come to its end", "caselock collect case", "--unfinished"]);
+    assert_eq!(sample.ledger(), before, "nothing was written");
     assert!(!sample.file("custody/seals").exists());
 
-    let sealed = caselock(&sample, &[&SEAL[..], &["--unfinished"]].concat());
-    let told = String::from_utf8_lossy(&sealed.stdout);
-    assert_eq!(code(&sealed), 0, "{sealed:?}");
+    let told = sample.run(&[&SEAL[..], &["--unfinished"]].concat()).expect(0).stdout;
     assert!(told.contains("UNFINISHED when sealed") && !told.contains("DAMAGED"), "{told}");
     assert_eq!(statement(&sample, 1).damage, ["collection-unfinished custody/ledger.jsonl"]);
-    let verified = caselock(&sample, &["verify", "case"]);
-    let told = String::from_utf8_lossy(&verified.stdout);
-    assert_eq!(code(&verified), 4, "{told}");
+    let told = sample.run(&["verify", "case"]).expect(4).stdout;
     assert!(told.contains("collection-unfinished") && !told.contains("Run collect again"), "{told}");
     // What was admitted once is not asked again.
-    assert_eq!(code(&caselock(&sample, &[&SEAL[..], &["--notes", "again"]].concat())), 0);
+    sample.run(&[&SEAL[..], &["--notes", "again"]].concat()).expect(0);
 }
 
 #[test]
 fn a_second_seal_by_the_same_key_that_would_say_nothing_new_is_not_made() {
     let sample = case([started(1), finished()]);
-    assert_eq!(code(&caselock(&sample, &SEAL)), 0);
-    let before = fs::read(sample.file("custody/ledger.jsonl")).unwrap();
-    let again = caselock(&sample, &[&SEAL[..], &["--json"]].concat());
-    assert_eq!((code(&again), &json(&again)["sealed_already"]), (0, &Value::Bool(true)));
-    assert_eq!(json(&again)["seal"], "custody/seals/0001.json");
-    crate::schemas::holds("seal", &json(&again));
-    assert_eq!(fs::read(sample.file("custody/ledger.jsonl")).unwrap(), before);
+    sample.run(&SEAL).expect(0);
+    let before = sample.ledger();
+    let again = sample.run(&[&SEAL[..], &["--json"]].concat()).expect(0).json();
+    assert_eq!((&again["sealed_already"], &again["seal"]), (&Value::Bool(true), &"custody/seals/0001.json".into()));
+    crate::schemas::holds("seal", &again);
+    assert_eq!(sample.ledger(), before);
     assert!(!sample.file("custody/seals/0002.json").exists());
     // Another key, or something to say, is a reason.
-    SigningKey::generate_ed25519(&sample.path("other"), "other@example.com").unwrap();
-    assert_eq!(code(&caselock(&sample, &["seal", "case", "--signing-key", "other"])), 0);
-    assert_eq!(code(&caselock(&sample, &[&SEAL[..], &["--notes", "reviewed"]].concat())), 0);
+    sample.key_of("other", "other@example.com");
+    sample.run(&["seal", "case", "--signing-key", "other"]).expect(0);
+    sample.run(&[&SEAL[..], &["--notes", "reviewed"]].concat()).expect(0);
     assert_eq!(statement(&sample, 3).notes, "reviewed");
 }
 
 #[test]
 fn the_seal_and_its_line_in_the_ledger_tell_one_time() {
     let sample = case([started(1), finished()]);
-    assert_eq!(code(&caselock(&sample, &SEAL)), 0);
+    sample.run(&SEAL).expect(0);
     let transferred = ["transfer", "case", "--from", "A. Examiner", "--to", "B", "--purpose", "review", "--signing-key", "key"];
-    assert_eq!(code(&caselock(&sample, &transferred)), 0);
+    sample.run(&transferred).expect(0);
     let lines = ledger(&sample.case());
     let at =
         |seal: &str| lines.iter().find(|line| line["event"] == "case.sealed" && line["seal"] == seal).unwrap()["at"].clone();
@@ -147,11 +126,11 @@ fn the_drafts_say_that_a_collection_did_not_come_to_its_end_and_when_it_was_inte
 #[test]
 fn the_first_seal_is_the_sealing_and_a_receivers_seal_is_told_as_a_receipt() {
     let sample = case([started(1), finished()]);
-    assert_eq!(code(&caselock(&sample, &SEAL)), 0);
-    SigningKey::generate_ed25519(&sample.path("counsel"), "counsel@example.com").unwrap();
+    sample.run(&SEAL).expect(0);
+    sample.key_of("counsel", "counsel@example.com");
     let transferred =
         ["transfer", "case", "--from", "A. Examiner", "--to", "B. Counsel", "--purpose", "review", "--signing-key", "counsel"];
-    assert_eq!(code(&caselock(&sample, &transferred)), 0);
+    sample.run(&transferred).expect(0);
     let page = page(&sample);
     let [first, second] = [statement(&sample, 1), statement(&sample, 2)];
     let key = |seal: &SealStatement| format!("the key {} under the name {}", seal.signer.fingerprint, seal.signer.principal);
@@ -182,9 +161,9 @@ fn the_first_seal_is_the_sealing_and_a_receivers_seal_is_told_as_a_receipt() {
 fn a_first_releaser_whom_the_case_does_not_know_is_noticed() {
     let begins = |from: &str| {
         let sample = case([started(1), finished()]);
-        assert_eq!(code(&caselock(&sample, &SEAL)), 0);
-        assert_eq!(code(&caselock(&sample, &["transfer", "case", "--from", from, "--to", "B", "--purpose", "review"])), 0);
-        let report = json(&caselock(&sample, &["verify", "case", "--json"]));
+        sample.run(&SEAL).expect(0);
+        sample.run(&["transfer", "case", "--from", from, "--to", "B", "--purpose", "review"]).expect(0);
+        let report = sample.run(&["verify", "case", "--json"]).json();
         let findings = report["findings"].as_array().unwrap();
         findings.iter().any(|finding| finding["kind"] == "custody-begins-elsewhere")
     };
@@ -199,7 +178,7 @@ fn answers_from_another_endpoint_are_noticed_and_count_with_strict() {
     let Event::CollectionStarted(mut elsewhere) = started(1) else { unreachable!() };
     elsewhere.endpoint_url = Some("http://192.0.2.7:9000".to_owned());
     let sample = case([Event::CollectionStarted(elsewhere), finished()]);
-    let report = json(&caselock(&sample, &["verify", "case", "--json"]));
+    let report = sample.run(&["verify", "case", "--json"]).json();
     let findings = report["findings"].as_array().unwrap();
     let found = findings.iter().find(|finding| finding["kind"] == "answers-from-another-endpoint").unwrap();
     assert_eq!(found["severity"], "notice");
@@ -213,7 +192,7 @@ fn answers_from_another_endpoint_are_noticed_and_count_with_strict() {
 #[test]
 fn the_report_names_the_hash_of_the_page_that_caselock_ships() {
     let sample = case([started(1), finished()]);
-    assert_eq!(code(&caselock(&sample, &SEAL)), 0);
+    sample.run(&SEAL).expect(0);
     let shipped = fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("case-template/verify.html")).unwrap();
     assert!(page(&sample).contains(&caselock::model::Sha256Hash::of(&shipped).to_string()));
 }

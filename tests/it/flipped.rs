@@ -2,22 +2,18 @@
 
 use std::fs::{self, File};
 use std::path::Path;
-use std::process::Command;
 
 use caselock::case::CaseFolder;
 use caselock::package::{Glob, write_disclosure, write_package, write_parts};
 
-use crate::sample::{Sample, started};
+use crate::sample::Sample;
 
 /// What no integrity failure says.
 const SAFE: &str = "Everything the ledger names is safe";
 
 fn sealed() -> (Sample, CaseFolder) {
-    let (sample, mut writer) = Sample::new();
-    writer.append(started(1)).unwrap();
-    sample.seal(&mut writer);
-    drop(writer);
-    let case = CaseFolder::open(&sample.case()).unwrap();
+    let sample = Sample::sealed_after_a_run();
+    let case = sample.open();
     (sample, case)
 }
 
@@ -46,11 +42,9 @@ fn each_is_an_integrity_failure(sample: &Sample, package: &Path, commands: &[&[&
         flipped[*at] ^= 1;
         fs::write(package, flipped).unwrap();
         for command in commands {
-            let mut program = Command::new(env!("CARGO_BIN_EXE_caselock"));
-            program.arg(command[0]).arg(package).args(&command[1..]).current_dir(sample.path(""));
-            let ran = program.output().unwrap();
-            let said = format!("{}{}", String::from_utf8_lossy(&ran.stdout), String::from_utf8_lossy(&ran.stderr));
-            assert_eq!(ran.status.code(), Some(3), "{name}: {command:?}: {said}");
+            let ran = sample.run(&[&[command[0], package.to_str().unwrap()], &command[1..]].concat());
+            let said = ran.stdout + &ran.stderr;
+            assert_eq!(ran.code, 3, "{name}: {command:?}: {said}");
             assert!(!said.contains(SAFE) && !said.contains("tag-file-missing"), "{name}: {command:?}: {said}");
             let _report = fs::remove_file(sample.path("r.html"));
         }
