@@ -3,7 +3,10 @@
 use std::collections::BTreeSet;
 
 use crate::model::{Finding, Severity, printable};
-use crate::seal::{CHECKPOINTS, SEALS, SealFile, SealStatement};
+use crate::seal::{CHECKPOINTS, SEALS, SealFile, SealStatement, verify_signature};
+
+use super::report::{SealReport, SignatureState};
+use super::{Options, stamps, trust};
 
 /// What one seal says that it found so: `kind object` of each. What nobody signed says nothing.
 pub(super) type Admissions = BTreeSet<String>;
@@ -11,6 +14,29 @@ pub(super) type Admissions = BTreeSet<String>;
 pub(super) fn admissions_of(seal: &SealFile) -> Admissions {
     let said = seal.statement.as_deref().filter(|_| seal.is_complete()).and_then(|bytes| SealStatement::parse(bytes).ok());
     said.map(|said| said.damage.into_iter().collect()).unwrap_or_default()
+}
+
+/// Those of its admissions that excuse anything: all if its signature holds and, where it was said who may seal, is by one of them.
+pub(super) fn believed(seal: &SealFile, said: &Admissions, options: &Options<'_>) -> Admissions {
+    let signed = || {
+        let (bytes, signature) = (seal.statement.as_deref()?, seal.signature.as_deref()?);
+        let (statement, signer) = (SealStatement::parse(bytes).ok()?, verify_signature(bytes, signature).ok()?);
+        (signer.public_key == statement.signer.public_key).then_some((statement, signer))
+    };
+    let Some((statement, signer)) = (if said.is_empty() { None } else { signed() }) else { return Admissions::default() };
+    let (mut report, mut told_elsewhere) = (SealReport::of(&seal.path), Vec::new());
+    stamps::check(seal, options.authority_roots, &mut report, &mut told_elsewhere);
+    let signed = trust::Signed {
+        place: &seal.path,
+        signer: Some(&signer),
+        signature: SignatureState::Valid,
+        principal: &statement.signer.principal,
+        said: statement.sealed_at,
+        stamped: stamps::trusted_time(options.authority_roots, report.timestamp, report.stamped),
+        misnamed: "seal-principal-mismatch",
+    };
+    let trust = trust::judge(&signed, options.allowed_signers, &mut told_elsewhere);
+    if trust.trusted == Some(false) { Admissions::default() } else { said.clone() }
 }
 
 /// Whether one of these seals says that it found this of the file at `path`.

@@ -12,7 +12,7 @@ use crate::seal::{
 };
 
 use super::acts::Acts;
-use super::admissions::{Admissions, Signed, admissions_of, is_admitted};
+use super::admissions::{Admissions, Signed, admissions_of, believed, is_admitted};
 use super::artifacts::{Checked, is_trouble};
 use super::report::{SealReport, SignatureState};
 use super::{Options, checkpoints, stamps, trust};
@@ -204,29 +204,6 @@ fn check_checkpoint(
         Err(_) => (Severity::Failure, "tag-file-modified", "Its bytes are not those that were written."),
     };
     findings.push(Finding::new(severity, kind, &signature_path, detail));
-}
-
-/// Those of its admissions that excuse anything: all if its signature holds and, where it was said who may seal, is by one of them.
-fn believed(seal: &SealFile, said: &Admissions, options: &Options<'_>) -> Admissions {
-    let signed = || {
-        let (bytes, signature) = (seal.statement.as_deref()?, seal.signature.as_deref()?);
-        let (statement, signer) = (SealStatement::parse(bytes).ok()?, verify_signature(bytes, signature).ok()?);
-        (signer.public_key == statement.signer.public_key).then_some((statement, signer))
-    };
-    let Some((statement, signer)) = (if said.is_empty() { None } else { signed() }) else { return Admissions::default() };
-    let (mut report, mut told_elsewhere) = (SealReport::of(&seal.path), Vec::new());
-    stamps::check(seal, options.authority_roots, &mut report, &mut told_elsewhere);
-    let signed = trust::Signed {
-        place: &seal.path,
-        signer: Some(&signer),
-        signature: SignatureState::Valid,
-        principal: &statement.signer.principal,
-        said: statement.sealed_at,
-        stamped: stamps::trusted_time(options.authority_roots, report.timestamp, report.stamped),
-        misnamed: "seal-principal-mismatch",
-    };
-    let trust = trust::judge(&signed, options.allowed_signers, &mut told_elsewhere);
-    if trust.trusted == Some(false) { Admissions::default() } else { said.clone() }
 }
 
 /// Whether the times that the seal says and the key that made it are to be believed.
