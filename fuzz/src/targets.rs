@@ -4,7 +4,7 @@ use std::path::Path;
 
 use caselock::case::CaseIdentity;
 use caselock::case::ledger::read_ledger;
-use caselock::cloudtrail::gzip::{Limits, read_member};
+use caselock::cloudtrail::gzip::{Limits, read_member, unpack_at_once};
 use caselock::cloudtrail::{Digest, DigestName, LogName};
 use caselock::model::{Bound, PayloadPath, S3Location, parse_bound};
 use caselock::package::PackageFiles;
@@ -131,11 +131,17 @@ fn log_name(bytes: &[u8], _: &Path) {
 
 fn gzip(bytes: &[u8], _: &Path) {
     let limits = Limits { content: 1 << 20, ratio: 200, ratio_from: 1 << 16, ..Limits::default() };
-    let mut given = 0;
-    let outcome = read_member(bytes, &limits, &mut |piece| given += u64::try_from(piece.len()).unwrap());
+    let mut content = Vec::new();
+    let outcome = read_member(bytes, &limits, &mut |piece| content.extend_from_slice(piece));
+    let given = u64::try_from(content.len()).unwrap();
     assert!(given <= limits.content);
     if let Ok((_, length)) = outcome {
         assert_eq!(length, given);
+    }
+    let mut at_once = Vec::new();
+    if unpack_at_once(bytes, limits.allowed(bytes), &mut at_once) {
+        assert!(outcome.is_ok(), "it is one whole member to one decoder and not to the other");
+        assert_eq!(at_once, content);
     }
 }
 

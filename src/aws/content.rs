@@ -7,7 +7,7 @@ use std::io::{self, Write};
 use flate2::write::GzDecoder;
 
 use crate::case::HashedBytes;
-use crate::cloudtrail::gzip::{GzipProblem, inflate_member};
+use crate::cloudtrail::gzip::{GzipProblem, inflate_member, unpack_at_once};
 use crate::model::{Sha256Hash, Sha256Hasher};
 
 /// Most that an object is inflated to.
@@ -72,6 +72,9 @@ enum Unpacked {
 
 /// Unpacks a body into `content`.
 fn unpack(body: &[u8], content: &mut Vec<u8>) -> Unpacked {
+    if unpack_at_once(body, BESIDE, content) {
+        return Unpacked::Whole;
+    }
     content.clear();
     let unpacked = inflate_member(body, BESIDE, &mut |piece| content.extend_from_slice(piece));
     match unpacked {

@@ -6,6 +6,8 @@
 use std::cell::Cell;
 
 use flate2::{Crc, Decompress, FlushDecompress, Status};
+use libdeflater::Decompressor;
+use memchr::memmem;
 
 use crate::model::{Sha256Hash, Sha256Hasher};
 
@@ -33,6 +35,15 @@ impl Default for Limits {
     /// Of a digest 32 MiB, which list some 70,000 logs of one hour; of a log 64 MiB are searched.
     fn default() -> Self {
         Self { content: 2 << 30, ratio: 200, ratio_from: 1 << 20, digest: 32 << 20, searched: 64 << 20 }
+    }
+}
+
+impl Limits {
+    /// How much these bytes may unpack to.
+    #[must_use]
+    pub fn allowed(&self, bytes: &[u8]) -> u64 {
+        let compressed = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        self.content.min(compressed.saturating_mul(self.ratio).max(self.ratio_from))
     }
 }
 
@@ -71,15 +82,40 @@ pub fn read_member(bytes: &[u8], limits: &Limits, piece: &mut dyn FnMut(&[u8])) 
 
 /// The content of one whole member, given piece by piece to `piece`, with its length.
 pub fn unpack_member(bytes: &[u8], limits: &Limits, piece: &mut dyn FnMut(&[u8])) -> Result<u64, GzipProblem> {
-    let compressed = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
-    let allowed = limits.content.min(compressed.saturating_mul(limits.ratio).max(limits.ratio_from));
-    inflate_member(bytes, allowed, piece)
+    inflate_member(bytes, limits.allowed(bytes), piece)
+}
+
+/// Unpacks one whole member of at most `most` bytes of content at once, where that is sure to be right; no says nothing.
+///
+/// The decoder is a third faster than the one of [`unpack_member`], and checks that the CRC-32 and the length of what it gave follow the
+/// compressed data, but not where: anything might come after. The last four bytes are that length if nothing does. So where they
+/// stand nowhere else, the decoder has found them at the end.
+#[must_use]
+pub fn unpack_at_once(bytes: &[u8], most: u64, content: &mut Vec<u8>) -> bool {
+    /// A header without anything optional.
+    const PLAIN: [u8; 4] = [0x1f, 0x8b, 8, 0];
+
+    let Some(amount) = bytes.last_chunk::<4>() else { return false };
+    let length = u32::from_le_bytes(*amount);
+    let Ok(held) = usize::try_from(length) else { return false };
+    let ends_there_alone = memmem::find(bytes, amount) == Some(bytes.len() - amount.len());
+    if u64::from(length) > most || !bytes.starts_with(&PLAIN) || !ends_there_alone {
+        return false;
+    }
+    content.resize(held, 0);
+    let unpacked = with_inflater(|inflater| inflater.at_once.gzip_decompress(bytes, content));
+    if unpacked == Ok(held) {
+        return true;
+    }
+    content.clear();
+    false
 }
 
 /// What unpacking needs, kept by each thread: to make it anew costs as much as a small log.
 struct Inflater {
     stream: Decompress,
     buffer: Vec<u8>,
+    at_once: Decompressor,
 }
 
 thread_local! {
@@ -88,11 +124,16 @@ thread_local! {
 
 /// Unpacks one whole member of at most `allowed` bytes of content, and gives its length.
 pub(crate) fn inflate_member(bytes: &[u8], allowed: u64, piece: &mut dyn FnMut(&[u8])) -> Result<u64, GzipProblem> {
-    let mut inflater =
-        INFLATER.take().unwrap_or_else(|| Box::new(Inflater { stream: Decompress::new(false), buffer: vec![0; PIECE] }));
-    let inflated = inflater.inflate(bytes, allowed, piece);
+    with_inflater(|inflater| inflater.inflate(bytes, allowed, piece))
+}
+
+fn with_inflater<T>(work: impl FnOnce(&mut Inflater) -> T) -> T {
+    let mut inflater = INFLATER.take().unwrap_or_else(|| {
+        Box::new(Inflater { stream: Decompress::new(false), buffer: vec![0; PIECE], at_once: Decompressor::new() })
+    });
+    let done = work(&mut inflater);
     INFLATER.set(Some(inflater));
-    inflated
+    done
 }
 
 impl Inflater {
@@ -200,6 +241,57 @@ mod tests {
         assert_eq!((content.as_slice(), length, hash), (&b"abc"[..], 3, Sha256Hash::of(b"abc")));
     }
 
+    fn at_once(bytes: &[u8], most: u64) -> Option<Vec<u8>> {
+        let mut content = b"of the log before".to_vec();
+        let sure = unpack_at_once(bytes, most, &mut content);
+        sure.then_some(content)
+    }
+
+    #[test]
+    fn a_whole_member_is_unpacked_at_once_if_it_holds_no_more_than_is_allowed() {
+        for size in [1, 3, 300, 70_000, PIECE + 5] {
+            let content: Vec<u8> = (0..size).map(|at| u8::try_from(at * at % 251).unwrap()).collect();
+            let (whole, most) = (member(&content), u64::try_from(size).unwrap());
+            assert_eq!(at_once(&whole, most), Some(content), "{size}");
+            assert_eq!(at_once(&whole, most - 1), None, "{size}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_unpacked_at_once_that_anything_is_wrong_with() {
+        let content = b"{\"Records\":[{\"eventVersion\":\"1.11\"}]}".repeat(9);
+        let whole = member(&content);
+        let (rest, trailer) = whole.split_at(whole.len() - 8);
+        let amount = &trailer[4..];
+        let mut named = whole.clone();
+        named[3] = 8;
+        named.splice(10..10, *b"name\0");
+        let wrong_sum = [rest, &[!trailer[0]], &trailer[1..]].concat();
+        for (what, bytes) in [
+            ("nothing", Vec::new()),
+            ("no gzip", content.clone()),
+            ("a cut trailer", whole[..whole.len() - 1].to_vec()),
+            ("cut data", [&rest[..rest.len() - 1], trailer].concat()),
+            ("another checksum", wrong_sum.clone()),
+            ("a byte behind", [&whole[..], b"\0"].concat()),
+            ("the length once more", [&whole[..], amount].concat()),
+            ("a trailer once more", [&whole[..], trailer].concat()),
+            ("junk and the trailer once more", [&whole[..], b"junk", trailer].concat()),
+            ("junk between the data and the trailer", [rest, b"junk", trailer].concat()),
+            ("a second member", [&whole[..], &member(b"abc")].concat()),
+            ("the same member again", whole.repeat(2)),
+            ("a wrong member and the right one", [&wrong_sum[..], &whole].concat()),
+            ("a right member and the wrong one", [&whole[..], &wrong_sum].concat()),
+        ] {
+            assert_eq!(at_once(&bytes, 1 << 20), None, "{what}");
+            assert!(problem(&bytes).is_some(), "{what}");
+        }
+        // Right, but left to the other decoder.
+        assert_eq!((at_once(&named, 1 << 20), problem(&named)), (None, None));
+        let empty = member(b"");
+        assert_eq!(problem(&empty), None);
+    }
+
     #[test]
     fn what_follows_the_member_is_named() {
         assert_eq!(problem(&[member(b"abc"), member(b"def")].concat()), Some(GzipProblem::SecondMember));
@@ -282,6 +374,28 @@ mod tests {
             if read_member(&bytes, &Limits::default(), &mut |piece| strict.extend_from_slice(piece)).is_ok() {
                 prop_assert!(read.is_ok());
                 prop_assert_eq!(strict, lenient);
+            }
+        }
+
+        #[test]
+        fn whatever_is_unpacked_at_once_is_one_whole_member_piece_by_piece_too(
+            content in prop::collection::vec(any::<u8>(), 0..2000),
+            behind in prop::collection::vec(any::<u8>(), 0..12),
+            again in 0..12_usize,
+            place in 0..4000_usize,
+            bit in 0..16_u32,
+        ) {
+            let mut bytes = member(&content);
+            let end = bytes[bytes.len() - again..].to_vec();
+            bytes.extend_from_slice(&behind);
+            bytes.extend_from_slice(&end);
+            let place = place % bytes.len();
+            // Half of them stay as they are.
+            bytes[place] ^= 1_u8.checked_shl(bit).unwrap_or(0);
+            if let Some(unpacked) = at_once(&bytes, 1 << 20) {
+                let mut strict = Vec::new();
+                prop_assert!(read_member(&bytes, &Limits::default(), &mut |piece| strict.extend_from_slice(piece)).is_ok());
+                prop_assert_eq!(unpacked, strict);
             }
         }
 

@@ -112,7 +112,7 @@ pub fn events_in_log(content: &[u8], location: &S3Location, version: Option<&str
     let has = |word: &&str| memmem::find(content, word.as_bytes()).is_some();
     // What several names have in common is looked for first: almost every log is passed over after these few passes.
     let mentions = |common: &[&str], names: &[&str]| common.iter().any(has) && names.iter().any(has);
-    let files = mentions(&["tObject", "eObject"], &OBJECT_EVENTS) && has(&"AWSLogs/");
+    let files = has(&"AWSLogs/") && mentions(&["tObject", "eObject"], &OBJECT_EVENTS);
     if !files && !mentions(&["Logging", "eTrail"], &TRAIL_EVENTS) {
         return (Vec::new(), Vec::new());
     }

@@ -158,6 +158,10 @@ impl<'a> Opened<'a> {
             return;
         }
         let Scratch { bytes, content, .. } = &mut self.scratch;
+        let searched = u64::try_from(limits.searched).unwrap_or(u64::MAX);
+        if gzip::unpack_at_once(bytes, limits.allowed(bytes).min(searched), content) {
+            return;
+        }
         let mut whole = true;
         let unpacked = gzip::unpack_member(bytes, limits, &mut |piece| {
             whole &= content.len() + piece.len() <= limits.searched;
