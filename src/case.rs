@@ -25,9 +25,6 @@ mod staging;
 pub mod summary;
 mod tag_file;
 mod writer;
-#[cfg(test)]
-#[expect(clippy::disallowed_methods, reason = "tests plant what a crash or a hand would")]
-mod writer_tests;
 
 pub use beginning::{check_vacant, is_begun, is_ledger_gone};
 pub use clock::{CLOCKS_APART, Order, seconds_ahead};
@@ -60,7 +57,7 @@ pub const LEDGER: &str = "custody/ledger.jsonl";
 
 /// Proof that a line is in the ledger, on disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Receipt {
+pub struct LineReceipt {
     /// The line's number.
     pub seq: u64,
     /// When it was written.

@@ -16,9 +16,6 @@ mod joined;
 mod large;
 mod load;
 mod loading;
-#[cfg(test)]
-#[expect(clippy::disallowed_methods, reason = "tests write a case and a package of their own")]
-mod loading_tests;
 mod lookup;
 mod parts;
 mod progress;

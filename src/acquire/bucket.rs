@@ -12,8 +12,8 @@ use crate::case::gap::Subject;
 use crate::model::{AccountId, Region};
 
 use super::askers::{Asker, Door};
-use super::encryption::describe_keys;
 use super::errand::Errand;
+use super::kms::describe_keys;
 use super::tally::RowKey;
 
 /// Asks one question about a bucket and keeps the answer. What is not configured is an answer, not a gap.

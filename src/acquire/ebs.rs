@@ -19,8 +19,8 @@ use crate::case::gap::Subject;
 use crate::model::{AccountId, Region, printable};
 
 use super::Source;
-use super::encryption::describe_keys;
 use super::errand::{Errand, join_all};
+use super::kms::describe_keys;
 use super::pages::every_page_or_gap;
 use super::tally::RowKey;
 use super::unasked::say_not_asked;
@@ -73,8 +73,8 @@ async fn gather(errand: Arc<Errand>) -> Result<(), Halt> {
             )?;
             drop(permit);
             keys.extend(named.keys);
-            let images = named.images.into_iter().map(Shared::Image);
-            let asked = images.chain(first.iter().flatten().cloned().map(Shared::Snapshot));
+            let images = named.images.into_iter().map(Shareable::Image);
+            let asked = images.chain(first.iter().flatten().cloned().map(Shareable::Snapshot));
             tokio::try_join!(
                 permissions(&errand, account, &region, asked, &questions),
                 describe_keys(&errand, NAME, &region, keys),
@@ -154,7 +154,7 @@ async fn repeat(
     if came.is_empty() && went.is_empty() {
         return Ok(());
     }
-    let new: Vec<Shared> = came.iter().map(|id| Shared::Snapshot((*id).clone())).collect();
+    let new: Vec<Shareable> = came.iter().map(|id| Shareable::Snapshot((*id).clone())).collect();
     let mut changes = Vec::new();
     if !came.is_empty() {
         changes.push(format!("appeared: {}", names(came)));
@@ -170,7 +170,7 @@ async fn repeat(
 
 /// What can be shared with others.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Shared {
+enum Shareable {
     Snapshot(String),
     Image(String),
 }
@@ -180,7 +180,7 @@ async fn permissions(
     errand: &Arc<Errand>,
     account: AccountId,
     region: &Region,
-    shared: impl Iterator<Item = Shared>,
+    shared: impl Iterator<Item = Shareable>,
     questions: &Arc<Semaphore>,
 ) -> Result<(), Halt> {
     let mut tasks = JoinSet::new();
@@ -193,8 +193,8 @@ async fn permissions(
         let (errand, region) = (Arc::clone(errand), region.clone());
         tasks.spawn(async move {
             let asked = match one {
-                Shared::Snapshot(id) => snapshot_permission(&errand, account, &region, &id).await,
-                Shared::Image(id) => image_permission(&errand, account, &region, &id).await,
+                Shareable::Snapshot(id) => snapshot_permission(&errand, account, &region, &id).await,
+                Shareable::Image(id) => image_permission(&errand, account, &region, &id).await,
             };
             drop(permit);
             asked

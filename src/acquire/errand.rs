@@ -18,8 +18,8 @@ use crate::case::{CaseError, CaseFolder, Staging, read_bounded};
 use crate::model::{AccountId, PayloadPath, Region, S3Location, Sha256Hash, Timestamp, Window};
 
 use super::askers::{Asker, Door};
-use super::level::{self, Level};
 use super::notes::Notes;
+use super::parallelism::{self, Parallelism};
 use super::pipeline::Intake;
 use super::progress::Progress;
 use super::recorded::RecordedHashes;
@@ -56,7 +56,7 @@ pub struct Errand {
     pub(crate) notes: Arc<Notes>,
     collecting: Option<Collecting>,
     /// How many objects are fetched at once, by bucket.
-    levels: Shared<HashMap<String, Arc<Level>>>,
+    levels: Shared<HashMap<String, Arc<Parallelism>>>,
     /// Bounds what is discovered at once.
     discoveries: Arc<Semaphore>,
     /// Bounds the regions that are asked a dozen questions at once.
@@ -252,17 +252,17 @@ impl Errand {
     }
 
     /// The level of a bucket: what was asked for, or one that finds itself.
-    fn level(&self, bucket: &str) -> Arc<Level> {
+    fn level(&self, bucket: &str) -> Arc<Parallelism> {
         let mut levels = self.levels.lock();
         if let Some(level) = levels.get(bucket) {
             return Arc::clone(level);
         }
         let most = if self.intake.takes_many_files() { MOST_AT_ONCE } else { MOST_WITH_FEW_FILES };
         let (first, most) = match self.request.concurrency {
-            None => (level::FIRST, most),
+            None => (parallelism::FIRST, most),
             Some(asked) => (asked.get(), asked.get().min(most)),
         };
-        let level = Level::new(first, most, Instant::now());
+        let level = Parallelism::new(first, most, Instant::now());
         levels.insert(bucket.to_owned(), Arc::clone(&level));
         level
     }

@@ -24,7 +24,7 @@ use crate::model::{AccountId, Region, printable};
 use super::Source;
 use super::bucket::{self, LogBucket};
 use super::errand::{Errand, join_all};
-use super::keys::{DayLayout, StampRange, file_name, flow_name};
+use super::log_files::{DayLayout, StampRange, file_name, flow_name};
 use super::pages::every_page_or_gap;
 use super::sweep::{Choose, Chosen, Sweep, sweep};
 use super::tally::RowKey;

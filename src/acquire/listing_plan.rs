@@ -5,7 +5,7 @@ use crate::cloudtrail::LogFolder;
 use crate::cloudtrail::names::digest_file;
 use crate::model::{Region, Window};
 
-use super::keys::{StampRange, file_name, flow_stamp, log_stamp};
+use super::log_files::{StampRange, file_name, flow_stamp, log_stamp};
 
 /// How long around the window names are taken, in seconds.
 const AROUND: i64 = 2 * 3600;

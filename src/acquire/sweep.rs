@@ -178,7 +178,7 @@ const OBJECTS_HELD: usize = 1_000;
 
 /// What lies directly below a prefix.
 #[derive(Debug, Default)]
-pub(crate) struct Level {
+pub(crate) struct Below {
     /// The folders with known names, without their slashes.
     pub(crate) folders: Vec<String>,
     /// Those with other names.
@@ -188,12 +188,12 @@ pub(crate) struct Level {
 }
 
 /// What lies directly below a prefix, all pages of it.
-pub(crate) async fn level_below(
+pub(crate) async fn list_below(
     errand: &Errand,
     query: &ListQuery,
     is_known: impl Fn(&str) -> bool,
-) -> Result<Result<Level, Failure>, Halt> {
-    let (mut level, mut tokens) = (Level { objects: Some(Vec::new()), ..Level::default() }, Tokens::default());
+) -> Result<Result<Below, Failure>, Halt> {
+    let (mut level, mut tokens) = (Below { objects: Some(Vec::new()), ..Below::default() }, Tokens::default());
     let _permit = errand.discovery().await?;
     let (mut token, mut number) = (None::<String>, 1);
     loop {

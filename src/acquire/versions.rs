@@ -13,7 +13,7 @@ use crate::model::{S3Location, printable};
 use super::bucket::LogBucket;
 use super::errand::{Errand, join_all};
 use super::pages::Tokens;
-use super::sweep::{Level, Sweep, Swept, level_below};
+use super::sweep::{Below, Sweep, Swept, list_below};
 
 /// Names of deleted objects, as far as a gap names them.
 const NAMED: usize = 5;
@@ -82,7 +82,7 @@ async fn folders_ever(
 /// What lies below a prefix, and the folders with known names that lay there at any time.
 #[derive(Debug)]
 pub(crate) struct Seen {
-    pub(crate) now: Result<Level, Failure>,
+    pub(crate) now: Result<Below, Failure>,
     pub(crate) ever: Result<Vec<String>, Failure>,
 }
 
@@ -97,7 +97,7 @@ pub(crate) async fn see(
     let ever = async {
         if log_bucket.keeps_versions().await { folders_ever(errand, query, &is_known).await } else { Ok(Ok(Vec::new())) }
     };
-    let (now, ever) = tokio::try_join!(level_below(errand, query, &is_known), ever)?;
+    let (now, ever) = tokio::try_join!(list_below(errand, query, &is_known), ever)?;
     Ok(Seen { now, ever })
 }
 

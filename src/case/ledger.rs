@@ -14,7 +14,7 @@ pub(crate) use super::canonical::canonical;
 use super::canonical::canonical_value;
 use super::event::{Event, LedgerRecovered};
 use super::merkle::MerkleTree;
-use super::{CaseError, IoContext as _, PathError, Receipt};
+use super::{CaseError, IoContext as _, LineReceipt, PathError};
 use batches::RawLine;
 
 /// Longest line that is read. caselock's own are a few kilobytes.
@@ -350,11 +350,11 @@ impl LedgerWriter {
     }
 
     /// Appends the events in one write and one sync. They are on disk when this returns.
-    pub(crate) fn append(&mut self, events: Vec<Event>, at: Timestamp) -> Result<Vec<Receipt>, CaseError> {
+    pub(crate) fn append(&mut self, events: Vec<Event>, at: Timestamp) -> Result<Vec<LineReceipt>, CaseError> {
         self.append_after(b"", events, at)
     }
 
-    fn append_after(&mut self, closing: &[u8], events: Vec<Event>, at: Timestamp) -> Result<Vec<Receipt>, CaseError> {
+    fn append_after(&mut self, closing: &[u8], events: Vec<Event>, at: Timestamp) -> Result<Vec<LineReceipt>, CaseError> {
         let mut bytes = closing.to_vec();
         let mut receipts = Vec::with_capacity(events.len());
         let (mut seq, mut head, mut tree) = (self.next_seq, self.head, self.tree.clone());
@@ -370,7 +370,7 @@ impl LedgerWriter {
             }
             head = Sha256Hash::of(&line);
             tree.push(&line);
-            receipts.push(Receipt { seq, at, sha256: head });
+            receipts.push(LineReceipt { seq, at, sha256: head });
             bytes.extend_from_slice(&line);
             bytes.push(b'\n');
             seq += 1;

@@ -23,7 +23,7 @@ use super::protection::{self, Protection};
 use super::staging::{Named, Staged, Staging, TEMPORARY};
 use super::summary::{Summary, Summing};
 use super::tag_file::TagFile;
-use super::{CASE_TOML, CaseError, IoContext as _, LEDGER, PathError, Receipt};
+use super::{CASE_TOML, CaseError, IoContext as _, LEDGER, LineReceipt, PathError};
 
 pub(super) const README: &str = include_str!("../../case-template/README.txt");
 /// Discarded files that one line of the ledger names; more of them take more lines.
@@ -83,7 +83,7 @@ pub struct Pending {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Committed {
     /// It is on disk, and the ledger says so.
-    Stored(Receipt),
+    Stored(LineReceipt),
     /// The same bytes were in the case already.
     AlreadyStored,
     /// Other bytes lie under its name. They stay; the new ones were not kept.
@@ -324,19 +324,19 @@ impl CaseWriter {
     }
 
     /// Records an event durably.
-    pub fn append(&mut self, event: Event) -> Result<Receipt, CaseError> {
+    pub fn append(&mut self, event: Event) -> Result<LineReceipt, CaseError> {
         self.append_all(vec![event])?.pop().ok_or(CaseError::Poisoned)
     }
 
     /// Records several events in one durable append.
-    pub fn append_all(&mut self, events: Vec<Event>) -> Result<Vec<Receipt>, CaseError> {
+    pub fn append_all(&mut self, events: Vec<Event>) -> Result<Vec<LineReceipt>, CaseError> {
         if self.poisoned {
             return Err(CaseError::Poisoned);
         }
         if events.is_empty() { Ok(Vec::new()) } else { self.record(events) }
     }
 
-    fn record(&mut self, events: Vec<Event>) -> Result<Vec<Receipt>, CaseError> {
+    fn record(&mut self, events: Vec<Event>) -> Result<Vec<LineReceipt>, CaseError> {
         let at = now();
         if let Some(summing) = &mut self.summing {
             for event in &events {
@@ -459,3 +459,7 @@ fn write_once(path: &Path, bytes: &[u8]) -> Result<(), CaseError> {
 fn sync_folder(folder: &Path) -> Result<(), PathError> {
     File::open(folder).and_then(|folder| folder.sync_all()).doing("flush", folder)
 }
+
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests plant what a crash or a hand would")]
+mod tests;

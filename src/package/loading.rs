@@ -401,3 +401,7 @@ impl Queue {
         Taken { sources, turn: std::mem::replace(&mut self.turn, after), next }
     }
 }
+
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests write a case and a package of their own")]
+mod tests;

@@ -11,7 +11,7 @@ use crate::aws::ListedObject;
 use crate::cloudtrail::names::digest_file;
 use crate::model::{AccountId, Region, S3Location, Timestamp, TrailArn, Window};
 
-use super::super::keys::file_name;
+use super::super::log_files::file_name;
 use super::super::shared::Shared;
 use super::super::sweep::{Choose, Chosen};
 

@@ -13,10 +13,10 @@ use crate::case::gap::{DIGEST_FILES, EVERYTHING, FOLDERS, LOG_FILES, Subject};
 use crate::model::{AccountId, Region};
 
 use super::super::errand::join_all;
-use super::super::keys::DayLayout;
+use super::super::log_files::DayLayout;
 use super::super::shared::Shared;
 use super::super::strays::{sweep_stray_folders, take_strays};
-use super::super::sweep::{Level, level_below};
+use super::super::sweep::{Below, list_below};
 use super::super::tally::RowKey;
 use super::super::versions::{Seen, see};
 use super::NAME;
@@ -124,14 +124,14 @@ impl Look {
     /// Takes what lies below a prefix where only folders with such names should: one that was deleted is not looked for.
     async fn strays(&self, prefix: &str, is_known: impl Fn(&str) -> bool) -> Result<(), Halt> {
         let query = self.query(prefix);
-        let now = level_below(&self.visit.errand, &query, is_known).await?;
+        let now = list_below(&self.visit.errand, &query, is_known).await?;
         self.taken(&query, now).await.map(drop)
     }
 
     /// Takes the strays of a level; gives its folders with known names. None where it could not be listed.
-    async fn taken(&self, query: &ListQuery, level: Result<Level, Failure>) -> Result<Option<Vec<String>>, Halt> {
+    async fn taken(&self, query: &ListQuery, level: Result<Below, Failure>) -> Result<Option<Vec<String>>, Halt> {
         let Visit { errand, store, .. } = &*self.visit;
-        let Level { folders, strange, objects } = match level {
+        let Below { folders, strange, objects } = match level {
             Ok(level) => level,
             Err(failure) => {
                 let what = Subject::Listing(store.place(&query.prefix));

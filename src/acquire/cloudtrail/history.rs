@@ -13,7 +13,7 @@ use crate::case::gap::Subject;
 use crate::model::{Region, Timestamp};
 
 use super::super::errand::{Errand, join_all};
-use super::super::keys::hours;
+use super::super::log_files::hours;
 use super::super::pages::every_page;
 use super::super::tally::RowKey;
 use super::NAME;

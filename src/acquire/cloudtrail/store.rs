@@ -14,7 +14,7 @@ use crate::model::{AccountId, S3Location, Timestamp, printable};
 
 use super::super::bucket::{self, LogBucket};
 use super::super::errand::{Errand, OnBody, join_all};
-use super::super::keys::{DayLayout, StampRange, day_folder, file_name, log_stamp};
+use super::super::log_files::{DayLayout, StampRange, day_folder, file_name, log_stamp};
 use super::super::shared::Shared;
 use super::super::sweep::{Choose, Chosen, Sweep, sweep};
 use super::super::tally::RowKey;

@@ -11,8 +11,8 @@ use crate::case::event::GapReason;
 use crate::case::gap::Subject;
 use crate::model::{AccountId, Region, Timestamp, TrailArn, Window, printable};
 
-use super::super::encryption::describe_keys;
 use super::super::errand::Errand;
+use super::super::kms::describe_keys;
 use super::super::pages::every_page_or_gap;
 use super::super::tally::RowKey;
 use super::NAME;

@@ -11,7 +11,7 @@ use crate::case::gap::Subject;
 use crate::model::{AccountId, Region, Timestamp, printable};
 
 use super::super::errand::Errand;
-use super::super::keys::hours;
+use super::super::log_files::hours;
 use super::super::pages::every_page_as;
 use super::super::tally::RowKey;
 use super::NAME;

@@ -14,7 +14,7 @@ use crate::model::{AccountId, Region};
 use super::super::bucket::{self, LogBucket};
 use super::super::cloudtrail;
 use super::super::errand::{Errand, join_all};
-use super::super::keys::DayLayout;
+use super::super::log_files::DayLayout;
 use super::super::tally::RowKey;
 use super::super::versions::{Seen, see};
 use super::traces::Folder;

@@ -10,7 +10,7 @@ use crate::model::{AccountId, Region, Timestamp, printable};
 
 use super::super::bucket::LogBucket;
 use super::super::errand::Errand;
-use super::super::keys::DayLayout;
+use super::super::log_files::DayLayout;
 use super::super::notes::happened;
 use super::super::shared::Shared;
 use super::super::tally::RowKey;

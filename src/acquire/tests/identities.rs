@@ -277,7 +277,7 @@ async fn a_key_is_asked_about_as_its_own_account_whoever_met_it() {
             notes.askers.introduce(errands.iter().map(|errand| errand.asker()).collect());
             let region = "us-east-1".parse().unwrap();
             for errand in &errands {
-                super::super::encryption::describe_keys(errand, "cloudtrail", &region, keys()).await.unwrap();
+                super::super::kms::describe_keys(errand, "cloudtrail", &region, keys()).await.unwrap();
             }
             intake.close().await;
             let gaps = counting.await.unwrap().tally.gaps;

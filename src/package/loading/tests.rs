@@ -4,9 +4,9 @@ use std::fs::{self, File};
 use std::io;
 use std::path::Path;
 
-use super::archive::Archive;
-use super::loading::{LARGE, Loading};
-use super::{PackageError, Progress};
+use super::super::archive::Archive;
+use super::super::{PackageError, Progress};
+use super::{LARGE, Loading};
 use crate::case::CaseFolder;
 use crate::model::Sha256Hash;
 

@@ -27,7 +27,7 @@ const REQUEST: u64 = 64 * 1024;
 
 /// The level of one bucket.
 #[derive(Debug)]
-pub(crate) struct Level {
+pub(crate) struct Parallelism {
     slots: Arc<Semaphore>,
     /// Whether anybody had to wait for a slot since the last look: only then is the level what limits.
     full: AtomicBool,
@@ -101,11 +101,11 @@ impl Trial {
 /// Room for one fetch.
 #[derive(Debug)]
 pub(crate) struct Slot {
-    level: Arc<Level>,
+    level: Arc<Parallelism>,
     permit: OwnedSemaphorePermit,
 }
 
-impl Level {
+impl Parallelism {
     /// A level that finds itself, up to `most`; one that starts there stays there until AWS asks for less.
     pub(crate) fn new(first: usize, most: usize, now: Instant) -> Arc<Self> {
         let limit = first.clamp(1, most.max(1));
@@ -224,7 +224,7 @@ mod tests {
     use super::*;
 
     /// Fetches for `seconds` against a server that does `most` a second, however many are in flight, each taking `latency`.
-    fn play(level: &Arc<Level>, now: &mut Instant, seconds: u64, most: f64, latency: f64) -> usize {
+    fn play(level: &Arc<Parallelism>, now: &mut Instant, seconds: u64, most: f64, latency: f64) -> usize {
         let end = *now + Duration::from_secs(seconds);
         while *now < end {
             let limit = level.state.lock().unwrap().limit;
@@ -239,7 +239,7 @@ mod tests {
     #[test]
     fn it_rises_while_more_in_flight_brings_more() {
         let mut now = Instant::now();
-        let level = Level::new(FIRST, 512, now);
+        let level = Parallelism::new(FIRST, 512, now);
         let found = play(&level, &mut now, 4, 1e9, 0.02);
         assert_eq!((found, level.slots.available_permits()), (512, 512), "only latency limits, so all that is allowed is used");
     }
@@ -247,7 +247,7 @@ mod tests {
     #[test]
     fn it_stays_where_more_brings_nothing() {
         let mut now = Instant::now();
-        let level = Level::new(FIRST, 512, now);
+        let level = Parallelism::new(FIRST, 512, now);
         let found = play(&level, &mut now, 4, 3_000.0, 0.02);
         assert_eq!(found, FIRST, "3,000 a second at 20 ms are 60 in flight");
     }
@@ -255,7 +255,7 @@ mod tests {
     #[test]
     fn in_a_long_run_it_falls_to_where_fewer_would_bring_less() {
         let mut now = Instant::now();
-        let level = Level::new(512, 512, now);
+        let level = Parallelism::new(512, 512, now);
         let found = play(&level, &mut now, 60, 3_000.0, 0.02);
         assert_eq!(found, 64, "3,000 a second at 20 ms are 60 in flight");
     }
@@ -263,7 +263,7 @@ mod tests {
     #[test]
     fn in_a_long_run_it_stays_where_every_one_counts() {
         let mut now = Instant::now();
-        let level = Level::new(FIRST, 512, now);
+        let level = Parallelism::new(FIRST, 512, now);
         let (mut lowest, mut found) = (512, 0);
         play(&level, &mut now, 4, 1e9, 0.02);
         for _ in 0..200 {
@@ -276,7 +276,7 @@ mod tests {
     #[test]
     fn throttling_lowers_it_once_for_a_burst() {
         let now = Instant::now();
-        let level = Level::new(100, 100, now);
+        let level = Parallelism::new(100, 100, now);
         for answer in 0..50 {
             level.done(0, true, now + Duration::from_millis(answer));
         }
@@ -287,7 +287,7 @@ mod tests {
 
     #[tokio::test]
     async fn slots_beyond_a_lowered_level_fall_away_as_they_come_back() {
-        let level = Level::new(10, 10, Instant::now());
+        let level = Parallelism::new(10, 10, Instant::now());
         let mut slots = Vec::new();
         for _ in 0..10 {
             slots.push(level.slot().await.unwrap());
@@ -302,7 +302,7 @@ mod tests {
     #[test]
     fn it_never_falls_to_nothing() {
         let now = Instant::now();
-        let level = Level::new(8, 8, now);
+        let level = Parallelism::new(8, 8, now);
         for second in 0..60 {
             level.done(0, true, now + Duration::from_secs(second));
         }
@@ -312,7 +312,7 @@ mod tests {
     #[test]
     fn a_run_that_waits_for_its_listing_learns_nothing_from_it() {
         let mut now = Instant::now();
-        let level = Level::new(FIRST, 512, now);
+        let level = Parallelism::new(FIRST, 512, now);
         for _ in 0..10_000 {
             now += Duration::from_millis(1);
             level.done(0, false, now);
