@@ -9,7 +9,7 @@ use crate::model::{HashingReader, Sha256Hash, printable};
 use crate::seal::manifest::{Lists, ManifestError, ManifestLine, ManifestReader};
 use crate::seal::{CHECKPOINTS, MANIFEST, SEALS, SealNumbers, SealStatement, TAG_MANIFEST};
 
-use super::parts::{LIMIT, OWN, PART, PartStatement, WHOLE, own_bag_info, part_name};
+use super::parts::{LIMIT, OWN, PART, PartContent, PartStatement, WHOLE, own_bag_info, part_name};
 use super::{PackageError, PackageFiles, top_folder};
 
 /// A case in several packages.
@@ -162,7 +162,7 @@ impl JoinedParts {
                 if said.number != number || (said.seal_sha256, &said.parts) != (statement.seal_sha256, &statement.parts) {
                     return Err(malformed(&place, "it is not that part of the same package"));
                 }
-                let tags = check_part(&place, files, &statement, at)?;
+                let tags = Part { path: &place, opened: files, statement: &statement, at }.check()?;
                 if *expected.get_or_insert_with(|| tags.clone()) != tags {
                     return Err(malformed(&place, "its ledger, seals or tag files are not those of the other parts"));
                 }
@@ -218,94 +218,166 @@ impl Lines<'_> {
     }
 }
 
-/// Checks one part against itself, and gives the hashes of the tag files that all parts must share.
-fn check_part(
-    path: &Path,
-    part: &PartFiles,
-    statement: &PartStatement,
+/// One of several parts, as it says that it is.
+struct Part<'a> {
+    path: &'a Path,
+    opened: &'a PartFiles,
+    statement: &'a PartStatement,
+    /// Which of the parts, from 0.
     at: usize,
-) -> Result<BTreeMap<String, Sha256Hash>, PackageError> {
-    let files = part.files();
-    let lines = |manifest: String, lists| -> Result<Lines<'_>, PackageError> {
-        let reader = ManifestReader::new(BufReader::new(files.open(&manifest)?), lists);
-        Ok(Lines { path: path.to_owned(), manifest, reader })
-    };
-    let mut own = lines(MANIFEST.to_owned(), Lists::Payload)?;
-    let mut whole = lines(format!("{WHOLE}{MANIFEST}"), Lists::Payload)?;
-    // Both are in the same order, and may be long.
-    let mut files_of = vec![0_u64; statement.parts.len()];
-    while let Some(other) = whole.next()? {
-        let place = statement.place_of(&other.path);
-        if let (Some(files), Some(part)) = (files_of.get_mut(place), statement.parts.get(place)) {
-            if *files == 0 && part.first != other.path {
-                return Err(malformed(path, "its custody/part.json does not fit the manifest of the whole"));
+}
+
+/// Hashes of tag files, by their paths.
+type Tags = BTreeMap<String, Sha256Hash>;
+
+impl<'a> Part<'a> {
+    /// Checks the part against itself, and gives the hashes of the tag files that all parts must share.
+    ///
+    /// First its manifest against that of the whole, then which files are there, then their hashes, then what it has of its own.
+    fn check(&self) -> Result<Tags, PackageError> {
+        self.check_manifest()?;
+        let found = self.find_tags()?;
+        let shared = self.hash_tags(&found)?;
+        self.check_own(&found)?;
+        Ok(shared)
+    }
+
+    fn malformed(&self, problem: &str) -> PackageError {
+        malformed(self.path, problem)
+    }
+
+    fn lines(&self, manifest: String, lists: Lists) -> Result<Lines<'a>, PackageError> {
+        let reader = ManifestReader::new(BufReader::new(self.opened.files().open(&manifest)?), lists);
+        Ok(Lines { path: self.path.to_owned(), manifest, reader })
+    }
+
+    /// Its manifest is a run of the whole one's lines, and the parts have the files that the statement counts. Both are in the same
+    /// order, and may be long.
+    fn check_manifest(&self) -> Result<(), PackageError> {
+        let parts = &self.statement.parts;
+        let mut own = self.lines(MANIFEST.to_owned(), Lists::Payload)?;
+        let mut whole = self.lines(format!("{WHOLE}{MANIFEST}"), Lists::Payload)?;
+        let mut files_of = vec![0_u64; parts.len()];
+        while let Some(line) = whole.next()? {
+            let place = self.statement.place_of(&line.path);
+            if let (Some(files), Some(part)) = (files_of.get_mut(place), parts.get(place)) {
+                if *files == 0 && part.first != line.path {
+                    return Err(self.malformed("its custody/part.json does not fit the manifest of the whole"));
+                }
+                *files += 1;
             }
-            *files += 1;
-        }
-        if place == at && own.next()?.as_ref() != Some(&other) {
-            return Err(malformed(path, "its manifest is not the part of the whole that it has"));
-        }
-    }
-    if own.next()?.is_some() {
-        return Err(malformed(path, "its manifest is not the part of the whole that it has"));
-    }
-    if !statement.parts.iter().map(|part| part.files).eq(files_of) {
-        return Err(malformed(path, "its custody/part.json does not fit the manifest of the whole"));
-    }
-    let mut listed: BTreeMap<String, Sha256Hash> = BTreeMap::new();
-    let mut tags = lines(TAG_MANIFEST.to_owned(), Lists::Tags)?;
-    while let Some(line) = tags.next()? {
-        listed.insert(line.path, line.sha256);
-    }
-    // None but these: one that belongs to another part would take its place once the parts are unpacked together.
-    let mut own = lines(MANIFEST.to_owned(), Lists::Payload)?;
-    let mut line = own.next()?;
-    let (mut stray, mut failed) = (None, None);
-    let mut found = Vec::new();
-    files.walk(&mut |there| {
-        let (Found::File { path } | Found::Foreign { path, .. }) = there;
-        let whole = path.strip_prefix(WHOLE);
-        while failed.is_none() && path.starts_with("data/") && line.as_ref().is_some_and(|line| line.path.as_str() < path) {
-            match own.next() {
-                Ok(next) => line = next,
-                Err(error) => failed = Some(error),
+            if place == self.at && own.next()?.as_ref() != Some(&line) {
+                return Err(self.malformed("its manifest is not the part of the whole that it has"));
             }
         }
-        let is_own = line.as_ref().is_some_and(|line| line.path == path);
-        if path.starts_with("data/") && !is_own || whole.is_some_and(|name| !OWN.contains(&name)) {
-            stray.get_or_insert_with(|| path.to_owned());
-        } else if !path.starts_with("data/") {
-            found.push(path.to_owned());
+        if own.next()?.is_some() {
+            return Err(self.malformed("its manifest is not the part of the whole that it has"));
         }
-    })?;
-    if let Some(error) = failed {
-        return Err(error);
+        if !parts.iter().map(|part| part.files).eq(files_of) {
+            return Err(self.malformed("its custody/part.json does not fit the manifest of the whole"));
+        }
+        Ok(())
     }
-    if let Some(stray) = stray {
-        return Err(malformed(path, &format!("no manifest of it lists {}", printable(&stray))));
-    }
-    let mut shared = BTreeMap::new();
-    for tag in &found {
-        let (sha256, _) = HashingReader::new(files.open(tag)?).finish().map_err(|problem| unhashed(path, problem))?;
-        match listed.get(tag) {
-            Some(listed) if *listed != sha256 => {
-                return Err(malformed(path, &format!("its {tag} is not the one that its tag manifest lists")));
+
+    /// The tag files that are there, and no payload file that its manifest does not list: one that belongs to another part would take
+    /// its place once the parts are unpacked together.
+    fn find_tags(&self) -> Result<Vec<String>, PackageError> {
+        let mut own = self.lines(MANIFEST.to_owned(), Lists::Payload)?;
+        let mut line = own.next()?;
+        let (mut found, mut stray, mut failed) = (Vec::new(), None, None);
+        self.opened.files().walk(&mut |there| {
+            let (Found::File { path } | Found::Foreign { path, .. }) = there;
+            if !path.starts_with("data/") {
+                if path.strip_prefix(WHOLE).is_some_and(|name| !OWN.contains(&name)) {
+                    stray.get_or_insert_with(|| path.to_owned());
+                } else {
+                    found.push(path.to_owned());
+                }
+                return;
             }
-            listed if listed.is_some() != is_listed(tag) => {
-                let problem = if listed.is_some() { "lists" } else { "does not list" };
-                return Err(malformed(path, &format!("its tag manifest {problem} {}", printable(tag))));
+            while failed.is_none() && line.as_ref().is_some_and(|line| line.path.as_str() < path) {
+                match own.next() {
+                    Ok(next) => line = next,
+                    Err(error) => failed = Some(error),
+                }
             }
-            _ => {}
-        }
-        if tag != PART && !OWN.contains(&tag.as_str()) {
-            shared.insert(tag.clone(), sha256);
+            if line.as_ref().is_none_or(|line| line.path != path) {
+                stray.get_or_insert_with(|| path.to_owned());
+            }
+        })?;
+        match (failed, stray) {
+            (Some(error), _) => Err(error),
+            (None, Some(stray)) => Err(self.malformed(&format!("no manifest of it lists {}", printable(&stray)))),
+            (None, None) => Ok(found),
         }
     }
-    if let Some(tag) = listed.keys().find(|tag| !found.contains(*tag)) {
-        return Err(malformed(path, &format!("its tag manifest lists {tag}, which is not there")));
+
+    /// Checks the tag files that are there against its tag manifest, and gives the hashes of those that all parts must share.
+    fn hash_tags(&self, found: &[String]) -> Result<Tags, PackageError> {
+        let (mut listed, mut shared) = (Tags::new(), Tags::new());
+        let mut lines = self.lines(TAG_MANIFEST.to_owned(), Lists::Tags)?;
+        while let Some(line) = lines.next()? {
+            listed.insert(line.path, line.sha256);
+        }
+        for tag in found {
+            let reader = HashingReader::new(self.opened.files().open(tag)?);
+            let (sha256, _) = reader.finish().map_err(|problem| unhashed(self.path, problem))?;
+            match listed.get(tag) {
+                Some(listed) if *listed != sha256 => {
+                    return Err(self.malformed(&format!("its {tag} is not the one that its tag manifest lists")));
+                }
+                listed if listed.is_some() != is_listed(tag) => {
+                    let problem = if listed.is_some() { "lists" } else { "does not list" };
+                    return Err(self.malformed(&format!("its tag manifest {problem} {}", printable(tag))));
+                }
+                _ => {}
+            }
+            if tag != PART && !OWN.contains(&tag.as_str()) {
+                shared.insert(tag.clone(), sha256);
+            }
+        }
+        match listed.keys().find(|tag| !found.contains(*tag)) {
+            Some(tag) => Err(self.malformed(&format!("its tag manifest lists {tag}, which is not there"))),
+            None => Ok(shared),
+        }
     }
-    check_own(path, part, statement, at, &found)?;
-    Ok(shared)
+
+    /// Checks what a part has of its own and no seal covers: it follows from what was sealed.
+    fn check_own(&self, found: &[String]) -> Result<(), PackageError> {
+        let (files, parts) = (self.opened.files(), &self.statement.parts);
+        let mut numbers = SealNumbers::default();
+        for tag in found {
+            numbers.observe(tag);
+        }
+        let seals = numbers.read(files)?;
+        let latest = seals.last().and_then(|seal| seal.statement.as_deref());
+        if latest.map(Sha256Hash::of) != Some(self.statement.seal_sha256) {
+            return Err(self.malformed("its latest seal is not the one that its custody/part.json names"));
+        }
+        let add = |(files, bytes): (u64, u64), part: &PartContent| {
+            (files.saturating_add(part.files), bytes.saturating_add(part.bytes))
+        };
+        let totals = parts.iter().fold((0, 0), add);
+        let sealed = latest.and_then(|seal| SealStatement::parse(seal).ok());
+        if sealed.is_some_and(|seal| (seal.artifacts.count, seal.artifacts.bytes) != totals) {
+            return Err(self.malformed("its custody/part.json counts otherwise than the seal"));
+        }
+        let (number, of) = (u32::try_from(self.at).unwrap_or(u32::MAX).saturating_add(1), parts.len());
+        let group = top_folder(&read_identity(files)?.case_number);
+        if self.opened.top_folder().is_some_and(|top| top != format!("{group}-part-{number}-of-{of}")) {
+            return Err(self.malformed("its top folder does not have the name of such a part"));
+        }
+        let Some(content) = parts.get(self.at) else { return Ok(()) };
+        if self.opened.payload_bytes()? != content.bytes {
+            return Err(self.malformed("its files do not have the size that its custody/part.json tells"));
+        }
+        let sealed = read_bounded(files, &format!("{WHOLE}bag-info.txt"), LIMIT)?;
+        let expected = own_bag_info(&String::from_utf8_lossy(&sealed), &group, number, of, content);
+        if read_bounded(files, "bag-info.txt", LIMIT)? != expected.into_bytes() {
+            return Err(self.malformed("its bag-info.txt does not follow from the one that was sealed"));
+        }
+        Ok(())
+    }
 }
 
 /// Whether a part's tag manifest lists the tag file at `path`: all but itself, the ledger, and what is signed.
@@ -313,49 +385,6 @@ fn is_listed(path: &str) -> bool {
     let is_below = |folder: &str| path.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'));
     let is_signature = is_below(CHECKPOINTS) && path.strip_suffix(".sig").is_some();
     !(path == TAG_MANIFEST || path == LEDGER || is_below(SEALS) || is_signature)
-}
-
-/// Checks what a part has of its own and no seal covers: it follows from what was sealed.
-fn check_own(
-    path: &Path,
-    part: &PartFiles,
-    statement: &PartStatement,
-    at: usize,
-    found: &[String],
-) -> Result<(), PackageError> {
-    let files = part.files();
-    let mut numbers = SealNumbers::default();
-    for tag in found {
-        numbers.observe(tag);
-    }
-    let seals = numbers.read(files)?;
-    let latest = seals.last().and_then(|seal| seal.statement.as_deref());
-    if latest.map(Sha256Hash::of) != Some(statement.seal_sha256) {
-        return Err(malformed(path, "its latest seal is not the one that its custody/part.json names"));
-    }
-    let totals = statement
-        .parts
-        .iter()
-        .fold((0_u64, 0_u64), |(files, bytes), part| (files.saturating_add(part.files), bytes.saturating_add(part.bytes)));
-    let sealed = latest.and_then(|seal| SealStatement::parse(seal).ok());
-    if sealed.is_some_and(|seal| (seal.artifacts.count, seal.artifacts.bytes) != totals) {
-        return Err(malformed(path, "its custody/part.json counts otherwise than the seal"));
-    }
-    let (number, of) = (u32::try_from(at).unwrap_or(u32::MAX).saturating_add(1), statement.parts.len());
-    let group = top_folder(&read_identity(files)?.case_number);
-    if part.top_folder().is_some_and(|top| top != format!("{group}-part-{number}-of-{of}")) {
-        return Err(malformed(path, "its top folder does not have the name of such a part"));
-    }
-    let Some(content) = statement.parts.get(at) else { return Ok(()) };
-    if part.payload_bytes()? != content.bytes {
-        return Err(malformed(path, "its files do not have the size that its custody/part.json tells"));
-    }
-    let sealed = read_bounded(files, &format!("{WHOLE}bag-info.txt"), LIMIT)?;
-    let expected = own_bag_info(&String::from_utf8_lossy(&sealed), &group, number, of, content);
-    if read_bounded(files, "bag-info.txt", LIMIT)? != expected.into_bytes() {
-        return Err(malformed(path, "its bag-info.txt does not follow from the one that was sealed"));
-    }
-    Ok(())
 }
 
 impl CaseFiles for JoinedParts {

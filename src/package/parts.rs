@@ -3,7 +3,7 @@
 //! Every part has everything but the payload in full: ledger, seals, `case.toml`, and under `whole/` the manifests that were sealed. Of the
 //! payload it has a run of files in the manifest's order, and `custody/part.json` says which part has which.
 
-use std::io::BufReader;
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -12,10 +12,11 @@ use crate::case::ledger::canonical;
 use crate::case::{CaseFiles as _, CaseFolder, FORMAT_VERSION, IoContext as _, read_bounded};
 use crate::model::{Sha256Hash, strict_json};
 use crate::seal::bag::tag_manifest;
-use crate::seal::manifest::{self, Lists, ManifestReader};
+use crate::seal::manifest::{self, Lists, ManifestLine, ManifestReader};
 use crate::seal::{MANIFEST, TAG_MANIFEST};
 
-use super::publish::{Delivery, Prepared, prepare};
+use super::archive::Written;
+use super::publish::{Delivery, Part, Prepared, prepare};
 use super::writing::{BUFFER, Contents, Members, Tag};
 use super::{PackageError, PackageSummary, Progress};
 
@@ -125,58 +126,12 @@ pub fn write_parts_with(
     let mut manifest = ManifestReader::new(BufReader::with_capacity(BUFFER, case.open(MANIFEST)?), Lists::Payload);
     let mut summaries = Vec::new();
     let mut waiting: Vec<(PathBuf, Prepared)> = Vec::new();
-    for (number, content) in (1_u32..).zip(&parts) {
-        let mut payload = Vec::new();
-        while u64::try_from(payload.len()).unwrap_or(u64::MAX) < content.files {
-            match manifest.next_line().map_err(|error| not_as_sealed(case, &error.to_string()))? {
-                Some(line) => payload.push(line),
-                None => return Err(not_as_sealed(case, "it is shorter than it was")),
-            }
-        }
+    for number in (1_u32..).take(of) {
         let statement = PartStatement { format_version: FORMAT_VERSION, number, seal_sha256, parts: parts.clone() };
-        let statement = canonical(&statement).map_err(|error| not_as_sealed(case, &error.to_string()))?;
-        let own_manifest: String = payload.iter().map(|line| manifest::line(&line.sha256, &line.path)).collect();
-        let info = bag_info(case, number, of, content)?;
-        let mut texts: Vec<(String, Vec<u8>)> = vec![
-            ("bag-info.txt".to_owned(), info.into_bytes()),
-            (PART.to_owned(), statement),
-            (MANIFEST.to_owned(), own_manifest.into_bytes()),
-        ];
-        let mut hashes: Vec<(String, Sha256Hash)> =
-            texts.iter().map(|(path, bytes)| (path.clone(), Sha256Hash::of(bytes))).collect();
-        let mut tags: Vec<(String, &Tag)> = Vec::new();
-        for tag in &sealed.tags {
-            let place = if OWN.contains(&tag.path.as_str()) { format!("{WHOLE}{}", tag.path) } else { tag.path.clone() };
-            // The ledger and what signs for it are covered by the seal, as in the whole package.
-            if let Some(sha256) = tag.sha256.filter(|_| !tag.path.starts_with("custody/seals/")) {
-                hashes.push((place.clone(), sha256));
-            }
-            tags.push((place, tag));
-        }
-        hashes.sort();
-        let listed: Vec<(&str, Sha256Hash)> = hashes.iter().map(|(path, sha256)| (path.as_str(), *sha256)).collect();
-        texts.push((TAG_MANIFEST.to_owned(), tag_manifest(&listed).into_bytes()));
-        let top = format!("{}-part-{number}-of-{of}", sealed.top);
-        progress.expect_texts(texts.iter().map(|(_, bytes)| bytes.as_slice()));
+        let part = PartBag::of(case, &sealed, &mut manifest, &statement)?;
+        progress.expect_texts(part.texts.iter().map(|(_, bytes)| bytes.as_slice()));
         let path = part_name(out, number, of);
-        let mut prepared = prepare(&path, delivery, |part| {
-            let mut members = Members::begin(case, part, &top, progress)?;
-            let mut order: Vec<(&str, Source<'_>)> = Vec::new();
-            order.extend(texts.iter().map(|(path, bytes)| (path.as_str(), Source::Text(bytes))));
-            order.extend(tags.iter().map(|(place, tag)| (place.as_str(), Source::Tag(tag))));
-            order.sort_by_key(|(path, _)| *path);
-            let (before, after): (Vec<_>, Vec<_>) = order.into_iter().partition(|(path, _)| *path < "data/");
-            for (path, source) in before {
-                add(&mut members, path, &source)?;
-            }
-            for line in &payload {
-                members.add(&line.path, Some(line.sha256), None)?;
-            }
-            for (path, source) in after {
-                add(&mut members, path, &source)?;
-            }
-            members.finish()
-        })?;
+        let mut prepared = prepare(&path, delivery, |file| part.write(case, file, progress))?;
         if delivery.is_repeatable() {
             // An attempt that is cut off later finds this part again.
             summaries.push(prepared.publish()?.summary(path, sealed.seal_path.clone()));
@@ -195,6 +150,78 @@ pub fn write_parts_with(
     }
     summaries.extend(published.into_iter().rev());
     Ok(summaries)
+}
+
+/// What goes into one part.
+struct PartBag<'a> {
+    top: String,
+    payload: Vec<ManifestLine>,
+    /// The tag files that this part has of its own, with their content.
+    texts: Vec<(String, Vec<u8>)>,
+    /// Those of the sealed case, with their places.
+    tags: Vec<(String, &'a Tag)>,
+}
+
+impl<'a> PartBag<'a> {
+    /// The next part, whose payload comes next in the case's manifest.
+    fn of(
+        case: &CaseFolder,
+        sealed: &'a Contents,
+        manifest: &mut ManifestReader<impl BufRead>,
+        statement: &PartStatement,
+    ) -> Result<Self, PackageError> {
+        let (number, of) = (statement.number, statement.parts.len());
+        let at = usize::try_from(number.saturating_sub(1)).ok();
+        let content = at.and_then(|at| statement.parts.get(at)).ok_or_else(|| not_as_sealed(case, "it has fewer parts"))?;
+        let mut payload = Vec::new();
+        while u64::try_from(payload.len()).unwrap_or(u64::MAX) < content.files {
+            match manifest.next_line().map_err(|error| not_as_sealed(case, &error.to_string()))? {
+                Some(line) => payload.push(line),
+                None => return Err(not_as_sealed(case, "it is shorter than it was")),
+            }
+        }
+        let own_manifest: String = payload.iter().map(|line| manifest::line(&line.sha256, &line.path)).collect();
+        let mut texts: Vec<(String, Vec<u8>)> = vec![
+            ("bag-info.txt".to_owned(), bag_info(case, number, of, content)?.into_bytes()),
+            (PART.to_owned(), canonical(statement).map_err(|error| not_as_sealed(case, &error.to_string()))?),
+            (MANIFEST.to_owned(), own_manifest.into_bytes()),
+        ];
+        let mut hashes: Vec<(String, Sha256Hash)> =
+            texts.iter().map(|(path, bytes)| (path.clone(), Sha256Hash::of(bytes))).collect();
+        let mut tags = Vec::new();
+        for tag in &sealed.tags {
+            let place = if OWN.contains(&tag.path.as_str()) { format!("{WHOLE}{}", tag.path) } else { tag.path.clone() };
+            // The ledger and what signs for it are covered by the seal, as in the whole package.
+            if let Some(sha256) = tag.sha256.filter(|_| !tag.path.starts_with("custody/seals/")) {
+                hashes.push((place.clone(), sha256));
+            }
+            tags.push((place, tag));
+        }
+        hashes.sort();
+        let listed: Vec<(&str, Sha256Hash)> = hashes.iter().map(|(path, sha256)| (path.as_str(), *sha256)).collect();
+        texts.push((TAG_MANIFEST.to_owned(), tag_manifest(&listed).into_bytes()));
+        Ok(Self { top: format!("{}-part-{number}-of-{of}", sealed.top), payload, texts, tags })
+    }
+
+    /// Writes the part's zip: all members in the order of their paths.
+    fn write(&self, case: &CaseFolder, file: &Part, progress: &Progress) -> Result<Written, PackageError> {
+        let mut members = Members::begin(case, file, &self.top, progress)?;
+        let texts = self.texts.iter().map(|(path, bytes)| (path.as_str(), Source::Text(bytes)));
+        let tags = self.tags.iter().map(|(place, tag)| (place.as_str(), Source::Tag(tag)));
+        let mut order: Vec<(&str, Source<'_>)> = texts.chain(tags).collect();
+        order.sort_by_key(|(path, _)| *path);
+        let (before, after): (Vec<_>, Vec<_>) = order.into_iter().partition(|(path, _)| *path < "data/");
+        for (path, source) in before {
+            add(&mut members, path, &source)?;
+        }
+        for line in &self.payload {
+            members.add(&line.path, Some(line.sha256), None)?;
+        }
+        for (path, source) in after {
+            add(&mut members, path, &source)?;
+        }
+        members.finish()
+    }
 }
 
 enum Source<'a> {
