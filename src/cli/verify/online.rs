@@ -20,13 +20,7 @@ use super::CliError;
 
 /// Whether, and as whom, AWS is asked.
 #[derive(Debug, clap::Args)]
-#[command(
-    mut_arg("profile", for_online),
-    mut_arg("role_arns", for_online),
-    mut_arg("external_id", for_online),
-    mut_arg("mfa_serial", for_online),
-    mut_arg("mfa_code", for_online)
-)]
+#[command(mut_args(for_online))]
 pub(super) struct OnlineArguments {
     /// Ask AWS again for the public keys of the case's time, a read, and compare them with those in the case.
     #[arg(long, conflicts_with = "keys", help_heading = "AWS")]
@@ -35,9 +29,12 @@ pub(super) struct OnlineArguments {
     connection: ConnectionArguments,
 }
 
-/// An argument that means nothing unless AWS is asked. An endpoint is none of them: the environment names one to commands that do not ask.
+/// The arguments that mean nothing unless AWS is asked. The endpoint is none of them: the environment names one to commands that do not ask.
+const OF_ONLINE: [&str; 5] = ["profile", "role_arns", "external_id", "mfa_serial", "mfa_code"];
+
+/// Every argument of the command as it is, those alone with what they need.
 fn for_online(argument: Arg) -> Arg {
-    argument.requires("online")
+    if OF_ONLINE.contains(&argument.get_id().as_str()) { argument.requires("online") } else { argument }
 }
 
 impl OnlineArguments {
