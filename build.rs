@@ -32,7 +32,7 @@ fn of_checkout(root: &str) -> Option<String> {
             println!("cargo::rerun-if-changed={path}");
         }
     }
-    for sources in ["src", "case-template", "Cargo.toml", "Cargo.lock"] {
+    for sources in ["src", "case-template", "docs/verification.md", "Cargo.toml", "Cargo.lock"] {
         println!("cargo::rerun-if-changed={sources}");
     }
     let commit = git(&["rev-parse", "HEAD"]).filter(|commit| !commit.is_empty())?;

@@ -15,6 +15,7 @@ mod configuration;
 #[cfg(feature = "demo")]
 mod demo;
 mod destination;
+mod explain;
 mod failure;
 mod man;
 mod output;
@@ -31,6 +32,7 @@ mod regions;
 mod report;
 mod seal;
 mod shell;
+mod spelling;
 mod status;
 mod table;
 mod timestamp;
@@ -40,13 +42,11 @@ mod usage;
 mod verify;
 mod version;
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 
-use configuration::ConfigurationFile;
 use failure::CliError;
 use output::Output;
 
@@ -57,7 +57,7 @@ enum Exit {
     Done = 0,
     /// It could not be done; nothing is lost, run it again.
     Failed = 1,
-    /// The command line was wrong.
+    /// Refused before anything was done: the command line, or what it names, does not fit.
     Usage = 2,
     /// Something was changed, removed or forged.
     Integrity = 3,
@@ -87,9 +87,6 @@ impl From<Exit> for ExitCode {
 struct Arguments {
     #[command(flatten)]
     output: OutputArguments,
-    /// Take settings from this file instead of caselock.toml in the working folder.
-    #[arg(long, global = true, value_name = "FILE", display_order = 904)]
-    config: Option<PathBuf>,
     #[command(subcommand)]
     command: Command,
 }
@@ -104,7 +101,8 @@ First steps:
 Exit codes, the same for every command:
   0  done
   1  could not be done; nothing is lost, run it again
-  2  the command line was wrong
+  2  refused before anything was done: the command line, or what it names, does
+     not fit (a file is there already, a case is not sealed)
   3  integrity failure: something was changed, removed or forged
   4  done, but not everything could be had or proven";
 
@@ -137,6 +135,7 @@ enum Command {
     Policy(policy::PolicyArguments),
     Status(status::StatusArguments),
     Verify(Box<verify::VerifyArguments>),
+    Explain(explain::ExplainArguments),
     Seal(seal::SealArguments),
     Package(package::PackageArguments),
     Transfer(Box<transfer::TransferArguments>),
@@ -162,23 +161,23 @@ pub fn main() -> ExitCode {
         Err(shown) if !shown.use_stderr() => return told(Output::printed(shown.print())),
         Err(error) => return usage::explain(&error).into(),
     };
-    let file = ConfigurationFile::new(arguments.config);
     let output = Output::new(&arguments.output);
     let outcome = match arguments.command {
         #[cfg(feature = "demo")]
         Command::Demo(arguments) => demo::run(&arguments, &output),
         #[cfg(feature = "acquire")]
-        Command::Plan(arguments) => plan::run(*arguments, &file, &output),
+        Command::Plan(arguments) => plan::run(*arguments, &output),
         #[cfg(feature = "acquire")]
-        Command::Collect(arguments) => collect::run(*arguments, &file, &output),
+        Command::Collect(arguments) => collect::run(*arguments, &output),
         #[cfg(feature = "acquire")]
         Command::Policy(arguments) => policy::run(&arguments, &output),
         Command::Status(arguments) => status::run(&arguments, &output),
-        Command::Verify(arguments) => verify::run(*arguments, &file, &output),
-        Command::Seal(arguments) => seal::run(arguments, &file, &output),
+        Command::Verify(arguments) => verify::run(*arguments, &output),
+        Command::Explain(arguments) => explain::run(&arguments, &output),
+        Command::Seal(arguments) => seal::run(arguments, &output),
         Command::Package(arguments) => package::run(&arguments, &output),
         Command::Transfer(arguments) => transfer::run(&arguments, &output),
-        Command::Report(arguments) => report::run(arguments, &file, &output),
+        Command::Report(arguments) => report::run(arguments, &output),
         Command::Completions(arguments) => completions::run(&arguments, &output),
         Command::Man(arguments) => man::run(&arguments, &output),
     };

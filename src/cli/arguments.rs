@@ -88,6 +88,12 @@ pub(super) struct ConnectionArguments {
     /// Ask this endpoint instead of AWS's own; recorded in the ledger.
     #[arg(long, value_name = "URL", env = "AWS_ENDPOINT_URL", hide_env_values = true)]
     pub(super) endpoint_url: Option<String>,
+}
+
+/// How much is asked of AWS at once.
+#[derive(Clone, Copy, Debug, Args)]
+#[command(next_help_heading = "AWS")]
+pub(super) struct ConcurrencyArguments {
     /// How many objects of a bucket are fetched at once; left out, as many as are found to help.
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u16).range(1..=512))]
     pub(super) concurrency: Option<u16>,
@@ -138,8 +144,15 @@ impl ConnectionArguments {
         Ok(self.role_arns.clone())
     }
 
+    /// The endpoint, if it was named on the command line and not by the environment.
+    pub(super) fn named_endpoint(&self) -> Option<&String> {
+        self.endpoint_url.as_ref().filter(|url| std::env::var("AWS_ENDPOINT_URL").as_ref() != Ok(url))
+    }
+}
+
+impl ConcurrencyArguments {
     /// How many objects of a bucket are fetched at once, where that was said.
-    pub(super) fn at_once(&self) -> Option<NonZeroUsize> {
+    pub(super) fn at_once(self) -> Option<NonZeroUsize> {
         self.concurrency.and_then(|number| NonZeroUsize::new(usize::from(number)))
     }
 }

@@ -8,7 +8,7 @@ use crate::aws::{AwsError, Connection, Halt, Identities, Proxies, SecondFactor, 
 use crate::case::Scope;
 use crate::model::{Timestamp, Window};
 
-use super::arguments::ConnectionArguments;
+use super::arguments::{ConcurrencyArguments, ConnectionArguments};
 use super::output::{Output, counted};
 use super::profile::refuse_unknown;
 use super::regions::first_asked;
@@ -35,24 +35,24 @@ pub(super) fn block_on<F: Future>(future: F, is_whole: impl FnOnce(&F::Output) -
 /// Opens a session for every identity. `asks_regions` says that their regions will be asked for next.
 pub(super) async fn connect(
     arguments: &ConnectionArguments,
+    concurrency: Option<NonZeroUsize>,
     scope: &Scope,
     case_number: Option<String>,
     asks_regions: bool,
 ) -> Result<Identities, CliError> {
     refuse_unknown(arguments.profile.as_deref()).await?;
-    // One that is named here outranks those of single services; one of the environment does not, and the SDK finds it by itself.
-    let named = arguments.endpoint_url.as_ref().filter(|url| std::env::var("AWS_ENDPOINT_URL").as_ref() != Ok(url));
     let connection = Connection {
         profile: arguments.profile.clone(),
         role_arns: arguments.roles()?,
         external_id: arguments.external_id.clone(),
         second_factor: arguments.mfa_serial.clone().zip(arguments.mfa_code.clone()).map(second_factor),
+        // One that is named here outranks those of single services; one of the environment does not, and the SDK finds it by itself.
         // AWS knows nobody by a name and password before a host; a signature over them is not good.
-        endpoint_url: named.map(|url| without_userinfo(url)),
+        endpoint_url: arguments.named_endpoint().map(|url| without_userinfo(url)),
         proxies: Proxies::of(|name| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned())),
         region: first_asked(&scope.regions),
         case_number,
-        concurrency: arguments.at_once(),
+        concurrency,
         access_key: None,
         pace: None,
         asks_regions,
@@ -112,7 +112,7 @@ fn second_factor((serial, code): (String, String)) -> SecondFactor {
 }
 
 /// What is asked for.
-pub(super) fn request(arguments: &ConnectionArguments, window: Window, scope: &Scope) -> Request {
+pub(super) fn request(arguments: ConcurrencyArguments, window: Window, scope: &Scope) -> Request {
     Request { window, scope: scope.clone(), concurrency: arguments.at_once() }
 }
 

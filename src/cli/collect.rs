@@ -14,7 +14,7 @@ use crate::case::{CaseFolder, CaseIdentity, CaseWriter, check_vacant, is_begun};
 use crate::model::{Sha256Hash, Timestamp, printable};
 use crate::verify::{Options, Report};
 
-use super::arguments::{CaseArguments, ConnectionArguments, ScopeArguments, refuse_changes};
+use super::arguments::{CaseArguments, ConcurrencyArguments, ConnectionArguments, ScopeArguments, refuse_changes};
 use super::asking::ask_for_missing;
 use super::aws::{WrongClock, block_on, connect, note_endpoints, request};
 use super::configuration::{ConfigurationFile, Defaults};
@@ -51,11 +51,15 @@ pub(super) struct CollectArguments {
     /// The case folder: a new or empty one, or a case to go on with.
     folder: PathBuf,
     #[command(flatten)]
+    file: ConfigurationFile,
+    #[command(flatten)]
     scope: ScopeArguments,
     #[command(flatten)]
     case: CaseArguments,
     #[command(flatten)]
     connection: ConnectionArguments,
+    #[command(flatten)]
+    at_once: ConcurrencyArguments,
     /// End without the first verification, which reads everything once more: `caselock verify` can make it later.
     #[arg(long, help_heading = "Case")]
     no_verification: bool,
@@ -77,17 +81,17 @@ struct Collected<'a> {
     verification: Option<&'a Report>,
 }
 
-pub(super) fn run(mut arguments: CollectArguments, file: &ConfigurationFile, output: &Output) -> Result<Exit, CliError> {
+pub(super) fn run(mut arguments: CollectArguments, output: &Output) -> Result<Exit, CliError> {
     look_at_this_tool();
     let now = Timestamp::new(chrono::Utc::now());
-    let mut defaults = file.read()?;
+    let mut defaults = arguments.file.read()?;
     // The folder first: whatever stands in the way there is told before anybody is asked, and before a code of a device is spent.
     let existing = existing_case(&arguments)?;
     let (identity, was_confirmed) = match &existing {
         Some(case) => (case.identity().clone(), false),
         None => new_case(&mut arguments, &mut defaults, now, output)?,
     };
-    defaults.fill_connection(&mut arguments.connection);
+    defaults.fill_connection(&mut arguments.connection, &mut arguments.at_once);
     defaults.note(output);
     let (scope, number) = (&identity.scope, &identity.case_number);
     output.note(&format!("Case {}, window {} (UTC)", printable(number), identity.window));
@@ -99,7 +103,7 @@ pub(super) fn run(mut arguments: CollectArguments, file: &ConfigurationFile, out
     };
     let collecting = async {
         // Then credentials: a folder is made only when there is something to put into it.
-        let identities = connect(&arguments.connection, scope, Some(number.clone()), true).await?;
+        let identities = connect(&arguments.connection, arguments.at_once.at_once(), scope, Some(number.clone()), true).await?;
         note_endpoints(&identities, output);
         let clock = WrongClock::of(&identities, now);
         let (tool, mut identity) = (this_tool(), identity.clone());
@@ -119,7 +123,7 @@ pub(super) fn run(mut arguments: CollectArguments, file: &ConfigurationFile, out
         }
         let (switch, stop) = Stop::pair();
         tokio::spawn(stop_on_interrupt(switch, Arc::downgrade(&bars)));
-        let request = request(&arguments.connection, identity.window, scope);
+        let request = request(arguments.at_once, identity.window, scope);
         let progress: Arc<dyn Progress> = bars.clone();
         let outcome = collect(&identities, case, &request, &context(&tool, &defaults), progress, stop).await;
         Ok::<Ran, CliError>(Ran { outcome, warning })

@@ -39,9 +39,11 @@ struct Settings {
     tsa_roots: Option<PathBuf>,
 }
 
-/// Where settings are looked for; the file is read by the commands that use it.
-#[derive(Clone, Debug)]
+/// Where settings are looked for: an argument of the commands that read them, and of no other.
+#[derive(Clone, Debug, clap::Args)]
 pub(super) struct ConfigurationFile {
+    /// Take settings from this file instead of caselock.toml in the working folder.
+    #[arg(id = "config", long, value_name = "FILE", display_order = 904)]
     named: Option<PathBuf>,
 }
 
@@ -81,12 +83,17 @@ fn chosen_by(environment: impl Iterator<Item = (OsString, OsString)>) -> Option<
 }
 
 impl ConfigurationFile {
-    /// The file that was named, or the one in the working folder.
-    pub(super) fn new(named: Option<PathBuf>) -> Self {
-        Self { named }
+    /// Refuses a file that was named where nothing would be taken from it: it would be ignored without a word.
+    pub(super) fn refuse_unused(&self, what: &str) -> Result<(), CliError> {
+        if self.named.is_none() {
+            return Ok(());
+        }
+        Err(CliError::usage(format!("--config is of no use to {what}: it takes no settings"))
+            .meaning("Nothing was begun.")
+            .next("Leave --config out."))
     }
 
-    /// Reads the file, if there is one; one that was named must be there.
+    /// Reads the file that was named, which must be there, or the one in the working folder, if there is one.
     pub(super) fn read(&self) -> Result<Defaults, CliError> {
         let path = self.named.clone().unwrap_or_else(|| PathBuf::from(NAME));
         let failed = |what: String| {
@@ -194,11 +201,15 @@ impl Defaults {
         }
     }
 
-    /// Fills in how AWS is reached.
+    /// Fills in how AWS is reached, and how much is asked of it at once.
     ///
     /// Credentials that the environment chooses are nearer than a file: as with every AWS tool, they outrank its profile.
     #[cfg(feature = "acquire")]
-    pub(super) fn fill_connection(&mut self, connection: &mut super::arguments::ConnectionArguments) {
+    pub(super) fn fill_connection(
+        &mut self,
+        connection: &mut super::arguments::ConnectionArguments,
+        at_once: &mut super::arguments::ConcurrencyArguments,
+    ) {
         let settings = self.settings.clone();
         match settings.profile {
             Some(profile) if connection.profile.is_none() => match chosen_by(std::env::vars_os()) {
@@ -211,8 +222,8 @@ impl Defaults {
             connection.role_arns.clone_from(&settings.role_arns);
             self.used.insert("role-arns".to_owned(), Setting::Several(settings.role_arns));
         }
-        if let (None, Some(number)) = (connection.concurrency, settings.concurrency) {
-            connection.concurrency = Some(number);
+        if let (None, Some(number)) = (at_once.concurrency, settings.concurrency) {
+            at_once.concurrency = Some(number);
             self.used.insert("concurrency".to_owned(), Setting::Number(u64::from(number)));
         }
     }

@@ -31,7 +31,7 @@ Examples:
 pub(super) struct PackageArguments {
     /// The case folder.
     case: PathBuf,
-    /// The zip file to write; it must not exist, and not lie in a case.
+    /// The zip file to write, not in a case; an existing file is never replaced; the very same package there is fine.
     #[arg(long, short = 'o', value_name = "FILE")]
     out: PathBuf,
     /// Disclose only these artifacts, with proofs that they belong to the sealed case, and nothing about the rest. A path in the case

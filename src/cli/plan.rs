@@ -6,7 +6,7 @@ use crate::acquire::{Plan, plan};
 use crate::case::Configuration;
 use crate::model::{Timestamp, printable};
 
-use super::arguments::{ConnectionArguments, ScopeArguments};
+use super::arguments::{ConcurrencyArguments, ConnectionArguments, ScopeArguments};
 use super::aws::{WrongClock, block_on, connect, note_endpoints, request};
 use super::collect::{as_whom, notice_lines};
 use super::configuration::{ConfigurationFile, words};
@@ -29,9 +29,13 @@ Examples:
 Settings are taken from caselock.toml too: see caselock collect --help.")]
 pub(super) struct PlanArguments {
     #[command(flatten)]
+    file: ConfigurationFile,
+    #[command(flatten)]
     scope: ScopeArguments,
     #[command(flatten)]
     connection: ConnectionArguments,
+    #[command(flatten)]
+    at_once: ConcurrencyArguments,
 }
 
 #[derive(Serialize)]
@@ -46,18 +50,18 @@ struct Planned<'a> {
     outranked: Option<String>,
 }
 
-pub(super) fn run(mut arguments: PlanArguments, file: &ConfigurationFile, output: &Output) -> Result<Exit, CliError> {
+pub(super) fn run(mut arguments: PlanArguments, output: &Output) -> Result<Exit, CliError> {
     let now = Timestamp::new(chrono::Utc::now());
-    let mut defaults = file.read()?;
+    let mut defaults = arguments.file.read()?;
     defaults.fill_scope(&mut arguments.scope);
-    defaults.fill_connection(&mut arguments.connection);
+    defaults.fill_connection(&mut arguments.connection, &mut arguments.at_once);
     let window = arguments.scope.window(now)?;
     arguments.scope.refuse_unused()?;
     note_unknown(&arguments.scope.regions, output);
     let scope = arguments.scope.scope();
     output.note(&format!("Window {window} (UTC). Asking AWS what there is; nothing is fetched or written."));
     let planning = async {
-        let identities = connect(&arguments.connection, &scope, None, true).await?;
+        let identities = connect(&arguments.connection, arguments.at_once.at_once(), &scope, None, true).await?;
         note_endpoints(&identities, output);
         refuse_unknown(&identities, &scope).await?;
         let mut window = window;
@@ -68,7 +72,7 @@ pub(super) fn run(mut arguments: PlanArguments, file: &ConfigurationFile, output
             output.note(&format!("WARNING: {}. The window is taken by AWS's: {window} (UTC).", clock.said));
         }
         let (lines, _) = line(output, "listing");
-        let planned = plan(&identities, &request(&arguments.connection, window, &scope)).await;
+        let planned = plan(&identities, &request(arguments.at_once, window, &scope)).await;
         lines.finish();
         Ok::<Plan, CliError>(planned?)
     };

@@ -19,7 +19,9 @@ use super::output::Output;
 use super::progress::line;
 use super::tool::{look_at_this_tool, this_tool};
 use super::transfer::{hashed, receipts_of};
-use super::verify::{exit_of, is_disclosure, open, read_allowed_signers, read_roots, verify_showing_progress};
+use super::verify::{
+    LimitArguments, exit_of, is_disclosure, open, read_allowed_signers, read_keys, read_roots, verify_showing_progress,
+};
 use super::{CliError, Exit, shell};
 
 /// Write the report and the forms that people read, as one HTML page, or a list of the evidence for programs.
@@ -35,8 +37,8 @@ Examples:
 
 Without -o the report of an unsealed case is reports/report.html in it, made
 anew each time; that of a sealed case or a package lies beside it, for nothing
-is written into what is sealed. Exits as verify does: 3 when something was
-changed, 4 when incomplete.")]
+is written into what is sealed. Exits as verify does with the same options: 3
+when something was changed, 4 when incomplete.")]
 pub(super) struct ReportArguments {
     /// The case folder, or a package.
     case: PathBuf,
@@ -53,6 +55,16 @@ pub(super) struct ReportArguments {
     /// Who may stamp the time: root certificates of time-stamping authorities, in PEM, that you trust.
     #[arg(long, value_name = "FILE")]
     tsa_roots: Option<PathBuf>,
+    /// Public keys obtained another way, as REGION=FILE with a saved answer of `ListPublicKeys`; used instead of those in the case.
+    #[arg(long, value_name = "REGION=FILE")]
+    keys: Vec<String>,
+    /// A receipt of the package that does not lie beside it; those that do are read anyway.
+    #[arg(long, value_name = "FILE")]
+    receipt: Vec<PathBuf>,
+    #[command(flatten)]
+    file: ConfigurationFile,
+    #[command(flatten)]
+    limits: LimitArguments,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -108,10 +120,10 @@ struct Written {
     verdict: &'static str,
 }
 
-pub(super) fn run(mut arguments: ReportArguments, file: &ConfigurationFile, output: &Output) -> Result<Exit, CliError> {
+pub(super) fn run(mut arguments: ReportArguments, output: &Output) -> Result<Exit, CliError> {
     look_at_this_tool();
     let format = format(&arguments)?;
-    let mut defaults = file.read()?;
+    let mut defaults = arguments.file.read()?;
     defaults.fill_trust(&mut arguments.allowed_signers, &mut arguments.tsa_roots);
     defaults.note(output);
     let files = open(&arguments.case)?;
@@ -124,11 +136,14 @@ pub(super) fn run(mut arguments: ReportArguments, file: &ConfigurationFile, outp
     // A report needs an identity; verification alone could do without.
     read_identity(&*files)?;
     let roots = arguments.tsa_roots.as_deref().map(read_roots).transpose()?;
-    let receipts = receipts_of(&arguments.case, &[], output)?;
+    let keys = read_keys(&arguments.keys)?;
+    let receipts = receipts_of(&arguments.case, &arguments.receipt, output)?;
     let wanted = Options {
         allowed_signers: allowed.as_ref(),
         authority_roots: roots.as_ref(),
+        keys: keys.as_ref(),
         receipts: receipts.as_ref().map(|(packages, receipts)| (packages.as_slice(), receipts.as_slice())),
+        limits: arguments.limits.limits(),
         ..Options::default()
     };
     let sealed = !read_seals(&*files)?.is_empty();

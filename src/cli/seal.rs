@@ -60,6 +60,8 @@ pub(super) struct SealArguments {
     notes: String,
     #[command(flatten)]
     timestamp: TimestampArguments,
+    #[command(flatten)]
+    file: ConfigurationFile,
 }
 
 /// What stands in the place of the time of a stamp that was asked for.
@@ -168,17 +170,15 @@ fn show_standing(standing: &Standing, report: &Report, case: &Path, output: &Out
     Ok(Exit::Done)
 }
 
-pub(super) fn run(
-    mut arguments: SealArguments,
-    file: &ConfigurationFile,
-    output: &Output,
-) -> std::result::Result<Exit, CliError> {
+pub(super) fn run(mut arguments: SealArguments, output: &Output) -> std::result::Result<Exit, CliError> {
     look_at_this_tool();
     let stamps = &mut arguments.timestamp;
     let stamps_only = arguments.signing_key.is_none()
         && (stamps.tsa.is_some() || stamps.timestamp_request.is_some() || stamps.timestamp_response.is_some());
-    if !stamps_only {
-        let mut defaults = file.read()?;
+    if stamps_only {
+        arguments.file.refuse_unused("a time-stamp over a seal that is there")?;
+    } else {
+        let mut defaults = arguments.file.read()?;
         defaults.fill_seal(&mut arguments.signing_key, &mut arguments.principal, &mut stamps.tsa);
         defaults.note(output);
         if arguments.signing_key.is_none() {

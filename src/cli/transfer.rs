@@ -75,9 +75,9 @@ pub(super) struct TransferArguments {
     /// Let this RFC 3161 authority stamp the time of the receiver's signature.
     #[arg(long, value_name = "URL", requires = "signing_key")]
     tsa: Option<String>,
-    /// The folder for the receipt of a package, where its own cannot be written to; `verify --receipt` reads it from anywhere.
-    #[arg(long, short = 'o', alias = "out", value_name = "FOLDER")]
-    output: Option<PathBuf>,
+    /// The folder for the receipt of a package, where its own cannot be written to; `verify` and `report` read it from there with --receipt.
+    #[arg(long, short = 'o', alias = "output", value_name = "FOLDER")]
+    out: Option<PathBuf>,
     /// Record the transfer of a case that is damaged, as it is received. The receiver's seal, or receipt, says so.
     #[arg(long)]
     despite_damage: bool,
@@ -126,10 +126,10 @@ pub(super) fn run(arguments: &TransferArguments, output: &Output) -> Result<Exit
             .meaning("Nothing was recorded, and nothing was signed.")
             .next("Name who holds it with --from, and who receives it with --to."));
     }
-    if arguments.output.is_some() && arguments.case.is_dir() {
-        return Err(CliError::usage("--output is for the receipt of a package; a case folder has its transfers in the ledger")
+    if arguments.out.is_some() && arguments.case.is_dir() {
+        return Err(CliError::usage("--out is for the receipt of a package; a case folder has its transfers in the ledger")
             .meaning("Nothing was recorded, and nothing was signed.")
-            .next("Leave --output out, or name the package."));
+            .next("Leave --out out, or name the package."));
     }
     arguments.tsa.as_deref().map(timestamp::check_authority).transpose()?;
     let key = arguments.signing_key.as_deref().map(|key| load_key(key, arguments.principal.as_deref(), output)).transpose()?;
@@ -301,7 +301,7 @@ fn receive_package(
 ) -> Result<Exit, CliError> {
     let package = &arguments.case;
     // Receipts are named after the package wherever they lie.
-    let beside = match (&arguments.output, package.file_name()) {
+    let beside = match (&arguments.out, package.file_name()) {
         (Some(folder), Some(name)) => folder.join(name),
         _ => package.clone(),
     };
@@ -317,7 +317,7 @@ fn receive_package(
         .next("Put all parts into one folder, under the names they were given, then run the same command again."));
     }
     let heads = hashed(package, output)?;
-    let elsewhere = if arguments.output.is_some() { receipt_places(&beside) } else { Ok(Vec::new()) };
+    let elsewhere = if arguments.out.is_some() { receipt_places(&beside) } else { Ok(Vec::new()) };
     let earlier = elsewhere.and_then(|places| read_receipts(package, &places)).map_err(|error| explain(&error))?;
     let wanted = Options { receipts: Some((&heads, &earlier)), ..Options::default() };
     let report = verify_showing_progress(&*files, &wanted, output)?;
@@ -380,7 +380,7 @@ fn unwritten(error: &PackageError) -> CliError {
     match error {
         PackageError::Io(error) if matches!(error.source.kind(), ErrorKind::ReadOnlyFilesystem | ErrorKind::PermissionDenied) => {
             explained.next(
-                "Name a folder for the receipt that can be written to: -o FOLDER. `caselock verify --receipt` reads it from there.",
+                "Name a folder for the receipt that can be written to: -o FOLDER. `verify` and `report` read it from there with --receipt.",
             )
         }
         _ => explained,
@@ -446,10 +446,15 @@ fn with_receipt(recorded: &Recorded<'_>, case: &Path) -> String {
 /// The packages, or parts, that receipts are for, and the receipts.
 pub(super) type Receipts = (Vec<PackageHead>, Vec<ReceiptFile>);
 
-/// Whether a path is a package that receipts can lie beside.
+/// The receipts of a package, those that are named and those that lie beside it; none are named of a case folder.
 pub(super) fn receipts_of(path: &Path, named: &[PathBuf], output: &Output) -> Result<Option<Receipts>, CliError> {
     if !path.is_file() {
-        return Ok(None);
+        if named.is_empty() {
+            return Ok(None);
+        }
+        return Err(CliError::usage("--receipt is for a package; a case folder has its transfers in the ledger")
+            .meaning("Nothing was checked, and nothing was written.")
+            .next("Leave --receipt out, or name the package."));
     }
     let receipts = read_receipts(path, named).map_err(|error| explain(&error))?;
     if receipts.is_empty() {

@@ -62,6 +62,8 @@ pub(super) struct VerifyArguments {
     #[arg(long, value_name = "HEX")]
     expect_root: Option<ExpectedRoot>,
     #[command(flatten)]
+    file: ConfigurationFile,
+    #[command(flatten)]
     limits: LimitArguments,
     #[cfg(feature = "acquire")]
     #[command(flatten)]
@@ -84,6 +86,17 @@ impl LimitArguments {
     pub(super) fn limits(self) -> Limits {
         Limits { content: self.max_content, ratio: self.max_ratio, ..Limits::default() }
     }
+
+    /// The options as they were given, each with a blank before it; what is as ever is left out.
+    fn options(self) -> String {
+        let usual = Limits::default();
+        let given = [("--max-content", self.max_content, usual.content), ("--max-ratio", self.max_ratio, usual.ratio)];
+        given
+            .into_iter()
+            .filter(|(_, given, usual)| given != usual)
+            .map(|(name, given, _)| format!(" {name} {given}"))
+            .collect()
+    }
 }
 
 /// How long a verification takes before it is worth counting what there is to verify.
@@ -92,19 +105,16 @@ const COUNTED_AFTER: Duration = Duration::from_secs(1);
 const VALUE: &str = "               ";
 const HOLDER: &str = "                  ";
 
-pub(super) fn run(mut arguments: VerifyArguments, file: &ConfigurationFile, output: &Output) -> Result<Exit, CliError> {
-    let mut defaults = file.read()?;
+pub(super) fn run(mut arguments: VerifyArguments, output: &Output) -> Result<Exit, CliError> {
+    #[cfg(feature = "acquire")]
+    arguments.online.refuse_unused()?;
+    let mut defaults = arguments.file.read()?;
     defaults.fill_trust(&mut arguments.allowed_signers, &mut arguments.tsa_roots);
     defaults.note(output);
     let files = open(&arguments.case)?;
     let allowed = arguments.allowed_signers.as_deref().map(read_allowed_signers).transpose()?;
     let roots = arguments.tsa_roots.as_deref().map(read_roots).transpose()?;
     let keys = read_keys(&arguments.keys)?;
-    if !arguments.receipt.is_empty() && !arguments.case.is_file() {
-        return Err(CliError::usage("--receipt is for a package; a case folder has its transfers in the ledger")
-            .meaning("Nothing was checked, and nothing was written.")
-            .next("Leave --receipt out, or name the package."));
-    }
     let receipts = receipts_of(&arguments.case, &arguments.receipt, output)?;
     let wanted = Options {
         allowed_signers: allowed.as_ref(),
@@ -140,21 +150,27 @@ fn next(report: &Report, arguments: &VerifyArguments) -> Option<String> {
         return None;
     }
     Some(if report.case_failures() > 0 {
-        wrapped(
-            "Next: keep it exactly as it is, and compare it with a copy or a package; docs/verification.md explains each finding.",
-            "",
-        )
-    } else if case.is_file() {
-        // Who is trusted is as true of the report.
-        let trust = [("--allowed-signers", &arguments.allowed_signers), ("--tsa-roots", &arguments.tsa_roots)];
-        let trust = trust.map(|(option, file)| file.as_ref().map(|file| format!(" {option} {}", shell::path(file))));
-        format!("Next: caselock report {place}{}", trust.into_iter().flatten().collect::<String>())
+        let found = report.damage.first().map(|damage| format!("caselock explain {}", damage.kind));
+        let keep = "keep it exactly as it is, and compare it with a copy or a package".to_owned();
+        in_turn(&std::iter::once(keep).chain(found).collect::<Vec<_>>())
+    } else if case.is_file() || report.packaged {
+        format!("Next: caselock report {place}{}", as_before(arguments))
     } else if report.seals.is_empty() {
         let again = report.digests_due().map(|due| collect_again(&place, due));
         in_turn(&again.into_iter().chain([format!("caselock seal {place} --signing-key KEY")]).collect::<Vec<_>>())
     } else {
         format!("Next: caselock package {place} -o {}", shell::package_of(case))
     })
+}
+
+/// The options that count for a report as well: whom to trust, and what to go by.
+fn as_before(arguments: &VerifyArguments) -> String {
+    let trust = [("--allowed-signers", &arguments.allowed_signers), ("--tsa-roots", &arguments.tsa_roots)];
+    let named = trust.into_iter().flat_map(|(option, file)| file.iter().map(move |file| (option, file)));
+    let receipts = arguments.receipt.iter().map(|receipt| ("--receipt", receipt));
+    let files = named.chain(receipts).map(|(option, file)| format!(" {option} {}", shell::path(file)));
+    let keys = arguments.keys.iter().map(|keys| format!(" --keys {}", shell::word(keys)));
+    files.chain(keys).chain([arguments.limits.options()]).collect()
 }
 
 /// Verifies, showing how far it has come.
@@ -206,7 +222,7 @@ pub(super) fn read_roots(path: &Path) -> Result<AuthorityRoots, CliError> {
 }
 
 /// Answers of `ListPublicKeys` that the user vouches for. What they do not hold counts as not asked.
-fn read_keys(given: &[String]) -> Result<Option<KeyRing>, CliError> {
+pub(super) fn read_keys(given: &[String]) -> Result<Option<KeyRing>, CliError> {
     let mut keys = KeyRing::default();
     for given in given {
         let malformed = || {
@@ -231,7 +247,7 @@ pub(super) fn read_allowed_signers(path: &Path) -> Result<AllowedSigners, CliErr
     let text = std::fs::read_to_string(path).map_err(|error| CliError::unreadable("the allowed signers", path, &error))?;
     AllowedSigners::parse(&text).map_err(|error| {
         CliError::not_understood(path, &error)
-            .next("A line is a name and a public key: examiner@example.com ssh-ed25519 AAAA…; see docs/handover.md.")
+            .next("A line is a name and a public key: examiner@example.com ssh-ed25519 AAAA…; ALLOWED SIGNERS in `man ssh-keygen` has the rest.")
     })
 }
 
@@ -277,10 +293,12 @@ pub(super) fn text(report: &Report, verbose: bool) -> String {
         lines.push(String::new());
         lines.push(Output::bold("What this does not prove"));
         lines.push(wrapped(
-            "That CloudTrail recorded everything that happened: its signatures prove what it delivered. Each finding, its certainty \
-             and its innocent causes are explained in docs/verification.md.",
+            "That CloudTrail recorded everything that happened: its signatures prove what it delivered. What a finding means, how sure \
+             it is, and what innocent cause it could have:",
             "  ",
         ));
+        let kind = report.findings.first().map(|finding| format!(" {}", finding.kind)).unwrap_or_default();
+        lines.push(format!("      caselock explain{kind}"));
     }
     lines.join("\n")
 }
@@ -369,7 +387,7 @@ fn seal_lines(report: &Report) -> Vec<String> {
             let state = match renewal.timestamp {
                 SignatureState::Valid => "valid",
                 SignatureState::Invalid => "INVALID",
-                _ => "not checked here (use openssl, see docs/handover.md)",
+                _ => "not checked here (use openssl ts -verify)",
             };
             let time = renewal.stamped.map(|time| format!(": {time}")).unwrap_or_default();
             lines.push(wrapped(&format!("time-stamp renewed, {state}{time}"), VALUE));

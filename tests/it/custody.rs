@@ -171,6 +171,22 @@ fn receipts_may_lie_in_another_folder_than_the_package_and_form_the_same_chain()
 }
 
 #[test]
+fn the_form_names_the_receiver_whose_receipt_lies_elsewhere() {
+    let sample = handed_over();
+    fs::create_dir(sample.path("post")).unwrap();
+    transfer(&sample, "p.zip", "A", "B. Counsel", &["--signing-key", "counsel", "--output", "post"]).expect(0);
+    let named = ["--receipt", "post/p.zip.receipt-0001.json"];
+    let next = sample.run(&[&["verify", "p.zip"], &named[..]].concat()).stdout;
+    assert!(next.contains("Next: caselock report p.zip --receipt post/p.zip.receipt-0001.json"), "{next}");
+    for (out, more, times) in [("without.html", &[][..], 0), ("with.html", &named, 1)] {
+        sample.run(&[&["report", "p.zip", "-o", out, "--quiet"], more].concat()).expect(4);
+        let page = fs::read_to_string(sample.path(out)).unwrap();
+        assert_eq!(page.matches("<td>B. Counsel (signed with SHA256:").count(), times, "{out}");
+    }
+    sample.run(&[&["report", "case"], &named[..]].concat()).expect(2).says(&["--receipt is for a package"]);
+}
+
+#[test]
 fn a_holder_who_is_not_the_one_on_record_is_noticed() {
     let sample = handed_over();
     transfer(&sample, "case", "A", "B", &["--signing-key", "counsel"]).expect(0);

@@ -3,8 +3,21 @@
 use crate::account::{Simulated, program, run};
 use crate::summaries::fits;
 
-const COMMANDS: [&str; 12] =
-    ["demo", "plan", "collect", "policy", "status", "verify", "seal", "package", "transfer", "report", "completions", "man"];
+const COMMANDS: [&str; 13] = [
+    "demo",
+    "plan",
+    "collect",
+    "policy",
+    "status",
+    "verify",
+    "explain",
+    "seal",
+    "package",
+    "transfer",
+    "report",
+    "completions",
+    "man",
+];
 
 /// What a command line that must end with `code` shows.
 fn shown(arguments: &[&str], code: i32) -> String {

@@ -15,8 +15,8 @@ Every command with its flags, as `caselock help COMMAND` shows them. This page i
 `UPDATE_REFERENCE=1 cargo test --test it reference::`.
 
 Results go to standard output, progress and diagnostics to standard error. Exit codes are the same for every command: 0 done, 1 could not be
-done (nothing is lost, run it again), 2 usage, 3 integrity failure, 4 done but incomplete. What to do about each stands in
-[the runbook](runbook.md#what-to-do-on-each-exit-code).
+done (nothing is lost, run it again), 2 refused before anything was done (the command line, or what it names, does not fit: a file is there already, a
+case is not sealed), 3 integrity failure, 4 done but incomplete. What to do about each stands in [the runbook](runbook.md#what-to-do-on-each-exit-code).
 ";
 
 fn file() -> PathBuf {
@@ -94,8 +94,10 @@ fn arguments(page: &mut String, command: &Command, heading: Option<&str>) {
 fn spelling(argument: &Arg) -> String {
     let takes_value = matches!(argument.get_action(), ArgAction::Set | ArgAction::Append);
     let names: Vec<String> = argument.get_value_names().unwrap_or_default().iter().map(|name| format!("<{name}>")).collect();
-    let flags = [argument.get_short().map(|short| format!("-{short}")), argument.get_long().map(|long| format!("--{long}"))];
-    let flags: Vec<String> = flags.into_iter().flatten().collect();
+    let aliases = argument.get_visible_aliases().unwrap_or_default().into_iter().map(|alias| format!("--{alias}"));
+    let long = argument.get_long().map(|long| format!("--{long}"));
+    let flags: Vec<String> =
+        argument.get_short().map(|short| format!("-{short}")).into_iter().chain(long).chain(aliases).collect();
     match (flags.is_empty(), takes_value) {
         (true, _) => names.join(" "),
         (false, true) => format!("{} {}", flags.join(", "), names.join(" ")),

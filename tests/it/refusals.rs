@@ -202,6 +202,34 @@ fn what_would_fail_again_for_ever_is_the_command_lines_mistake() {
 }
 
 #[test]
+fn a_sealed_case_is_to_be_packaged_until_all_of_it_is_and_then_reported_on() {
+    let sample = Sample::sealed();
+    let next = || sample.run(&["verify", "case"]).stdout.lines().last().unwrap().to_owned();
+    let run = |line: &str| drop(sample.run(&line.split(' ').collect::<Vec<_>>()).expect(0));
+    let to_package = "Next: caselock package case -o case.zip";
+    assert_eq!(next(), to_package);
+    run("package case -o some.zip --include data/**");
+    assert_eq!(next(), to_package, "some of it is not it");
+    for _ in 0..2 {
+        // The very same package there is fine.
+        run("package case -o case.zip");
+        assert_eq!(next(), "Next: caselock report case");
+    }
+    run("seal case --signing-key key --notes again");
+    assert_eq!(next(), to_package, "nothing was written of this seal");
+}
+
+#[test]
+fn what_is_damaged_is_told_with_the_command_that_explains_it() {
+    let sample = Sample::sealed();
+    sample.overwrite(Sample::payload()[0].as_str(), b"other");
+    let shown = sample.run(&["verify", "case"]).expect(3).stdout;
+    let explain = shown.lines().last().unwrap().strip_prefix("then: caselock ").unwrap();
+    assert_eq!(explain, "explain artifact-modified", "{shown}");
+    assert!(sample.run(&explain.split(' ').collect::<Vec<_>>()).expect(0).stdout.contains("Innocent cause: "));
+}
+
+#[test]
 fn the_commands_that_are_printed_next_can_be_copied_whatever_the_case_is_called() {
     let sample = Sample::sealed();
     sample.shell(r#"mv case "it's \$mine""#);

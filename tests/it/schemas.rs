@@ -160,6 +160,7 @@ fn a_case_from_plan_to_receipt_is_told_as_the_schemas_say() {
     held("verify", &simulated.run(&["verify", "case", "--json"]).expect(4));
     held("status", &simulated.run(&["status", "case", "--json"]).expect(0));
     held("error", &simulated.run(&["status", "nowhere", "--json"]).expect(2));
+    held("explain", &simulated.run(&["explain", "log-missing", "--json"]).expect(0));
     held("man", &simulated.run(&["man", "-o", "pages", "--json"]).expect(0));
     // Each the same text as without.
     let man = held("man", &simulated.run(&["man", "--json"]).expect(0));

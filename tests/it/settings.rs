@@ -67,6 +67,21 @@ fn a_setting_that_is_none_ends_everything_before_it_begins() {
 }
 
 #[test]
+fn a_file_of_settings_is_refused_where_nothing_is_taken_from_it() {
+    let simulated = Simulated::quiet();
+    for line in ["status case", "policy", "package case -o p.zip", "transfer case --from A --to B --purpose x", "man", "demo"] {
+        let line: Vec<&str> = line.split(' ').chain(["--config", "nowhere.toml"]).collect();
+        simulated.run(&line).expect(2).says(&["unexpected argument '--config'"]);
+    }
+    let stamp = ["seal", "case", "--tsa", "http://192.0.2.1", "--config", "nowhere.toml"];
+    simulated.run(&stamp).expect(2).says(&["--config is of no use to a time-stamp"]);
+    for line in ["plan --start -1h", "verify case", "seal case", "report case"] {
+        let line: Vec<&str> = line.split(' ').chain(["--config", "nowhere.toml"]).collect();
+        simulated.run(&line).expect(2).says(&["nowhere.toml could not be read"]);
+    }
+}
+
+#[test]
 fn a_key_of_the_file_seals_and_paths_count_from_the_file() {
     let simulated = Simulated::quiet();
     simulated.collect("case", &[]).expect(0);

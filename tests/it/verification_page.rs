@@ -4,7 +4,10 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::account::{program, run};
 use crate::defects::DEFECTS;
+use crate::schemas::holds;
+use crate::summaries::fits;
 
 const PAGE: &str = include_str!("../../docs/verification.md");
 
@@ -57,6 +60,34 @@ fn explained() -> BTreeSet<String> {
 #[test]
 fn every_kind_of_finding_is_explained_and_no_other() {
     assert_eq!(explained(), kinds_in_the_sources());
+}
+
+/// A recipient has the program, and maybe nothing else.
+#[test]
+fn the_program_explains_every_kind() {
+    let explain = |more: &[&str]| run(program(&[&["explain"], more].concat()).env("COLUMNS", "80"));
+    for kind in kinds_in_the_sources() {
+        let told = explain(&[&kind]).expect(0).stdout;
+        assert!(told.starts_with(&format!("{kind} (")) && told.contains("\n\nOne word in an entry says"), "{told}");
+        fits(&told);
+    }
+    let all = explain(&["--json"]).expect(0).json();
+    holds("explain", &all);
+    let listed: BTreeSet<String> =
+        all["findings"].as_array().unwrap().iter().map(|of| of["kind"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(listed, kinds_in_the_sources());
+    let list = explain(&[]).expect(0).stdout;
+    fits(&list);
+    assert!(listed.iter().all(|kind| list.lines().any(|line| line.starts_with(&format!("  {kind} ")))), "{list}");
+    let one = explain(&["seal-malformed", "--json"]).expect(0).json();
+    holds("explain", &one);
+    assert_eq!((&one["weight"], &one["with"][0]), (&"failure".into(), &"seal-number-mismatch".into()), "{one:#}");
+    assert_eq!(explain(&["--page"]).expect(0).stdout, PAGE);
+    let page = explain(&["--page", "--json"]).expect(0).json();
+    holds("explain", &page);
+    assert_eq!(page["page"], PAGE);
+    explain(&["log-mising"]).expect(2).says(&["there is no finding called `log-mising`", "Did you mean log-missing?"]);
+    explain(&["log-missing", "--page"]).expect(2);
 }
 
 #[test]

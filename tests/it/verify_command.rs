@@ -24,7 +24,15 @@ fn written(case: &MemoryCase) -> tempfile::TempDir {
 }
 
 fn run(folder: &Path, more: &[&str]) -> Ran {
-    let mut command = program(&["verify", folder.to_str().unwrap(), "--no-progress"]);
+    of("verify", folder, more)
+}
+
+fn reported(folder: &Path, more: &[&str]) -> Ran {
+    of("report", folder, more)
+}
+
+fn of(command: &str, folder: &Path, more: &[&str]) -> Ran {
+    let mut command = program(&[command, folder.to_str().unwrap(), "--no-progress"]);
     crate::account::run(command.args(more))
 }
 
@@ -53,6 +61,8 @@ fn keys_obtained_another_way_stand_in_for_those_that_the_case_does_not_hold() {
     assert!(printed(&without, "gap").iter().any(|(kind, _)| kind == "keys-unavailable"), "{without:#}");
     let with: Vec<&str> = keys.iter().map(String::as_str).chain(["--json"]).collect();
     assert_eq!(run(case.path(), &with).expect(0).json()["verdict"], "pass");
+    // A report goes by the same keys, or its exit code would be another.
+    assert_eq!(reported(case.path(), &with).expect(0).json()["verdict"], "pass");
 }
 
 #[test]
@@ -104,6 +114,7 @@ fn the_limits_on_what_a_log_may_hold_can_be_set() {
     let failures = printed(&report, "failure");
     assert!(failures.iter().any(|(kind, _)| kind == "digest-malformed-gzip"), "{report:#}");
     run(case.path(), &["--max-content=50000000", "--max-ratio=1000"]).expect(0);
+    reported(case.path(), &["--max-content=100"]).expect(3);
 }
 
 fn online(simulated: &Simulated, case: &str) -> (i32, Value) {
@@ -174,6 +185,23 @@ fn a_region_that_denies_its_keys_is_a_gap() {
     let expected = ("keys-not-compared".to_owned(), "public keys of eu-central-1".to_owned());
     assert_eq!(printed(&report, "gap"), [expected]);
     assert_eq!((&report["online"]["answered"], &report["online"]["regions"]), (&json!(1), &json!(2)));
+}
+
+#[test]
+fn how_aws_is_reached_means_nothing_where_aws_is_not_asked() {
+    let case = written(&Collection::of(&quiet()).case());
+    let role = ["--role-arn", "arn:aws:iam::111122223333:role/reader"];
+    let factor = ["--mfa-serial", "GAHT12345678", "--mfa-code", "123456"];
+    let with_id = [&role[..], &["--external-id", "x"]].concat();
+    for offline in [&["--profile", "nosuch"][..], &role, &with_id, &factor] {
+        run(case.path(), offline).expect(2).says(&["required arguments were not provided", "--online"]);
+    }
+    let endpoint = ["--endpoint-url", "http://192.0.2.1"];
+    run(case.path(), &endpoint).expect(2).says(&["--endpoint-url is of no use without --online"]);
+    run(case.path(), &["--concurrency", "3"]).expect(2).says(&["unexpected argument '--concurrency'"]);
+    // What the environment holds is for whoever asks.
+    let mut command = program(&["verify", case.path().to_str().unwrap()]);
+    crate::account::run(command.envs([("AWS_ENDPOINT_URL", "http://192.0.2.1"), ("AWS_PROFILE", "nosuch")])).expect(0);
 }
 
 #[test]

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use clap::Arg;
+
 use crate::acquire::published_keys;
 use crate::aws::Session;
 use crate::case::event::{Event, VerificationRecorded};
@@ -18,12 +20,33 @@ use super::CliError;
 
 /// Whether, and as whom, AWS is asked.
 #[derive(Debug, clap::Args)]
+#[command(mut_args(for_online))]
 pub(super) struct OnlineArguments {
     /// Ask AWS again for the public keys of the case's time, a read, and compare them with those in the case.
     #[arg(long, conflicts_with = "keys", help_heading = "AWS")]
     pub(super) online: bool,
     #[command(flatten)]
     connection: ConnectionArguments,
+}
+
+/// The arguments that mean nothing unless AWS is asked. The endpoint is none of them: the environment names one to commands that do not ask.
+const OF_ONLINE: [&str; 5] = ["profile", "role_arns", "external_id", "mfa_serial", "mfa_code"];
+
+/// Every argument of the command as it is, those alone with what they need.
+fn for_online(argument: Arg) -> Arg {
+    if OF_ONLINE.contains(&argument.get_id().as_str()) { argument.requires("online") } else { argument }
+}
+
+impl OnlineArguments {
+    /// Refuses an endpoint that was named on the command line though AWS is not asked: it would be ignored without a word.
+    pub(super) fn refuse_unused(&self) -> Result<(), CliError> {
+        match self.connection.named_endpoint() {
+            Some(_) if !self.online => Err(CliError::usage("--endpoint-url is of no use without --online: AWS is not asked")
+                .meaning("Nothing was checked, and nothing was written.")
+                .next("Add --online, or leave --endpoint-url out.")),
+            _ => Ok(()),
+        }
+    }
 }
 
 /// Asks AWS for the keys of every region of which the case holds some, and takes what it says into the report.
@@ -40,7 +63,7 @@ pub(super) fn ask(arguments: &OnlineArguments, report: &mut Report, strict: bool
     output.note(&format!("Asking AWS again for the public keys of {} regions; nothing else is asked.", spans.len()));
     let scope = Scope { regions: spans.iter().take(1).map(|(region, ..)| region.clone()).collect(), ..Scope::default() };
     let asking = async {
-        let identities = connect(&arguments.connection, &scope, report.case_number.clone(), false).await.map_err(|error| {
+        let identities = connect(&arguments.connection, None, &scope, report.case_number.clone(), false).await.map_err(|error| {
             error.next("Give credentials that may call cloudtrail:ListPublicKeys, or leave --online out: everything else is checked offline.")
         })?;
         let session = identities.first().clone();
