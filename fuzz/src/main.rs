@@ -1,4 +1,4 @@
-//! Feeds every target, or the one that is named, mutated inputs for so many seconds: `cargo run --release [TARGET] [SECONDS]`.
+//! Feeds every target, or those that are named, mutated inputs for so many seconds: `fuzz/run [SECONDS] [TARGET]...`.
 
 mod mutation;
 mod targets;
@@ -8,10 +8,14 @@ use std::time::{Duration, Instant};
 fn main() {
     let mut words: Vec<String> = std::env::args().skip(1).collect();
     let seconds = words.iter().position(|word| word.parse::<u64>().is_ok()).map_or(60, |at| words.remove(at).parse().unwrap());
+    let chosen = targets::chosen(&words).unwrap_or_else(|word| {
+        let known: Vec<&str> = targets::TARGETS.iter().map(|(name, _)| *name).collect();
+        eprintln!("there is no target `{word}` in this build; there are {}", known.join(", "));
+        std::process::exit(2);
+    });
     let scratch = std::env::temp_dir().join(format!("caselock-fuzz-{}", std::process::id()));
     std::fs::create_dir_all(&scratch).unwrap();
-    for (name, target) in targets::TARGETS.iter().filter(|(name, _)| words.is_empty() || words.iter().any(|word| word == name))
-    {
+    for (name, target) in chosen {
         let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(name);
         let mut paths: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
         paths.sort();

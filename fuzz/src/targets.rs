@@ -31,6 +31,15 @@ pub(crate) const TARGETS: &[Target] = &[
     ("s3-listing", s3_listing),
 ];
 
+/// The targets that are named, all of them where none is; else the word that names none.
+pub(crate) fn chosen(words: &[String]) -> Result<Vec<&'static Target>, &str> {
+    let is_named = |word: &str| TARGETS.iter().any(|(name, _)| *name == word);
+    match words.iter().find(|word| !is_named(word)) {
+        Some(unknown) => Err(unknown),
+        None => Ok(TARGETS.iter().filter(|(name, _)| words.is_empty() || words.iter().any(|word| word == name)).collect()),
+    }
+}
+
 fn ledger(bytes: &[u8], _: &Path) {
     let mut shown = 0;
     let Ok(state) = read_ledger(bytes, Path::new("ledger"), &mut |_| shown += 1) else { return };

@@ -76,7 +76,7 @@ impl Askers {
             let Some(asker) = all.get(number) else { continue };
             match ask(asker.clone()).await? {
                 Err(failure) if failure.kind == FailureKind::Denied => {
-                    // What the identity whose turn it is was told says most.
+                    // The refusal of the identity whose turn it is says most.
                     if refused.is_none() || own == Some(number) {
                         refused = Some(failure);
                     }

@@ -107,7 +107,7 @@ async fn gather(errand: Arc<Errand>) -> Result<(), Halt> {
         ask_about_trails(&errand, region, &mut tasks);
     }
     if let Some(bucket) = errand.request.scope.bucket.clone() {
-        // A bucket named by the user stands for itself: the trail that filled it may be gone. Those of the trails there are come besides.
+        // A bucket that the user named needs no trail: the one that filled it may be gone. The buckets of trails come besides.
         let store = Store::new(bucket, errand.request.scope.prefix.as_deref());
         stores.sweep(&errand, store, Vec::new(), &mut tasks);
     }
@@ -118,11 +118,11 @@ async fn gather(errand: Arc<Errand>) -> Result<(), Halt> {
         finding.spawn(async move { find_trails(&errand, &found).await });
     }
     let mut questions = JoinSet::new();
-    // One region may be far away: what another one names already is gone after at once.
+    // One region may be far away, so a trail that another region has named is looked into at once.
     while let Some(trail) = trails.recv().await {
         let store = Store::new(trail.bucket.clone(), trail.prefix.as_deref());
         stores.sweep(&errand, store, trail.kinds_of(errand.caller().account), &mut tasks);
-        // What is done to another account's, that account is told of.
+        // Another account's history tells what is done to its trails.
         if trail.arn.account() == errand.caller().account {
             ask_about_trails(&errand, trail.arn.home_region(), &mut tasks);
         }

@@ -128,12 +128,12 @@ async fn collect_at(
     let (intake, inbox) = Intake::new(Some(staging.clone()));
     let keeper: Arc<dyn KeepPage> = Arc::new(intake.clone());
     let recorder = Recorder::keeping(session, keeper, answers);
-    // What these calls bring waits in the intake: the ledger first says that a run has started.
+    // The answers to these calls wait in the intake: the ledger first says that a run has started.
     let identified = tokio::select! {
         identified = identify_all(&recorder, &identities, request) => identified.map_err(AcquireError::Halted)?,
         () = stop.requested() => return Err(AcquireError::Halted(Halt::Stopped)),
     };
-    // What is asked meanwhile waits as well.
+    // The answers to what is asked meanwhile wait as well.
     let begun = Event::CollectionStarted(Box::new(started(&identities, request, context, run, &identified.regions)));
     let mut owner = JoinSet::new();
     owner.spawn(own(case, begun, inbox, Arc::clone(&progress)));
@@ -167,7 +167,7 @@ async fn collect_at(
     match gathered {
         Ok(()) => {
             let window = request.window;
-            // Sorting what is known of a hundred thousand snapshots is nothing for a thread that others wait for.
+            // Sorting what is known of a hundred thousand snapshots would hold up a thread that others wait for.
             let report = tokio::task::spawn_blocking(move || notes.lineage.report(window)).await;
             if let Some(report) = report.map_err(|lost| AcquireError::Halted(lost.into()))? {
                 case.write_report("snapshots.json", report.as_bytes())?;

@@ -132,7 +132,7 @@ async fn snapshots(
     if whole && ids.is_empty() && listing == Listing::First {
         errand.gap(&row, "snapshots", GapReason::Empty, Some("the account owns none in this region")).await?;
     }
-    // Of an answer that broke off, who may copy what it did name is still asked.
+    // An answer may break off: of the snapshots that it did name, it is still asked who may copy them.
     Ok((whole || !ids.is_empty()).then_some(ids))
 }
 

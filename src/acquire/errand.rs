@@ -318,7 +318,7 @@ impl Errand {
         let Some(collecting) = &self.collecting else { return Ok(()) };
         let row = RowKey::of(&wanted);
         let path = wanted.path();
-        // What the ledger did not name when the run began, only this run can have stored: committing it twice does no harm.
+        // Only this run can have stored what the ledger did not name when the run began: committing it twice does no harm.
         let was_stored = self.notes.stored().knows(&path);
         if was_stored && let Ok(stored) = collecting.root.join(path.as_str()).symlink_metadata() {
             let another =
@@ -354,7 +354,7 @@ impl Errand {
         match fetching.await? {
             Ok(mut fetched) => {
                 *effort = Effort { bytes: fetched.body.size(), throttled: fetched.throttled };
-                // The name of a file that is lost is only for the bytes that it had.
+                // The name of a lost file is kept for the bytes that the file had.
                 if was_stored && !collecting.are_recorded(&path, fetched.body.sha256()).await? {
                     let detail =
                         "the file that was stored is lost, and the bucket holds other bytes now, which do not take its place";

@@ -1,3 +1,5 @@
+//! How an acquisition tells whoever waits for it how it goes.
+
 use std::fmt;
 
 /// Hears how an acquisition goes. Every method is called often and must return at once.

@@ -1,3 +1,5 @@
+//! The signal that ends a collection in order.
+
 use tokio::sync::watch;
 
 /// The signal that ends a collection in order.

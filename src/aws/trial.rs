@@ -1,3 +1,5 @@
+//! Tries whether an object could be fetched, without keeping it.
+
 use crate::model::Region;
 
 use super::Halt;

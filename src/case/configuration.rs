@@ -1,3 +1,5 @@
+//! The settings of a run that came from a file, as the ledger records them.
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};

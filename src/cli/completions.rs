@@ -1,3 +1,5 @@
+//! Prints the completions of a shell, made from the arguments of this program.
+
 use clap::CommandFactory as _;
 use clap_complete::Shell;
 

@@ -1,3 +1,5 @@
+//! Prints or writes the manual pages, made from the help of this program.
+
 use std::io;
 use std::path::{Path, PathBuf};
 

@@ -1,3 +1,5 @@
+//! Prints the IAM policy that permits what caselock asks, and nothing else.
+
 use crate::acquire::policy;
 use crate::model::BucketName;
 

@@ -1,3 +1,5 @@
+//! Plain tables, to the width of the terminal.
+
 use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Table, Width, presets};
 
 use super::output::{hanging, width};

@@ -1,3 +1,5 @@
+//! This program as ledgers and seals name it, with the hash of its own file.
+
 use std::fs::File;
 use std::sync::LazyLock;
 

@@ -1,3 +1,5 @@
+//! The number of an AWS account.
+
 use std::fmt;
 use std::str::FromStr;
 

@@ -1,3 +1,5 @@
+//! Numbers and counts as people read them.
+
 /// A number with its thousands apart.
 #[must_use]
 pub fn thousands(count: u64) -> String {

@@ -1,3 +1,5 @@
+//! The name of a bucket of S3, as S3 allows it or once allowed it.
+
 use std::fmt;
 use std::str::FromStr;
 

@@ -1,3 +1,5 @@
+//! What verification reports: a finding, with its code and its weight.
+
 use serde::{Deserialize, Serialize};
 
 /// How much a finding weighs.

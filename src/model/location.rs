@@ -1,3 +1,5 @@
+//! Where an object lies in S3, and the keys of listings as they are.
+
 use std::fmt;
 
 use serde::{Deserialize, Serialize};

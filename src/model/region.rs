@@ -1,3 +1,5 @@
+//! The code of an AWS region.
+
 use std::fmt;
 use std::str::FromStr;
 

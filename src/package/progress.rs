@@ -1,3 +1,5 @@
+//! How far the writing of a package has come.
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 

@@ -49,7 +49,7 @@ pub fn package_head(package: &Path) -> Result<PackageHead, PackageError> {
 /// All parts of a package have the same receipts, which are named after the whole.
 pub fn read_receipts(package: &Path, others: &[PathBuf]) -> Result<Vec<ReceiptFile>, PackageError> {
     let mut paths = receipt_places(package)?;
-    // One that was named and lies beside the package is one all the same.
+    // A receipt given with --receipt that also lies beside the package counts once.
     let is_there = |path: &PathBuf| paths.iter().any(|there| there.canonicalize().ok() == path.canonicalize().ok());
     let more: Vec<PathBuf> = others.iter().filter(|path| !is_there(path)).cloned().collect();
     paths.extend(more);

@@ -228,8 +228,8 @@ impl SigningKey {
 
     fn sign_through_ssh_keygen(&self, statement: &[u8]) -> Result<Vec<u8>, KeyError> {
         let failed = |problem: String| KeyError::External { path: self.path.clone(), problem };
-        // Its messages go to the terminal: it may ask for a passphrase there, or for a touch of a hardware key. That it signs standard input
-        // (-q) is nothing to anybody.
+        // Its messages go to the terminal: it may ask for a passphrase there, or for a touch of a hardware key. `-q` keeps it from saying
+        // that it signs standard input.
         let mut child = Command::new("ssh-keygen")
             .args(["-q", "-Y", "sign", "-n", NAMESPACE, "-f"])
             .arg(&self.path)

@@ -59,11 +59,11 @@ pub(super) fn check(signed: &[(String, Admissions)], findings: &mut Vec<Finding>
         findings.iter().map(|finding| (finding.object.as_str(), finding.kind.as_str())).collect();
     let wrong = findings.iter().filter(|finding| finding.severity != Severity::Notice);
     let wrong: BTreeSet<&str> = wrong.map(|finding| finding.object.as_str()).collect();
-    // What was changed then may be missing now.
+    // A file that was changed when the seal was made may be missing now, so any finding about it counts.
     let is_there = |told: &str| {
         told.split_once(' ').is_some_and(|(kind, object)| wrong.contains(object) || found.contains(&(object, kind)))
     };
-    // What was wrong with files of seals is seen from these files, and where it was made good nothing is left of it.
+    // Damage to files of seals shows in these files alone; once it is made good, nothing of it is left to find.
     let is_of_seals = |told: &str| {
         let within = |folder: &str, object: &str| object.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'));
         told.split_once(' ').is_some_and(|(_, object)| within(SEALS, object) || within(CHECKPOINTS, object))

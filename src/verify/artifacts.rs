@@ -401,12 +401,12 @@ impl Checked {
                     self.report.modified.push(path.to_owned());
                 }
             }
-            // The disk's trouble, which says nothing about the bytes.
+            // The disk failed, which says nothing about the bytes.
             Err(error) if is_trouble(&error) => {
                 self.could_not_read(&artifact, &error);
                 return scratch;
             }
-            // There, but its bytes cannot be read back: not what was stored.
+            // The file is there, but its bytes cannot be read back, so it is not what was stored.
             Err(_) => self.report.modified.push(path.to_owned()),
         }
         let current = !artifact.path.as_str().starts_with("data/s3-versions/");
@@ -430,7 +430,7 @@ impl Checked {
             },
             Origin::ApiResponse(origin) if artifact.size <= RESPONSE => {
                 match (origin.service.as_str(), origin.operation.as_str()) {
-                    // Long, and many of them: only what they tell is kept. One that cannot be read is told of later.
+                    // These answers are long and many, so only what they tell is kept. One that cannot be read is told of later.
                     ("cloudtrail", "LookupEvents") if origin.status == 200 => match events_in_history(bytes) {
                         Ok(events) => {
                             self.history.extend(events);

@@ -37,7 +37,7 @@ pub(super) fn of_the_ledger(acts: &[Act], seals: &[SealReport], findings: &mut V
     for act in acts {
         let same =
             |one: &Handover| (&one.released_by, &one.received_by) == (&act.handover.released_by, &act.handover.received_by);
-        // A receipt that nobody signed for is made up for by the next one of the same transfer.
+        // The next receipt of the same transfer makes up for one that nobody signed for.
         let is_open = |last: &CustodyReport| last.received_at.is_none() || last.signature == SignatureState::Absent;
         let released = chain.last_mut().filter(|last| act.receiver.is_some() && is_open(last) && same(&last.handover));
         let seal = seals.iter().find(|seal| seal.ledger_size.is_some_and(|size| size >= act.line));
@@ -188,7 +188,7 @@ pub(super) fn of_receipts(
             misnamed: "receipt-principal-mismatch",
         };
         let trust::Trust { trusted, vouched_as } = trust::judge(&signed, options.allowed_signers, findings);
-        // That an edited receipt says another time is said already.
+        // An edited receipt has a finding already, so its time is not judged.
         if signature != SignatureState::Invalid {
             let dated = trust::Dated {
                 place: &file.name,

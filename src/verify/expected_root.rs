@@ -1,3 +1,5 @@
+//! A root of the ledger as somebody noted it, all of it or its beginning.
+
 use std::fmt;
 use std::str::FromStr;
 

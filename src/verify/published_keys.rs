@@ -38,7 +38,7 @@ fn compare_region(
     comparison: &mut KeyComparison,
     findings: &mut Vec<Finding>,
 ) {
-    // What AWS forgets, it forgets oldest first: a key as old as one that it still lists was never published, or is still listed.
+    // AWS forgets the oldest keys first: a key as old as one that AWS still lists is listed as well, or was never published.
     let oldest = now.iter().filter(|(of, _)| *of == region).map(|(_, key)| key.valid_from).min();
     let mut held = BTreeSet::new();
     for key in preserved.iter().filter(|(of, _)| *of == region).map(|(_, key)| key) {

@@ -39,7 +39,7 @@ pub(super) fn check(
     let mut reports = Vec::with_capacity(seals.len());
     let mut bag = None;
     let admissions: Vec<Admissions> = seals.iter().map(admissions_of).collect();
-    // What was found damaged, the word of whoever seals excuses only if it is theirs, and theirs is trusted.
+    // A seal's `damage` excuses a finding only if its signature holds and its signer is trusted, where it was said who is.
     let believed: Vec<Admissions> = seals.iter().zip(&admissions).map(|(seal, said)| believed(seal, said, options)).collect();
     // The statements before, each with what it says of the ledger, if it reads.
     let mut before: Vec<(&str, Sha256Hash, Option<LedgerHead>)> = Vec::with_capacity(seals.len());
@@ -49,7 +49,7 @@ pub(super) fn check(
             let detail = format!("Seal number {expected} should stand here: a seal was taken away.");
             findings.push(Finding::new(Severity::Failure, "seal-missing", &seal.path, &detail));
         }
-        // What it says is then not yet said.
+        // An interrupted attempt says nothing yet, so its statement is not judged.
         if seal.statement.is_some() && seal.signature.is_none() && may_be_cut_off(&seal.path) {
             let detail = "It has no signature, and nothing came after: sealing was interrupted, or the signature was taken away. Seal again.";
             findings.push(Finding::new(Severity::Gap, "seal-unsigned", &seal.path, detail));
@@ -59,7 +59,7 @@ pub(super) fn check(
         let own = admissions.get(at..=at).unwrap_or_default();
         let later = believed.get(at + 1..).unwrap_or_default();
         let admitted = is_admitted(later, if seal.statement.is_some() { UNSIGNED } else { MISSING }, &seal.path);
-        // One that was lost when this one was made, and was found again, is not the one it follows.
+        // A seal does not follow one that its own `damage` calls missing, even if that one was found again.
         let followed = || before.iter().rev().filter(|(path, ..)| !is_admitted(own, MISSING, path));
         let previous = followed().next().map(|(_, sha256, _)| *sha256);
         let covered = followed().find_map(|(.., ledger)| *ledger);
@@ -77,7 +77,7 @@ pub(super) fn check(
             };
             bag.check(seal, &statement, checked, findings);
             check_extension(seal, &statement, covered, findings);
-            // What was signed for is compared; that a seal was edited is said already.
+            // An edited seal has a finding already, so only what was signed for is compared.
             if report.signature != SignatureState::Invalid {
                 check_checkpoint(files, (seal, later), &statement, &report, findings);
             }
@@ -119,7 +119,7 @@ pub(super) fn check(
 /// Names the files outside `data/` that neither ledger nor seal covers: anybody can have put them there. A package never has one.
 fn not_covered(files: &dyn CaseFiles, checked: &Checked, seals: &[SealFile], acts: &Acts, findings: &mut Vec<Finding>) {
     let severity = if files.is_package() { Severity::Failure } else { Severity::Notice };
-    // What an attempt that was cut off left is no seal yet, and still of its making.
+    // An attempt to seal that was cut off leaves a checkpoint, which belongs to the case though its seal is not there yet.
     let attempted = acts.sealing.iter().filter_map(|path| path.strip_prefix(SEALS)).map(|name| format!("{CHECKPOINTS}{name}"));
     let signed = |path: String| [format!("{path}.sig"), path];
     let mut known: BTreeSet<String> = attempted.flat_map(signed).collect();
@@ -128,7 +128,7 @@ fn not_covered(files: &dyn CaseFiles, checked: &Checked, seals: &[SealFile], act
         known.extend((0..seal.renewals.len()).map(|renewal| seal.renewal_path(renewal)));
         known.extend(signed(seal.path.clone()));
         let said = seal.statement.as_deref().and_then(|statement| SealStatement::parse(statement).ok());
-        // Of a seal that is lost, its checkpoint may be left.
+        // The checkpoint of a lost seal may be left.
         if seal.statement.is_none() || said.is_some_and(|statement| statement.checkpoint_sha256.is_some()) {
             known.extend(signed(checkpoint_path(seal.number)));
         }
@@ -137,7 +137,8 @@ fn not_covered(files: &dyn CaseFiles, checked: &Checked, seals: &[SealFile], act
         let of_the_case = TAG_FILES.contains(&path.as_str()) || path == TAG_MANIFEST || path == LEDGER || known.contains(path);
         let detail = match path.strip_prefix("reports/") {
             _ if of_the_case => continue,
-            // Without a seal, whoever could exchange it could exchange everything; with one, it lies among what cannot be exchanged.
+            // Whoever can exchange a report of an unsealed case can exchange the whole case. In a sealed one it lies among files that
+            // nobody can exchange unnoticed.
             Some(name) if REPORTS.contains(&name) && seals.is_empty() => continue,
             Some(name) if REPORTS.contains(&name) => {
                 "It was derived from the case, and no seal covers it: anybody can have changed it. Rather make it again than believe it."
@@ -179,7 +180,7 @@ fn check_checkpoint(
     let (severity, kind, detail) = match read_bounded(files, &signature_path, LIMIT) {
         Ok(signature) => match verify_signature(&expected, &signature) {
             Ok(signer) if signer.public_key == statement.signer.public_key => return,
-            // A kind of key that is not checked here: told of, unless it is not the seal's key to begin with.
+            // caselock does not check this kind of key, and the finding says so, unless the key is not the seal's to begin with.
             Err(SignatureProblem::NotChecked { signer, .. })
                 if signer
                     .as_ref()
@@ -228,7 +229,7 @@ fn check_signer(
     let trust = trust::judge(&signed, options.allowed_signers, findings);
     (report.trusted, report.vouched_as) = (trust.trusted, trust.vouched_as);
     report.principal = Some(statement.signer.principal.clone());
-    // That an edited seal says another time is said already.
+    // An edited seal has a finding already, so its time is not judged.
     if report.signature != SignatureState::Invalid {
         let head = (statement.ledger.lines, statement.ledger.root);
         let covers = acts.announced(&place).find(|announced| announced.head == head).and_then(|announced| announced.after);
@@ -249,7 +250,7 @@ fn check_signer(
 /// `custody/allowed_signers` is what steps by hand rely on, so it has the first seal's key and nothing else.
 fn check_allowed_signers(files: &dyn CaseFiles, statement: &SealStatement, findings: &mut Vec<Finding>) {
     const LIMIT: u64 = 1024 * 1024;
-    // That it is not there, or cannot be read, is said already.
+    // A file that is not there, or cannot be read, has a finding already.
     let Ok(found) = read_bounded(files, ALLOWED_SIGNERS, LIMIT) else { return };
     if bag::allowed_signers_of(&statement.signer).is_none_or(|line| line.as_bytes() != found) {
         let detail = "It is not the one line with name and key that the first seal gives, so whoever checks by hand would rely on another key.";

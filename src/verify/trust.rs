@@ -95,7 +95,7 @@ pub(super) fn judge(signed: &Signed<'_>, allowed: Option<&AllowedSigners>, findi
     if !unchecked && signed.signature != SignatureState::Valid {
         return Trust { trusted: Some(false), vouched_as: None };
     }
-    // What its maker says of the time, its maker can make up; an authority's word outweighs it.
+    // Whoever signs can make up the time that they give; an authority's time outweighs it.
     let vouched = allowed.vouch(signer, signed.principal, signed.stamped.unwrap_or(signed.said));
     let mut find = |severity, kind, detail: &str| findings.push(Finding::new(severity, kind, &signed.place, detail));
     let names = match vouched {

@@ -25,7 +25,7 @@ pub(crate) struct Page {
 impl Page {
     /// Opens a file from disk, as somebody does who double-clicks it.
     pub(crate) fn open(file: &Path) -> Self {
-        crate::peers::are_there(&["chromium"], "chromium");
+        crate::peers::are_there(&["chromium"]);
         let profile = tempfile::tempdir().unwrap();
         let start = "exec chromium --headless --no-sandbox --disable-gpu --disable-dev-shm-usage --no-first-run --disable-extensions \
                      --remote-debugging-pipe --user-data-dir=\"$0\" 3<&0 4>&1 >/dev/null 2>/dev/null";

@@ -14,10 +14,13 @@ use crate::documents::page::{Block, Page, pages, slug};
 use crate::documents::session::Ground;
 
 /// Programs that pages call.
-const PROGRAMS: [&str; 25] = [
+const PROGRAMS: [&str; 28] = [
+    ".ci/run",
     "age",
+    "apt-get",
     "aws",
     "bagit.py",
+    "benches/peers",
     "cargo",
     "caselock",
     "cat",

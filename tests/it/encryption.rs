@@ -26,7 +26,7 @@ fn decrypted(file: &Path, identity: &dyn age::Identity) -> Result<Vec<u8>, Strin
 #[test]
 fn recipients_of_every_kind_decrypt_to_the_very_package() {
     // The implementation in Go: the one in this program is another's.
-    are_there(&["age"], "age");
+    are_there(&["age"]);
     let sample = Sample::sealed();
     let here = sample.path("");
     let plain = fs::read(sample.package("plain.zip").path).unwrap();
@@ -115,7 +115,7 @@ fn an_attempt_that_is_cut_off_while_it_encrypts_leaves_nothing_that_can_be_read(
         "strace -f -qq -o trace -e inject=fchmod:signal=SIGKILL:when=1 -P \"$PWD/p.zip.age.part\" {} package case -o p.zip --encrypt-to {recipient} || true",
         env!("CARGO_BIN_EXE_caselock")
     );
-    are_there(&["strace"], "strace");
+    are_there(&["strace"]);
     sample.shell(&script);
     let left = sample.shell("ls -l");
     assert!(left.contains("p.zip.age.part") && !left.contains("p.zip.age.sha256"), "{left}");
@@ -139,7 +139,7 @@ fn encrypted_parts_of_an_attempt_that_is_cut_off_do_not_stand_in_the_way_of_the_
         env!("CARGO_BIN_EXE_caselock"),
         line.join(" ")
     );
-    are_there(&["strace"], "strace");
+    are_there(&["strace"]);
     sample.shell(&script);
     let left = sample.shell("ls | grep '^p[.]part-'");
     assert!(left.lines().count() >= 2 && left.lines().all(|name| name.ends_with(".zip.age.part")), "{left}");

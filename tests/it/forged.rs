@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 
 use caselock::model::Sha256Hash;
 use caselock::seal::{Checkpoint, SealStatement, SealedBy, SigningKey};
@@ -34,7 +33,7 @@ pub(crate) fn rewrite(zip: &Path, change: &str) {
          \x20       new.writestr(info, files[name])\n"
     );
     let changed = zip.with_extension("changed");
-    let output = Command::new("python3").arg("-c").arg(program).arg(zip).arg(&changed).output().unwrap();
+    let output = crate::peers::python().arg("-c").arg(program).arg(zip).arg(&changed).output().unwrap();
     assert!(output.status.success(), "{change}: {}", String::from_utf8_lossy(&output.stderr));
     fs::remove_file(zip).unwrap();
     fs::rename(changed, zip).unwrap();
@@ -66,7 +65,7 @@ pub(crate) fn sealed_again(sample: &Sample, key: &str) {
 /// What `verify_disclosure.py` says, the one that is part of the project and not the copy in the disclosure.
 pub(crate) fn by_python(path: &Path) -> Ran {
     let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("case-template/verify_disclosure.py");
-    Command::new("python3").arg(program).arg(path).output().unwrap().into()
+    crate::peers::python().arg(program).arg(path).output().unwrap().into()
 }
 
 /// Whether `verify_disclosure.py` finds a zip to be its members and nothing else.
@@ -77,7 +76,7 @@ pub(crate) fn is_as_written_for_python(zip: &Path) -> bool {
                    import verify_disclosure\n\
                    members = zipfile.ZipFile(sys.argv[1]).infolist()\n\
                    sys.exit(0 if verify_disclosure.is_as_written(sys.argv[1], members) else 1)";
-    let mut python = Command::new("python3");
+    let mut python = crate::peers::python();
     python.args(["-I", "-c", program]).arg(zip).current_dir(env!("CARGO_MANIFEST_DIR"));
     python.output().unwrap().status.success()
 }

@@ -24,3 +24,14 @@ fn hostile_bytes_are_refused_by_every_reader_without_a_panic() {
         }
     }
 }
+
+#[test]
+fn a_target_that_is_mistyped_is_no_target() {
+    let names = |words: &[&str]| -> Result<Vec<&str>, String> {
+        let words: Vec<String> = words.iter().map(ToString::to_string).collect();
+        Ok(targets::chosen(&words)?.iter().map(|(name, _)| *name).collect())
+    };
+    assert_eq!(names(&["time", "ledger"]), Ok(vec!["ledger", "time"]));
+    assert_eq!(names(&["ledger", "nosuchtarget"]), Err("nosuchtarget".to_owned()));
+    assert_eq!(names(&[]).unwrap().len(), targets::TARGETS.len());
+}

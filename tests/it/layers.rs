@@ -250,6 +250,16 @@ fn the_page_lists_each_part_below_those_that_it_uses() {
 }
 
 #[test]
+fn each_file_says_in_its_first_line_what_it_is_for() {
+    let silent: Vec<String> = sources()
+        .into_iter()
+        .filter(|source| !source.text.strip_prefix("//! ").is_some_and(|rest| rest.starts_with(|c: char| !c.is_whitespace())))
+        .map(|source| source.path)
+        .collect();
+    assert!(silent.is_empty(), "begin these with `//! ` and what they are for: {silent:?}");
+}
+
+#[test]
 fn each_exception_is_needed() {
     let sources = sources();
     for (path, word) in RULES.iter().filter_map(|rule| rule.but) {

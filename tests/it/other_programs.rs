@@ -39,7 +39,7 @@ fn checks() -> [(&'static str, String); 4] {
 }
 
 fn packaged() -> Sample {
-    peers::are_there(&["7zz", "bsdtar"], "7zip libarchive-tools");
+    peers::are_there(&["7zz", "bsdtar"]);
     let sample = Sample::sealed();
     sample.package("out.zip");
     sample

@@ -6,7 +6,6 @@ mod refused;
 use std::fs;
 use std::io::Read as _;
 use std::path::Path;
-use std::process::Command;
 
 use caselock::case::event::{Event, PackageCreated};
 use caselock::case::{CaseFiles as _, CaseFolder, Found, read_identity};
@@ -37,7 +36,7 @@ fn zip_by_python(path: &Path, body: &str) {
          with zipfile.ZipFile(sys.argv[1], 'w') as z:\n{}",
         body.lines().map(|line| format!("    {line}")).collect::<Vec<_>>().join("\n")
     );
-    let output = Command::new("python3").arg("-c").arg(&program).arg(path).output().unwrap();
+    let output = crate::peers::python().arg("-c").arg(&program).arg(path).output().unwrap();
     assert!(output.status.success(), "{program}\n{}", String::from_utf8_lossy(&output.stderr));
 }
 

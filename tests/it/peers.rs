@@ -1,11 +1,12 @@
 //! Programs written by others that the tests compare with or work with.
 //!
 //! Those of which the version matters are installed once under `target/peers/`, by whichever test needs them first; the others come from the
-//! system.
+//! system, and those that it lacks are installed on Debian where the tests run as root.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::OnceLock;
 
 use rustix::fs::{FlockOperation, flock};
 
@@ -34,23 +35,80 @@ pub(crate) fn is_valid_bag(folder: &Path) -> bool {
     Command::new(bagit()).args(["--validate", "--quiet"]).arg(folder).output().unwrap().status.success()
 }
 
-/// Makes sure that programs are there: installs these packages of Debian where that is possible, and says what to do where it is not.
-pub(crate) fn are_there(programs: &[&str], packages: &str) {
-    let search: Vec<PathBuf> = std::env::split_paths(&std::env::var_os("PATH").unwrap()).collect();
-    let there = || programs.iter().all(|program| search.iter().any(|folder| folder.join(program).is_file()));
-    if there() {
+/// Programs that tests call and a machine may lack, each with the package of Debian that has it; Python with the module that makes environments.
+const DEBIAN: [(&str, &str); 10] = [
+    ("7zz", "7zip"),
+    ("age", "age"),
+    ("bsdtar", "libarchive-tools"),
+    ("chromium", "chromium"),
+    ("openssl", "openssl"),
+    ("python3", "python3-venv"),
+    ("ssh-keygen", "openssh-client"),
+    ("strace", "strace"),
+    ("unzip", "unzip"),
+    ("zip", "zip"),
+];
+
+/// Those that many tests call by way of a shell.
+const USUAL: [&str; 5] = ["openssl", "python3", "ssh-keygen", "unzip", "zip"];
+
+/// Makes sure, once in a process, that the programs are there which tests call without asking for each.
+pub(crate) fn usual_programs_are_there() {
+    static THERE: OnceLock<()> = OnceLock::new();
+    THERE.get_or_init(|| are_there(&USUAL));
+}
+
+/// Python of the system.
+pub(crate) fn python() -> Command {
+    usual_programs_are_there();
+    Command::new("python3")
+}
+
+/// Makes sure that some programs of `DEBIAN` are there: installs those that are not where that is possible, and says what to do where it is not.
+pub(crate) fn are_there(programs: &[&str]) {
+    if missing(programs).is_empty() {
         return;
     }
-    // Several tests may want it at once: one installs, the others wait.
-    let lock = File::create(std::env::temp_dir().join("caselock-tests-install.lock")).unwrap();
-    flock(&lock, FlockOperation::LockExclusive).unwrap();
-    if !there() && rustix::process::getuid().is_root() {
-        let install = format!(
-            "apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends {packages}"
-        );
-        let _tried = Command::new("sh").args(["-c", &install]).stdout(Stdio::null()).status();
+    if rustix::process::getuid().is_root() {
+        // Several tests may want it at once: one installs, the others wait.
+        let lock = File::create(std::env::temp_dir().join("caselock-tests-install.lock")).unwrap();
+        flock(&lock, FlockOperation::LockExclusive).unwrap();
+        let packages: Vec<&str> = missing(programs).iter().map(|program| package_of(program)).collect();
+        if !packages.is_empty() {
+            let install = format!(
+                "apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends {}",
+                packages.join(" ")
+            );
+            let _tried = Command::new("sh").args(["-c", &install]).stdout(Stdio::null()).status();
+        }
     }
-    assert!(there(), "{} needed; on Debian: apt-get install {packages}", programs.join(" and "));
+    let missing = missing(programs);
+    assert!(missing.is_empty(), "{}", advice(&missing));
+}
+
+/// Which of them are not in the search path, or lack what tests need of them.
+fn missing<'a>(programs: &[&'a str]) -> Vec<&'a str> {
+    let search: Vec<PathBuf> = std::env::split_paths(&std::env::var_os("PATH").unwrap()).collect();
+    let is_there = |program: &str| {
+        let found = search.iter().any(|folder| folder.join(program).is_file());
+        found && (program != "python3" || makes_environments())
+    };
+    programs.iter().copied().filter(|program| !is_there(program)).collect()
+}
+
+fn makes_environments() -> bool {
+    Command::new("python3").args(["-c", "import ensurepip, venv"]).output().is_ok_and(|output| output.status.success())
+}
+
+fn package_of(program: &str) -> &'static str {
+    let known = DEBIAN.iter().find(|(name, _)| *name == program);
+    known.unwrap_or_else(|| panic!("`{program}` is called by a test: give it a package in DEBIAN")).1
+}
+
+fn advice(missing: &[&str]) -> String {
+    let packages: Vec<&str> = DEBIAN.iter().map(|(_, package)| *package).collect();
+    let needed = missing.join(" and ").replace("python3", "python3 with its venv module");
+    format!("{needed} needed; on Debian, for all that tests call: apt-get install {}", packages.join(" "))
 }
 
 /// `aws`, AWS's own command line.
@@ -75,10 +133,7 @@ fn installed(package: &str, name: &str) -> PathBuf {
     flock(&lock, FlockOperation::LockExclusive).unwrap();
     if !ready.exists() {
         let _leftover = fs::remove_dir_all(&environment);
-        run(
-            Command::new("python3").args(["-m", "venv"]).arg(&environment),
-            "python3 with its venv module is needed; on Debian: apt-get install python3-venv",
-        );
+        run(python().args(["-m", "venv"]).arg(&environment), &advice(&["python3"]));
         run(
             Command::new(environment.join("bin/python")).args([
                 "-m",
@@ -110,4 +165,27 @@ fn the_pinned_versions_are_the_ones_that_run() {
         let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
         assert!(said.contains(version.split("==").last().unwrap()), "{version}: {said}");
     }
+}
+
+#[test]
+fn the_documents_name_every_package_that_tests_install() {
+    let install = advice(&["zip"]);
+    let install = install.split_once(": ").unwrap().1;
+    assert!(include_str!("../../docs/testing.md").contains(&format!("    {install}\n")), "docs/testing.md lacks: {install}");
+    let prepared = include_str!("../../.ci/run");
+    for (program, package) in DEBIAN {
+        assert!(prepared.contains(&format!("({package})")), ".ci/run does not install {package}, for {program}");
+    }
+}
+
+#[test]
+fn whoever_lacks_a_program_is_told_what_installs_all_of_them() {
+    let said = std::panic::catch_unwind(|| package_of("no-such-program")).unwrap_err();
+    assert!(said.downcast_ref::<String>().unwrap().contains("DEBIAN"), "{said:?}");
+    assert_eq!(missing(&["no-such-program", "sh"]), ["no-such-program"]);
+    assert!(
+        advice(&["zip"]).ends_with(
+            "apt-get install 7zip age libarchive-tools chromium openssl python3-venv openssh-client strace unzip zip"
+        )
+    );
 }

@@ -346,6 +346,7 @@ pub(crate) fn artifact_of<'a>(writer: &CaseWriter, key: &str, pieces: impl Itera
 
 /// Runs a shell script in `folder`.
 pub(crate) fn shell(folder: &Path, script: &str) -> Output {
+    crate::peers::usual_programs_are_there();
     Command::new("sh").args(["-e", "-c", script]).current_dir(folder).output().unwrap()
 }
 

@@ -14,7 +14,7 @@ pub(crate) fn command(
     inject: Option<&str>,
     arguments: &[String],
 ) -> Command {
-    crate::peers::are_there(&["strace"], "strace");
+    crate::peers::are_there(&["strace"]);
     let mut command = Command::new("strace");
     without_aws(&mut command);
     simulated.is_asked_by(&mut command);

@@ -1,7 +1,7 @@
 //! The program on a terminal of 80 columns: a pseudo-terminal that Python makes.
 
 use std::ffi::OsStr;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use crate::account::{Ran, Simulated, run};
 
@@ -30,7 +30,7 @@ sys.stdout.buffer.write(shown)
 sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
 "#;
     let inner = simulated.command(arguments);
-    let mut command = Command::new("python3");
+    let mut command = crate::peers::python();
     command.args(["-c", SCRIPT, answers]).arg(inner.get_program()).args(inner.get_args());
     for (name, value) in inner.get_envs() {
         match value {

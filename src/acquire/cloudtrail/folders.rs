@@ -305,7 +305,7 @@ async fn folders_of_account(
             }
             let prefix = format!("{below}{region}/");
             let (look, above) = (look.of(RowKey { region: Some(region.clone()), ..whole.clone() }), prefix.clone());
-            // What lies where only years should has nothing to do with what lies below them.
+            // Strange objects beside the years have nothing to do with what lies below the years.
             years.spawn(async move {
                 look.strays(&above, |name| name.len() == 4 && name.bytes().all(|digit| digit.is_ascii_digit())).await
             });
@@ -329,7 +329,7 @@ async fn folders_of_account(
     }
     for region in &errand.regions {
         for (kind, what) in [(LOGS, LOG_FILES), (DIGESTS, DIGEST_FILES)] {
-            // That there is none can be said only of what was listed.
+            // Only a listing shows that there is none.
             let is_told = !unknown.contains(kind) && (listed || known.contains(kind));
             if is_told && !found.iter().any(|folder| folder.region == *region && folder.kind == kind) {
                 let row = RowKey { region: Some(region.clone()), ..whole.clone() };

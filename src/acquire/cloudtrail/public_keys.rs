@@ -1,3 +1,5 @@
+//! Keeps the public keys with which AWS signs digests, region by region.
+
 use crate::aws::{Call, Halt};
 use crate::model::Region;
 

@@ -332,15 +332,15 @@ impl Reading {
                 named.late.insert(location);
             }
         }
-        // The digest before one whose time begins ahead of the window has nothing of the window.
+        // If a digest's time begins ahead of the window, the digest before it has nothing of the window.
         let of_window = names.start.is_none_or(|start| start > self.anchor);
         match names.predecessor {
             Some(location) if store.holds(&location) => {
-                // Of a recovered digest nobody knows whether it is the first, but what was not listed nobody else brings.
+                // Nobody knows whether a recovered digest is the first, but nothing else brings a digest that was not listed.
                 let is_unlisted = of_window && location.key.as_str() <= self.listed_after.as_str();
                 named.anchors.extend((first || is_unlisted).then_some(location));
             }
-            // The digests in between lie there, as far as this one can tell.
+            // As far as this digest can tell, those in between lie there.
             Some(location) if first || of_window => elsewhere.note(row, &location, true),
             _ => {}
         }

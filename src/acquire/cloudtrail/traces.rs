@@ -214,10 +214,10 @@ fn eras(changes: &BTreeSet<Change>) -> Vec<Era> {
         match (&change.deed, &mut now) {
             (Deed::Told(store), Some(era)) => era.store = era.store.take().or_else(|| Some(store.clone())),
             (Deed::Told(store), none) => *none = began(Some(store.clone())),
-            // Told again what it did already.
+            // The event repeats what the trail did already.
             (Deed::Sent(store), Some(era)) if store.is_some() && era.store == *store => {}
             (deed, era) => {
-                // One that is made was not there before.
+                // A trail that is made was not there before.
                 let was_there = !matches!(deed, Deed::Made(_));
                 if let Some(ended) = era.take().filter(|era| was_there || era.from.is_some()) {
                     eras.push(Era { end: Some(change.clone()), ..ended });
@@ -228,7 +228,7 @@ fn eras(changes: &BTreeSet<Change>) -> Vec<Era> {
             }
         }
     }
-    // Where it delivers since, CloudTrail says itself, unless it has forgotten the trail.
+    // CloudTrail itself says where a trail delivers since then, unless it has forgotten the trail.
     eras.extend(now.filter(|era| era.from.is_some()));
     eras
 }
@@ -242,7 +242,7 @@ fn read(account: AccountId, region: &Region, name: &str, record: &Value) -> Opti
     let arn = named.into_iter().chain(answered("trailARN")).find_map(|text| text.parse::<TrailArn>().ok());
     let trail = match arn {
         Some(arn) => Trail::of(&arn),
-        // By its name alone a trail is called only at home.
+        // A request gives a trail's name alone only in the trail's home region.
         None => Trail { account, home: region.clone(), name: named?.to_owned() },
     };
     let makes = name == "CreateTrail";

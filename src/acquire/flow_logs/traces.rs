@@ -132,7 +132,7 @@ impl Traces {
         let met = self.met.lock();
         let of_window = |told: &Told| told.made.is_none_or(|made| made <= window_end);
         let gone = met.told.iter().filter(|(_, told)| of_window(told)).filter(|(id, told)| {
-            // Where EC2 did not answer, one that was made may be there; one that was deleted is not.
+            // Where EC2 did not answer, a flow log that was made may be there; one that was deleted is not.
             let is_asked = told.deleted.is_some() || met.answered.contains(&(told.account, told.region.clone()));
             is_asked && !met.described.contains(*id) && !met.seen.contains(*id)
         });

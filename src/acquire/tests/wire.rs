@@ -234,7 +234,7 @@ async fn losing_the_network_ends_the_run_in_well_under_a_minute_and_it_can_be_re
     let Stage { account, server, folder } = stage;
     let begun = std::time::Instant::now();
     let cut = async {
-        tokio::time::sleep(Duration::from_millis(150)).await;
+        server.until(|answered| answered.iter().filter(|request| request.operation == "GetObject").count() >= 5).await;
         tokio::task::spawn_blocking(move || drop(server)).await.unwrap();
     };
     let (_switch, stop) = Stop::pair();

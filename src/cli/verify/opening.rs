@@ -1,3 +1,5 @@
+//! Opens what is to be verified, a folder or a package, and refuses what lies beside one.
+
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 

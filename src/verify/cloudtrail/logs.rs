@@ -167,7 +167,7 @@ pub(super) fn judge(
             // Of two at one place, the one that the ledger names first.
             Said::Current(_, current) => drop(log.current.get_or_insert(current)),
             Said::Older(_, older) => log.older.push(older),
-            // What an unverified digest lists is nobody's word.
+            // The list of an unverified digest is nobody's word, so it does not count.
             Said::Listed(listing) => log.listed.extend(ranks.get(&listing.digest).map(|rank| (*rank, listing))),
         }
     }
@@ -189,7 +189,7 @@ impl Judge<'_> {
         let (mut judged, mut absent) = (None, false);
         for (rank, listing) in &log.listed {
             let Some(lister) = self.listers.get(*rank).copied() else { continue };
-            // What a digest lists had been delivered when that was.
+            // Every log that a digest lists had been delivered when the digest was.
             let link = rows.get(lister.row).and_then(|row| row.link(lister));
             let by = link.map_or(self.verdicts.window.end(), |link| link.received.unwrap_or(link.end.plus_seconds(DELIVERED)));
             let Some(outcome) = self.judge(&log, (listing, by), &mut judged, &mut absent, findings) else { continue };
@@ -371,7 +371,7 @@ impl LogVerdicts {
                 .filter_map(|number| deliveries.get(*number))
                 .map(|deliveries| deliveries.of_unlisted(at, log.received, SLOT_SLACK))
                 .max();
-            // It came long after its slot: that the next digest will list it is not taken for granted, as it is of fresh logs.
+            // A fresh log is taken to be listed by the next digest; one that came long after its slot is not.
             let late = here.iter().filter_map(|number| deliveries.get(*number)).all(|known| known.are_proven(at, SLOT_SLACK));
             let first = here.first().copied();
             let received = log.received.map_or_else(String::new, |at| format!(" S3 received it {at}."));
@@ -384,7 +384,7 @@ impl LogVerdicts {
                 let detail = format!(
                     "No digest lists it, though digests cover its time without a hole: CloudTrail did not deliver it here.{received}"
                 );
-                // Whether a backfill digest lists it, whoever looked where those lie knows.
+                // Only a run that looked where backfill digests lie knows whether one of them lists it.
                 let due = log.received.map_or(at, |received| received.max(at)).plus_seconds(3600 + DELIVERED);
                 let absence = looked.absence(|| {
                     let mut rows = here.iter().filter_map(|number| rows.get(*number)).peekable();

@@ -26,7 +26,7 @@ impl<'a> Regions<'a> {
     pub(super) fn of(checked: &'a Checked, acts: &'a Acts, identity: &CaseIdentity) -> Self {
         let asked = &identity.scope.regions;
         let mut disabled: BTreeMap<(AccountId, Region), &RegionDisabled> = BTreeMap::new();
-        // Whatever is told of it, that it was on in the window is never ruled out: to switch on what is on may change nothing.
+        // No event rules out that a region was on in the window: to switch on a region that is on may change nothing.
         let in_scope = checked
             .regions_disabled
             .iter()
@@ -74,7 +74,7 @@ impl<'a> Regions<'a> {
                     finding.detail.push('.');
                 }
             }
-            // Whether a trail of that region alone was there, nobody can ask AWS any more.
+            // Nobody can ask AWS any more whether a trail of that region alone was there.
             let of_the_case = match &identity.scope.accounts[..] {
                 [] => acts.callers.contains(account) || rows.iter().any(|row| row.of.account == *account),
                 named => named.contains(account),

@@ -110,7 +110,7 @@ impl Switches {
                 switches.all.push(Switch { logging: Some(logging), ..Switch::nothing(at, why) });
             }
         }
-        // Of a stop and a start in one second nothing tells which came last; that it records accuses, that it does not explains away.
+        // Nothing tells which of a stop and a start in one second came last. The start is put last: a trail that records excuses nothing.
         switches.all.sort_by_key(|switch| (switch.at, switch.rank()));
         switches
     }

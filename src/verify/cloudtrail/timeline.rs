@@ -91,7 +91,7 @@ impl TrailTime {
             events.iter().filter(|event| event.concerns(&row.of.trail, &row.of.home_region, owner)).copied().collect();
         let through = looked.through(&row.of, &row.delivers);
         let (status, abroad) = (trails.status(&row.of), row.of.region != row.of.home_region);
-        // Of whose trail they are, where nothing describes it, is not known: they are told of, and neither excuse nor accuse.
+        // If nothing describes the trail, nobody knows whose these events are: they are told of, and neither excuse nor accuse.
         let (certain, suspected) = match owner {
             Some(_) => (events, Vec::new()),
             None => (Vec::new(), events),
@@ -321,7 +321,7 @@ impl TrailTime {
     fn tail(&mut self, newest: Option<Timestamp>, digest: Option<&Link>, hidden: bool, findings: &mut Vec<Finding>) {
         let needed_until = self.window.end().plus_seconds(DELIVERY_LAG);
         let Some(mut from) = newest else {
-            // That some could not be listed excuses none that another run would have met.
+            // A listing that failed does not excuse the digests that another run would have met.
             if hidden && self.told_of_all().is_none() {
                 return self.unread(self.window.start().floor_hour(), needed_until, findings);
             }

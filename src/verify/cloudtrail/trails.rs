@@ -252,7 +252,7 @@ impl Trails {
         let owner = self.owner_of(of);
         let of_trail = move |name: &str| match name.parse::<TrailArn>() {
             Ok(arn) => Some(arn.account()) == owner && arn.name() == of.trail && *arn.home_region() == of.home_region,
-            // By its name alone a trail is called in the account that owns it.
+            // Only the account that owns a trail calls it by its name alone.
             Err(_) => name == of.trail && of.organization.is_none(),
         };
         let in_region = self.statuses.iter().filter(|(_, at, _)| *at == of.region);

@@ -42,8 +42,9 @@ pub(super) struct Ground {
 
 impl Ground {
     pub(super) fn new() -> Self {
+        crate::peers::usual_programs_are_there();
         #[cfg(feature = "encrypt")]
-        crate::peers::are_there(&["age"], "age");
+        crate::peers::are_there(&["age"]);
         let simulated = Simulated::quiet();
         let member = Scenario { seed: 7, ..Scenario::quiet(last_hour()) };
         simulated.server.add_member(MEMBER, Account::simulate(&member));

@@ -11,7 +11,7 @@ impl TrailTime {
     pub(super) fn begins(&mut self, to: Timestamp, ends: Timestamp, findings: &mut Vec<Finding>) {
         let start = self.window.start().floor_hour();
         let ahead = start.plus_seconds(-LOOK_BACK);
-        // What came behind the first digest explains nothing: the trail was signed before, and delivered here.
+        // An event behind the first digest explains nothing: by then the trail was signed, and delivered here.
         let latest = ends.max(to).plus_seconds(STOP_SLACK);
         let moved = self.moved_between(start, latest).map(|moved| moved.why.clone());
         let first = self.switches.first_between(ahead, latest).map(|first| {
@@ -88,7 +88,7 @@ impl TrailTime {
                 State::Off => {
                     self.timeline.add(*since, *until, HourStatus::LoggingOff);
                     let began = if since == &from { format!("before {since}") } else { since.to_string() };
-                    // Where the next chain begins is not always when the trail was switched on: files may be out of sight that tell.
+                    // The next chain need not begin when the trail was switched on: files that tell of it may be out of sight.
                     let again = if number + 1 == last
                         || (number + 2 == last && self.undelivered(*until, to, known, FIRST_DIGEST).is_none())
                     {

@@ -13,7 +13,7 @@ impl TrailTime {
         let needed_until = self.window.end().plus_seconds(DELIVERY_LAG);
         let mut from = newest.unwrap_or_else(|| self.window.start().floor_hour());
         let (mut gone, mut looked_until) = (Vec::new(), from);
-        // What it signed while it delivered where collect looked, up to when it moved, was delivered there.
+        // Until the trail moved, it delivered what it signed to where collect looked.
         let last = self.moves.last().map_or(needed_until, |moved| moved.at);
         let stays = newest.map_or_else(Vec::new, |newest| self.stays(newest, last.max(needed_until), (newest, true)));
         for stay in stays.iter().filter(|stay| stay.looked && stay.from < needed_until) {

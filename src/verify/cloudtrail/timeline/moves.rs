@@ -45,7 +45,7 @@ pub(super) fn resolve(destinations: &[Destination], row: &Row, looked: &Looked<'
         let mut place: Vec<Option<&str>> = Vec::new();
         for (named, of) in parts {
             let next = later.iter().find(|later| named(later).is_some()).map(|later| later.at);
-            // A digest is delivered some time after its end: it tells where only if nothing changed that meanwhile.
+            // A digest is delivered some time after its end, so it shows the place only if no event changed that in between.
             let in_time = |end: Timestamp| next.is_none_or(|next| end.plus_seconds(NEXT_DUE) < next);
             let shown = |(end, place)| in_time(end).then(|| of(place));
             let before = earlier.iter().rev().find_map(named);

@@ -23,7 +23,7 @@ impl TrailTime {
             .into_iter()
             .filter_map(|phase| {
                 let began = phase.began?;
-                // What was there before a trail was made, the digests tell.
+                // The digests tell what was there before a trail was made.
                 let from = if began.creates { phase.from.max(began.at) } else { phase.from };
                 Some((from, phase.to, phase.state, began.why.clone(), began.creates))
             })

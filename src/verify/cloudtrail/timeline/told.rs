@@ -43,7 +43,7 @@ impl TrailTime {
 pub(super) fn is_of_a_later_digest(said: Timestamp, end: Timestamp, delivered: Option<Timestamp>) -> bool {
     match delivered {
         Some(delivered) if said > delivered.plus_seconds(DELIVERY_SLACK) => true,
-        // Stored again later than that, so its own time of delivery is not known; but the next digest was due by then.
+        // The digest was stored again later, so its own time of delivery is not known; but it is known when the next one was due.
         Some(delivered) if said < delivered.plus_seconds(-DELIVERY_SLACK) => said > end.plus_seconds(NEXT_DUE),
         Some(_) => false,
         None => said > end.plus_seconds(NEXT_DUE),
