@@ -24,6 +24,7 @@ mod session;
 mod short_way;
 mod trial;
 mod versions;
+mod whole_answer;
 mod wire;
 
 pub use answers::Answers;
