@@ -5,6 +5,7 @@
 
 mod answers;
 mod body;
+mod bounded;
 mod clock;
 mod connection;
 mod content;

@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use crate::model::printable;
 
+use super::bounded::{TOO_LARGE, TooLarge};
 use super::whole_answer::{Flaw, REQUEST_IDS};
 
 /// Longest message kept of AWS's own words.
@@ -111,6 +112,7 @@ impl Failure {
             }
             SdkError::DispatchFailure(failure) if failure.is_user() => (FailureKind::Other, one_line(&innermost(error))),
             SdkError::DispatchFailure(_) => (FailureKind::Network, one_line(&innermost(error))),
+            SdkError::ResponseError(_) if has_cause::<TooLarge>(error) => (FailureKind::Other, TOO_LARGE.to_owned()),
             SdkError::ResponseError(_) if matches!(cause(error), Some(Flaw::NotOfAws(_))) => {
                 (FailureKind::NotOfAws, one_line(&innermost(error)))
             }
