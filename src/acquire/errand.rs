@@ -321,8 +321,9 @@ impl Errand {
         // What the ledger did not name when the run began, only this run can have stored: committing it twice does no harm.
         let was_stored = self.notes.stored().knows(&path);
         if was_stored && let Ok(stored) = collecting.root.join(path.as_str()).symlink_metadata() {
-            let another =
-                wanted.version.is_none() && self.notes.stored().differs(&path, wanted.etag.as_deref(), wanted.last_modified);
+            // A version never changes but the one that is called `null`: what is stored while versioning is suspended takes its place.
+            let may_change = wanted.version.as_deref().is_none_or(|version| version == "null");
+            let another = may_change && self.notes.stored().differs(&path, wanted.etag.as_deref(), wanted.last_modified);
             if another || wanted.size.is_some_and(|listed| listed != stored.len()) {
                 let detail = "the object that the bucket holds now is not the one that was stored; that one was kept";
                 let what = wanted.name();
