@@ -181,6 +181,8 @@ async fn objects_that_aws_did_not_name_are_taken_wherever_they_lie_if_written_in
     let strange = [
         "AWSLogs/tool.exe".to_owned(),
         "AWSLogs/staging/a/b.bin".to_owned(),
+        // The last of all characters.
+        "AWSLogs/staging/\u{10ffff}secret.gz".to_owned(),
         format!("{root}/readme.txt"),
         format!("{root}/CloudTrail/list.txt"),
         format!("{root}/CloudTrail/nowhere/list.txt"),
