@@ -5,6 +5,7 @@
 
 mod answers;
 mod body;
+mod bounded;
 mod clock;
 mod connection;
 mod content;
@@ -24,6 +25,7 @@ mod session;
 mod short_way;
 mod trial;
 mod versions;
+mod whole_answer;
 mod wire;
 
 pub use answers::Answers;

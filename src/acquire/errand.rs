@@ -275,6 +275,9 @@ impl Errand {
         wanted: Wanted,
         on_body: Option<OnBody>,
     ) -> Result<(), Halt> {
+        if self.collecting.is_none() && wanted.archived {
+            return self.pass_over(&wanted).await;
+        }
         if self.collecting.is_none() {
             return self.try_reading(bucket_region, &wanted).await;
         }
@@ -290,6 +293,14 @@ impl Errand {
             done
         });
         Ok(())
+    }
+
+    /// For a plan: counts an object out that has to be restored before a collection could have it.
+    async fn pass_over(&self, wanted: &Wanted) -> Result<(), Halt> {
+        let row = RowKey::of(wanted);
+        self.intake.passed_over(&row, wanted.size.unwrap_or(0)).await?;
+        let detail = "the listing names a storage class from which it has to be restored first";
+        self.gap(&row, &wanted.name(), GapReason::Archived, Some(detail)).await
     }
 
     /// For a plan: finds out with the first object of each bucket whether its objects, or their earlier versions, may be read.
@@ -321,8 +332,9 @@ impl Errand {
         // Only this run can have stored what the ledger did not name when the run began: committing it twice does no harm.
         let was_stored = self.notes.stored().knows(&path);
         if was_stored && let Ok(stored) = collecting.root.join(path.as_str()).symlink_metadata() {
-            let another =
-                wanted.version.is_none() && self.notes.stored().differs(&path, wanted.etag.as_deref(), wanted.last_modified);
+            // A version never changes but the one that is called `null`: what is stored while versioning is suspended takes its place.
+            let may_change = wanted.version.as_deref().is_none_or(|version| version == "null");
+            let another = may_change && self.notes.stored().differs(&path, wanted.etag.as_deref(), wanted.last_modified);
             if another || wanted.size.is_some_and(|listed| listed != stored.len()) {
                 let detail = "the object that the bucket holds now is not the one that was stored; that one was kept";
                 let what = wanted.name();
@@ -396,13 +408,14 @@ impl RowKey {
             last_modified: None,
             version: None,
             optional: false,
+            archived: false,
         }
     }
 
     /// An object of the row, as a listing names it.
     pub(crate) fn wanted_as_listed(&self, bucket: &str, object: ListedObject) -> Wanted {
-        let ListedObject { key, size, etag, last_modified } = object;
-        Wanted { size: Some(size), etag, last_modified, ..self.wanted(S3Location::new(bucket, key)) }
+        let ListedObject { key, size, etag, last_modified, archived } = object;
+        Wanted { size: Some(size), etag, last_modified, archived, ..self.wanted(S3Location::new(bucket, key)) }
     }
 }
 

@@ -36,6 +36,7 @@ enum Order {
     Gap(Gap),
     Listing(Listing),
     Found { row: RowKey, objects: u64, bytes: u64 },
+    PassedOver { row: RowKey, bytes: u64 },
     AlreadyStored { row: RowKey, bytes: u64 },
     Notice { row: RowKey, text: String },
     UnlikeTag { row: RowKey, bucket: String, path: String },
@@ -85,6 +86,11 @@ impl Intake {
 
     pub(crate) async fn found(&self, row: &RowKey, objects: u64, bytes: u64) -> Result<(), Halt> {
         if objects == 0 { Ok(()) } else { self.send(Order::Found { row: row.clone(), objects, bytes }).await }
+    }
+
+    /// Counts an object out again that was found, and would not be had.
+    pub(crate) async fn passed_over(&self, row: &RowKey, bytes: u64) -> Result<(), Halt> {
+        self.send(Order::PassedOver { row: row.clone(), bytes }).await
     }
 
     pub(crate) async fn already_stored(&self, row: &RowKey, bytes: u64) -> Result<(), Halt> {
@@ -309,6 +315,11 @@ impl Owner {
                 row.found += objects;
                 row.found_bytes += bytes;
             }
+            Order::PassedOver { row, bytes } => {
+                let row = self.tally.row(&row);
+                row.found = row.found.saturating_sub(1);
+                row.found_bytes = row.found_bytes.saturating_sub(bytes);
+            }
             Order::AlreadyStored { row, bytes } => {
                 self.progress.stored(row.source, 1, bytes);
                 self.tally.row(&row).already_stored += 1;
@@ -385,6 +396,7 @@ fn stage(staging: &Staging, orders: Vec<Order>, group: &mut Group) {
             Order::Gap(gap) => group.events.push(Event::GapRecorded(gap)),
             Order::Listing(listing) => group.events.push(Event::ListingRecorded(listing)),
             Order::Found { .. }
+            | Order::PassedOver { .. }
             | Order::AlreadyStored { .. }
             | Order::Notice { .. }
             | Order::UnlikeTag { .. }

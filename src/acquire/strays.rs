@@ -181,8 +181,8 @@ pub(crate) async fn sweep_stray_folders(
 async fn sweep_stray_folder(errand: &Arc<Errand>, row: &RowKey, query: &ListQuery, prefix: String) -> Result<(), Halt> {
     let listing = Sweep {
         row: row.clone(),
-        // Nothing sorts after it.
-        stop_before: format!("{prefix}\u{10ffff}"),
+        // What follows the slash in the order of keys: nothing below the folder is beyond it, whatever its name.
+        stop_before: format!("{}0", prefix.strip_suffix('/').unwrap_or(&prefix)),
         query: ListQuery { prefix, folders: false, start_after: None, ..query.clone() },
         rule: "objects written in the window, up to 2 hours after it: the folder's name is not one that AWS gives".to_owned(),
         what: "strange objects".to_owned(),

@@ -192,6 +192,7 @@ fn wanted_version(sweep: &Sweep, version: ListedVersion) -> Wanted {
         size: version.size,
         etag: version.etag,
         last_modified: version.last_modified,
+        archived: version.archived,
         version: Some(version.version_id),
         ..sweep.row.wanted(S3Location::new(&sweep.query.bucket, version.key))
     }

@@ -24,6 +24,7 @@ use aws_types::service_config::ServiceConfigKey;
 
 use crate::model::{Region, printable};
 
+use super::bounded::bounded;
 use super::exchange::without_userinfo;
 use super::failure::{Failure, FailureKind, one_line};
 use super::proxy::Proxies;
@@ -186,7 +187,7 @@ impl Ground {
     /// Finds credentials in the environment, the profile or the instance.
     pub(super) async fn of(connection: &Connection) -> Result<Self, AwsError> {
         let in_flight = connection.concurrency.map_or(MOST_IN_FLIGHT, NonZeroUsize::get);
-        let http = connection.proxies.client(in_flight.saturating_add(16));
+        let http = bounded(connection.proxies.client(in_flight.saturating_add(16)));
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(Duration::from_secs(5))
             .read_timeout(Duration::from_secs(15))

@@ -5,10 +5,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::interceptors::context::{
-    BeforeTransmitInterceptorContextRef, FinalizerInterceptorContextRef,
+    BeforeTransmitInterceptorContextRef, FinalizerInterceptorContextMut, FinalizerInterceptorContextRef,
 };
 use aws_smithy_runtime_api::client::interceptors::{Intercept, dyn_dispatch_hint};
-use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::orchestrator::{HttpResponse, OrchestratorError};
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::config_bag::ConfigBag;
 use chrono::{DateTime, Utc};
@@ -17,6 +17,8 @@ use crate::case::event::Exchange;
 use crate::model::Timestamp;
 
 use super::clock::{ClockSamples, parse_http_date};
+use super::whole_answer::{Flaw, REQUEST_IDS};
+use super::wire::STORED_ANSWER;
 
 /// Keeps what AWS really answered to one operation, attempt by attempt; nothing of the request but its host.
 ///
@@ -38,6 +40,10 @@ pub(crate) struct Attempt {
     pub(crate) date: Option<DateTime<Utc>>,
     pub(crate) bucket_region: Option<String>,
     pub(crate) body: Option<Vec<u8>>,
+    /// Whether it asked for headers alone.
+    is_head: bool,
+    /// Whether it was not AWS who answered.
+    is_of_another: bool,
 }
 
 impl ExchangeTap {
@@ -56,10 +62,10 @@ impl ExchangeTap {
         })
     }
 
-    /// The last attempt's status and whole body, where an answer came.
+    /// The last attempt's status and whole body, where an answer came from AWS.
     pub(crate) fn take_answer(&self) -> Option<(u16, Vec<u8>)> {
         self.with(|attempts| {
-            let last = attempts.last_mut()?;
+            let last = attempts.last_mut().filter(|last| !last.is_of_another)?;
             Some((last.status?, last.body.take()?))
         })
     }
@@ -77,6 +83,8 @@ impl ExchangeTap {
                 date: None,
                 bucket_region: None,
                 body: None,
+                is_head: false,
+                is_of_another: false,
             });
         });
     }
@@ -96,7 +104,7 @@ impl ExchangeTap {
         self.with(|attempts| {
             if let Some(last) = attempts.last_mut() {
                 last.status = Some(response.status().as_u16());
-                last.request_id = header("x-amzn-requestid").or_else(|| header("x-amz-request-id"));
+                last.request_id = REQUEST_IDS.iter().find_map(|name| header(name));
                 last.extended_request_id = header("x-amz-id-2");
                 last.date = header("date").as_deref().and_then(parse_http_date);
                 last.bucket_region = header("x-amz-bucket-region");
@@ -134,6 +142,14 @@ impl ExchangeTap {
         self.with(|own| own.extend(attempts));
     }
 
+    fn note_last(&self, note: impl FnOnce(&mut Attempt)) {
+        self.with(|attempts| {
+            if let Some(last) = attempts.last_mut() {
+                note(last);
+            }
+        });
+    }
+
     fn with<T>(&self, act: impl FnOnce(&mut Vec<Attempt>) -> T) -> T {
         act(&mut self.attempts.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -152,6 +168,7 @@ impl Intercept for ExchangeTap {
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         self.sent(host_of(context.request().uri()));
+        self.note_last(|last| last.is_head = context.request().method() == "HEAD");
         Ok(())
     }
 
@@ -162,6 +179,33 @@ impl Intercept for ExchangeTap {
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         self.received();
+        Ok(())
+    }
+
+    /// Lets nothing be believed of an answer that is not AWS's, or did not come whole: one that broke off is asked for again.
+    fn modify_before_attempt_completion(
+        &self,
+        context: &mut FinalizerInterceptorContextMut<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        // What is stored was looked at when it came, and has no headers any more.
+        let is_stored = STORED_ANSWER.try_with(|_| ()).is_ok();
+        let is_head = self.with(|attempts| attempts.last().is_some_and(|last| last.is_head));
+        let was_read = match context.output_or_error() {
+            Some(Ok(_)) => true,
+            Some(Err(error)) if error.as_operation_error().is_some() => false,
+            Some(Err(_)) | None => return Ok(()),
+        };
+        let flaw = context.response().filter(|_| !is_stored && !is_head).and_then(|answer| Flaw::of(answer, was_read));
+        let (Some(flaw), Some(outcome)) = (flaw, context.output_or_error_mut()) else { return Ok(()) };
+        *outcome = Err(match flaw {
+            Flaw::Empty | Flaw::Unfinished => OrchestratorError::response(flaw.into()),
+            Flaw::NotOfAws(_) => {
+                self.note_last(|last| last.is_of_another = true);
+                OrchestratorError::other(flaw)
+            }
+        });
         Ok(())
     }
 

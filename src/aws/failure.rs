@@ -11,6 +11,9 @@ use serde::Serialize;
 
 use crate::model::printable;
 
+use super::bounded::{TOO_LARGE, TooLarge};
+use super::whole_answer::{Flaw, REQUEST_IDS};
+
 /// Longest message kept of AWS's own words.
 const MESSAGE_LIMIT: usize = 300;
 
@@ -109,6 +112,10 @@ impl Failure {
             }
             SdkError::DispatchFailure(failure) if failure.is_user() => (FailureKind::Other, one_line(&innermost(error))),
             SdkError::DispatchFailure(_) => (FailureKind::Network, one_line(&innermost(error))),
+            SdkError::ResponseError(_) if has_cause::<TooLarge>(error) => (FailureKind::Other, TOO_LARGE.to_owned()),
+            SdkError::ResponseError(_) if matches!(cause(error), Some(Flaw::NotOfAws(_))) => {
+                (FailureKind::NotOfAws, one_line(&innermost(error)))
+            }
             SdkError::ResponseError(_) => {
                 (FailureKind::Network, format!("the answer broke off: {}", one_line(&innermost(error))))
             }
@@ -119,9 +126,9 @@ impl Failure {
 }
 
 fn request_id(response: &HttpResponse) -> Option<String> {
-    ["x-amzn-requestid", "x-amz-request-id"]
+    REQUEST_IDS
         .iter()
-        .find_map(|name| response.headers().get(name))
+        .find_map(|name| response.headers().get(*name))
         .map(|id| printable(&id.chars().take(200).collect::<String>()))
 }
 
@@ -210,14 +217,19 @@ fn is_about_credentials(error: &(dyn Error + 'static)) -> bool {
 }
 
 fn has_cause<T: Error + 'static>(error: &(dyn Error + 'static)) -> bool {
+    cause::<T>(error).is_some()
+}
+
+/// The first of its causes that is such an error.
+fn cause<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a T> {
     let mut next = Some(error);
     while let Some(error) = next {
-        if error.is::<T>() {
-            return true;
+        if let Some(found) = error.downcast_ref() {
+            return Some(found);
         }
         next = error.source();
     }
-    false
+    None
 }
 
 /// The last cause, which is the one that says something.

@@ -70,6 +70,8 @@ pub struct Wanted {
     pub version: Option<String>,
     /// Whether it may as well not be there.
     pub optional: bool,
+    /// Whether a listing says that it lies in an archive.
+    pub archived: bool,
 }
 
 impl Wanted {

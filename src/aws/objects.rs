@@ -1,6 +1,6 @@
 //! What lies in a bucket, a page at a time, and in which region the bucket has to be asked. Nothing is fetched.
 
-use aws_sdk_s3::types::EncodingType;
+use aws_sdk_s3::types::{EncodingType, OptionalObjectAttributes, RestoreStatus};
 
 use crate::model::{AccountId, Region, Timestamp, printable, url_decoded};
 
@@ -39,6 +39,8 @@ pub struct ListedObject {
     pub etag: Option<String>,
     /// When it was last written.
     pub last_modified: Option<Timestamp>,
+    /// Whether it lies in an archive. A listing that is kept does not say whether it was restored from there.
+    pub archived: bool,
 }
 
 /// One page of a listing.
@@ -84,6 +86,7 @@ pub async fn list_page(
                     .set_continuation_token(token.map(str::to_owned))
                     // A key may hold characters that XML cannot.
                     .encoding_type(EncodingType::Url)
+                    .set_optional_object_attributes(attributes(recorder))
                     .customize()
                     .interceptor(tap)
                     .send()
@@ -116,6 +119,7 @@ pub(super) fn read_page(
             size,
             etag: object.e_tag().map(str::to_owned),
             last_modified: object.last_modified().and_then(timestamp),
+            archived: is_archived(object.storage_class().map(|class| class.as_str()), object.restore_status()),
         });
     }
     for folder in output.common_prefixes() {
@@ -130,6 +134,18 @@ pub(super) fn read_page(
         page.next = Some(token.ok_or("the listing says there is more, and not how to ask for it")?.to_owned());
     }
     Ok(page)
+}
+
+/// What listings are asked to say beyond the usual: whoever fetches nothing does not learn otherwise what was restored.
+pub(super) fn attributes(recorder: &Recorder) -> Option<Vec<OptionalObjectAttributes>> {
+    recorder.keeps_nothing().then(|| vec![OptionalObjectAttributes::RestoreStatus])
+}
+
+/// Whether an object cannot be read before it is restored. From the other classes of Glacier and of archives it can.
+pub(super) fn is_archived(class: Option<&str>, restored: Option<&RestoreStatus>) -> bool {
+    let is_readable =
+        restored.is_some_and(|status| status.is_restore_in_progress() != Some(true) && status.restore_expiry_date().is_some());
+    matches!(class, Some("GLACIER" | "DEEP_ARCHIVE")) && !is_readable
 }
 
 /// An SDK time as one of ours.
@@ -250,6 +266,20 @@ mod tests {
         assert!(read_page(&no_token, &query()).is_err());
         let foreign = ListObjectsV2Output::builder().key_count(1).is_truncated(false).contents(object("other/a")).build();
         assert!(read_page(&foreign, &query()).is_err());
+    }
+
+    #[test]
+    fn what_has_to_be_restored_and_was_not_is_archived() {
+        for class in ["GLACIER", "DEEP_ARCHIVE"] {
+            let status = RestoreStatus::builder();
+            let restored = status.clone().is_restore_in_progress(false);
+            let restored = restored.restore_expiry_date(aws_smithy_types::DateTime::from_secs(1)).build();
+            assert!(is_archived(Some(class), None) && !is_archived(Some(class), Some(&restored)), "{class}");
+            assert!(is_archived(Some(class), Some(&status.is_restore_in_progress(true).build())), "{class}");
+        }
+        for class in [None, Some("STANDARD"), Some("GLACIER_IR"), Some("INTELLIGENT_TIERING")] {
+            assert!(!is_archived(class, None), "{class:?}");
+        }
     }
 
     #[test]

@@ -156,6 +156,11 @@ impl Recorder {
         }
     }
 
+    /// Whether answers are only looked at, as for a plan.
+    pub(super) fn keeps_nothing(&self) -> bool {
+        self.inner.keeper.is_none()
+    }
+
     /// The session that is recorded.
     #[must_use]
     pub fn session(&self) -> &Session {

@@ -7,7 +7,7 @@ use crate::model::{Timestamp, printable};
 
 use super::Halt;
 use super::failure::{Failure, FailureKind};
-use super::objects::{ListQuery, decoded, timestamp};
+use super::objects::{ListQuery, attributes, decoded, is_archived, timestamp};
 use super::record::{Call, Recorder};
 
 /// A version of an object, or a delete marker, as a listing names it.
@@ -25,6 +25,8 @@ pub struct ListedVersion {
     pub last_modified: Option<Timestamp>,
     /// Whether it is what the key stands for now.
     pub latest: bool,
+    /// Whether it lies in an archive. A listing that is kept does not say whether it was restored from there.
+    pub archived: bool,
 }
 
 /// One page of a listing of versions, by key and then as S3 orders them.
@@ -73,6 +75,7 @@ pub async fn list_versions_page(
                     .set_key_marker(key_marker.clone())
                     .set_version_id_marker(version_marker.clone())
                     .encoding_type(EncodingType::Url)
+                    .set_optional_object_attributes(attributes(recorder))
                     .customize()
                     .interceptor(tap)
                     .send()
@@ -106,6 +109,7 @@ fn read_page(output: &ListObjectVersionsOutput, query: &ListQuery) -> Result<Ver
             etag: version.e_tag().map(str::to_owned),
             last_modified: version.last_modified().and_then(timestamp),
             latest: version.is_latest().ok_or("the listing of versions does not say which are current")?,
+            archived: is_archived(version.storage_class().map(|class| class.as_str()), version.restore_status()),
         });
     }
     for marker in output.delete_markers() {
@@ -116,6 +120,7 @@ fn read_page(output: &ListObjectVersionsOutput, query: &ListQuery) -> Result<Ver
             etag: None,
             last_modified: marker.last_modified().and_then(timestamp),
             latest: marker.is_latest().ok_or("the listing of versions does not say which are current")?,
+            archived: false,
         });
     }
     page.versions.sort_by(|left, right| left.key.cmp(&right.key));

@@ -22,7 +22,7 @@ use super::destination::refuse_case_in_case;
 use super::output::{Output, bytes, counted, thousands, wrapped};
 use super::progress::{Lines, lines};
 use super::regions::{note_unknown, refuse_unknown};
-use super::status::{collect_again, gap_lines, in_turn, rows_table, with_roles};
+use super::status::{collect_again, collect_restored, gap_lines, in_turn, rows_table, with_roles};
 use super::tool::{look_at_this_tool, this_tool};
 use super::verify::{LimitArguments, sentence, verify_showing_progress};
 use super::{CliError, Exit, shell};
@@ -165,7 +165,7 @@ pub(super) fn run(mut arguments: CollectArguments, output: &Output) -> Result<Ex
         Exit::Incomplete
     };
     output
-        .result(&collected, || format!("{}\n{}", text(&collected, output.is_verbose()), next(&arguments, report.as_ref())))
+        .result(&collected, || format!("{}\n{}", text(&collected, output.is_verbose()), next(&arguments, &collected)))
         .map_err(|error| error.after(exit))?;
     Ok(exit)
 }
@@ -384,12 +384,13 @@ fn text(collected: &Collected<'_>, verbose: bool) -> String {
     lines.join("\n")
 }
 
-/// What to do with what was collected: what is too fresh first, while the case still takes it.
-fn next(arguments: &CollectArguments, report: Option<&Report>) -> String {
+/// What to do with what was collected: what is too fresh or archived first, while the case still takes it.
+fn next(arguments: &CollectArguments, collected: &Collected<'_>) -> String {
     let case = shell::path(&arguments.folder);
-    let roles = with_roles(&arguments.connection.role_arns);
-    let again = report.and_then(Report::digests_due).map(|due| collect_again(&format!("{case}{roles}"), due));
-    in_turn(&again.into_iter().chain([format!("caselock verify {case}")]).collect::<Vec<_>>())
+    let asked = format!("{case}{}", with_roles(&arguments.connection.role_arns));
+    let again = collected.verification.and_then(Report::digests_due).map(|due| collect_again(&asked, due));
+    let restored = collect_restored(&asked, collected.case_gaps);
+    in_turn(&again.into_iter().chain(restored).chain([format!("caselock verify {case}")]).collect::<Vec<_>>())
 }
 
 /// Who asked, one identity a line.

@@ -149,8 +149,9 @@ fn next(identity: &CaseIdentity, summary: &Summary, damage: &[String], folder: &
         let asks_for_trails = sources.is_empty() || sources.iter().any(|source| source == "cloudtrail");
         let fresh = last.filter(|run| asks_for_trails && run.started < due);
         let again = fresh.map(|run| collect_again(&format!("{case}{}", with_roles(&run.roles)), due));
+        let restored = last.and_then(|run| collect_restored(&format!("{case}{}", with_roles(&run.roles)), &summary.gaps));
         let proof = [format!("caselock verify {case}"), format!("caselock seal {case} --signing-key KEY")];
-        return again.into_iter().chain(proof).collect();
+        return again.into_iter().chain(restored).chain(proof).collect();
     } else if summary.packages.is_empty() {
         format!("caselock package {case} -o {}", shell::package_of(folder))
     } else {
@@ -167,6 +168,12 @@ pub(super) fn with_roles(roles: &[String]) -> String {
 /// The command that takes what was too fresh, and from when on.
 pub(super) fn collect_again(case: &str, due: Timestamp) -> String {
     format!("caselock collect {case}    (again, from {due} on: the newest digests should be there)")
+}
+
+/// The command that takes what lies in an archive, where anything does.
+pub(super) fn collect_restored(case: &str, gaps: &[Gap]) -> Option<String> {
+    let archived = gaps.iter().any(|gap| gap.reason == GapReason::Archived);
+    archived.then(|| format!("caselock collect {case}    (again, once the archived objects are restored in S3)"))
 }
 
 /// Commands one after the other, each a line to copy, with what is said of it on a line of its own.
@@ -275,4 +282,27 @@ pub(super) fn rows_table(rows: &[SummaryRow]) -> String {
         ]
     });
     table(&["Source", "Account", "Region", "Found", "Stored", "API", "Bytes", "Gaps"], &[3, 4, 5, 6], rows.collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_archived_is_to_be_restored_before_it_is_collected() {
+        let gap = |reason| Gap {
+            source: "cloudtrail".to_owned(),
+            account: None,
+            region: None,
+            what: "s3://example-logs/key".to_owned(),
+            reason,
+            error_code: None,
+            detail: None,
+            request_id: None,
+        };
+        let (denied, archived) = (gap(GapReason::Denied), gap(GapReason::Archived));
+        assert_eq!(collect_restored("case", std::slice::from_ref(&denied)), None);
+        let told = in_turn(&collect_restored("case", &[denied, archived]).into_iter().collect::<Vec<_>>());
+        assert!(told.starts_with("Next: caselock collect case") && told.contains("restored"), "{told}");
+    }
 }

@@ -148,6 +148,7 @@ mod tests {
             size: 1,
             etag: None,
             last_modified: None,
+            archived: false,
         }
     }
 

@@ -165,8 +165,11 @@ async fn archived_objects_and_strangers_are_named() {
     let stranger = format!("{folder}2026/03/02/notes.txt");
     let old = crate::sim::Upload { at: Some("2026-01-01T00:00:00Z".parse().unwrap()), ..crate::sim::Upload::new("x") };
     stage.account.objects().put_new_version(TRAIL_BUCKET, &stranger, old).unwrap();
+    let planned = plan(&stage.session().await, &stage.request()).await.unwrap();
     let outcome = stage.collect(&stage.request()).await;
     assert_eq!(gaps(&outcome, GapReason::Archived), [format!("s3://{TRAIL_BUCKET}/{key}")]);
+    assert_eq!((planned.totals.found, planned.totals.found_bytes), (outcome.totals.stored, outcome.totals.stored_bytes));
+    assert_eq!((planned.totals.gaps, planned.missing_permissions), (outcome.totals.gaps.clone(), Vec::<String>::new()));
     let skipped = outcome.gaps.iter().find(|gap| gap.reason == GapReason::Skipped).unwrap();
     assert!(skipped.detail.as_ref().unwrap().contains("notes.txt"), "{skipped:?}");
 }
@@ -178,6 +181,8 @@ async fn objects_that_aws_did_not_name_are_taken_wherever_they_lie_if_written_in
     let strange = [
         "AWSLogs/tool.exe".to_owned(),
         "AWSLogs/staging/a/b.bin".to_owned(),
+        // The last of all characters.
+        "AWSLogs/staging/\u{10ffff}secret.gz".to_owned(),
         format!("{root}/readme.txt"),
         format!("{root}/CloudTrail/list.txt"),
         format!("{root}/CloudTrail/nowhere/list.txt"),

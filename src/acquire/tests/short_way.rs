@@ -40,6 +40,7 @@ impl Fetching {
             last_modified: None,
             version: None,
             optional: false,
+            archived: false,
         }
     }
 

@@ -37,6 +37,28 @@ async fn an_overwritten_log_is_recovered_beside_what_replaced_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_version_called_null_that_was_replaced_is_not_taken_for_the_one_that_was_stored() {
+    let stage = Stage::new();
+    let (objects, key) = (stage.account.objects(), log_keys(&stage).remove(3));
+    let current = objects.get(TRAIL_BUCKET, &key).unwrap();
+    let again = |body: Vec<u8>| Upload { at: Some(current.last_modified), ..Upload::like(&current, body) };
+    let store_before_it = |body: Vec<u8>| {
+        assert!(objects.erase(TRAIL_BUCKET, &key));
+        objects.put_new_version(TRAIL_BUCKET, &key, again(body)).unwrap();
+        assert!(objects.change(TRAIL_BUCKET, &key, |object| "null".clone_into(&mut object.version_id)));
+        objects.put_new_version(TRAIL_BUCKET, &key, again(current.body.to_vec())).unwrap();
+    };
+    store_before_it(b"as it was stored".to_vec());
+    assert!(stage.collect(&stage.request()).await.complete);
+    assert!(stage.collect(&stage.request()).await.complete, "it is still the same");
+    store_before_it(b"of the same size".to_vec());
+    let outcome = stage.collect(&stage.request()).await;
+    let changed = gaps(&outcome, GapReason::ChangedDuringAcquisition);
+    assert!(matches!(changed[..], [one] if one.contains(&key) && one.contains("null")), "{:#?}", outcome.gaps);
+    assert_eq!(stored_bytes(&stage.case(), &version_path(&key, "null")), b"as it was stored");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn deleted_logs_and_digests_are_recovered_and_told_of() {
     let stage = Stage::new();
     let (objects, log, digest) = (stage.account.objects(), log_keys(&stage).remove(3), digest_keys(&stage).remove(4));

@@ -96,13 +96,44 @@ async fn a_listing_that_says_nothing_is_a_gap_and_not_an_empty_folder() {
 #[tokio::test(flavor = "multi_thread")]
 async fn answers_that_cannot_be_read_are_gaps_and_their_bytes_are_kept() {
     let stage = Stage::new();
-    stage.server.faults().add(Fault::replace("ec2:DescribeVolumes", "<html>Bad gateway").in_region("us-east-1"));
+    stage.server.faults().add(Fault::replace("ec2:DescribeVolumes", "<html>Bad gateway</html>").in_region("us-east-1"));
     let outcome = collect_with(&stage, Fault::replace("cloudtrail:ListPublicKeys", "not JSON").in_region("us-east-1")).await;
     let mut failed = gaps(&outcome, GapReason::Failed);
     failed.sort_unstable();
     assert_eq!(failed, ["DescribeVolumes", "ListPublicKeys"], "{:#?}", outcome.gaps);
     let kept = stage.artifacts().into_iter().filter(|artifact| artifact.path.as_str().contains("/ListPublicKeys/"));
     assert!(kept.into_iter().any(|artifact| stored_bytes(&stage.case(), artifact.path.as_str()) == b"not JSON"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_broke_off_without_an_announced_length_is_asked_for_again() {
+    for action in [
+        "ec2:DescribeRegions",
+        "ec2:DescribeSnapshots",
+        "s3:GetBucketVersioning",
+        "s3:ListObjectVersions",
+        "s3:ListObjectsV2",
+        "sts:GetCallerIdentity",
+        "cloudtrail:DescribeTrails",
+    ] {
+        is_overcome(Fault::shorten(action, 150).times(1)).await;
+    }
+    is_overcome(Fault::replace("cloudtrail:ListTrails", "").times(1)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_always_breaks_off_is_a_gap_and_no_end_of_an_answer() {
+    let stage = Stage::new();
+    let outcome = collect_with(&stage, Fault::shorten("ec2:DescribeSnapshots", 600).in_region("us-east-1")).await;
+    let failed: Vec<_> = outcome.gaps.iter().filter(|gap| gap.reason == GapReason::Failed).collect();
+    assert!(!failed.is_empty() && failed.iter().all(|gap| gap.what.starts_with("DescribeSnapshots")), "{failed:#?}");
+    assert!(failed.iter().all(|gap| gap.detail.as_ref().unwrap().contains("broke off")), "{failed:#?}");
+    let kept = stage.artifacts().into_iter().filter_map(|artifact| match artifact.source {
+        Origin::ApiResponse(origin) if artifact.path.as_str().contains("/us-east-1/DescribeSnapshots/") => Some(origin),
+        _ => None,
+    });
+    let kept: Vec<_> = kept.collect();
+    assert!(!kept.is_empty() && kept.iter().all(|origin| !origin.last), "{kept:#?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

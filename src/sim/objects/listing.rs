@@ -117,7 +117,7 @@ impl Bucket {
             VersionStart::Keys(Start::First) => Bound::Included(prefix.to_owned()),
             VersionStart::Keys(Start::AfterKey(key)) if key < prefix => Bound::Included(prefix.to_owned()),
             VersionStart::Keys(Start::AfterKey(key)) => Bound::Excluded(key.to_owned()),
-            VersionStart::Keys(Start::AfterPrefix(passed)) => Bound::Excluded(end_of(passed)),
+            VersionStart::Keys(Start::AfterPrefix(passed)) => end_of(passed),
             VersionStart::AfterVersion(key, _) => Bound::Included(key.to_owned()),
         };
         'seek: loop {
@@ -143,7 +143,7 @@ impl Bucket {
                         return page;
                     }
                     last = Some(Cut::Prefix(common.to_owned()));
-                    position = Bound::Excluded(end_of(common));
+                    position = end_of(common);
                     page.common_prefixes.push(common.to_owned());
                     continue 'seek;
                 }
@@ -168,9 +168,16 @@ fn common_prefix<'a>(key: &'a str, prefix: &str, delimiter: Option<&str>) -> Opt
     key.get(..prefix.len() + found + delimiter.len())
 }
 
-/// A string after every key that begins with the prefix.
-fn end_of(prefix: &str) -> String {
-    format!("{prefix}{}", char::MAX)
+/// Where the keys begin that come after all that begin with the prefix: at the prefix with the next character in the place of its last.
+fn end_of(prefix: &str) -> Bound<String> {
+    let mut end = prefix.to_owned();
+    while let Some(last) = end.pop() {
+        if let Some(next) = (last..=char::MAX).nth(1) {
+            end.push(next);
+            return Bound::Included(end);
+        }
+    }
+    Bound::Excluded(prefix.to_owned())
 }
 
 #[cfg(test)]
@@ -184,6 +191,16 @@ mod tests {
             bucket.put("b", key, Upload::new("x"));
         }
         bucket
+    }
+
+    #[test]
+    fn a_common_prefix_is_stepped_over_with_the_last_of_all_keys_below_it() {
+        let bucket = bucket(&["a/\u{10ffff}b", "a/b", "a0", "b"]);
+        for limit in 1..5 {
+            let (mut seen, _) = all_pages(&bucket, "", Some("/"), limit);
+            seen.sort();
+            assert_eq!(seen, ["a/", "a0", "b"], "{limit}");
+        }
     }
 
     fn all_pages(bucket: &Bucket, prefix: &str, delimiter: Option<&str>, limit: usize) -> (Vec<String>, usize) {
