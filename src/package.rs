@@ -33,5 +33,5 @@ pub use joined::JoinedParts;
 pub use parts::{part_of, write_parts, write_parts_with};
 pub use progress::Progress;
 pub use publish::{Delivery, EncryptedPackage};
-pub use receipts::{package_head, package_places, read_receipts, receipt_places, write_receipt};
+pub use receipts::{package_head, package_places, read_receipt, read_receipts, receipt_places, write_receipt};
 pub use writing::{PackageSummary, top_folder, write_package, write_package_with};

@@ -27,7 +27,7 @@ pub use checkpoint::{CHECKPOINTS, Checkpoint, DISCLOSURE, DisclosedLine};
 pub(crate) use disclosed_bag::{PROGRAM, disclosed_texts};
 pub use error::SealError;
 pub use key::{KeyError, SigningKey};
-pub use receipt::{PackageHead, Receipt, ReceiptFile, SealHead};
+pub use receipt::{PackageHead, RECEIPT_LIMIT, Receipt, ReceiptFile, SealHead};
 pub use sealing::{SealOptions, Sealed, check_earlier_seals, seal_case, seal_case_with};
 pub use seals::{SealFile, SealNumbers, read_seals};
 pub use signature::{SignatureProblem, Signer, verify_signature};

@@ -16,12 +16,14 @@ mod digest_records;
 mod disclosure;
 mod expected_root;
 mod fingerprint;
+mod holder_keys;
 mod log_records;
 mod options;
 mod outcome;
 mod pass;
 mod presence;
 mod published_keys;
+mod receipt_chain;
 mod report;
 mod seals;
 mod stamps;
@@ -30,7 +32,9 @@ mod verdict;
 
 use crate::case::{CaseError, CaseFiles};
 
+pub use custody::begins_elsewhere;
 pub use expected_root::{ExpectedRoot, ParseExpectedRootError};
+pub use holder_keys::{KeysBefore, key_of_another};
 pub use options::Options;
 pub use published_keys::{Published, compare_keys};
 pub use report::{

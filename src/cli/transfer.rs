@@ -1,6 +1,7 @@
 //! Evidence passes from one holder to the next: lines in the ledger and a new seal for a case folder, a signed receipt beside a package.
 
 mod holder;
+mod receipts;
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -11,10 +12,8 @@ use crate::case::custody::{CustodyReceived, CustodyTransferred, Handover, Reveri
 use crate::case::event::Event;
 use crate::case::{CaseFolder, CaseWriter};
 use crate::model::{Sha256Hash, Timestamp};
-use crate::package::{PackageError, PackageFiles, package_head, package_places, read_receipts, receipt_places, write_receipt};
-use crate::seal::{
-    PackageHead, Receipt, ReceiptFile, SealHead, SealOptions, SealStatement, SigningKey, read_seals, seal_case_with,
-};
+use crate::package::{PackageError, PackageFiles, read_receipts, receipt_places, write_receipt};
+use crate::seal::{Receipt, ReceiptFile, SealHead, SealOptions, SealStatement, SigningKey, read_seals, seal_case_with};
 use crate::verify::{Options, Report};
 
 use super::destination::refuse_file_in_case;
@@ -25,6 +24,8 @@ use super::tool::{look_at_this_tool, this_tool};
 use super::verify::{open, refuse_what_is_no_package, verify_showing_progress};
 use super::{CliError, Exit, shell};
 use holder::check_holder;
+use receipts::{check_receipts, explain, not_beside, refuse_receipts, refuse_what_is_no_receipt};
+pub(super) use receipts::{hashed, receipts_of};
 
 /// Record that a sealed case, or a package, passes from one holder to the next.
 ///
@@ -81,6 +82,9 @@ pub(super) struct TransferArguments {
     /// Record the transfer of a case that is damaged, as it is received. The receiver's seal, or receipt, says so.
     #[arg(long)]
     despite_damage: bool,
+    /// An earlier receipt of the package that does not lie beside it; those that do are read anyway.
+    #[arg(long, value_name = "FILE")]
+    receipt: Vec<PathBuf>,
 }
 
 #[derive(Serialize)]
@@ -99,6 +103,9 @@ struct Recorded<'a> {
     /// Why there is no stamp that was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     timestamp_error: Option<serde_json::Value>,
+    /// The receipts of the package that do not lie beside it, this one among them.
+    #[serde(skip)]
+    elsewhere: Vec<PathBuf>,
 }
 
 pub(super) fn run(arguments: &TransferArguments, output: &Output) -> Result<Exit, CliError> {
@@ -131,6 +138,11 @@ pub(super) fn run(arguments: &TransferArguments, output: &Output) -> Result<Exit
             .meaning("Nothing was recorded, and nothing was signed.")
             .next("Leave --out out, or name the package."));
     }
+    if !arguments.receipt.is_empty() && arguments.case.is_dir() {
+        return Err(CliError::usage("--receipt is for a package; a case folder has its transfers in the ledger")
+            .meaning("Nothing was recorded, and nothing was signed.")
+            .next("Leave --receipt out, or name the package."));
+    }
     arguments.tsa.as_deref().map(timestamp::check_authority).transpose()?;
     let key = arguments.signing_key.as_deref().map(|key| load_key(key, arguments.principal.as_deref(), output)).transpose()?;
     if arguments.case.is_file() {
@@ -158,6 +170,9 @@ fn reverified(report: &Report) -> Reverification {
 }
 
 fn refuse_damage(report: &Report) -> CliError {
+    if let Some(refused) = refuse_receipts(report) {
+        return refused;
+    }
     let named = report.name_damage(3).join("; ");
     CliError { exit: Exit::Integrity, ..CliError::failed(format!("what is handed over is damaged: {named}")) }
         .meaning("Nothing was recorded: whoever signs for it would sign for the damage as well.")
@@ -186,7 +201,7 @@ fn transfer_case(
     if damaged && !arguments.despite_damage {
         return Err(refuse_damage(&report));
     }
-    check_holder(&report.custody, handover, output)?;
+    check_holder(&folder, &report, handover, key, output)?;
     let verification = reverified(&report);
     let sealed_lines = SealStatement::parse(statement).map_or(0, |statement| statement.ledger.lines);
     let past = Past::read(&writer, handover, key, sealed_lines)?;
@@ -209,6 +224,7 @@ fn transfer_case(
         signer: None,
         stamped: None,
         timestamp_error: None,
+        elsewhere: Vec::new(),
     };
     let Some(key) = key else {
         writer.append_all(acts)?;
@@ -307,6 +323,7 @@ fn receive_package(
     };
     refuse_file_in_case(&beside)?;
     let files = open(package)?;
+    refuse_what_is_no_receipt(&arguments.receipt)?;
     let top = PackageFiles::open(package).map_err(|error| explain(&error))?.top_folder().to_owned();
     if let Some(missing) = files.missing_parts().first() {
         return Err(CliError::usage(format!(
@@ -318,14 +335,16 @@ fn receive_package(
     }
     let heads = hashed(package, output)?;
     let elsewhere = if arguments.out.is_some() { receipt_places(&beside) } else { Ok(Vec::new()) };
-    let earlier = elsewhere.and_then(|places| read_receipts(package, &places)).map_err(|error| explain(&error))?;
+    let elsewhere = [arguments.receipt.clone(), elsewhere.map_err(|error| explain(&error))?].concat();
+    let earlier = read_receipts(package, &elsewhere);
     let wanted = Options { receipts: Some((&heads, &earlier)), ..Options::default() };
     let report = verify_showing_progress(&*files, &wanted, output)?;
     let damaged = report.case_failures() > 0;
     if damaged && !arguments.despite_damage {
         return Err(refuse_damage(&report));
     }
-    check_holder(&report.custody, handover, output)?;
+    check_receipts(&earlier, &report, output)?;
+    check_holder(&*files, &report, handover, Some(key), output)?;
     let verification = reverified(&report);
     let now = Timestamp::new(chrono::Utc::now());
     let case_number = report.case_number.clone().unwrap_or(top);
@@ -336,8 +355,11 @@ fn receive_package(
     if heads.len() > 1 {
         receipt.parts = heads;
     }
-    receipt.number = u32::try_from(earlier.len()).unwrap_or(u32::MAX).saturating_add(1);
-    receipt.previous_receipt_sha256 = earlier.last().map(|last| Sha256Hash::of(&last.statement));
+    let numbered = earlier.iter().filter_map(|receipt| Some((receipt.number()?, receipt)));
+    if let Some((number, last)) = numbered.max_by_key(|(number, _)| *number) {
+        receipt.number = number.saturating_add(1);
+        receipt.previous_receipt_sha256 = Some(Sha256Hash::of(&last.statement));
+    }
     receipt.seal = read_seals(&*files)?
         .iter()
         .rev()
@@ -354,7 +376,8 @@ fn receive_package(
             .next("Run the same command again, name another authority, or leave --tsa out.")
     })?;
     let (timestamp, stamp) = stamped.unzip();
-    let file = ReceiptFile { name: String::new(), statement, signature: Some(signature), timestamp };
+    let (name, path) = (String::new(), PathBuf::new());
+    let file = ReceiptFile { name, path, unread: None, statement, signature: Some(signature), timestamp };
     let path = write_receipt(&beside, receipt.number, &file).map_err(|error| unwritten(&error))?;
     let recorded = Recorded {
         handover,
@@ -364,14 +387,9 @@ fn receive_package(
         signer: Some(key.signer().fingerprint.clone()),
         stamped: stamp.map(|stamp| stamp.time),
         timestamp_error: None,
+        elsewhere: not_beside(package, earlier.iter().map(|receipt| &*receipt.path).chain([&*path])),
     };
     show(&recorded, &arguments.case, damaged, output)
-}
-
-fn explain(error: &PackageError) -> CliError {
-    CliError::new(Exit::of_package(error), error)
-        .meaning("The package is unchanged.")
-        .next("Mend the cause, then run the same command again.")
 }
 
 /// Why no receipt was written; a medium that takes none is no obstacle.
@@ -429,46 +447,12 @@ fn show(recorded: &Recorded<'_>, case: &Path, damaged: bool, output: &Output) ->
             }
         }
         if recorded.signed_in.is_some() {
-            lines.push(format!("Next: caselock verify {}{}", shell::path(case), with_receipt(recorded, case)));
+            let receipts = recorded.elsewhere.iter().map(|place| format!(" --receipt {}", shell::path(place)));
+            lines.push(format!("Next: caselock verify {}{}", shell::path(case), receipts.collect::<String>()));
         }
         lines.join("\n")
     })?;
     Ok(if damaged { Exit::Integrity } else { Exit::Done })
-}
-
-/// The receipt as an option of `verify`, where it does not lie beside the package and would not be found.
-fn with_receipt(recorded: &Recorded<'_>, case: &Path) -> String {
-    let receipt = Path::new(&recorded.recorded_in);
-    let is_beside = receipt.parent() == case.parent();
-    if case.is_file() && !is_beside { format!(" --receipt {}", shell::path(receipt)) } else { String::new() }
-}
-
-/// The packages, or parts, that receipts are for, and the receipts.
-pub(super) type Receipts = (Vec<PackageHead>, Vec<ReceiptFile>);
-
-/// The receipts of a package, those that are named and those that lie beside it; none are named of a case folder.
-pub(super) fn receipts_of(path: &Path, named: &[PathBuf], output: &Output) -> Result<Option<Receipts>, CliError> {
-    if !path.is_file() {
-        if named.is_empty() {
-            return Ok(None);
-        }
-        return Err(CliError::usage("--receipt is for a package; a case folder has its transfers in the ledger")
-            .meaning("Nothing was checked, and nothing was written.")
-            .next("Leave --receipt out, or name the package."));
-    }
-    let receipts = read_receipts(path, named).map_err(|error| explain(&error))?;
-    if receipts.is_empty() {
-        return Ok(None);
-    }
-    Ok(Some((hashed(path, output)?, receipts)))
-}
-
-/// What a package is as a whole, or each of its parts that are there: they are read through once for that.
-pub(super) fn hashed(package: &Path, output: &Output) -> Result<Vec<PackageHead>, CliError> {
-    let (lines, _) = super::progress::line(output, "hashing");
-    let heads = package_places(package).and_then(|places| places.iter().map(|place| package_head(place)).collect());
-    lines.finish();
-    heads.map_err(|error: PackageError| explain(&error))
 }
 
 #[cfg(test)]

@@ -432,6 +432,8 @@ fn custody_lines(custody: &[CustodyReport]) -> Vec<String> {
         lines.push(wrapped(&signed, HOLDER));
         if let (Some(signer), true) = (&link.signer, link.received_at.is_some()) {
             lines.push(format!("{HOLDER}key {signer}"));
+            let signed_as = link.signed_as.as_deref().map(|name| format!("signed as {name}, by the signer's own word"));
+            lines.extend(signed_as.map(|signed_as| wrapped(&signed_as, HOLDER)));
             lines.extend(link.trusted.map(|trusted| {
                 let trust = match (&link.vouched_as, trusted) {
                     (Some(names), true) => format!("is trusted: the allowed signers you gave have it as {names}"),

@@ -1,6 +1,7 @@
 //! Custody of a package that is out of the case's reach: each holder signs for it, for the seal in it, and for the receipt before.
 
 use std::io;
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
@@ -11,6 +12,9 @@ use crate::case::{FORMAT_VERSION, IoContext as _};
 use crate::model::{Sha256Hash, Timestamp, strict_json};
 
 use super::{KeyError, ParseSealError, SealedBy, SigningKey};
+
+/// Largest file of a receipt that is read.
+pub const RECEIPT_LIMIT: usize = 1024 * 1024;
 
 /// What the receiver of a package signs: `PACKAGE.receipt-NNNN.json` beside it, in RFC 8785 canonical form.
 ///
@@ -82,12 +86,43 @@ pub struct SealHead {
 pub struct ReceiptFile {
     /// Its file name.
     pub name: String,
-    /// The statement's bytes.
+    /// Where it lies.
+    pub path: PathBuf,
+    /// Which file of it is there and could not be read, and why.
+    pub unread: Option<String>,
+    /// The statement's bytes; none where it could not be read.
     pub statement: Vec<u8>,
     /// The SSH signature in PEM.
     pub signature: Option<Vec<u8>>,
     /// The RFC 3161 time-stamp response in DER.
     pub timestamp: Option<Vec<u8>>,
+}
+
+impl ReceiptFile {
+    /// Which receipt it is: as it says itself, or as its name does where it cannot be read.
+    #[must_use]
+    pub fn number(&self) -> Option<u32> {
+        let of_its_name = || self.name.rsplit_once(".receipt-")?.1.strip_suffix(".json")?.parse().ok();
+        Receipt::parse(&self.statement).ok().map(|receipt| receipt.number).or_else(of_its_name)
+    }
+
+    /// Whether it is a receipt at all, damaged or not.
+    #[must_use]
+    pub fn is_one(&self) -> bool {
+        const KIND: &[u8] = br#""kind":"receipt""#;
+        self.statement.starts_with(b"{") && self.statement.windows(KIND.len()).any(|window| window == KIND)
+    }
+
+    /// Whether both are the same receipt, of which one may lack its signature or its time-stamp.
+    #[must_use]
+    pub fn is_copy_of(&self, other: &Self) -> bool {
+        let fits = |one: &Option<Vec<u8>>, other: &Option<Vec<u8>>| one.is_none() || other.is_none() || one == other;
+        let is_read = self.unread.is_none() && other.unread.is_none();
+        is_read
+            && self.statement == other.statement
+            && fits(&self.signature, &other.signature)
+            && fits(&self.timestamp, &other.timestamp)
+    }
 }
 
 impl Receipt {
@@ -126,10 +161,16 @@ impl Receipt {
 
     /// Reads a receipt, and refuses every spelling of it but the canonical one.
     pub fn parse(bytes: &[u8]) -> Result<Self, ParseSealError> {
+        if bytes.len() > RECEIPT_LIMIT {
+            return Err(ParseSealError::of(&"it is larger than a receipt can be"));
+        }
         let value = strict_json::parse(bytes).map_err(|problem| ParseSealError::of(&problem))?;
         let receipt: Self = serde_json::from_value(value).map_err(|problem| ParseSealError::of(&problem))?;
         if receipt.encode().map_err(|problem| ParseSealError::of(&problem))? != bytes {
             return Err(ParseSealError::of(&"it is not in canonical form"));
+        }
+        if receipt.number == 0 {
+            return Err(ParseSealError::of(&"receipts are numbered from 1"));
         }
         if receipt.packages().first() != Some(&receipt.package) {
             return Err(ParseSealError::of(&"its package is not the first of its parts"));

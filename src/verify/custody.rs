@@ -2,11 +2,11 @@
 
 use crate::case::LEDGER;
 use crate::case::custody::{CustodyReceived, CustodyTransferred, Handover, Reverification};
-use crate::model::{Finding, Severity, Sha256Hash, Timestamp, printable};
-use crate::seal::{PackageHead, Receipt, ReceiptFile};
+use crate::model::{Finding, Severity, Timestamp, printable};
+use crate::seal::{PackageHead, ReceiptFile};
 
 use super::report::{CustodyReport, SealReport, SignatureState};
-use super::{Options, stamps, trust};
+use super::{Options, receipt_chain, stamps, trust};
 
 /// One line of the ledger about the case changing hands.
 #[derive(Clone, Debug)]
@@ -68,6 +68,8 @@ pub(super) fn of_the_ledger(acts: &[Act], seals: &[SealReport], findings: &mut V
             signed_in: seal.map(|seal| seal.file.clone()),
             signature: signed.map_or(SignatureState::Absent, |seal| seal.signature),
             signer: signed.and_then(|seal| seal.signer.clone()),
+            signed_as: signed.filter(|seal| seal.signer.is_some()).and_then(|seal| seal.principal.clone()),
+            after_a_gap: false,
             trusted: signed.and_then(|seal| seal.trusted),
             stamped: signed.and_then(|seal| seal.stamped),
         };
@@ -135,18 +137,9 @@ pub(super) fn of_receipts(
     findings: &mut Vec<Finding>,
 ) -> Vec<CustodyReport> {
     let mut chain = Vec::new();
-    let mut previous = None;
     let mut past = received.before(options);
-    for (due, file) in (1..).zip(receipts) {
+    for receipt_chain::Link { file, receipt, after_a_gap, is_again } in receipt_chain::in_order(receipts, findings) {
         let mut fail = |kind: &str, detail: &str| findings.push(Finding::new(Severity::Failure, kind, &file.name, detail));
-        let before = previous.replace(Sha256Hash::of(&file.statement));
-        let receipt = match Receipt::parse(&file.statement) {
-            Ok(receipt) => receipt,
-            Err(problem) => {
-                fail("receipt-malformed", &format!("It cannot be read: {problem}."));
-                continue;
-            }
-        };
         let named = |package: &PackageHead| {
             receipt.packages().iter().any(|named| (named.size, named.sha256) == (package.size, package.sha256))
         };
@@ -160,19 +153,20 @@ pub(super) fn of_receipts(
         if received.case_number.is_some_and(|number| number != receipt.case_number) {
             fail("receipt-of-another-package", "It is the receipt of another case.");
         }
-        if receipt.number != due || receipt.previous_receipt_sha256 != before {
-            fail("receipt-chain-broken", "It does not follow the receipt before it: one was exchanged or taken away.");
-        }
         let statement = trust::Statement {
             place: &file.name,
             bytes: &file.statement,
             signature: file.signature.as_deref(),
             names: Some(&receipt.signer),
-            unsigned: Some(("receipt-unsigned", "It has no signature, so nobody signed for it.")),
+            // What could not be read is told of already.
+            unsigned: file.unread.is_none().then_some(("receipt-unsigned", "It has no signature, so nobody signed for it.")),
             invalid: "receipt-signature-invalid",
             by_another: "receipt-signature-invalid",
         };
-        let (signature, signer) = trust::check_signature(&statement, findings);
+        let (mut signature, signer) = trust::check_signature(&statement, findings);
+        if signature == SignatureState::Absent && file.unread.is_some() {
+            signature = SignatureState::Unchecked;
+        }
         let place = format!("{}.tsr", file.name);
         let stamp = file
             .timestamp
@@ -215,7 +209,12 @@ pub(super) fn of_receipts(
             };
             findings.push(Finding::new(Severity::Notice, "receipt-signer-unknown", &file.name, &detail));
         }
+        if is_again {
+            continue;
+        }
         chain.push(CustodyReport {
+            signed_as: signer.is_some().then_some(receipt.signer.principal),
+            after_a_gap,
             handover: receipt.handover,
             released_at: None,
             received_at: Some(receipt.received_at),
@@ -232,15 +231,22 @@ pub(super) fn of_receipts(
     chain
 }
 
-/// Whether whoever released it first is one who had it: the examiner, or who sealed first. Names are what people write.
-pub(super) fn check_beginning(first: &CustodyReport, examiner: &str, seal: Option<&SealReport>) -> Option<Finding> {
-    let releaser = &first.handover.released_by;
+/// Whether whoever released it first is neither the examiner nor, by name, who sealed first. Names are what people write.
+#[must_use]
+pub fn begins_elsewhere(releaser: &str, examiner: &str, seal: Option<&SealReport>) -> bool {
     let sealed_by = seal.and_then(|seal| seal.principal.as_deref());
     let known: Vec<&str> = [Some(examiner), sealed_by].into_iter().flatten().collect();
     // Where the case names no examiner there is nobody to compare with.
-    if name_in(examiner).is_empty() || known.iter().any(|known| name_in(known) == name_in(releaser)) {
+    !name_in(examiner).is_empty() && !known.iter().any(|known| name_in(known) == name_in(releaser))
+}
+
+/// Whether whoever released it first is one who had it. Where the receipts before are not here, nobody can tell.
+pub(super) fn check_beginning(first: &CustodyReport, examiner: &str, seal: Option<&SealReport>) -> Option<Finding> {
+    let releaser = &first.handover.released_by;
+    if first.after_a_gap || !begins_elsewhere(releaser, examiner, seal) {
         return None;
     }
+    let sealed_by = seal.and_then(|seal| seal.principal.as_deref());
     let sealed_by = sealed_by.map(|name| format!(", and was first sealed as {}", printable(name))).unwrap_or_default();
     let detail = format!(
         "It was first released by {releaser}; the case names {examiner} as its examiner{sealed_by}. How {releaser} came to have it is not recorded."
@@ -249,7 +255,7 @@ pub(super) fn check_beginning(first: &CustodyReport, examiner: &str, seal: Optio
 }
 
 /// The name in what people write of somebody: what comes before organization and address.
-fn name_in(said: &str) -> String {
+pub(super) fn name_in(said: &str) -> String {
     let name = said.split([',', ';', '(', '<']).next().unwrap_or_default();
     name.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase()
 }
@@ -259,7 +265,8 @@ pub(super) fn check_chain(chain: &[CustodyReport], findings: &mut Vec<Finding>) 
     let mut holder: Option<&str> = None;
     for link in chain {
         let handover = &link.handover;
-        if holder.is_some_and(|holder| holder != handover.released_by) {
+        // Who held it between, the receipts tell that are not here.
+        if !link.after_a_gap && holder.is_some_and(|holder| holder != handover.released_by) {
             let detail = format!(
                 "It was released by {}, and the holder on record was {}: a transfer between the two is not recorded.",
                 handover.released_by,

@@ -21,7 +21,7 @@ use crate::seal::{
 use super::artifacts::is_trouble;
 use super::report::{ArtifactReport, DisclosureReport, LedgerReport, Report, SealReport};
 use super::verdict::{failures_of, verdict};
-use super::{Options, custody, seals, trust};
+use super::{Options, custody, holder_keys, seals, trust};
 
 /// Longest line that is read: the longest line of a ledger, escaped, and its proof.
 const LINE_LIMIT: u64 = 9 * 1024 * 1024;
@@ -76,6 +76,7 @@ pub(super) fn check(files: &dyn CaseFiles, options: &Options<'_>) -> Result<Repo
             custody::of_receipts(package, receipts, &of_the_case, options, &mut findings)
         };
         custody::check_chain(&holders, &mut findings);
+        holder_keys::check(&holders, std::slice::from_ref(&seal), "", &mut findings);
     }
     findings.sort();
     findings.dedup();

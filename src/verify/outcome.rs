@@ -10,7 +10,7 @@ use super::acts::Acts;
 use super::pass::Pass;
 use super::report::{GapReport, LedgerReport, Report};
 use super::verdict::{failures_of, verdict};
-use super::{Options, admissions, case_toml, cloudtrail, custody, seals};
+use super::{Options, admissions, case_toml, cloudtrail, custody, holder_keys, seals};
 
 /// Longest beginning of a first line that a crash leaves: the line names the case, and a case's number is short.
 const BEGINNING: u64 = 1024 * 1024;
@@ -70,6 +70,8 @@ pub(super) fn of(
         findings.extend(custody::check_beginning(first, &identity.examiner, seals.first()));
     }
     custody::check_chain(&holders, &mut findings);
+    let examiner = identity.as_ref().map_or("", |identity| identity.examiner.as_str());
+    holder_keys::check(&holders, &seals, examiner, &mut findings);
     findings.extend(checked.findings(acts.runs_open, !seals.is_empty()));
     // What lies in a part that is not here cannot be looked for.
     if files.missing_parts().is_empty() {

@@ -244,6 +244,9 @@ pub struct CustodyReport {
     pub signature: SignatureState,
     /// Whose key signed for the receipt: the fingerprint, as `ssh-keygen -l` prints it.
     pub signer: Option<String>,
+    /// The name that whoever holds that key gives themselves there; only the key is signed with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub signed_as: Option<String>,
     /// Whether somebody vouched for that key; none when nobody was asked, or when the signature of a key they vouch for was not checked.
     pub trusted: Option<bool>,
     /// Whose key it is by the allowed signers that were given, as their file spells it.
@@ -251,6 +254,9 @@ pub struct CustodyReport {
     pub vouched_as: Option<String>,
     /// The time that a time-stamp gives, where there is a valid one.
     pub stamped: Option<Timestamp>,
+    /// Whether receipts before it are not here, so that who held it until then is not known.
+    #[serde(skip)]
+    pub after_a_gap: bool,
 }
 
 /// One renewal of a seal's time-stamp.

@@ -12,7 +12,7 @@ use crate::report::commands_of;
 use crate::sample::{Sample, shell_ok};
 
 /// A sealed case in `case`, its package in `p.zip`, and the keys `key`, `counsel` and `expert`.
-fn handed_over() -> Sample {
+pub(crate) fn handed_over() -> Sample {
     let sample = Sample::sealed_after_a_run();
     for name in ["counsel", "expert"] {
         sample.key_of(name, &format!("{name}@example.com"));
@@ -21,7 +21,7 @@ fn handed_over() -> Sample {
     sample
 }
 
-fn transfer(sample: &Sample, item: &str, from: &str, to: &str, more: &[&str]) -> Ran {
+pub(crate) fn transfer(sample: &Sample, item: &str, from: &str, to: &str, more: &[&str]) -> Ran {
     let fixed = ["transfer", item, "--from", from, "--to", to, "--purpose", "legal review", "--json"];
     sample.run(&[&fixed, more].concat())
 }
@@ -132,15 +132,16 @@ fn an_attempt_that_was_cut_off_before_the_seal_is_made_again_without_a_second_re
 fn a_transfer_that_is_the_last_on_record_is_not_recorded_again() {
     let sample = handed_over();
     for (item, place) in [("case", "custody/seals/0002.json"), ("p.zip", "p.zip.receipt-0001.json")] {
-        let first = transfer(&sample, item, "A", "B", &["--signing-key", "counsel"]).expect(0);
+        let first = transfer(&sample, item, "A. Examiner", "B", &["--signing-key", "counsel"]).expect(0);
         assert!(!first.stderr.contains("WARNING"), "{first:?}");
         let ledger = sample.ledger();
-        let again = transfer(&sample, item, "A", "B", &["--signing-key", "counsel"]).expect(2).json();
+        let again = transfer(&sample, item, "A. Examiner", "B", &["--signing-key", "counsel"]).expect(2).json();
         let said = again["error"][0].as_str().unwrap();
         assert!(said.contains("is recorded already") && said.ends_with(place), "{said}");
         assert_eq!(sample.ledger(), ledger, "nothing was recorded");
         // What goes back is another transfer.
-        transfer(&sample, item, "B", "A", &["--signing-key", "key"]).expect(0);
+        let back = transfer(&sample, item, "B", "A. Examiner", &["--signing-key", "key"]).expect(0);
+        assert!(!back.stderr.contains("WARNING"), "{back:?}");
     }
     assert!(!sample.path("p.zip.receipt-0003.json").exists());
     // To oneself.
@@ -152,7 +153,7 @@ fn receipts_may_lie_in_another_folder_than_the_package_and_form_the_same_chain()
     let sample = handed_over();
     fs::create_dir(sample.path("my receipts")).unwrap();
     let elsewhere = ["-o", "my receipts"];
-    for (from, to, key) in [("A", "B", "counsel"), ("B", "C", "expert")] {
+    for (from, to, key) in [("A. Examiner", "B", "counsel"), ("B", "C", "expert")] {
         let done = transfer(&sample, "p.zip", from, to, &[&["--signing-key", key][..], &elsewhere].concat()).expect(0);
         assert!(!done.stderr.contains("WARNING"), "{done:?}");
     }
@@ -165,7 +166,9 @@ fn receipts_may_lie_in_another_folder_than_the_package_and_form_the_same_chain()
     let mut told = vec!["transfer", "p.zip", "--from", "C", "--to", "D", "--purpose", "trial", "--signing-key", "key"];
     told.extend(elsewhere);
     let told = sample.run(&told).expect(0).stdout;
-    assert!(told.contains("Next: caselock verify p.zip --receipt 'my receipts/p.zip.receipt-0003.json'"), "{told}");
+    let named = |number: u32| format!(" --receipt 'my receipts/p.zip.receipt-{number:04}.json'");
+    let next = format!("Next: caselock verify p.zip{}{}{}", named(1), named(2), named(3));
+    assert!(told.ends_with(&format!("{next}\n")), "every receipt that it follows: {told}");
     // Its transfers are in its ledger.
     transfer(&sample, "case", "A", "B", &[&["--signing-key", "counsel"][..], &elsewhere].concat()).expect(2);
 }
@@ -323,7 +326,7 @@ fn receipts_that_were_changed_taken_away_or_belong_elsewhere_are_failures() {
             fs::write(&path, text.replace("legal review", "legal revieW")).unwrap();
         }),
         ("receipt-unsigned", |sample| fs::remove_file(sample.path("p.zip.receipt-0002.json.sig")).unwrap()),
-        ("receipt-chain-broken", |sample| fs::remove_file(sample.path("p.zip.receipt-0001.json")).unwrap()),
+        ("receipt-chain-broken", |sample| dated(sample, 1, "counsel", "2099-06-01T10:00:00.000Z")),
         ("receipt-malformed", |sample| {
             fs::remove_file(sample.path("p.zip.receipt-0001.json")).unwrap();
             fs::write(sample.path("p.zip.receipt-0001.json"), "{}").unwrap();

@@ -52,6 +52,7 @@ mod power_loss;
 mod progress;
 mod proofs;
 mod reads_only;
+mod receipts;
 mod reference;
 mod refusals;
 mod report;
