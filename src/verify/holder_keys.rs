@@ -73,3 +73,21 @@ pub(super) fn check(chain: &[CustodyReport], seals: &[SealReport], examiner: &st
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_key_that_sealed_the_case_is_that_of_whoever_had_it_first_and_of_nobody_else() {
+        let (signer, principal) = (Some("SHA256:key".to_owned()), Some("examiner@example.com".to_owned()));
+        let seals = [SealReport { signer, principal, ..SealReport::of("custody/seals/0001.json") }];
+        let before = KeysBefore { seals: &seals, custody: &[], examiner: "A. Examiner", first_releaser: "Desk 4" };
+        let said = key_of_another("SHA256:key", "B. Counsel", &before);
+        assert_eq!(said.as_deref(), Some("the key that sealed the case (custody/seals/0001.json)"));
+        for same in ["a. examiner, Example Corp", "Desk 4", "Evidence room <examiner@example.com>"] {
+            assert_eq!(key_of_another("SHA256:key", same, &before), None, "{same}");
+        }
+        assert_eq!(key_of_another("SHA256:other", "B. Counsel", &before), None);
+    }
+}
