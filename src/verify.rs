@@ -25,6 +25,7 @@ mod published_keys;
 mod report;
 mod seals;
 mod stamps;
+mod tag_manifest;
 mod trust;
 mod verdict;
 

@@ -15,7 +15,7 @@ use super::acts::Acts;
 use super::admissions::{Admissions, Signed, admissions_of, believed, is_admitted};
 use super::artifacts::{Checked, is_trouble};
 use super::report::{SealReport, SignatureState};
-use super::{Options, checkpoints, stamps, trust};
+use super::{Options, checkpoints, stamps, tag_manifest, trust};
 
 /// What caselock writes into `reports/`, where nothing is ever evidence.
 const REPORTS: [&str; 5] = ["snapshots.json", "report.html", "artifacts.csv", "artifacts.jsonl", "case-uco.jsonld"];
@@ -70,6 +70,7 @@ pub(super) fn check(
             check_signer(&statement, signer.as_ref(), acts, options, &mut report, findings);
             if expected == 1 && seal.number == 1 {
                 check_allowed_signers(files, &statement, findings);
+                tag_manifest::check_page(files, &statement.tool, findings);
             }
             let bag = match &bag {
                 Some(bag) => bag,
@@ -133,8 +134,16 @@ fn not_covered(files: &dyn CaseFiles, checked: &Checked, seals: &[SealFile], act
             known.extend(signed(checkpoint_path(seal.number)));
         }
     }
+    let listed = if seals.is_empty() { None } else { tag_manifest::listed(files, findings) };
     for path in &checked.tags {
-        let of_the_case = TAG_FILES.contains(&path.as_str()) || path == TAG_MANIFEST || path == LEDGER || known.contains(path);
+        let is_tag_file = TAG_FILES.contains(&path.as_str());
+        if is_tag_file && listed.as_ref().is_some_and(|listed| !listed.contains(path.as_str())) {
+            let detail =
+                "The tag manifest that was sealed does not list it, so no seal covers it: anybody can have put it there.";
+            findings.push(Finding::new(Severity::Failure, "file-not-covered", path, detail));
+            continue;
+        }
+        let of_the_case = is_tag_file || path == TAG_MANIFEST || path == LEDGER || known.contains(path);
         let detail = match path.strip_prefix("reports/") {
             _ if of_the_case => continue,
             // Without a seal, whoever could exchange it could exchange everything; with one, it lies among what cannot be exchanged.
