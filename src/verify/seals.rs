@@ -32,7 +32,7 @@ pub(super) fn check(
     for path in &checked.tags {
         numbers.observe(path);
     }
-    let seals = numbers.read(files)?;
+    let seals = read(&numbers, files, findings)?;
     // A crash leaves a seal half made, but only as the last thing that happened, and a package is written of whole ones alone.
     let may_be_cut_off = |path: &str| !files.is_package() && acts.sealing.as_deref() == Some(path);
     not_covered(files, checked, &seals, acts, findings);
@@ -108,13 +108,28 @@ pub(super) fn check(
     } else {
         trust::of_seals(options.allowed_signers, &reports, findings);
     }
-    let stamped = reports.iter().any(|report| report.timestamp != SignatureState::Absent);
-    if options.authority_roots.is_some() && !reports.is_empty() && !stamped {
-        let detail = "You said which authorities may stamp the time, and no seal has a time-stamp. Either none was asked for, or it was taken away.";
-        findings.push(Finding::new(Severity::Gap, "timestamp-absent", &"custody/seals", detail));
+    if options.authority_roots.is_some() {
+        stamps::check_presence(&reports, findings);
     }
     let signed = seals.iter().zip(admissions).filter(|(seal, _)| seal.is_complete());
     Ok((reports, signed.map(|(seal, admissions)| (seal.path.clone(), admissions)).collect()))
+}
+
+/// Reads all seals. What is no file of a seal, such as one that is too large, stands as an empty one: the rest is checked all the same.
+fn read(numbers: &SealNumbers, files: &dyn CaseFiles, findings: &mut Vec<Finding>) -> Result<Vec<SealFile>, CaseError> {
+    let mut trouble = None;
+    let seals = numbers.read_each(files, &mut |path, error| {
+        let why = match error {
+            CaseError::Malformed { problem, .. } => problem,
+            error if error.is_changed_member() => ChangedMember.to_string(),
+            error => {
+                trouble = trouble.take().or(Some(error));
+                return;
+            }
+        };
+        findings.push(Finding::new(Severity::Failure, "seal-malformed", &path, &format!("It was not read: {why}.")));
+    });
+    trouble.map_or(Ok(seals), Err)
 }
 
 /// Names the files outside `data/` that neither ledger nor seal covers: anybody can have put them there. A package never has one.

@@ -177,6 +177,20 @@ fn of_the_seal() -> Vec<Defect> {
             }),
         },
         Defect {
+            name: "oversized-seal-planted-in-a-damaged-case",
+            about: "An artifact of a sealed case is changed, and a seal and a time-stamp are planted that are larger than any: that must hide nothing.",
+            failures: &["artifact-modified", "seal-malformed", "seal-missing", "seal-unsigned", "timestamp-invalid"],
+            others: &["answer-unusable", "seal-signer-unknown"],
+            make: Make::Own(|| {
+                sealed(|case| {
+                    let answer = case.files.keys().find(|path| path.starts_with("data/api/")).unwrap().clone();
+                    case.files.get_mut(&answer).unwrap().push(b'x');
+                    case.files.insert("custody/seals/0001.json.tsr".to_owned(), vec![0; (1 << 20) + 1]);
+                    case.files.insert("custody/seals/0009.json".to_owned(), vec![0; (4 << 20) + 1]);
+                })
+            }),
+        },
+        Defect {
             name: "instructions-edited-in-a-sealed-case",
             about: "The README of a sealed case is changed.",
             failures: &["tag-file-modified"],
