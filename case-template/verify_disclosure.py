@@ -22,7 +22,8 @@ How a line is proven (RFC 9162, section 2.1)
     hashes that lead to the same root, so a line that reaches the signed root was in the ledger when it was signed.
 
 What it proves: each file under data/ is what the ledger recorded when it was acquired, and the holder of the key signed that ledger.
-bag-info.txt and custody/allowed_signers must say what follows from what was signed, and no other file may be there.
+bag-info.txt, custody/allowed_signers and the name of the zip's one folder must be what follows from what was signed, and no other file may
+be there.
 What it does not prove: anything about what is not disclosed; when it was signed; whose key it is. Compare the fingerprint that it
 prints with what the signer tells you by another channel. Nobody signs for VERIFY.txt and for this program: what comes with the evidence
 can be exchanged together with it. Use a copy from elsewhere, and run it from outside the folder that it checks; it says so where the one
@@ -145,6 +146,7 @@ class Zip:
 class Folder:
     def __init__(self, path):
         self.path = path
+        self.top = None  # its name is for whoever unpacked it to choose
         self.names = set()
         for folder, folders, files in os.walk(path):
             for name in folders + files:
@@ -345,6 +347,12 @@ def bag_info(checkpoint, count, size):
     ))
 
 
+def top_folder(checkpoint):
+    name = re.sub("[^A-Za-z0-9._-]", "-", re.sub("^%s|%s\\Z" % (BLANKS, BLANKS), "", checkpoint["case_number"]))[:40].strip(".-")
+    device = re.fullmatch("CON|PRN|AUX|NUL|(COM|LPT).", name.split(".")[0].upper())
+    return ("case-" + name if device else name or "case") + "-disclosure"
+
+
 def allowed_signers(signer):
     if not re.fullmatch("[a-z0-9@.-]+ [A-Za-z0-9+/=]+", signer["public_key"]):
         raise ValueError("the checkpoint does not name a public key")
@@ -390,6 +398,8 @@ def main(path):
           and checkpoints[0] == "custody/checkpoints/%04d.json" % checkpoint["number"]
           and re.fullmatch("[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}([.](?!000)[0-9]{3})?Z", checkpoint["sealed_at"]),
           "it is a checkpoint of format version 1")
+    if files.top is not None:
+        check(files.top == top_folder(checkpoint) + "/", "the folder in the zip has the name of the case")
     holds = signature_holds(read(files, checkpoints[0] + ".sig"), raw, signer["public_key"])
     if holds is None:
         not_checked("the signature: a key of this kind needs ssh-keygen, which is not there")

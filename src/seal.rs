@@ -33,8 +33,8 @@ pub use seals::{SealFile, SealNumbers, read_seals};
 pub use signature::{SignatureProblem, Signer, verify_signature};
 pub use statement::{ArtifactTotals, Extension, LedgerHead, ParseSealError, SealStatement, SealedBy};
 pub use timestamp::{
-    AuthorityRoots, ParseRootsError, Stamp, StampProblem, check_stamp, is_authority_trusted_at, stamp_request,
-    stamp_request_with_nonce,
+    AuthorityRoots, ParseRootsError, Stamp, StampProblem, StampedContent, check_stamp, check_stamp_over,
+    is_authority_trusted_at, stamp_request, stamp_request_with_nonce,
 };
 
 /// What an SSH signature over a seal is for; a signature for anything else is refused.

@@ -27,6 +27,7 @@ mod receipt_chain;
 mod report;
 mod seals;
 mod stamps;
+mod tag_manifest;
 mod trust;
 mod verdict;
 

@@ -85,7 +85,7 @@ impl<'a> Disclosure<'a> {
         if prover.root(checkpoint.ledger.lines) != Some(checkpoint.ledger.root) {
             return Err(PackageError::NotAsSealed { path: place, problem: "its sealed lines were changed".to_owned() });
         }
-        let top = format!("{}-disclosure", top_folder(&checkpoint.case_number));
+        let top = disclosure_folder(&checkpoint);
         let lines = (0, Sha256Hash::ZERO);
         let mut disclosure = Self { case, top, prover, checkpoint, checkpoint_bytes, signature, artifacts: Vec::new(), lines };
         let (mut size, mut hasher, mut artifacts) = (0, Sha256Hasher::default(), Vec::new());
@@ -172,6 +172,11 @@ impl<'a> Disclosure<'a> {
         }
         Ok(())
     }
+}
+
+/// The name of a disclosure's top folder.
+pub(super) fn disclosure_folder(checkpoint: &Checkpoint) -> String {
+    format!("{}-disclosure", top_folder(&checkpoint.case_number))
 }
 
 /// The checkpoint of a seal, which must say what the seal says, and its signature.

@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use crate::case::{CaseError, CaseFiles, CaseFolder, Found, LEDGER, MissingPart, PathError, read_bounded, read_identity};
 use crate::model::{HashingReader, Sha256Hash, printable};
 use crate::seal::manifest::{Lists, ManifestError, ManifestLine, ManifestReader};
-use crate::seal::{CHECKPOINTS, MANIFEST, SEALS, SealNumbers, SealStatement, TAG_MANIFEST};
+use crate::seal::{CHECKPOINTS, Checkpoint, DISCLOSURE, MANIFEST, SEALS, SealNumbers, SealStatement, TAG_MANIFEST};
 
+use super::disclosure::disclosure_folder;
 use super::parts::{LIMIT, OWN, PART, PartContent, PartStatement, WHOLE, own_bag_info, part_name};
 use super::{PackageError, PackageFiles, top_folder};
 
@@ -121,9 +122,12 @@ impl JoinedParts {
     /// Opens the package at `path` with the other parts that lie beside it; gives it back if it is no part.
     pub fn open(path: &Path, package: PackageFiles) -> Result<Result<Self, PackageFiles>, PackageError> {
         if package.size_of(PART)?.is_none() {
-            // What does not read is told of when the case is verified.
-            let named = read_identity(&package).is_ok_and(|identity| top_folder(&identity.case_number) != package.top_folder());
-            return if named { Err(malformed(path, "its top folder is not named after its case")) } else { Ok(Err(package)) };
+            let misnamed = name_of(&package)?.is_some_and(|name| name != package.top_folder());
+            return if misnamed {
+                Err(malformed(path, "its top folder is not named after its case"))
+            } else {
+                Ok(Err(package))
+            };
         }
         Self::join(path, PartFiles::Packed(package)).map(Ok)
     }
@@ -179,6 +183,26 @@ impl JoinedParts {
         let inside = if OWN.contains(&path) { format!("{WHOLE}{path}") } else { path.to_owned() };
         Some((self.parts.get(self.first)?.as_ref()?.files(), inside))
     }
+}
+
+/// The name that the top folder of a package in one piece must have. What does not read is told of when the case is verified.
+fn name_of(package: &PackageFiles) -> Result<Option<String>, CaseError> {
+    if package.size_of(DISCLOSURE)?.is_none() || package.size_of(LEDGER)?.is_some() {
+        return Ok(read_identity(package).ok().map(|identity| top_folder(&identity.case_number)));
+    }
+    let mut found = None;
+    package.walk(&mut |there| {
+        if let Found::File { path } = there
+            && found.is_none()
+            && path.starts_with(CHECKPOINTS)
+            && path.strip_suffix(".json").is_some()
+        {
+            found = Some(path.to_owned());
+        }
+    })?;
+    let bytes = found.and_then(|path| read_bounded(package, &path, LIMIT).ok());
+    let checkpoint = bytes.and_then(|bytes| Checkpoint::parse(&bytes).ok());
+    Ok(checkpoint.map(|checkpoint| disclosure_folder(&checkpoint)))
 }
 
 fn malformed(path: &Path, problem: &str) -> PackageError {
@@ -349,7 +373,8 @@ impl<'a> Part<'a> {
         for tag in found {
             numbers.observe(tag);
         }
-        let seals = numbers.read(files)?;
+        // What does not read is told of when the case is verified.
+        let seals = numbers.read_each(files, &mut |_, _| {});
         let latest = seals.last().and_then(|seal| seal.statement.as_deref());
         if latest.map(Sha256Hash::of) != Some(self.statement.seal_sha256) {
             return Err(self.malformed("its latest seal is not the one that its custody/part.json names"));

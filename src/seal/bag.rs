@@ -11,7 +11,7 @@ use super::{ArtifactTotals, MANIFEST, NAMESPACE, SealedBy, Signer, SigningKey, T
 
 const VERIFY_TEMPLATE: &str = include_str!("../../case-template/VERIFY.txt");
 /// `verify.html`: the same bytes in every case, so that one published hash is that of all.
-pub(super) const VERIFY_PAGE: &str = include_str!("../../case-template/verify.html");
+pub(crate) const VERIFY_PAGE: &str = include_str!("../../case-template/verify.html");
 
 /// SHA-256 of the `verify.html` that this version puts into every case.
 #[must_use]

@@ -121,9 +121,62 @@ fn request(statement: &[u8], nonce: &[u8]) -> Vec<u8> {
     der::element(SEQUENCE, &[version, imprint, nonce.to_vec(), with_certificates].concat())
 }
 
+/// What a time-stamp is over, hashed as it grows: a renewal is over all that the one before is over, and that one.
+#[derive(Clone)]
+pub struct StampedContent {
+    sha256: digest::Context,
+    sha384: digest::Context,
+    sha512: digest::Context,
+}
+
+impl StampedContent {
+    /// What the first time-stamp of a statement is over.
+    #[must_use]
+    pub fn of(statement: &[u8]) -> Self {
+        let context = digest::Context::new;
+        let (sha256, sha384, sha512) = (context(&digest::SHA256), context(&digest::SHA384), context(&digest::SHA512));
+        let mut content = Self { sha256, sha384, sha512 };
+        content.add(statement);
+        content
+    }
+
+    /// Goes on with a time-stamp, which the next one is over as well.
+    pub fn add(&mut self, bytes: &[u8]) {
+        for context in [&mut self.sha256, &mut self.sha384, &mut self.sha512] {
+            context.update(bytes);
+        }
+    }
+
+    /// The hash by an algorithm that certificates name, if it is one that is known here.
+    fn hash(&self, object: &[u8]) -> Option<digest::Digest> {
+        let context = match object {
+            SHA256 => &self.sha256,
+            SHA384 => &self.sha384,
+            SHA512 => &self.sha512,
+            _ => return None,
+        };
+        Some(context.clone().finish())
+    }
+}
+
+impl std::fmt::Debug for StampedContent {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("StampedContent").field("sha256", &self.sha256.clone().finish()).finish_non_exhaustive()
+    }
+}
+
 /// Checks a `TimeStampResp` over a seal's statement: what it stamps, who signed it, and, where roots are given, that its certificate led
 /// to one of them at the stamped time.
 pub fn check_stamp(statement: &[u8], response: &[u8], roots: Option<&AuthorityRoots>) -> Result<Stamp, StampProblem> {
+    check_stamp_over(&StampedContent::of(statement), response, roots)
+}
+
+/// Checks a `TimeStampResp` as [`check_stamp`] does, over what was hashed before.
+pub fn check_stamp_over(
+    content: &StampedContent,
+    response: &[u8],
+    roots: Option<&AuthorityRoots>,
+) -> Result<Stamp, StampProblem> {
     let unreadable = |part| move || StampProblem::Unreadable { part };
     let mut parts = Reader::only(response, SEQUENCE).ok_or_else(unreadable("response"))?.inside();
     let status = parts.take(SEQUENCE).and_then(|status| status.inside().take(INTEGER)).ok_or_else(unreadable("status"))?;
@@ -134,8 +187,8 @@ pub fn check_stamp(statement: &[u8], response: &[u8], roots: Option<&AuthorityRo
     let token = parts.take(SEQUENCE).ok_or_else(unreadable("token"))?;
     let signed = SignedData::read(token).ok_or_else(unreadable("signed data"))?;
     let info = Info::read(signed.content).ok_or_else(unreadable("time-stamp"))?;
-    let imprint = algorithm(info.algorithm).ok_or(StampProblem::NotChecked)?;
-    if digest::digest(imprint, statement).as_ref() != info.imprint {
+    let hash = content.hash(info.algorithm).ok_or(StampProblem::NotChecked)?;
+    if hash.as_ref() != info.imprint {
         return Err(StampProblem::OtherData);
     }
     let trusted = signed.check(info.time, roots)?;
@@ -407,6 +460,18 @@ mod tests {
         {
             assert_eq!(read(wrong), None, "{wrong}");
         }
+    }
+
+    #[test]
+    fn what_is_hashed_piece_by_piece_has_the_hash_of_the_whole() {
+        let mut content = StampedContent::of(b"statement");
+        content.add(b"");
+        content.add(b"stamp");
+        for object in [SHA256, SHA384, SHA512] {
+            let whole = digest::digest(algorithm(object).unwrap(), b"statementstamp");
+            assert_eq!(content.hash(object).unwrap().as_ref(), whole.as_ref());
+        }
+        assert!(content.hash(TST_INFO).is_none());
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::io::{BufRead as _, BufReader, Read as _};
 use crate::case::event::Event;
 use crate::case::ledger::{Entry, canonical};
 use crate::case::merkle::{is_included, leaf_hash};
-use crate::case::{CaseError, CaseFiles, Found, PathError, read_bounded};
+use crate::case::{CaseError, CaseFiles, ChangedMember, Found, PathError, read_bounded};
 use crate::cloudtrail::KeyRing;
 use crate::model::{Finding, HashingReader, Severity, Sha256Hash, strict_json};
 use crate::seal::manifest::{Lists, ManifestReader};
@@ -111,6 +111,15 @@ pub(super) fn check(files: &dyn CaseFiles, options: &Options<'_>) -> Result<Repo
     })
 }
 
+/// Why something that is there was not read, which says something of it; the error, if that is the disk's.
+fn unread(error: CaseError) -> Result<String, CaseError> {
+    match error {
+        CaseError::Malformed { problem, .. } => Ok(problem),
+        error if error.is_changed_member() => Ok(ChangedMember.to_string()),
+        error => Err(error),
+    }
+}
+
 /// The one checkpoint, and its signature.
 fn check_checkpoint(
     files: &dyn CaseFiles,
@@ -131,7 +140,10 @@ fn check_checkpoint(
             fail("checkpoint-malformed", "It is not there, so nothing says which ledger was sealed.");
             return Ok((None, report));
         }
-        Err(error) => return Err(error),
+        Err(error) => {
+            fail("checkpoint-malformed", &format!("It was not read: {}.", unread(error)?));
+            return Ok((None, report));
+        }
     };
     let checkpoint = match Checkpoint::parse(&bytes) {
         Ok(checkpoint) => checkpoint,
@@ -145,7 +157,10 @@ fn check_checkpoint(
     let signature = match read_bounded(files, &format!("{path}.sig"), CHECKPOINT_LIMIT) {
         Ok(signature) => Some(signature),
         Err(error) if error.is_not_found() => None,
-        Err(error) => return Err(error),
+        Err(error) => {
+            fail("checkpoint-signature-invalid", &format!("Its signature was not read: {}.", unread(error)?));
+            Some(Vec::new())
+        }
     };
     let statement = trust::Statement {
         place: &path,
@@ -187,7 +202,16 @@ fn read_lines(
 ) -> Result<(ShownArtifacts, u64), CaseError> {
     let mut shown = BTreeMap::new();
     let (mut next_index, mut lines) = (0, 0_u64);
-    let mut reader = BufReader::with_capacity(256 * 1024, files.open(DISCLOSURE)?);
+    let opened = match files.open(DISCLOSURE) {
+        Err(CaseError::Io(error)) if is_trouble(&error.source) => return Err(error.into()),
+        Err(error) => {
+            let detail = format!("It was not read: {error}.");
+            findings.push(Finding::new(Severity::Failure, "disclosure-malformed", &DISCLOSURE, &detail));
+            return Ok((shown, 0));
+        }
+        Ok(opened) => opened,
+    };
+    let mut reader = BufReader::with_capacity(256 * 1024, opened);
     let mut buffer = Vec::new();
     let (mut wrong, mut unnamed_since) = (0_u64, None);
     let mut fail = |kind: &str, number: u64, detail: &str| {

@@ -15,7 +15,7 @@ use super::acts::Acts;
 use super::admissions::{Admissions, Signed, admissions_of, believed, is_admitted};
 use super::artifacts::{Checked, is_trouble};
 use super::report::{SealReport, SignatureState};
-use super::{Options, checkpoints, stamps, trust};
+use super::{Options, checkpoints, stamps, tag_manifest, trust};
 
 /// What caselock writes into `reports/`, where nothing is ever evidence.
 const REPORTS: [&str; 5] = ["snapshots.json", "report.html", "artifacts.csv", "artifacts.jsonl", "case-uco.jsonld"];
@@ -32,7 +32,7 @@ pub(super) fn check(
     for path in &checked.tags {
         numbers.observe(path);
     }
-    let seals = numbers.read(files)?;
+    let seals = read(&numbers, files, findings)?;
     // A crash leaves a seal half made, but only as the last thing that happened, and a package is written of whole ones alone.
     let may_be_cut_off = |path: &str| !files.is_package() && acts.sealing.as_deref() == Some(path);
     not_covered(files, checked, &seals, acts, findings);
@@ -70,6 +70,7 @@ pub(super) fn check(
             check_signer(&statement, signer.as_ref(), acts, options, &mut report, findings);
             if expected == 1 && seal.number == 1 {
                 check_allowed_signers(files, &statement, findings);
+                tag_manifest::check_page(files, &statement.tool, findings);
             }
             let bag = match &bag {
                 Some(bag) => bag,
@@ -107,13 +108,28 @@ pub(super) fn check(
     } else {
         trust::of_seals(options.allowed_signers, &reports, findings);
     }
-    let stamped = reports.iter().any(|report| report.timestamp != SignatureState::Absent);
-    if options.authority_roots.is_some() && !reports.is_empty() && !stamped {
-        let detail = "You said which authorities may stamp the time, and no seal has a time-stamp. Either none was asked for, or it was taken away.";
-        findings.push(Finding::new(Severity::Gap, "timestamp-absent", &"custody/seals", detail));
+    if options.authority_roots.is_some() {
+        stamps::check_presence(&reports, findings);
     }
     let signed = seals.iter().zip(admissions).filter(|(seal, _)| seal.is_complete());
     Ok((reports, signed.map(|(seal, admissions)| (seal.path.clone(), admissions)).collect()))
+}
+
+/// Reads all seals. What is no file of a seal, such as one that is too large, stands as an empty one: the rest is checked all the same.
+fn read(numbers: &SealNumbers, files: &dyn CaseFiles, findings: &mut Vec<Finding>) -> Result<Vec<SealFile>, CaseError> {
+    let mut trouble = None;
+    let seals = numbers.read_each(files, &mut |path, error| {
+        let why = match error {
+            CaseError::Malformed { problem, .. } => problem,
+            error if error.is_changed_member() => ChangedMember.to_string(),
+            error => {
+                trouble = trouble.take().or(Some(error));
+                return;
+            }
+        };
+        findings.push(Finding::new(Severity::Failure, "seal-malformed", &path, &format!("It was not read: {why}.")));
+    });
+    trouble.map_or(Ok(seals), Err)
 }
 
 /// Names the files outside `data/` that neither ledger nor seal covers: anybody can have put them there. A package never has one.
@@ -133,8 +149,16 @@ fn not_covered(files: &dyn CaseFiles, checked: &Checked, seals: &[SealFile], act
             known.extend(signed(checkpoint_path(seal.number)));
         }
     }
+    let listed = if seals.is_empty() { None } else { tag_manifest::listed(files, findings) };
     for path in &checked.tags {
-        let of_the_case = TAG_FILES.contains(&path.as_str()) || path == TAG_MANIFEST || path == LEDGER || known.contains(path);
+        let is_tag_file = TAG_FILES.contains(&path.as_str());
+        if is_tag_file && listed.as_ref().is_some_and(|listed| !listed.contains(path.as_str())) {
+            let detail =
+                "The tag manifest that was sealed does not list it, so no seal covers it: anybody can have put it there.";
+            findings.push(Finding::new(Severity::Failure, "file-not-covered", path, detail));
+            continue;
+        }
+        let of_the_case = is_tag_file || path == TAG_MANIFEST || path == LEDGER || known.contains(path);
         let detail = match path.strip_prefix("reports/") {
             _ if of_the_case => continue,
             // Whoever can exchange a report of an unsealed case can exchange the whole case. In a sealed one it lies among files that

@@ -6,6 +6,9 @@ use crate::seal::{AllowedSigners, SealedBy, SignatureProblem, Signer, Vouched, v
 
 use super::report::{SealReport, SignatureState};
 
+/// How it is told of that nothing but its signer's own clock says that a key signed in the time for which it is vouched for.
+pub(super) const UNPROVEN: &str = "signing-time-unproven";
+
 /// A statement that somebody is to have signed.
 pub(super) struct Statement<'a> {
     /// Its file.
@@ -68,7 +71,7 @@ pub(super) struct Signed<'a> {
     pub(super) principal: &'a str,
     /// When it was signed, by the signer's own clock.
     pub(super) said: Timestamp,
-    /// When it existed, by an authority that is trusted.
+    /// A time by which it existed, by an authority that is trusted; it may have been signed long before.
     pub(super) stamped: Option<Timestamp>,
     /// How it is told of that the key is somebody else's.
     pub(super) misnamed: &'static str,
@@ -95,20 +98,23 @@ pub(super) fn judge(signed: &Signed<'_>, allowed: Option<&AllowedSigners>, findi
     if !unchecked && signed.signature != SignatureState::Valid {
         return Trust { trusted: Some(false), vouched_as: None };
     }
-    // Whoever signs can make up the time that they give; an authority's time outweighs it.
-    let vouched = allowed.vouch(signer, signed.principal, signed.stamped.unwrap_or(signed.said));
+    // A stamp shows that it was signed by then, and nothing more: anybody can have one added years later.
+    let by = signed.stamped.map_or(signed.said, |stamped| stamped.min(signed.said));
+    let vouched = allowed.vouch(signer, signed.principal, by);
+    let is_confirmed =
+        signed.stamped.is_some_and(|stamped| matches!(allowed.vouch(signer, signed.principal, stamped), Vouched::Yes { .. }));
     let mut find = |severity, kind, detail: &str| findings.push(Finding::new(severity, kind, &signed.place, detail));
     let names = match vouched {
         Vouched::No => None,
         Vouched::Yes { names, .. } | Vouched::AtAnotherTime { names } | Vouched::UnderAnotherName { names } => Some(names),
     };
     match vouched {
-        Vouched::Yes { names, for_a_time: true } if signed.stamped.is_none() => {
+        Vouched::Yes { names, for_a_time: true } if !is_confirmed => {
             let detail = format!(
                 "The allowed signers you gave have its key ({names}) for a time only, and that it was signed in that time its signer's own \
-                 clock says and nothing else: no time-stamp by an authority that you trust (--tsa-roots) does."
+                 clock says and nothing else: no time-stamp of that time by an authority that you trust (--tsa-roots) does."
             );
-            find(Severity::Notice, "signing-time-unproven", &detail);
+            find(Severity::Notice, UNPROVEN, &detail);
         }
         Vouched::UnderAnotherName { names } => {
             let detail = format!(
@@ -287,6 +293,46 @@ mod tests {
         let mut findings = Vec::new();
         let trust = judge(&signed, Some(&allowed), &mut findings);
         (trust.trusted, trust.vouched_as, findings.len())
+    }
+
+    /// What comes of a key that is good in 2026 alone: whether it is trusted, and what is said of its time.
+    fn in_its_year(said: &str, stamped: Option<&str>) -> (Option<bool>, Vec<String>) {
+        const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBdVnGRvWk9A+h4yd/G7dK/Rup4GuUTqbidg+TAqeN2w";
+        let line = format!("a@example.com valid-after=\"20260101Z\",valid-before=\"20270101Z\" {KEY}");
+        let allowed = AllowedSigners::parse(&line).unwrap();
+        let signer = Signer { algorithm: String::new(), fingerprint: String::new(), public_key: KEY.to_owned() };
+        let signed = Signed {
+            place: "seal",
+            signer: Some(&signer),
+            signature: SignatureState::Valid,
+            principal: "a@example.com",
+            said: at(said),
+            stamped: stamped.map(at),
+            misnamed: "seal-principal-mismatch",
+        };
+        let mut findings = Vec::new();
+        let trust = judge(&signed, Some(&allowed), &mut findings);
+        (trust.trusted, findings.into_iter().map(|finding| finding.kind).collect())
+    }
+
+    #[test]
+    fn a_stamp_of_the_keys_time_confirms_it_and_a_later_one_is_as_good_as_none() {
+        let unproven = (Some(true), vec!["signing-time-unproven".to_owned()]);
+        let (within, later) = ("2026-03-02T10:00:00Z", "2031-03-02T10:00:00Z");
+        assert_eq!(in_its_year(within, None), unproven);
+        assert_eq!(in_its_year(within, Some("2026-03-02T10:00:05Z")), (Some(true), vec![]));
+        assert_eq!(in_its_year(within, Some(later)), unproven, "whoever has it may have had it stamped since");
+        assert_eq!(in_its_year(later, Some(within)), (Some(true), vec![]), "it was there by then, whatever its clock said");
+    }
+
+    #[test]
+    fn no_stamp_makes_a_key_good_for_what_was_signed_out_of_its_time() {
+        let (early, within, later) = ("2025-03-02T10:00:00Z", "2026-03-02T10:00:00Z", "2031-03-02T10:00:00Z");
+        let untrusted = (Some(false), vec![]);
+        assert_eq!(in_its_year(later, None), untrusted);
+        assert_eq!(in_its_year(later, Some(later)), untrusted);
+        assert_eq!(in_its_year(early, Some(within)), untrusted, "it was signed before, and stamped since");
+        assert_eq!(in_its_year(within, Some(early)), untrusted, "it was there before the key was good");
     }
 
     #[test]

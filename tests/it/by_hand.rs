@@ -333,6 +333,11 @@ fn what_is_around_a_disclosure_follows_from_what_was_signed() {
                 "BAD there are the files of a disclosure and no others: reports/opinion.html",
             ),
             (
+                "files = {name.replace('-disclosure/', '-complete/', 1): files[name] for name in files}".to_owned(),
+                1,
+                "BAD the folder in the zip has the name of the case",
+            ),
+            (
                 "files[top + '/verify_disclosure.py'] = b'print(\"ok\")'; retag()".to_owned(),
                 2,
                 "??  verify_disclosure.py among the files is not this program",

@@ -282,6 +282,31 @@ fn what_is_wrong_with_a_disclosure_has_a_name() {
 }
 
 #[test]
+fn a_disclosure_under_another_name_is_a_failure_in_both() {
+    let (sample, mut writer) = Sample::with_case_number(" IR\u{2028}2026 /\u{1f512} of 41 characters, the last two cut off ");
+    sample.seal(&mut writer);
+    let zip = disclose(&sample, "part.zip", &["s3://example-corp/a*"]).unwrap();
+    sample.run(&["verify", "part.zip"]).expect(0);
+    assert!(by_python(&zip).expect(0).stdout.contains("ok  the folder in the zip has the name of the case"));
+    rewrite(&zip, "files = {name.replace(top, 'ALL-LOGS-COMPLETE-AND-CERTIFIED', 1): files[name] for name in files}");
+    sample.run(&["verify", "part.zip"]).expect(3).says(&["top folder"]);
+    is_bad_by_python(&zip, "another name");
+}
+
+#[test]
+fn what_is_larger_than_it_can_be_is_a_finding_and_the_rest_is_checked() {
+    for (file, kind) in [("0001.json", "checkpoint-malformed"), ("0001.json.sig", "checkpoint-signature-invalid")] {
+        let sample = Sample::sealed_after_a_run();
+        let zip = disclose(&sample, "part.zip", &[CHOSEN]).unwrap();
+        let planted = "path = next(name for name in sorted(files) if '/data/' in name); files[path] += b'x'";
+        rewrite(&zip, &format!("files[top + '/custody/checkpoints/{file}'] = b'0' * (1 << 21); {planted}"));
+        let report = verified(&zip);
+        assert!(has(&report, kind) && report.verdict == Verdict::Fail, "{:?}", report.findings);
+        assert!(report.disclosure.is_some() && report.findings.iter().any(|finding| finding.object.starts_with("data/")));
+    }
+}
+
+#[test]
 fn of_a_line_that_is_not_proven_nothing_is_believed_or_kept() {
     let sample = Sample::sealed_after_a_run();
     let zip = disclose(&sample, "part.zip", &[CHOSEN, "s3://example-corp/a"]).unwrap();

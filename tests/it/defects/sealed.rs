@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use caselock::case::event::ClockOffset;
 use caselock::case::{CaseFiles as _, CaseFolder, CaseWriter, Found, read_bounded};
 use caselock::model::{Sha256Hash, Timestamp, Window};
-use caselock::seal::{AllowedSigners, SealOptions, SigningKey, seal_case_with};
+use caselock::seal::{AllowedSigners, SealOptions, SealStatement, SigningKey, seal_case_with};
 use caselock::verify::Report;
 use chrono::TimeDelta;
 use serde_json::json;
@@ -14,7 +14,7 @@ use serde_json::json;
 use super::case_folder::change;
 use super::{Defect, Make};
 use crate::memory_case::{Collection, MemoryCase, quiet};
-use crate::sample::{PRINCIPAL, at, make_removable, open_again, tool};
+use crate::sample::{PRINCIPAL, at, make_removable, open_again, shell_ok, tool};
 
 /// A sealed case, sealed once for all.
 static SEALED: LazyLock<MemoryCase> = LazyLock::new(|| {
@@ -177,6 +177,20 @@ fn of_the_seal() -> Vec<Defect> {
             }),
         },
         Defect {
+            name: "oversized-seal-planted-in-a-damaged-case",
+            about: "An artifact of a sealed case is changed, and a seal and a time-stamp are planted that are larger than any: that must hide nothing.",
+            failures: &["artifact-modified", "seal-malformed", "seal-missing", "seal-unsigned", "timestamp-invalid"],
+            others: &["answer-unusable", "seal-signer-unknown"],
+            make: Make::Own(|| {
+                sealed(|case| {
+                    let answer = case.files.keys().find(|path| path.starts_with("data/api/")).unwrap().clone();
+                    case.files.get_mut(&answer).unwrap().push(b'x');
+                    case.files.insert("custody/seals/0001.json.tsr".to_owned(), vec![0; (1 << 20) + 1]);
+                    case.files.insert("custody/seals/0009.json".to_owned(), vec![0; (4 << 20) + 1]);
+                })
+            }),
+        },
+        Defect {
             name: "instructions-edited-in-a-sealed-case",
             about: "The README of a sealed case is changed.",
             failures: &["tag-file-modified"],
@@ -239,6 +253,29 @@ fn without_seals(case: &mut MemoryCase) {
     case.files.retain(|path, _| !path.starts_with("custody/seals/") && !path.starts_with("custody/checkpoints/"));
 }
 
+/// A package of a case that was sealed without these tag files, by an earlier version.
+fn without_tag_files(left_out: &[&str]) -> MemoryCase {
+    let mut case = sealed_by(|desk| {
+        desk.seal_at("key", PRINCIPAL, SEALED_AT.parse().unwrap());
+        let read = |path: &str| std::fs::read_to_string(desk.path(path)).unwrap();
+        let is_left = |line: &&str| !left_out.iter().any(|path| line.ends_with(path));
+        let listed: String =
+            read("tagmanifest-sha256.txt").split_inclusive('\n').filter(|line| is_left(&line.trim_end())).collect();
+        let seal = "custody/seals/0001.json";
+        let mut statement = SealStatement::parse(read(seal).as_bytes()).unwrap();
+        statement.tagmanifest_sha256 = Sha256Hash::of(listed.as_bytes());
+        "0.0.9".clone_into(&mut statement.tool.version);
+        for (path, bytes) in [("tagmanifest-sha256.txt", listed.as_bytes()), (seal, &statement.encode().unwrap())] {
+            std::fs::remove_file(desk.path(path)).unwrap();
+            std::fs::write(desk.path(path), bytes).unwrap();
+        }
+        shell_ok(desk.0, &format!("rm -f case/{seal}.sig && ssh-keygen -q -Y sign -n caselock-seal -f key case/{seal}"));
+    });
+    case.package = true;
+    case.files.retain(|path, _| !left_out.contains(&path.as_str()));
+    case
+}
+
 /// Packages, which are written of what is sealed whole.
 fn of_packages() -> Vec<Defect> {
     vec![
@@ -282,6 +319,26 @@ fn of_packages() -> Vec<Defect> {
                     case.package = true;
                     case.files.insert("START-HERE.html".to_owned(), b"<h1>Do not verify this</h1>".to_vec());
                 })
+            }),
+        },
+        Defect {
+            name: "package-of-a-version-that-had-no-page",
+            about: "A package of a case that was sealed by a version of caselock which put no page into it. Nothing is wrong.",
+            failures: &[],
+            others: &["seal-signer-unknown"],
+            make: Make::Own(|| without_keys(without_tag_files(&["verify.html"]).verify())),
+        },
+        Defect {
+            name: "tag-files-planted-that-were-not-sealed",
+            about: "A page and a README are put into a package whose sealed tag manifest lists neither: they need not fit anything.",
+            failures: &["file-not-covered", "manifest-mismatch"],
+            others: &["seal-signer-unknown"],
+            make: Make::Own(|| {
+                let mut case = without_tag_files(&["verify.html", "README.txt"]);
+                for path in ["verify.html", "README.txt"] {
+                    case.files.insert(path.to_owned(), b"<h1>PASS</h1>".to_vec());
+                }
+                without_keys(case.verify())
             }),
         },
         Defect {
