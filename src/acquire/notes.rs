@@ -9,7 +9,7 @@ use crate::case::event::{Event, Origin};
 use crate::model::{AccountId, PayloadPath, Timestamp};
 
 use super::askers::Askers;
-use super::cloudtrail::{Elsewhere, TrailTraces};
+use super::cloudtrail::{Elsewhere, TrailHomes, TrailTraces};
 use super::ebs::Lineage;
 use super::flow_logs::Traces;
 use super::shared::Shared;
@@ -30,6 +30,8 @@ pub(crate) struct Notes {
     pub(crate) traces: Traces,
     /// What tells of trails that CloudTrail does not know any more, or that delivered elsewhere.
     pub(crate) trails: TrailTraces,
+    /// What their homes tell of the trails there are.
+    pub(crate) homes: TrailHomes,
 }
 
 impl Notes {

@@ -22,6 +22,7 @@ use super::super::versions::sweep_versions;
 use super::digests::{DigestRule, names_in};
 use super::elsewhere::cut;
 use super::folders::{DIGESTS, Folder, LOGS, discover};
+use super::trails::Trail;
 use super::{NAME, ask_for_keys};
 
 /// CloudTrail cuts a file every five minutes, so the file that holds the first event may be stamped that much earlier.
@@ -59,6 +60,11 @@ impl Store {
         self.place(&format!("{}AWSLogs/", self.prefix))
     }
 
+    /// The one to which a trail delivers.
+    pub(super) fn of(trail: &Trail) -> Self {
+        Self::new(trail.bucket.clone(), trail.prefix.as_deref())
+    }
+
     pub(super) fn new(bucket: String, prefix: Option<&str>) -> Self {
         let prefix = prefix.unwrap_or_default().trim_matches('/');
         let prefix = if prefix.is_empty() { String::new() } else { format!("{prefix}/") };
@@ -91,7 +97,10 @@ pub(super) async fn sweep_store(errand: Arc<Errand>, store: Store, kinds: Vec<&'
         return Ok(()); // another identity has been through it, and had the help of all
     }
     let (owner, mut tasks) = (errand.caller().account, JoinSet::new());
-    let Some(log_bucket) = bucket::describe(&errand, &mut tasks, NAME, owner, &store.bucket).await? else { return Ok(()) };
+    let Some(log_bucket) = bucket::describe(&errand, &mut tasks, NAME, owner, &store.bucket).await? else {
+        errand.notes.homes.cannot_reach(&store);
+        return Ok(());
+    };
     errand.notes.elsewhere.sweeps(&store.bucket, &store.prefix);
     let visit = Arc::new(Visit { errand, store, log_bucket });
     let (tell, mut folders) = mpsc::unbounded_channel();
