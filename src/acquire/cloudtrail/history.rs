@@ -275,10 +275,7 @@ async fn look_up_series(
             *events += output.events().len();
             for event in output.events() {
                 let account = errand.caller().account;
-                let (name, record) = (event.event_name(), event.cloud_trail_event());
-                errand.notes.traces.note_event(account, region, name, record);
-                errand.notes.trails.note_event(account, region, name, record);
-                errand.notes.homes.note_event(account, region, name, record);
+                errand.notes.note_event(account, region, event.event_name(), event.cloud_trail_event());
             }
         },
     )
