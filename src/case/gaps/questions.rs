@@ -150,7 +150,7 @@ impl Needs {
             Subject::Deleted { place, .. } | Subject::Recoverable { place, .. } => listing(place, false, true),
             Subject::Strays { kind, place, .. } => listing(place, kind == AMONG_FOLDERS, false),
             Subject::Objects { place, .. } if missing => listing(place, false, false),
-            Subject::LateLogs { place, .. } => listing(place, false, false),
+            Subject::LateLogs { place, .. } | Subject::NamedLogs { place, .. } => listing(place, false, false),
             // That there is nothing may be told of a place that was not listed itself, but missed in what was.
             Subject::Objects { place, .. } | Subject::Within { place, .. } => Self::Answer(Question::Bucket(place.bucket)),
             Subject::Bucket(bucket) => Self::Answer(Question::Bucket(bucket)),
