@@ -24,6 +24,7 @@ mod progress;
 mod published_keys;
 mod recorded;
 mod regions;
+mod remembered;
 mod shared;
 mod stop;
 mod strays;

@@ -1,9 +1,11 @@
 //! CloudTrail: trails and their state, signing keys, and every log and digest that the window asks for.
 
+mod coverage;
 mod digests;
 mod elsewhere;
 mod folders;
 mod history;
+mod homes;
 mod public_keys;
 mod store;
 mod traces;
@@ -28,6 +30,7 @@ pub(super) use elsewhere::Elsewhere;
 pub use history::EVENTS_UNTIL_NOW;
 #[cfg(test)]
 pub(super) use history::defining_events;
+pub(super) use homes::TrailHomes;
 use store::Store;
 pub(super) use traces::TrailTraces;
 use trails::Trail;
@@ -56,6 +59,7 @@ impl Source for CloudTrail {
             follow(&errand).await?;
             errand.notes.elsewhere.say(&errand).await?;
             errand.notes.trails.say(&errand).await?;
+            errand.notes.homes.say(&errand).await?;
             say_which_accounts_are_missing(&errand).await?;
             say_not_asked(&errand, NAME, "event history").await
         })
@@ -120,7 +124,7 @@ async fn gather(errand: Arc<Errand>) -> Result<(), Halt> {
     let mut questions = JoinSet::new();
     // One region may be far away, so a trail that another region has named is looked into at once.
     while let Some(trail) = trails.recv().await {
-        let store = Store::new(trail.bucket.clone(), trail.prefix.as_deref());
+        let store = Store::of(&trail);
         stores.sweep(&errand, store, trail.kinds_of(errand.caller().account), &mut tasks);
         // Another account's history tells what is done to its trails.
         if trail.arn.account() == errand.caller().account {
@@ -196,7 +200,7 @@ async fn find_trails(errand: &Arc<Errand>, tell: &mpsc::UnboundedSender<Trail>) 
     let scope = &errand.request.scope;
     let mut chosen = 0;
     let found = trails::find(errand, |trail| {
-        errand.notes.trails.describes(&trail.arn, &Store::new(trail.bucket.clone(), trail.prefix.as_deref()));
+        errand.notes.trails.describes(&trail.arn, &Store::of(&trail));
         if scope.trail_arn.as_ref().is_none_or(|arn| trail.arn == *arn) {
             chosen += 1;
             // Whoever does not listen any more has met what ends the run.

@@ -18,6 +18,7 @@ use super::notes::{Notes, StoredObjectsReader};
 use super::pipeline::{Ended, Inbox, Intake, Owner};
 use super::plan::gather_all;
 use super::progress::Progress;
+use super::remembered::Remembered;
 use super::stop::Stop;
 use super::tally::{Notice, Row, RowKey, Tally, Totals};
 use super::{AcquireError, Request, chosen_sources, regions};
@@ -117,14 +118,19 @@ async fn collect_at(
     let session = identities.first();
     let run = case.begin_run()?;
     let (mut stored, mut summing) = (StoredObjectsReader::for_lines(case.ledger_tree().size()), Summing::default());
+    let mut remembered = Remembered::default();
     let answers = Answers::of_case(&case, now, &mut |event, at| {
         stored.take(event);
+        remembered.take(event);
         summing.take(event, at);
     })?;
     let elsewhere = asked_as_others(summing.gaps(), &identities);
     case.go_on_summing(summing);
     let notes = Arc::new(Notes::of(stored.finish()));
     let (staging, folder) = (case.staging(), case.files()?);
+    let (told, from) = (Arc::clone(&notes), folder.clone());
+    let telling = tokio::task::spawn_blocking(move || remembered.tell(&from, &told));
+    telling.await.map_err(|lost| AcquireError::Halted(lost.into()))?;
     let (intake, inbox) = Intake::new(Some(staging.clone()));
     let keeper: Arc<dyn KeepPage> = Arc::new(intake.clone());
     let recorder = Recorder::keeping(session, keeper, answers);

@@ -1,7 +1,7 @@
 //! What a source works with: the scope, the session, permits that bound what is under way, and the only ways to bring in an object, a gap or
 //! a notice. In a plan the same only counts.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -87,6 +87,9 @@ impl Collecting {
         Ok(self.recorded.get_or_try_init(|| read).await?.are(path, sha256))
     }
 }
+
+/// The keys of objects that are not there.
+pub(crate) type Absent = Arc<Shared<BTreeSet<String>>>;
 
 /// Is shown an object's key, and its bytes, or nothing where there are too many to be read.
 type Reading = dyn Fn(&str, Option<&[u8]>) + Send + Sync;
@@ -275,6 +278,29 @@ impl Errand {
         wanted: Wanted,
         on_body: Option<OnBody>,
     ) -> Result<(), Halt> {
+        self.want_or_note(tasks, bucket_region, wanted, on_body, None).await
+    }
+
+    /// Fetches an object in a task of its own, and notes its key where there is none.
+    pub(crate) async fn want_if_there(
+        self: &Arc<Self>,
+        tasks: &mut JoinSet<Result<(), Halt>>,
+        bucket_region: &Region,
+        wanted: Wanted,
+        absent: &Absent,
+    ) -> Result<(), Halt> {
+        let wanted = Wanted { optional: true, ..wanted };
+        self.want_or_note(tasks, bucket_region, wanted, None, Some(Arc::clone(absent))).await
+    }
+
+    async fn want_or_note(
+        self: &Arc<Self>,
+        tasks: &mut JoinSet<Result<(), Halt>>,
+        bucket_region: &Region,
+        wanted: Wanted,
+        on_body: Option<OnBody>,
+        absent: Option<Absent>,
+    ) -> Result<(), Halt> {
         if self.collecting.is_none() && wanted.archived {
             return self.pass_over(&wanted).await;
         }
@@ -287,9 +313,12 @@ impl Errand {
         let slot = self.level(&wanted.location.bucket).slot().await?;
         let (errand, bucket_region) = (Arc::clone(self), bucket_region.clone());
         tasks.spawn(async move {
-            let mut effort = Effort::default();
+            let (mut effort, key) = (Effort::default(), absent.is_some().then(|| wanted.location.key.clone()));
             let done = errand.fetch(&bucket_region, wanted, on_body, &mut effort).await;
             slot.done(effort.bytes, effort.throttled);
+            if let (Some(absent), Some(key), true) = (absent, key, effort.absent) {
+                absent.lock().insert(key);
+            }
             done
         });
         Ok(())
@@ -365,7 +394,7 @@ impl Errand {
         });
         match fetching.await? {
             Ok(mut fetched) => {
-                *effort = Effort { bytes: fetched.body.size(), throttled: fetched.throttled };
+                *effort = Effort { bytes: fetched.body.size(), throttled: fetched.throttled, absent: false };
                 // The name of a lost file is kept for the bytes that the file had.
                 if was_stored && !collecting.are_recorded(&path, fetched.body.sha256()).await? {
                     let detail =
@@ -381,7 +410,10 @@ impl Errand {
                 }
                 self.intake.object(&row, fetched).await
             }
-            Err(failure) if wanted.optional && failure.kind == FailureKind::NotFound => Ok(()),
+            Err(failure) if wanted.optional && failure.kind == FailureKind::NotFound => {
+                effort.absent = true;
+                Ok(())
+            }
             Err(failure) => {
                 effort.throttled = failure.kind == FailureKind::Throttled;
                 self.failed(&row, &wanted.name(), &failure).await
@@ -448,6 +480,8 @@ async fn show(fetched: Fetched, key: &str, on_body: OnBody) -> Result<Fetched, H
 struct Effort {
     bytes: u64,
     throttled: bool,
+    /// Whether there is no such object.
+    absent: bool,
 }
 
 /// Waits for all tasks; the first that ends the run ends them all.

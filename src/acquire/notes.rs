@@ -6,10 +6,10 @@ use std::hash::{BuildHasher as _, RandomState};
 use serde_json::Value;
 
 use crate::case::event::{Event, Origin};
-use crate::model::{AccountId, PayloadPath, Timestamp};
+use crate::model::{AccountId, PayloadPath, Region, Timestamp};
 
 use super::askers::Askers;
-use super::cloudtrail::{Elsewhere, TrailTraces};
+use super::cloudtrail::{Elsewhere, TrailHomes, TrailTraces};
 use super::ebs::Lineage;
 use super::flow_logs::Traces;
 use super::shared::Shared;
@@ -30,12 +30,21 @@ pub(crate) struct Notes {
     pub(crate) traces: Traces,
     /// What tells of trails that CloudTrail does not know any more, or that delivered elsewhere.
     pub(crate) trails: TrailTraces,
+    /// What their homes tell of the trails there are.
+    pub(crate) homes: TrailHomes,
 }
 
 impl Notes {
     /// The notes of a run that goes on with a case.
     pub(crate) fn of(stored: StoredObjects) -> Self {
         Self { stored, ..Self::default() }
+    }
+
+    /// Notes what an event of the history tells.
+    pub(crate) fn note_event(&self, account: AccountId, region: &Region, name: Option<&str>, record: Option<&str>) {
+        self.traces.note_event(account, region, name, record);
+        self.trails.note_event(account, region, name, record);
+        self.homes.note_event(account, region, name, record);
     }
 
     /// Whether whoever asks is the first to claim this.

@@ -28,6 +28,9 @@ const STRAYS: &str = " objects among ";
 const LATE: &str = "late logs that ";
 const DIGESTS: &str = " digests in ";
 const NAME: &str = " name";
+const NAMED: &str = "late logs that digests in ";
+const ABSENT: &str = " name and S3 does not have";
+const FURTHER: &str = "further ";
 const ELSEWHERE: &str = "logs or digests in another place, in bucket ";
 const BELOW: &str = " below ";
 const BUCKET: &str = "bucket ";
@@ -159,6 +162,13 @@ pub enum Subject {
         /// Where these lie.
         place: Place,
     },
+    /// Logs that digests name and that were looked for one by one.
+    NamedLogs {
+        /// Whether S3 does not have them; if not, they are those for which there were too many to be looked for.
+        absent: bool,
+        /// Where the digests lie.
+        place: Place,
+    },
     /// A place that digests name and that nobody went through.
     Elsewhere(Place),
     /// A bucket that there is not.
@@ -281,6 +291,12 @@ impl Subject {
         if before == LISTING {
             return Place::read(place).map(Self::Listing);
         }
+        if before == NAMED {
+            return Some(Self::NamedLogs { absent: true, place: Place::read(place.strip_suffix(ABSENT)?)? });
+        }
+        if before.strip_prefix(FURTHER) == Some(NAMED) {
+            return Some(Self::NamedLogs { absent: false, place: Place::read(place.strip_suffix(NAME)?)? });
+        }
         if let Some(digests) = before.strip_prefix(LATE) {
             let (digests, place) = (digests.strip_suffix(DIGESTS)?, place.strip_suffix(NAME)?);
             return Some(Self::LateLogs { digests: digests.parse().ok()?, place: Place::read(place)? });
@@ -350,6 +366,8 @@ impl fmt::Display for Subject {
             Self::Strays { count, kind, place } => write!(f, "{count}{STRAYS}{kind} under {place}"),
             Self::Within { kind, place } => write!(f, "{kind} in {place}"),
             Self::LateLogs { digests, place } => write!(f, "{LATE}{digests}{DIGESTS}{place}{NAME}"),
+            Self::NamedLogs { absent: true, place } => write!(f, "{NAMED}{place}{ABSENT}"),
+            Self::NamedLogs { absent: false, place } => write!(f, "{FURTHER}{NAMED}{place}{NAME}"),
             Self::Elsewhere(Place { bucket, prefix }) => write!(f, "{ELSEWHERE}{bucket}{BELOW}{prefix}"),
             Self::Bucket(bucket) => write!(f, "{BUCKET}{bucket}"),
             Self::Role(role) => write!(f, "{ROLE}{role}"),
@@ -423,6 +441,14 @@ mod tests {
             (
                 Subject::LateLogs { digests: 2, place: place() },
                 "late logs that 2 digests in s3://b/team/AWSLogs/ name".to_owned(),
+            ),
+            (
+                Subject::NamedLogs { absent: true, place: place() },
+                "late logs that digests in s3://b/team/AWSLogs/ name and S3 does not have".to_owned(),
+            ),
+            (
+                Subject::NamedLogs { absent: false, place: place() },
+                "further late logs that digests in s3://b/team/AWSLogs/ name".to_owned(),
             ),
             (Subject::Elsewhere(place()), "logs or digests in another place, in bucket b below team/AWSLogs/".to_owned()),
             (Subject::Bucket("b".to_owned()), "bucket b".to_owned()),

@@ -10,7 +10,7 @@ use crate::model::{AccountId, Region, S3Location};
 
 use super::event::{Artifact, CollectionStarted, Event, Gap, Listing, Origin, ResponseOrigin};
 use super::gap::Subject;
-use questions::{Needs, Question, Stretch};
+use questions::{Needs, Question, Several, Stretch};
 
 /// How S3 names the version of an object that was written before its bucket kept versions.
 const NO_VERSION_ID: &str = "null";
@@ -55,6 +55,8 @@ struct Open {
     answered: Option<u32>,
     /// Where it is about a stretch of time, that one, and what was answered of it.
     stretch: Option<(Stretch, Vec<Stretch>)>,
+    /// Where it needs several answers, which of them there are.
+    several: Option<Several>,
 }
 
 /// As whom a run asked.
@@ -136,10 +138,11 @@ impl Gaps {
             subject @ (Subject::Object { .. } | Subject::Artifact(_)) => self.objects.entry(subject).or_default().push(at),
             _ => self.others.entry(self.run).or_default().push(at),
         }
-        if let Needs::Answer(question) = &needs {
+        for question in needs.questions() {
             self.waiting.entry(question.clone()).or_default().push(at);
         }
-        self.open.push(Some(Open { gap: gap.clone(), run: self.run, needs, answered: None, stretch }));
+        let several = Several::of(gap, &needs);
+        self.open.push(Some(Open { gap: gap.clone(), run: self.run, needs, answered: None, stretch, several }));
     }
 
     fn acquired(&mut self, artifact: &Artifact) {
@@ -169,13 +172,14 @@ impl Gaps {
         if !questions.is_empty() {
             self.heard.insert((origin.source.clone(), Some(origin.account), Some(origin.region.clone())));
         }
+        let run = self.run;
         for question in questions {
             self.hear(&question, |open| {
                 let is_of_account = || open.gap.account.is_none_or(|account| account == origin.account);
                 let is_of_region = || open.gap.region.as_ref().is_none_or(|region| *region == origin.region);
                 (question.is_the_same_to_all() || is_of_account())
                     && (question.is_the_same_everywhere() || is_of_region())
-                    && open.is_answered_by(origin)
+                    && open.is_answered_by(&question, origin, run)
             });
         }
     }
@@ -227,6 +231,7 @@ impl Gaps {
         let question = match &open.needs {
             Needs::Nothing => return true,
             Needs::AnyAnswer => return self.heard.iter().any(|row| open.is_of(row)),
+            Needs::Answers(_) => return open.is_answered(run),
             Needs::Answer(question) => question,
         };
         if open.is_answered(run) && !self.refused.contains(question) {
@@ -256,8 +261,12 @@ impl Gaps {
 }
 
 impl Open {
-    /// Whether an answer to its question answers it, now that it is there: of a stretch of time, every moment has to be answered.
-    fn is_answered_by(&mut self, origin: &ResponseOrigin) -> bool {
+    /// Whether an answer to its question answers it, now that it is there: of a stretch of time, every moment has to be answered, and of
+    /// several questions each.
+    fn is_answered_by(&mut self, question: &Question, origin: &ResponseOrigin, run: u32) -> bool {
+        if let Some(several) = &mut self.several {
+            return several.hears(question, origin, run);
+        }
         let Some((all, heard)) = &mut self.stretch else { return true };
         heard.extend(Stretch::of_answer(origin));
         all.is_covered_by(heard)

@@ -2,12 +2,16 @@
 //! proven here: a digest only tells where else to look.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Read as _;
+use std::fmt;
+use std::io::{BufReader, Read as _};
 use std::sync::Arc;
 
+use flate2::read::GzDecoder;
 use serde::Deserialize;
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use crate::aws::ListedObject;
+use crate::cloudtrail::gzip::Limits;
 use crate::cloudtrail::names::digest_file;
 use crate::model::{AccountId, Region, S3Location, Timestamp, TrailArn, Window};
 
@@ -15,8 +19,8 @@ use super::super::log_files::file_name;
 use super::super::shared::Shared;
 use super::super::sweep::{Choose, Chosen};
 
-/// Largest digest that is read for the logs it names.
-const DIGEST_LIMIT: u64 = 256 * 1024 * 1024;
+/// Bytes of a digest's content that are unpacked at a time.
+const PIECE: usize = 64 * 1024;
 
 /// Chooses digests: chain by chain, from the predecessor of the first that ends after the anchor up to the newest.
 pub(super) struct DigestRule {
@@ -78,61 +82,104 @@ impl Choose for DigestRule {
 }
 
 /// A log that a digest names.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
-pub(super) struct NamedLog {
+#[derive(Debug, Deserialize)]
+struct NamedLog {
     #[serde(rename = "s3Bucket")]
-    pub(super) bucket: String,
+    bucket: String,
     #[serde(rename = "s3Object")]
-    pub(super) key: String,
+    key: String,
     #[serde(rename = "oldestEventTime", default)]
     oldest: Option<Timestamp>,
     #[serde(rename = "newestEventTime", default)]
     newest: Option<Timestamp>,
 }
 
-#[derive(Deserialize)]
-struct Digest {
-    #[serde(rename = "digestStartTime", default)]
-    start: Option<Timestamp>,
-    #[serde(rename = "logFiles", default)]
-    log_files: Vec<NamedLog>,
-    #[serde(rename = "previousDigestS3Bucket", default)]
-    previous_bucket: Option<String>,
-    #[serde(rename = "previousDigestS3Object", default)]
-    previous_key: Option<String>,
-}
-
-fn read(body: &[u8]) -> Option<Digest> {
-    let mut content = Vec::new();
-    flate2::read::GzDecoder::new(body).take(DIGEST_LIMIT).read_to_end(&mut content).ok()?;
-    serde_json::from_slice(&content).ok()
-}
-
-/// What a digest names.
+/// What a digest says besides.
 ///
 /// Nothing here is proof: whether the digest is genuine is for verification to say. It only tells where else to look.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Names {
-    /// The logs whose events overlap the window.
-    pub(super) logs: Vec<NamedLog>,
     /// The digest before it.
     pub(super) predecessor: Option<S3Location>,
     /// When its own time begins, and with it the predecessor's ends.
     pub(super) start: Option<Timestamp>,
 }
 
-/// What a digest names. None where it cannot be read.
-pub(super) fn names_in(body: &[u8], window: Window) -> Option<Names> {
-    let digest = read(body)?;
-    let overlaps = |log: &NamedLog| match (log.oldest, log.newest) {
-        (Some(oldest), Some(newest)) => window.overlaps(oldest, newest),
-        _ => false,
-    };
-    Some(Names {
-        logs: digest.log_files.into_iter().filter(overlaps).collect(),
-        predecessor: digest.previous_bucket.zip(digest.previous_key).map(|(bucket, key)| S3Location::new(bucket, key)),
-        start: digest.start,
-    })
+/// What a digest names; `log` is shown each log whose events overlap the window. None where it cannot be read to its end.
+///
+/// Anybody may have written it, so nothing of it is held but what is asked for.
+pub(super) fn names_in(body: &[u8], window: Window, log: &mut dyn FnMut(S3Location)) -> Option<Names> {
+    let content = GzDecoder::new(body).take(Limits::default().digest);
+    let mut json = serde_json::Deserializer::from_reader(BufReader::with_capacity(PIECE, content));
+    let names = Digest { window, log }.deserialize(&mut json).ok()?;
+    json.end().ok()?;
+    Some(names)
+}
+
+/// Reads a digest, and shows its logs one by one.
+struct Digest<'a> {
+    window: Window,
+    log: &'a mut dyn FnMut(S3Location),
+}
+
+/// Reads its list of logs.
+struct Logs<'a, 'b>(&'a mut Digest<'b>);
+
+impl<'de> DeserializeSeed<'de> for Digest<'_> {
+    type Value = Names;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Names, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Digest<'_> {
+    type Value = Names;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a digest")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<Names, A::Error> {
+        let (mut bucket, mut key, mut start) = (None::<String>, None::<String>, None);
+        while let Some(field) = map.next_key::<String>()? {
+            match field.as_str() {
+                "digestStartTime" => start = map.next_value()?,
+                "previousDigestS3Bucket" => bucket = map.next_value()?,
+                "previousDigestS3Object" => key = map.next_value()?,
+                "logFiles" => map.next_value_seed(Logs(&mut self))?,
+                _ => drop(map.next_value::<IgnoredAny>()?),
+            }
+        }
+        Ok(Names { predecessor: bucket.zip(key).map(|(bucket, key)| S3Location::new(bucket, key)), start })
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Logs<'_, '_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_seq(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Logs<'_, '_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the logs of a digest")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut logs: A) -> Result<(), A::Error> {
+        while let Some(log) = logs.next_element::<NamedLog>()? {
+            if let (Some(oldest), Some(newest)) = (log.oldest, log.newest)
+                && self.0.window.overlaps(oldest, newest)
+            {
+                (self.0.log)(S3Location::new(log.bucket, log.key));
+            }
+        }
+        Ok(())
+    }
 }
 
 #[cfg(test)]
@@ -219,12 +266,34 @@ mod tests {
         let json = br#"{"logFiles":[
             {"s3Bucket":"b","s3Object":"late","oldestEventTime":"2026-03-01T09:00:00Z","newestEventTime":"2026-03-01T09:01:00Z"},
             {"s3Bucket":"b","s3Object":"other","oldestEventTime":"2026-03-02T09:00:00Z","newestEventTime":"2026-03-02T09:01:00Z"}]}"#;
-        let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
-        packed.write_all(json).unwrap();
         let window = Window::new("2026-03-01T08:00:00Z".parse().unwrap(), "2026-03-01T10:00:00Z".parse().unwrap()).unwrap();
-        let names = names_in(&packed.finish().unwrap(), window).unwrap();
-        assert_eq!(names.logs.iter().map(|log| log.key.as_str()).collect::<Vec<_>>(), ["late"]);
-        assert_eq!((names.predecessor, names.start), (None, None));
-        assert_eq!(names_in(b"not a digest", window), None);
+        let mut late = Vec::new();
+        let names = names_in(&packed(json), window, &mut |log| late.push(log.key)).unwrap();
+        assert_eq!(late, ["late"]);
+        assert_eq!(names, Names::default());
+        assert_eq!(names_in(b"not a digest", window, &mut |_| {}), None);
+    }
+
+    fn packed(content: &[u8]) -> Vec<u8> {
+        let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+        packed.write_all(content).unwrap();
+        packed.finish().unwrap()
+    }
+
+    #[test]
+    fn a_digest_says_what_came_before_it_and_one_that_unpacks_to_too_much_is_not_read() {
+        let json = br#"{"awsAccountId":"1","digestStartTime":"2026-03-01T08:00:00Z","logFiles":[],"previousDigestS3Bucket":"b",
+            "previousDigestS3Object":"before","previousDigestSignature":null}"#;
+        let window = Window::new("2026-03-01T08:00:00Z".parse().unwrap(), "2026-03-01T10:00:00Z".parse().unwrap()).unwrap();
+        let names = |content: &[u8]| names_in(&packed(content), window, &mut |log| panic!("{log}"));
+        let read = names(json).unwrap();
+        assert_eq!((read.predecessor, read.start), (Some(S3Location::new("b", "before")), Some(window.start())));
+        assert_eq!(names(&[json.as_slice(), b"{}"].concat()), None, "something follows it");
+        let one = br#"{"s3Bucket":"","s3Object":""},"#;
+        let many = |bytes: usize| {
+            [b"{\"logFiles\":[", &one.repeat(bytes / one.len())[..], b"{\"s3Bucket\":\"\",\"s3Object\":\"\"}]}"].concat()
+        };
+        assert!(names(&many(1 << 20)).is_some());
+        assert_eq!(names(&many(33 << 20)), None);
     }
 }

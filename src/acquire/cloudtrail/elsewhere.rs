@@ -1,7 +1,7 @@
 //! Stores that only digests name: never followed, because whoever can write a digest could send a collection anywhere; where the run does
 //! not come to them anyway, they are gaps.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::aws::Halt;
 use crate::case::event::GapReason;
@@ -14,6 +14,8 @@ use super::super::tally::RowKey;
 
 /// Places that are told of one by one.
 const TOLD: usize = 200;
+/// Places that are noted of what the digests of one account and region name.
+const NOTED: usize = 1_000;
 
 /// What digests name outside the store of their trail.
 ///
@@ -29,6 +31,10 @@ struct Known {
     /// The stores that are gone through.
     swept: BTreeSet<Place>,
     named: BTreeSet<Named>,
+    /// How many were named for each row.
+    counts: BTreeMap<RowKey, usize>,
+    /// The rows of which more were named than are noted.
+    beyond: BTreeSet<RowKey>,
 }
 
 /// A bucket, and what stands before `AWSLogs/` in it.
@@ -61,7 +67,17 @@ impl Elsewhere {
     pub(super) fn note(&self, row: &RowKey, location: &S3Location, is_met_there: bool) {
         let (prefix, _) = cut(&location.key);
         let place = Place { bucket: location.bucket.clone(), prefix: prefix.to_owned() };
-        self.known.lock().named.insert(Named { row: row.clone(), place, is_met_there });
+        let mut known = self.known.lock();
+        let named = Named { row: row.clone(), place, is_met_there };
+        if known.named.contains(&named) {
+            return;
+        }
+        if known.counts.get(row).is_some_and(|count| *count >= NOTED) {
+            known.beyond.insert(row.clone());
+            return;
+        }
+        *known.counts.entry(row.clone()).or_default() += 1;
+        known.named.insert(named);
     }
 
     /// Gaps for what the run did not come to.
@@ -73,8 +89,11 @@ impl Elsewhere {
                 "digests name evidence of the window there; collect it in a case of its own, with its bucket and prefix named";
             errand.gap(row, &what, GapReason::Failed, Some(detail)).await?;
         }
-        if let Some((row, _)) = unmet.iter().nth(TOLD) {
-            let what = format!("logs or digests in {} further places", unmet.len() - TOLD);
+        let beyond = self.known.lock().beyond.first().cloned();
+        if let Some(row) = unmet.iter().nth(TOLD).map(|(row, _)| row).or(beyond.as_ref()) {
+            // Where more were named than are noted, there are that many at least.
+            let further = unmet.len().saturating_sub(TOLD).max(1);
+            let what = format!("logs or digests in {further} further places");
             let detail = "digests name more places than are told of one by one; whoever can write digests can name any";
             errand.gap(row, &what, GapReason::Failed, Some(detail)).await?;
         }
@@ -91,6 +110,16 @@ impl Elsewhere {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_more_places_are_noted_than_anybody_will_be_told_of() {
+        let (elsewhere, row) = (Elsewhere::default(), RowKey { source: "cloudtrail", account: None, region: None });
+        for number in (0..2 * NOTED).chain(0..10) {
+            elsewhere.note(&row, &S3Location::new(format!("b{number}"), "AWSLogs/x"), false);
+        }
+        assert_eq!(elsewhere.unmet().len(), NOTED);
+        assert!(elsewhere.known.lock().beyond.contains(&row));
+    }
 
     #[test]
     fn only_what_no_sweep_brings_is_told_of() {

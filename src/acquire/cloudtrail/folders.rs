@@ -316,6 +316,9 @@ async fn folders_of_account(
         }
     }
     drop(tell);
+    if account == errand.caller().account && known.is_empty() && !(listed && unknown.is_empty()) {
+        errand.notes.homes.cannot_reach(store);
+    }
     if !skipped.is_empty() {
         let names: Vec<&str> = skipped.iter().map(Region::as_str).collect();
         let detail = format!("left out of scope: {}", names.join(", "));

@@ -17,16 +17,19 @@ use super::super::log_files::hours;
 use super::super::pages::every_page;
 use super::super::tally::RowKey;
 use super::NAME;
+use super::coverage::{Course, left_out};
+use super::store::Store;
 use super::trails::{Standing, Trail};
 
 /// Events of the history that are asked for until now, whatever the window: what was done after it to trails and regions decides what
 /// must be there of it, and what was done to flow logs, buckets, log groups, keys and snapshots, what is left of it.
-pub const EVENTS_UNTIL_NOW: [&str; 16] = [
+pub const EVENTS_UNTIL_NOW: [&str; 17] = [
     "CreateTrail",
     "DeleteTrail",
     "UpdateTrail",
     "StartLogging",
     "StopLogging",
+    "PutEventSelectors",
     "DisableRegion",
     "DeleteBucket",
     "PutBucketLifecycle",
@@ -40,8 +43,7 @@ pub const EVENTS_UNTIL_NOW: [&str; 16] = [
     "DeleteSnapshot",
 ];
 /// The other events that decide what a trail, a log bucket or a snapshot gives away.
-const EVENTS_OF_THE_WINDOW: [&str; 17] = [
-    "PutEventSelectors",
+const EVENTS_OF_THE_WINDOW: [&str; 16] = [
     "PutInsightSelectors",
     "DeleteBucketLifecycle",
     "DeleteBucketPolicy",
@@ -122,7 +124,9 @@ pub(super) async fn look_up(errand: &Arc<Errand>, trails: Standings) -> Result<(
 pub(super) async fn look_up_trails(errand: &Errand, region: Region) -> Result<(), Halt> {
     let row = RowKey { source: NAME, account: Some(errand.caller().account), region: Some(region) };
     let of_trails: Vec<Series> = EVENTS_OF_TRAILS.iter().map(|name| series_of_name(errand, name)).collect();
-    look_up_all(errand, &row, &of_trails).await.map(drop)
+    let asked = look_up_all(errand, &row, &of_trails).await.map(drop);
+    errand.notes.homes.has_asked(&row);
+    asked
 }
 
 /// The region that tells who switched off another one, where that one was asked for and this one was not.
@@ -152,21 +156,17 @@ fn series_of(errand: &Errand, attribute: (String, String)) -> Series {
     Series { attribute: Some(attribute), start, end: if until_now { end.max(errand.now) } else { end } }
 }
 
-/// The questions for one region where S3 has nothing: all events.
+/// The questions for one region where S3 has nothing: all events, of the time that no trail recorded.
 fn series_of_everything(errand: &Errand, trails: &[(Trail, Standing)], region: &Region) -> Vec<Series> {
-    let (scope, window) = (&errand.request.scope, errand.window());
-    let (start, end) = (window.start(), window.end());
-    let here: Vec<&Standing> = trails.iter().filter(|(trail, _)| trail.records(region)).map(|(_, standing)| standing).collect();
-    let covered = here.iter().any(|standing| standing.logging && standing.outage.is_none());
-    let stretches: Vec<(Timestamp, Timestamp)> = if scope.lookup_events || here.is_empty() {
-        vec![(start, end)]
-    } else if covered {
-        Vec::new()
+    let window = errand.window();
+    let stretches = if errand.request.scope.lookup_events {
+        vec![(window.start(), window.end())]
     } else {
-        let around = |(from, to): (Timestamp, Timestamp)| {
-            (from.plus_seconds(-AROUND_OUTAGE).max(start), to.plus_seconds(AROUND_OUTAGE).min(end))
-        };
-        here.iter().filter_map(|standing| standing.outage).map(around).filter(|(from, to)| from < to).collect()
+        let homes = &errand.notes.homes;
+        let here = trails.iter().filter(|(trail, _)| trail.records(region) && !homes.is_out_of_reach(&Store::of(trail)));
+        let courses: Vec<Course> =
+            here.map(|(trail, standing)| Course::of(trail, *standing, &homes.switches(&trail.arn), region)).collect();
+        left_out(&courses, window, AROUND_OUTAGE)
     };
     // Hour by hour, so that an interrupted run goes on at the hour where it stopped.
     let slices = stretches.into_iter().flat_map(|(from, to)| hours(from, to));
@@ -180,10 +180,16 @@ async fn look_up_region(errand: &Errand, region: &Region, mut trails: Standings)
         let detail = format!("CloudTrail remembers 90 days, so it was asked in vain for what lies before {oldest}");
         errand.gap(&row, "older event history", GapReason::Empty, Some(&detail)).await?;
     }
-    if look_up_all(errand, &row, &series_of_attributes(errand)).await?.is_none() {
+    let asked = look_up_all(errand, &row, &series_of_attributes(errand)).await?;
+    errand.notes.homes.has_asked(&row);
+    if asked.is_none() {
         return Ok(());
     }
     let Some(trails) = known(&mut trails).await else { return Ok(()) };
+    // What was done to a trail, its home tells.
+    let own = trails.iter().filter(|(trail, _)| Some(trail.arn.account()) == row.account && trail.records(region));
+    let homes = own.map(|(trail, _)| RowKey { region: Some(trail.arn.home_region().clone()), ..row.clone() });
+    errand.notes.homes.have_asked(&homes.collect()).await;
     let of_everything = series_of_everything(errand, &trails, region);
     if errand.is_plan() {
         expect(errand, of_everything.len());
@@ -222,11 +228,9 @@ async fn known(trails: &mut Standings) -> Option<Arc<Vec<(Trail, Standing)>>> {
 async fn look_up_one(errand: &Errand, row: &RowKey, series: &Series, events: &mut usize) -> Result<bool, Halt> {
     let Some(region) = &row.region else { return Ok(false) };
     let Err(failure) = look_up_series(errand, region, series, events).await? else { return Ok(true) };
-    // Nobody asked for a region that was left out of scope, and where an organization's policy closes regions, `--region` is for that. It is
-    // told once, and nothing that was asked for is missing.
+    // Nobody asked for a region that was left out of scope: what that means depends on the trails that are at home there.
     if !errand.regions.contains(region) {
-        let detail = format!("left out of scope; what became of trails at home there was asked all the same: {failure}");
-        errand.gap(row, &Subject::answer("LookupEvents"), GapReason::Skipped, Some(&detail)).await?;
+        errand.notes.homes.was_refused(row, failure);
         return Ok(false);
     }
     let refused = matches!(failure.kind, FailureKind::Denied | FailureKind::NotEnabled);
@@ -271,9 +275,7 @@ async fn look_up_series(
             *events += output.events().len();
             for event in output.events() {
                 let account = errand.caller().account;
-                let (name, record) = (event.event_name(), event.cloud_trail_event());
-                errand.notes.traces.note_event(account, region, name, record);
-                errand.notes.trails.note_event(account, region, name, record);
+                errand.notes.note_event(account, region, event.event_name(), event.cloud_trail_event());
             }
         },
     )

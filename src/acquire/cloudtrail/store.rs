@@ -13,7 +13,7 @@ use crate::cloudtrail::names::{DigestFile, digest_file};
 use crate::model::{AccountId, S3Location, Timestamp, printable};
 
 use super::super::bucket::{self, LogBucket};
-use super::super::errand::{Errand, OnBody, join_all};
+use super::super::errand::{Absent, Errand, OnBody, join_all};
 use super::super::log_files::{DayLayout, StampRange, day_folder, file_name, log_stamp};
 use super::super::shared::Shared;
 use super::super::sweep::{Choose, Chosen, Sweep, sweep};
@@ -22,6 +22,7 @@ use super::super::versions::sweep_versions;
 use super::digests::{DigestRule, names_in};
 use super::elsewhere::cut;
 use super::folders::{DIGESTS, Folder, LOGS, discover};
+use super::trails::Trail;
 use super::{NAME, ask_for_keys};
 
 /// CloudTrail cuts a file every five minutes, so the file that holds the first event may be stamped that much earlier.
@@ -32,7 +33,14 @@ const SLACK: i64 = 2 * 3600;
 const MARGIN: i64 = 15 * 60;
 /// How far back the listing of digests starts, to find the predecessor of the first.
 const DIGESTS_BEFORE: i64 = 26 * 3600;
-/// Digests that a gap names one by one.
+/// Logs that the digests of one folder name, and that are looked for though no listing brought them. AWS names as many of a region where it
+/// could not deliver for days; whoever may write there can name any number.
+const LATE: usize = 10_000;
+/// Whose versions are listed at once.
+const LISTED_AT_ONCE: usize = 16;
+/// Longest key that S3 has.
+const LONGEST_KEY: usize = 1_024;
+/// Digests, or logs, that a gap names one by one.
 const NAMED: usize = 5;
 
 /// A bucket and prefix to which trails deliver.
@@ -57,6 +65,11 @@ impl Store {
     /// All of it.
     pub(super) fn root(&self) -> Place {
         self.place(&format!("{}AWSLogs/", self.prefix))
+    }
+
+    /// The one to which a trail delivers.
+    pub(super) fn of(trail: &Trail) -> Self {
+        Self::new(trail.bucket.clone(), trail.prefix.as_deref())
     }
 
     pub(super) fn new(bucket: String, prefix: Option<&str>) -> Self {
@@ -91,7 +104,10 @@ pub(super) async fn sweep_store(errand: Arc<Errand>, store: Store, kinds: Vec<&'
         return Ok(()); // another identity has been through it, and had the help of all
     }
     let (owner, mut tasks) = (errand.caller().account, JoinSet::new());
-    let Some(log_bucket) = bucket::describe(&errand, &mut tasks, NAME, owner, &store.bucket).await? else { return Ok(()) };
+    let Some(log_bucket) = bucket::describe(&errand, &mut tasks, NAME, owner, &store.bucket).await? else {
+        errand.notes.homes.cannot_reach(&store);
+        return Ok(());
+    };
     errand.notes.elsewhere.sweeps(&store.bucket, &store.prefix);
     let visit = Arc::new(Visit { errand, store, log_bucket });
     let (tell, mut folders) = mpsc::unbounded_channel();
@@ -220,12 +236,15 @@ impl Inside {
     async fn fetch_named(&self, named: Named) -> Result<(), Halt> {
         let Visit { errand, store, log_bucket } = &*self.visit;
         let mut tasks = JoinSet::new();
-        let late: BTreeSet<String> = named.late.iter().map(|location| location.key.clone()).collect();
-        // A predecessor may have expired long ago, which says nothing about the window; a log of the window must be there.
-        let all = named.anchors.into_iter().map(|location| (location, true));
-        for (location, optional) in all.chain(named.late.into_iter().map(|location| (location, false))) {
-            let wanted = Wanted { optional, ..self.row.wanted(location) };
+        for location in named.anchors {
+            // It may have expired long ago, which says nothing about the window.
+            let wanted = Wanted { optional: true, ..self.row.wanted(location) };
             errand.want(&mut tasks, &log_bucket.region, wanted, None).await?;
+        }
+        let absent = Absent::default();
+        for key in &named.late {
+            let wanted = self.row.wanted(S3Location::new(&store.bucket, key));
+            errand.want_if_there(&mut tasks, &log_bucket.region, wanted, &absent).await?;
         }
         // One that was overwritten is as good as any version of it that can be read.
         let unread: Vec<&String> = named.unread.difference(&named.read).collect();
@@ -238,18 +257,53 @@ impl Inside {
             errand.gap(&self.row, &what, GapReason::Failed, Some(&detail)).await?;
         }
         join_all(&mut tasks).await?;
-        for key in late {
-            // No listing by stamps brings its earlier versions.
-            let listing = Sweep {
-                row: self.row.clone(),
-                query: self.visit.query(self.folder.account, key.clone(), false),
-                // The first key that sorts after it.
-                stop_before: format!("{key}\0"),
-                rule: "a log that a collected digest names for events in the window".to_owned(),
-                what: "late logs".to_owned(),
-                on_body: None,
-            };
-            self.sweep_earlier(&listing, move |listed| listed == key).await?;
+        self.sweep_versions_of(named.late, &absent).await?;
+        self.say_what_is_named(named.beyond, &absent.take()).await
+    }
+
+    /// Fetches the earlier versions of logs, of which no listing by stamps brings any; those that have some are not absent.
+    async fn sweep_versions_of(&self, keys: BTreeSet<String>, absent: &Absent) -> Result<(), Halt> {
+        let mut listings = JoinSet::new();
+        for key in keys {
+            if listings.len() >= LISTED_AT_ONCE
+                && let Some(done) = listings.join_next().await
+            {
+                done??;
+            }
+            let (inside, absent) = (self.clone(), Arc::clone(absent));
+            listings.spawn(async move {
+                let listing = Sweep {
+                    row: inside.row.clone(),
+                    query: inside.visit.query(inside.folder.account, key.clone(), false),
+                    // The first key that sorts after it.
+                    stop_before: format!("{key}\0"),
+                    rule: "a log that a collected digest names for events in the window".to_owned(),
+                    what: "late logs".to_owned(),
+                    on_body: None,
+                };
+                let is_it = move |listed: &str| {
+                    absent.lock().remove(listed);
+                    listed == key
+                };
+                inside.sweep_earlier(&listing, is_it).await
+            });
+        }
+        join_all(&mut listings).await
+    }
+
+    /// Gaps for the logs that digests name and that are not there, or were too many to be looked for. Until a digest is proven, what it names is
+    /// only said to be missing: one gap for them all, which is closed when nobody names them any more.
+    async fn say_what_is_named(&self, beyond: bool, absent: &BTreeSet<String>) -> Result<(), Halt> {
+        let place = self.visit.store.place(&self.folder.prefix);
+        if let Some(first) = absent.first() {
+            let detail = format!("{} logs with events of the window, such as {}", absent.len(), printable(first));
+            let what = Subject::NamedLogs { absent: true, place: place.clone() };
+            self.visit.errand.gap(&self.row, &what, GapReason::Failed, Some(&detail)).await?;
+        }
+        if beyond {
+            let detail = format!("{LATE} were looked for; whoever can write digests can name any number");
+            let what = Subject::NamedLogs { absent: false, place };
+            self.visit.errand.gap(&self.row, &what, GapReason::Failed, Some(&detail)).await?;
         }
         Ok(())
     }
@@ -286,14 +340,28 @@ impl Choose for LogRule {
 /// What digests name and no listing by stamps would bring.
 #[derive(Debug, Default)]
 struct Named {
-    /// Logs with events in the window that were delivered long after it.
-    late: BTreeSet<S3Location>,
+    /// The keys of logs with events in the window that were delivered long after it.
+    late: BTreeSet<String>,
+    /// Whether there are more of them.
+    beyond: bool,
     /// Digests to which the first listed ones link.
     anchors: BTreeSet<S3Location>,
     /// Digests that could not be read for what they name, in one version at least.
     unread: BTreeSet<String>,
     /// Digests that could.
     read: BTreeSet<String>,
+}
+
+impl Named {
+    /// Takes a log, as long as there are not too many.
+    fn name(&mut self, key: String) {
+        // S3 has no key that is longer.
+        if key.len() <= LONGEST_KEY && (self.late.len() < LATE || self.late.contains(&key)) {
+            self.late.insert(key);
+        } else {
+            self.beyond = true;
+        }
+    }
 }
 
 /// Reads out of the digests of a folder where else to look.
@@ -315,23 +383,22 @@ impl Reading {
         if let Some(digest) = digest {
             errand.notes.trails.sees_digest(store, folder.account, digest);
         }
-        let Some(names) = body.and_then(|body| names_in(body, errand.window())) else {
+        let elsewhere = &errand.notes.elsewhere;
+        let mut take_log = |location: S3Location| {
+            if !store.holds(&location) {
+                let (_, below) = cut(&location.key);
+                elsewhere.note(row, &location, self.is_swept(below));
+            } else if !location.key.strip_prefix(&store.prefix).is_some_and(|below| self.is_swept(below)) {
+                named.name(location.key);
+            }
+        };
+        let Some(names) = body.and_then(|body| names_in(body, errand.window(), &mut take_log)) else {
             if is_digest {
                 named.unread.insert(key.to_owned());
             }
             return;
         };
         named.read.insert(key.to_owned());
-        let elsewhere = &errand.notes.elsewhere;
-        for log in names.logs {
-            let location = S3Location::new(log.bucket, log.key);
-            if !store.holds(&location) {
-                let (_, below) = cut(&location.key);
-                elsewhere.note(row, &location, self.is_swept(below));
-            } else if !location.key.strip_prefix(&store.prefix).is_some_and(|below| self.is_swept(below)) {
-                named.late.insert(location);
-            }
-        }
         // If a digest's time begins ahead of the window, the digest before it has nothing of the window.
         let of_window = names.start.is_none_or(|start| start > self.anchor);
         match names.predecessor {
@@ -358,5 +425,25 @@ impl Reading {
         kind.starts_with(LOGS)
             && days.contains(&day.to_owned())
             && log_stamp(file_name(day), folder.account, kind, &folder.region).is_some_and(|stamp| range.holds(stamp))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_the_logs_that_digests_name_no_more_are_noted_than_are_looked_for() {
+        let mut named = Named::default();
+        for number in 0..LATE {
+            named.name(format!("k{number}"));
+        }
+        named.name("k0".to_owned());
+        assert_eq!((named.late.len(), named.beyond), (LATE, false));
+        named.name("another".to_owned());
+        assert_eq!((named.late.len(), named.beyond), (LATE, true));
+        let mut named = Named::default();
+        named.name("k".repeat(LONGEST_KEY + 1));
+        assert_eq!((named.late.len(), named.beyond), (0, true));
     }
 }

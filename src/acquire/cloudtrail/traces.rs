@@ -49,14 +49,14 @@ struct Met {
 
 /// A trail, as its digests name it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Trail {
+pub(super) struct Trail {
     account: AccountId,
     home: Region,
     name: String,
 }
 
 impl Trail {
-    fn of(arn: &TrailArn) -> Self {
+    pub(super) fn of(arn: &TrailArn) -> Self {
         Self { account: arn.account(), home: arn.home_region().clone(), name: arn.name().to_owned() }
     }
 }
@@ -112,7 +112,7 @@ impl TrailTraces {
     }
 
     /// Notes what an event of the history tells, if it is one that tells where a trail delivers.
-    pub(super) fn note_event(&self, account: AccountId, region: &Region, name: Option<&str>, record: Option<&str>) {
+    pub(crate) fn note_event(&self, account: AccountId, region: &Region, name: Option<&str>, record: Option<&str>) {
         let happened = happened(&EVENTS, name, record);
         if let Some((trail, change)) = happened.and_then(|(name, record)| read(account, region, name, &record)) {
             self.met.lock().told.entry(trail).or_default().insert(change);
@@ -146,6 +146,19 @@ impl TrailTraces {
             errand.gap(&row, &what, GapReason::Failed, Some(&detail)).await?;
         }
         Ok(())
+    }
+
+    /// Whether a trail that records a region in scope is at home in a region that was left out, as far as anything shows: it is described in
+    /// one in scope, or its digests lie there, or the history tells of it.
+    pub(super) fn is_home(&self, row: &RowKey) -> bool {
+        let met = self.met.lock();
+        let of_home = |trail: &&Trail| Some(&trail.home) == row.region.as_ref();
+        let is_own = |trail: &&Trail| Some(trail.account) == row.account;
+        let described: Vec<&Trail> = met.described.values().flatten().filter(of_home).collect();
+        // An organization's trail delivers as a member, and is changed as its owner.
+        let of_another = |trail: &&Trail| described.iter().any(|other| other.name == trail.name && !is_own(other));
+        let digests = met.digests.values().flat_map(BTreeMap::keys).chain(met.told.keys()).filter(of_home);
+        described.iter().any(is_own) || digests.filter(is_own).any(|trail| !of_another(&trail))
     }
 
     /// The trails of which a part is lost, with what ended each part.
@@ -233,18 +246,26 @@ fn eras(changes: &BTreeSet<Change>) -> Vec<Era> {
     eras
 }
 
-/// Reads which trail an event is about, and what it tells.
+/// Reads which trail an event is about.
+pub(super) fn trail_of(account: AccountId, region: &Region, record: &Value) -> Option<Trail> {
+    let text = |part: &str, field: &str| record.get(part)?.get(field)?.as_str().filter(|text| !text.is_empty());
+    let asked = text("requestParameters", "name").or_else(|| text("requestParameters", "trailName"));
+    let named = asked.or_else(|| text("responseElements", "name"));
+    let answered = text("responseElements", "trailARN");
+    let arn = named.into_iter().chain(answered).find_map(|text| text.parse::<TrailArn>().ok());
+    match arn {
+        Some(arn) => Some(Trail::of(&arn)),
+        // By its name alone a trail is called only at home.
+        None => Some(Trail { account, home: region.clone(), name: named?.to_owned() }),
+    }
+}
+
+/// Reads which trail an event is about, and what it tells of where it delivers.
 fn read(account: AccountId, region: &Region, name: &str, record: &Value) -> Option<(Trail, Change)> {
     let at = record.get("eventTime")?.as_str()?.parse().ok()?;
     let text = |part: &str, field: &str| record.get(part)?.get(field)?.as_str().filter(|text| !text.is_empty());
     let (asked, answered) = (|field| text("requestParameters", field), |field| text("responseElements", field));
-    let named = asked("name").or_else(|| answered("name"));
-    let arn = named.into_iter().chain(answered("trailARN")).find_map(|text| text.parse::<TrailArn>().ok());
-    let trail = match arn {
-        Some(arn) => Trail::of(&arn),
-        // A request gives a trail's name alone only in the trail's home region.
-        None => Trail { account, home: region.clone(), name: named?.to_owned() },
-    };
+    let trail = trail_of(account, region, record)?;
     let makes = name == "CreateTrail";
     // An answer has all settings, those included that the request did not name.
     let is_whole = makes || answered("s3BucketName").is_some();

@@ -9,13 +9,14 @@ use tokio::task::JoinSet;
 use crate::aws::{Call, Failure, FailureKind, Halt};
 use crate::case::event::GapReason;
 use crate::case::gap::Subject;
-use crate::model::{AccountId, Region, Timestamp, TrailArn, Window, printable};
+use crate::model::{AccountId, Region, Timestamp, TrailArn, printable};
 
 use super::super::errand::Errand;
 use super::super::kms::describe_keys;
 use super::super::pages::every_page_or_gap;
 use super::super::tally::RowKey;
 use super::NAME;
+use super::coverage::records_management;
 use super::folders::{DIGESTS, LOGS};
 
 /// A trail, as `DescribeTrails` tells of it.
@@ -33,6 +34,12 @@ pub(super) struct Trail {
 }
 
 impl Trail {
+    #[cfg(test)]
+    pub(super) fn in_all_regions(arn: TrailArn) -> Self {
+        let (bucket, prefix, key) = ("example-logs".to_owned(), None, None);
+        Self { arn, bucket, prefix, multi_region: true, validated: true, of_organization: false, key }
+    }
+
     /// Whether the trail records what happens in a region.
     pub(super) fn records(&self, region: &Region) -> bool {
         self.multi_region || self.arn.home_region() == region
@@ -53,8 +60,12 @@ impl Trail {
 pub(super) struct Standing {
     /// Whether it records now, as far as is known.
     pub(super) logging: bool,
-    /// When in the window it was switched off, and on again.
-    pub(super) outage: Option<(Timestamp, Timestamp)>,
+    /// When it was last switched on.
+    pub(super) started: Option<Timestamp>,
+    /// When it was last switched off.
+    pub(super) stopped: Option<Timestamp>,
+    /// Whether it records all management events now, as far as is known.
+    pub(super) management: bool,
 }
 
 /// What asking every region for its trails came to.
@@ -90,13 +101,19 @@ pub(super) async fn find(errand: &Arc<Errand>, mut tell: impl FnMut(Trail)) -> R
     };
     let ((), named) = tokio::try_join!(describing, list_trails(errand))?;
     let account = errand.caller().account;
+    let only = errand.request.scope.trail_arn.as_ref();
     for arn in named.iter().filter(|arn| !trails.contains(*arn)) {
-        // Its home region is out of scope and it is not in any region of the scope: nothing of it is asked for.
         let row = RowKey { source: NAME, account: Some(account), region: Some(arn.home_region().clone()) };
-        if !errand.wants_region(arn.home_region()) {
-            let detail = "the trail records only regions that were left out of scope";
-            errand.gap(&row, &format!("trail {arn}"), GapReason::Skipped, Some(detail)).await?;
-        }
+        let (reason, detail) = if errand.wants_region(arn.home_region()) {
+            if only.is_some_and(|only| only != arn) {
+                continue;
+            }
+            (GapReason::Failed, "AWS lists it, and did not describe it: where it delivers is not known")
+        } else {
+            // Its home region is out of scope and it is not in any region of the scope: nothing of it is asked for.
+            (GapReason::Skipped, "the trail records only regions that were left out of scope")
+        };
+        errand.gap(&row, &format!("trail {arn}"), reason, Some(detail)).await?;
     }
     Ok(Found { trails: trails.len(), refused })
 }
@@ -172,10 +189,11 @@ macro_rules! ask {
             let account = $errand.caller().account;
             let asked = Call::new(NAME, "cloudtrail", $operation, account, $home).with($parameter, $name.as_str());
             let send = |tap| $client.$method().$set($name.as_str()).customize().interceptor(tap).send();
-            if let Err(failure) = $errand.recorder.call(&asked, 1, |_| true, send).await? {
-                $errand.failed(&$row, &Subject::answer_about($operation, &$name), &failure).await?;
+            let answer = $errand.recorder.call(&asked, 1, |_| true, send).await?;
+            if let Err(failure) = &answer {
+                $errand.failed(&$row, &Subject::answer_about($operation, &$name), failure).await?;
             }
-            Ok::<_, Halt>(())
+            Ok::<_, Halt>(answer.ok())
         })
     };
 }
@@ -193,22 +211,22 @@ pub(super) async fn question(errand: &Arc<Errand>, trail: &Trail) -> Result<Stan
     }
     // Side by side: what they ask is independent.
     let keys = describe_keys(errand, NAME, home, trail.key.iter().cloned().collect());
-    let ((), (), standing) =
+    let (management, (), standing) =
         tokio::try_join!(configuration(errand, trail, &row), keys, standing_in_all_regions(errand, trail))?;
-    Ok(standing)
+    Ok(Standing { management, ..standing })
 }
 
-/// Keeps what a trail records, and its tags.
-async fn configuration(errand: &Errand, trail: &Trail, row: &RowKey) -> Result<(), Halt> {
+/// Keeps what a trail records, and its tags; says whether it records all management events, as far as is known.
+async fn configuration(errand: &Errand, trail: &Trail, row: &RowKey) -> Result<bool, Halt> {
     let (name, home) = (trail.arn.to_string(), trail.arn.home_region());
     let client = errand.session().cloudtrail(home);
     let _permit = errand.discovery().await?;
-    tokio::try_join!(
+    let (selectors, ..) = tokio::try_join!(
         ask!(errand, row, home, client, name, "GetEventSelectors", "TrailName", get_event_selectors, trail_name),
         ask!(errand, row, home, client, name, "GetInsightSelectors", "TrailName", get_insight_selectors, trail_name),
         ask!(errand, row, home, client, name, "ListTags", "ResourceIdList", list_tags, resource_id_list),
     )?;
-    Ok(())
+    Ok(selectors.is_none_or(|selectors| records_management(&selectors)))
 }
 
 /// Asks for the state of a trail in every region that it is of; gives how it stands at home.
@@ -228,7 +246,7 @@ async fn standing_in_all_regions(errand: &Arc<Errand>, trail: &Trail) -> Result<
             at_home
         });
     }
-    let mut standing = Standing { logging: true, outage: None };
+    let mut standing = Standing { logging: true, started: None, stopped: None, management: true };
     while let Some(done) = tasks.join_next().await {
         if let Some(at_home) = done?? {
             standing = at_home;
@@ -266,14 +284,15 @@ async fn status(errand: &Errand, trail: &Trail, region: &Region, home: bool) -> 
         let detail = format!("the trail has delivered {last}, before the window");
         errand.gap(&row, &format!("deliveries of {name}"), GapReason::Empty, Some(&detail)).await?;
     }
-    Ok(home.then(|| standing(&output, errand.window())))
+    Ok(home.then(|| standing(&output)))
 }
 
-/// Reads out of a status when in the window the trail was off. It names the last time only.
-fn standing(output: &GetTrailStatusOutput, window: Window) -> Standing {
-    let logging = output.is_logging() != Some(false);
-    let stopped = output.stop_logging_time().and_then(crate::aws::timestamp);
-    let started = output.start_logging_time().and_then(crate::aws::timestamp);
-    let outage = stopped.map(|stopped| (stopped, started.filter(|started| *started > stopped).unwrap_or(window.end())));
-    Standing { logging, outage: outage.filter(|(from, to)| window.overlaps(*from, *to)) }
+/// Reads a status.
+fn standing(output: &GetTrailStatusOutput) -> Standing {
+    Standing {
+        logging: output.is_logging() != Some(false),
+        started: output.start_logging_time().and_then(crate::aws::timestamp),
+        stopped: output.stop_logging_time().and_then(crate::aws::timestamp),
+        management: true,
+    }
 }

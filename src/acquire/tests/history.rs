@@ -113,31 +113,89 @@ async fn where_nobody_may_ask_for_regions_the_homes_of_known_trails_are_asked() 
     assert_eq!(looked_up(&stage).iter().filter(|(region, ..)| region == "us-east-1").count(), 7);
 }
 
+/// What a run met that was to ask `asked`, while the history of `closed` refuses, or is not what it should be; and the region as a row has it.
+async fn met_where_the_history_is_closed(asked: &str, closed: &str, fault: Fault) -> (Vec<(String, GapReason)>, bool) {
+    let stage = Stage::new();
+    stage.server.faults().add(fault.in_region(closed));
+    let mut request = only_cloudtrail(&stage);
+    request.scope.regions = vec![asked.parse().unwrap()];
+    let outcome = stage.collect(&request).await;
+    let of_history = |gap: &&crate::case::event::Gap| ["LookupEvents", "event history of trails"].contains(&&*gap.what);
+    let of_region = outcome.gaps.iter().filter(of_history).filter(|gap| gap.region == Some(closed.parse().unwrap()));
+    // One trail was asked for, and it is at home in another region.
+    let narrowed = Stage { folder: tempfile::tempdir().unwrap(), ..stage };
+    request.scope.trail_arn = Some(format!("arn:aws:cloudtrail:{asked}:{ACCOUNT_ID}:trail/main").parse().unwrap());
+    let of_one = narrowed.collect(&request).await;
+    assert!(of_one.gaps.iter().all(|gap| !gap.what.starts_with("LookupEvents")), "{:#?}", of_one.gaps);
+    (of_region.map(|gap| (gap.what.clone(), gap.reason)).collect(), outcome.complete)
+}
+
+fn closed_histories() -> [(Fault, GapReason); 2] {
+    let broken = Fault::refuse("cloudtrail:LookupEvents", 400, "UnsupportedOperationException", "not here");
+    [(Fault::deny("cloudtrail:LookupEvents"), GapReason::Denied), (broken, GapReason::Failed)]
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn the_history_of_a_region_left_out_is_told_once_and_not_missed_whatever_fails_there() {
-    let (refused, broken) = (
-        Fault::deny("cloudtrail:LookupEvents"),
-        Fault::refuse("cloudtrail:LookupEvents", 400, "UnsupportedOperationException", "not here"),
-    );
-    for fault in [refused, broken] {
-        let stage = Stage::new();
-        stage.server.faults().add(fault.in_region("us-east-1"));
-        let mut request = only_cloudtrail(&stage);
-        request.scope.regions = vec!["eu-central-1".parse().unwrap()];
-        let outcome = stage.collect(&request).await;
-        assert!(outcome.complete, "nothing that was asked for is missing: {:#?}", outcome.gaps);
-        let met: Vec<_> = outcome.gaps.iter().filter(|gap| gap.what == "LookupEvents").collect();
-        assert!(
-            matches!(&met[..], [gap] if gap.reason == GapReason::Skipped && gap.region == Some("us-east-1".parse().unwrap())),
-            "{met:#?}"
-        );
-        // One trail was asked for, and it is at home in another region.
-        let narrowed = Stage { folder: tempfile::tempdir().unwrap(), ..stage };
-        let arn = format!("arn:aws:cloudtrail:eu-central-1:{ACCOUNT_ID}:trail/main");
-        request.scope.trail_arn = Some(arn.parse().unwrap());
-        let outcome = narrowed.collect(&request).await;
-        assert!(outcome.gaps.iter().all(|gap| gap.what != "LookupEvents"), "{:#?}", outcome.gaps);
+async fn the_history_of_a_region_left_out_is_missing_where_a_trail_is_at_home_that_records_one_in_scope() {
+    for (fault, reason) in closed_histories() {
+        let met = met_where_the_history_is_closed("eu-central-1", "us-east-1", fault).await;
+        assert_eq!(met, (vec![("LookupEvents".to_owned(), reason)], false));
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_history_of_another_region_left_out_is_told_once_and_not_missed_whatever_fails_there() {
+    for (fault, _) in closed_histories() {
+        let met = met_where_the_history_is_closed("us-east-1", "eu-central-1", fault).await;
+        assert_eq!(met, (vec![("event history of trails".to_owned(), GapReason::Skipped)], true));
+    }
+}
+
+/// The hours of which all events were asked for, region by region.
+async fn hours_asked_for(stage: &Stage) -> Vec<String> {
+    let connection = Connection { pace: Some(Duration::from_millis(20)), ..stage.connection() };
+    let (session, request) = (Session::connect(&connection).await.unwrap(), only_cloudtrail(stage));
+    let (_switch, stop) = Stop::pair();
+    collect(&session, stage.open(&request), &request, &context(), Arc::new(Silent), stop).await.unwrap();
+    let all = looked_up(stage).into_iter().filter(|(_, attribute, _, _, page)| attribute.is_none() && *page == 1);
+    let mut asked: Vec<String> = all.map(|(region, _, start, ..)| format!("{region} {}", &start[11..16])).collect();
+    asked.sort();
+    asked
+}
+
+/// Six hours, and the last second, in both regions.
+fn all_hours() -> Vec<String> {
+    let hours = (0..=6).map(|hour| format!("{hour:02}:00"));
+    let hours: Vec<String> = hours.collect();
+    ["eu-central-1", "us-east-1"].iter().flat_map(|region| hours.iter().map(move |hour| format!("{region} {hour}"))).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_trail_covers_only_what_it_recorded() {
+    let status = |started: u64| {
+        let answer = format!(r#"{{"IsLogging":true,"StartLoggingTime":{started},"LatestDeliveryTime":{started}}}"#);
+        Fault::replace("cloudtrail:GetTrailStatus", answer.leak())
+    };
+    let selectors = r#"{"EventSelectors":[{"ReadWriteType":"All","IncludeManagementEvents":false,"DataResources":[]}]}"#;
+    // It was switched on after the window; in it, at three; it records no management events.
+    for (fault, expected) in [
+        (status(1_772_442_000), all_hours()),
+        (status(1_772_420_400), all_hours().into_iter().filter(|hour| hour[hour.len() - 5..] <= *"03:00").collect()),
+        (Fault::replace("cloudtrail:GetEventSelectors", selectors), all_hours()),
+    ] {
+        let stage = Stage::new();
+        stage.server.faults().add(fault);
+        assert_eq!(hours_asked_for(&stage).await, expected);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_trail_covers_nothing_where_its_store_cannot_be_read() {
+    let stage = Stage::new();
+    for operation in ["s3:ListObjectsV2", "s3:ListObjectVersions"] {
+        stage.server.faults().add(Fault::deny(operation).on(TRAIL_BUCKET));
+    }
+    assert_eq!(hours_asked_for(&stage).await, all_hours());
 }
 
 #[tokio::test(flavor = "multi_thread")]

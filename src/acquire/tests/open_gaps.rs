@@ -121,3 +121,18 @@ async fn whatever_is_refused_can_be_read_out_of_its_words() {
         assert!(!matches!(gap.subject(), Subject::Other(_)), "{gap:#?}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_history_told_once_stays_missing_though_it_is_refused_or_has_forgotten_it() {
+    let stage = Stage::new();
+    stage.account.delete_trail();
+    let request = of_source(&stage, "cloudtrail");
+    let lost = ["logs and digests of trail management-events"];
+    assert_eq!(open(&stage.collect(&request).await), lost);
+    stage.server.faults().add(Fault::deny("cloudtrail:LookupEvents"));
+    let refused = stage.collect(&request).await;
+    assert!(open(&refused).contains(&lost[0]), "{:#?}", refused.case_gaps);
+    stage.server.faults().clear();
+    stage.server.faults().add(Fault::replace("cloudtrail:LookupEvents", r#"{"Events":[]}"#));
+    assert_eq!(open(&stage.collect(&request).await), lost);
+}

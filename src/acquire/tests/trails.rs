@@ -135,3 +135,18 @@ async fn trails_that_are_sent_to_any_number_of_places_lead_to_a_few_and_a_gap() 
     let what: Vec<&str> = lost(&outcome).into_iter().map(|(what, _)| what).collect();
     assert!(what.contains(&"logs and digests in 5 further places that trails were sent to"), "{what:#?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_trail_that_is_listed_and_not_described_is_a_gap() {
+    let stage = Stage::new();
+    let listed = ["management-events", "audit-2"].map(|name| {
+        let arn = format!("arn:aws:cloudtrail:us-east-1:{ACCOUNT_ID}:trail/{name}");
+        serde_json::json!({"TrailARN": arn, "Name": name, "HomeRegion": "us-east-1"})
+    });
+    let answer = serde_json::json!({"Trails": listed}).to_string();
+    stage.server.faults().add(Fault::replace("cloudtrail:ListTrails", answer.leak()));
+    let outcome = stage.collect(&only_cloudtrail(&stage)).await;
+    let what = format!("trail arn:aws:cloudtrail:us-east-1:{ACCOUNT_ID}:trail/audit-2");
+    assert!(matches!(&lost(&outcome)[..], [(told, _)] if *told == what), "{:#?}", outcome.gaps);
+    assert!(!outcome.complete);
+}

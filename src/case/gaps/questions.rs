@@ -64,9 +64,82 @@ pub(super) enum Needs {
     AnyAnswer,
     /// This one.
     Answer(Question),
+    /// All of these, in one run.
+    Answers(Vec<Question>),
+}
+
+/// How far back the event history tells, in seconds.
+const REMEMBERED: i64 = 90 * 86_400;
+/// How a gap begins in words that rest on the event history.
+const TOLD_BY_HISTORY: &str = "the event history says ";
+
+/// What was answered of several questions.
+#[derive(Debug)]
+pub(super) struct Several {
+    questions: Vec<Question>,
+    /// What the history told happened then, or later.
+    since: Option<Timestamp>,
+    run: u32,
+    heard: Vec<Question>,
+}
+
+impl Several {
+    pub(super) fn of(gap: &Gap, needs: &Needs) -> Option<Self> {
+        let Needs::Answers(questions) = needs else { return None };
+        let words = gap.detail.as_deref().unwrap_or_default().split([' ', ';', ',']);
+        let since = words.filter_map(|word| word.parse().ok()).min();
+        Some(Self { questions: questions.clone(), since, run: 0, heard: Vec::new() })
+    }
+
+    /// Takes an answer to one of them that a run had; says whether the run has them all. An answer of the event history that reaches no further
+    /// back than behind what it told before is none: that it tells it no more explains nothing.
+    pub(super) fn hears(&mut self, question: &Question, origin: &ResponseOrigin, run: u32) -> bool {
+        if origin.operation == LOOKUP {
+            let at = |name: &str| origin.parameters.get(name)?.parse::<Timestamp>().ok();
+            let since = self.since.or_else(|| at("StartTime"));
+            if at("EndTime").zip(since).is_none_or(|(end, since)| end.plus_seconds(-REMEMBERED) > since) {
+                return false;
+            }
+        }
+        if self.run != run {
+            (self.run, self.heard) = (run, Vec::new());
+        }
+        self.heard.push(question.clone());
+        self.questions.iter().all(|question| self.heard.contains(question))
+    }
+}
+
+const LOOKUP: &str = "LookupEvents";
+
+/// The questions on which a gap rests that is told of in free words; none where any answer of the source will do.
+fn questions_behind(words: &str, detail: &str) -> Option<Vec<Question>> {
+    let asked = |operation: &&str| Question::Operation(Subject::answer(operation));
+    let told = |event: &&str| Question::Operation(Subject::answer_to(LOOKUP, std::iter::once(("EventName", *event))));
+    let of_trails = ["CreateTrail", "DeleteTrail", "UpdateTrail"];
+    let (of_flow_logs, flow_logs) = (["CreateFlowLogs", "DeleteFlowLogs"], ["DescribeFlowLogs"]);
+    if words.starts_with("logs and digests of trail ") || words.ends_with(" further places that trails were sent to") {
+        return Some(of_trails.iter().map(told).collect());
+    }
+    if words.starts_with("trail ") {
+        return Some(["DescribeTrails", "ListTrails"].iter().map(asked).collect());
+    }
+    if words.starts_with("records of flow log ") && detail.starts_with(TOLD_BY_HISTORY) {
+        return Some(of_flow_logs.iter().map(told).chain(flow_logs.iter().map(asked)).collect());
+    }
+    let is_of_flow_log = words.starts_with("records of flow log ") || words.starts_with("some records of flow log ");
+    is_of_flow_log.then(|| flow_logs.iter().map(asked).collect())
 }
 
 impl Needs {
+    /// The questions, where there are any.
+    pub(super) fn questions(&self) -> &[Question] {
+        match self {
+            Self::Nothing | Self::AnyAnswer => &[],
+            Self::Answer(question) => std::slice::from_ref(question),
+            Self::Answers(questions) => questions,
+        }
+    }
+
     pub(super) fn of(gap: &Gap) -> Self {
         let missing = gap.reason.is_incompleteness();
         let listing = |place, folders, versions| Self::Answer(Question::Listing { place, folders, versions });
@@ -77,21 +150,28 @@ impl Needs {
             Subject::Deleted { place, .. } | Subject::Recoverable { place, .. } => listing(place, false, true),
             Subject::Strays { kind, place, .. } => listing(place, kind == AMONG_FOLDERS, false),
             Subject::Objects { place, .. } if missing => listing(place, false, false),
-            Subject::LateLogs { place, .. } => listing(place, false, false),
+            Subject::LateLogs { place, .. } | Subject::NamedLogs { place, .. } => listing(place, false, false),
             // That there is nothing may be told of a place that was not listed itself, but missed in what was.
             Subject::Objects { place, .. } | Subject::Within { place, .. } => Self::Answer(Question::Bucket(place.bucket)),
             Subject::Bucket(bucket) => Self::Answer(Question::Bucket(bucket)),
             Subject::Records { group, stretch: None } => Self::Answer(Question::Group(group)),
             Subject::Records { group, stretch: Some(_) } => Self::Answer(Question::Records(group)),
-            Subject::Other(_) if missing => Self::AnyAnswer,
+            Subject::Other(words) if missing => {
+                let behind = questions_behind(&words, gap.detail.as_deref().unwrap_or_default());
+                behind.map_or(Self::AnyAnswer, Self::Answers)
+            }
             Subject::Object { .. } | Subject::Artifact(_) | Subject::Role(_) | Subject::Other(_) => Self::Nothing,
         }
     }
 }
 
 impl Question {
-    /// Whether it is the same question in whatever region it is asked: a bucket there is once.
+    /// Whether it is the same question in whatever region it is asked: a bucket there is once, and all trails are listed anywhere.
     pub(super) fn is_the_same_everywhere(&self) -> bool {
+        self.is_about_s3() || *self == Self::Operation(Subject::answer("ListTrails"))
+    }
+
+    fn is_about_s3(&self) -> bool {
         matches!(self, Self::Listing { .. } | Self::Bucket(_))
     }
 
@@ -99,7 +179,7 @@ impl Question {
     pub(super) fn is_the_same_to_all(&self) -> bool {
         let is_about_an_arn = matches!(self, Self::Operation(Subject::Answer { about: About::Thing(thing), .. })
             if thing.starts_with("arn:"));
-        is_about_an_arn || self.is_the_same_everywhere()
+        is_about_an_arn || self.is_about_s3()
     }
 
     /// Whether a run that is taken up again does not ask it twice, so that the answer of an interrupted one counts.

@@ -266,7 +266,9 @@ fn a_place_that_was_only_guessed_at_is_seen_in_the_one_above_it() {
 
 #[test]
 fn what_is_told_in_other_words_is_closed_by_whoever_heard_of_its_source_again() {
-    assert_eq!(left("records of flow log fl-1", &[]), 1);
+    assert_eq!(left("snapshots", &[]), 1);
+    assert_eq!(left("snapshots", &[plain("DescribeSnapshots")]), 0);
+    assert_eq!(left("records of flow log fl-1", &[plain("DescribeVpcs")]), 1);
     assert_eq!(left("records of flow log fl-1", &[plain("DescribeFlowLogs")]), 0);
     let empty = |gap: Event| match gap {
         Event::GapRecorded(gap) => Event::GapRecorded(Gap { reason: GapReason::Empty, ..gap }),
@@ -277,6 +279,62 @@ fn what_is_told_in_other_words_is_closed_by_whoever_heard_of_its_source_again() 
     let once = [started(1), nothing_there, finished(1), started(2)];
     assert_eq!(open(&[&once[..], &[finished(2)]].concat()).len(), 1, "nobody looked again");
     assert_eq!(open(&[&once[..], &[listing("ListObjectsV2", "AWSLogs/", true), finished(2)]].concat()).len(), 0);
+}
+
+/// An answer of the event history, as of a day.
+fn told(event: &str, day: &str) -> Event {
+    let (start, end) = ("2026-03-01T00:00:00Z", format!("{day}T00:00:00Z"));
+    let asked = format!("EventName={event}");
+    answer("LookupEvents", &serde_json::json!({"StartTime": start, "EndTime": end, "LookupAttributes": asked}))
+}
+
+/// What is left open of a gap with a detail when a second run had these answers and came to its end.
+fn left_with(what: &str, detail: &str, answers: &[Event]) -> usize {
+    let Event::GapRecorded(gap) = gap(what) else { panic!("a gap") };
+    let gap = Event::GapRecorded(Gap { detail: Some(detail.to_owned()), ..gap });
+    open(&[&[started(1), gap, finished(1), started(2)][..], answers, &[finished(2)]].concat()).len()
+}
+
+#[test]
+fn what_the_history_told_is_closed_only_by_a_history_that_would_tell_it_still() {
+    let detail =
+        "the event history says that it was deleted at 2026-03-01T23:16:40Z; where it delivered until then is not known";
+    let undated = "the event history says that it was deleted";
+    let of_trails = |day: &str| ["CreateTrail", "UpdateTrail", "DeleteTrail"].map(|event| told(event, day));
+    let of_flow_logs = |day: &str| [told("CreateFlowLogs", day), told("DeleteFlowLogs", day), plain("DescribeFlowLogs")];
+    for (what, of) in [
+        ("logs and digests of trail ghost", &of_trails as &dyn Fn(&str) -> [Event; 3]),
+        ("records of flow log fl-1", &of_flow_logs),
+    ] {
+        let others = [plain("DescribeTrails"), plain("DescribeFlowLogs"), told("StopLogging", "2026-03-03")];
+        assert_eq!(left_with(what, detail, &others), 1, "{what}: the history was refused");
+        assert_eq!(left_with(what, detail, &of("2026-03-03")), 0, "{what}");
+        assert_eq!(left_with(what, detail, &of("2026-03-03")[..1]), 1, "{what}: some of it was refused");
+        assert_eq!(left_with(what, detail, &of("2026-05-30")), 0, "{what}: the 90th day");
+        assert_eq!(left_with(what, detail, &of("2026-05-31")), 1, "{what}: it has forgotten");
+        assert_eq!(left_with(what, undated, &of("2026-05-30")), 0, "{what}: it remembers all of the window");
+        assert_eq!(left_with(what, undated, &of("2026-05-31")), 1, "{what}");
+    }
+    // The answers of two runs together are none.
+    let what = "logs and digests of trail ghost";
+    let [first, second, third] = of_trails("2026-03-03");
+    let runs = [started(1), gap(what), finished(1), started(2), first, finished(2), started(3), second, third, finished(3)];
+    assert_eq!(open(&runs), [what]);
+}
+
+#[test]
+fn a_trail_that_was_not_described_is_closed_by_those_who_list_and_describe() {
+    let what = "trail arn:aws:cloudtrail:us-east-1:111122223333:trail/t";
+    let listed = |region: &str| {
+        let Event::ArtifactAcquired(mut artifact) = plain("ListTrails") else { panic!("an artifact") };
+        if let Origin::ApiResponse(origin) = &mut artifact.source {
+            origin.region = region.parse().unwrap();
+        }
+        Event::ArtifactAcquired(artifact)
+    };
+    assert_eq!(left(what, &[plain("DescribeTrails")]), 1);
+    assert_eq!(left(what, &[listed("us-east-1"), plain("ListPublicKeys")]), 1);
+    assert_eq!(left(what, &[listed("eu-central-1"), plain("DescribeTrails")]), 0);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::fmt::Display;
 
 use crate::case::CaseIdentity;
 use crate::cloudtrail::{DigestName, LogName};
-use crate::model::{AccountId, Finding, Region, S3Location, Severity, Timestamp};
+use crate::model::{AccountId, Finding, Region, S3Location, Severity, Timestamp, Window};
 use crate::verify::acts::Acts;
 use crate::verify::collections::{Collection, Collections, looked_through, root_of};
 
@@ -15,6 +15,10 @@ use super::{ChainOf, Place};
 /// How long AWS takes to deliver a digest after its interval, in seconds.
 pub(super) const DELIVERED: i64 = 90 * 60;
 
+/// How long before the window the stamps begin of logs that are collected by their names, and how long after it they end, in seconds.
+const LISTED_BEFORE: i64 = 5 * 60;
+const LISTED_AFTER: i64 = 2 * 3600;
+
 /// The places and accounts that were listed.
 #[derive(Debug)]
 pub(super) struct Looked<'a> {
@@ -22,6 +26,7 @@ pub(super) struct Looked<'a> {
     places: BTreeMap<String, BTreeSet<Option<String>>>,
     /// Those asked for; all if none is named.
     accounts: &'a [AccountId],
+    window: Window,
     collections: &'a Collections,
     /// Whether a collection did not come to its end.
     unfinished: bool,
@@ -69,11 +74,18 @@ impl<'a> Looked<'a> {
             places.entry(bucket).or_default().insert(root);
         }
         let unfinished = acts.unfinished || !acts.unfinished_as.is_empty();
-        Self { places, accounts: &identity.scope.accounts, collections: &acts.collections, unfinished }
+        let (accounts, window) = (&identity.scope.accounts, identity.window);
+        Self { places, accounts, window, collections: &acts.collections, unfinished }
     }
 
     pub(super) fn wants(&self, account: AccountId) -> bool {
         self.accounts.is_empty() || self.accounts.contains(&account)
+    }
+
+    /// Whether logs of such a stamp are taken by their names, whoever names them.
+    pub(super) fn lists_logs_of(&self, stamp: Timestamp) -> bool {
+        let (first, last) = (self.window.start().plus_seconds(-LISTED_BEFORE), self.window.end().plus_seconds(LISTED_AFTER));
+        (first..=last).contains(&stamp)
     }
 
     /// Whether an account's files at a place were looked for.

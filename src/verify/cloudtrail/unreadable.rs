@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::case::event::Gap;
 use crate::case::gap::Subject;
-use crate::cloudtrail::DigestName;
+use crate::cloudtrail::{DigestName, LogName};
 use crate::model::{S3Location, Timestamp};
 use crate::verify::collections::{is_refused, refused_listing};
 
@@ -18,19 +18,26 @@ pub(super) struct Unreadable<'a> {
     /// As they are printed.
     objects: BTreeSet<String>,
     prefixes: Vec<String>,
+    /// The folders of digests that name more late logs than were looked for.
+    crowded: BTreeSet<String>,
     pub(super) looked: Looked<'a>,
 }
 
 impl<'a> Unreadable<'a> {
     /// What `gaps` say was not had, and stored `objects` that the disk would not give.
     pub(super) fn of(gaps: &[Gap], objects: &[String], looked: Looked<'a>) -> Self {
-        let mut unreadable = Self { objects: objects.iter().cloned().collect(), prefixes: Vec::new(), looked };
+        let (objects, prefixes, crowded) = (objects.iter().cloned().collect(), Vec::new(), BTreeSet::new());
+        let mut unreadable = Self { objects, prefixes, crowded, looked };
         for gap in gaps {
             unreadable.prefixes.extend(refused_listing(gap).map(|place| place.to_string()));
-            if let Subject::Object { object, version: None } = gap.subject()
-                && is_refused(gap)
-            {
-                unreadable.objects.insert(object);
+            match gap.subject() {
+                Subject::Object { object, version: None } if is_refused(gap) => {
+                    unreadable.objects.insert(object);
+                }
+                Subject::NamedLogs { absent: false, place } => {
+                    unreadable.crowded.insert(place.to_string());
+                }
+                _ => {}
             }
         }
         unreadable
@@ -47,7 +54,7 @@ impl<'a> Unreadable<'a> {
     /// Whether an object that had been delivered by some time may be there although the case does not hold it: not if a run that began
     /// no earlier would have met it, whoever else was refused.
     pub(super) fn covers(&self, location: &S3Location, by: Timestamp) -> bool {
-        if !self.looked.for_object(location) {
+        if !self.looked.for_object(location) || self.is_crowded_out(location) {
             return true;
         }
         let is_below = |location: &str| self.prefixes.iter().any(|prefix| location.starts_with(prefix.as_str()));
@@ -58,6 +65,19 @@ impl<'a> Unreadable<'a> {
             }
             _ => false,
         }
+    }
+
+    /// Whether a log is one of those that digests name, no listing brings, and for which there were too many to be looked for.
+    fn is_crowded_out(&self, location: &S3Location) -> bool {
+        if self.crowded.is_empty() {
+            return false;
+        }
+        let Ok(log) = location.key.parse::<LogName>() else { return false };
+        let organization = log.organization.map_or_else(String::new, |organization| format!("{organization}/"));
+        let (account, region) = (log.account, log.region);
+        let below = format!("{}AWSLogs/{organization}{account}/CloudTrail-Digest/{region}/", log.prefix);
+        let folder = crate::case::gap::Place::new(&location.bucket, &below);
+        self.crowded.contains(&folder.to_string()) && !self.looked.lists_logs_of(log.minute)
     }
 
     /// Whether digests of a chain may be there, of the time up to `end`, in one of the `places` of its trail, because it was not listed to
@@ -166,6 +186,24 @@ mod tests {
             assert!(unreadable.covers(&S3Location::new("never-listed", "gone"), end()));
             assert!(unreadable.covers(&S3Location::new("b", "other/AWSLogs/gone"), end()));
         });
+    }
+
+    #[test]
+    fn late_logs_that_were_too_many_to_be_looked_for_are_not_gone() {
+        let log = |region: &str, stamp: &str| {
+            let day = format!("{}/{}/{}", &stamp[..4], &stamp[4..6], &stamp[6..8]);
+            let name = format!("111122223333_CloudTrail_{region}_{stamp}_AbCdEfGh12345678.json.gz");
+            S3Location::new("b", format!("AWSLogs/111122223333/CloudTrail/{region}/{day}/{name}"))
+        };
+        let folder = "s3://b/AWSLogs/111122223333/CloudTrail-Digest/us-east-1/";
+        let further = gap(&format!("further late logs that digests in {folder} name"), GapReason::Failed, None);
+        with_all_listed(&[further], |unreadable| {
+            assert!(unreadable.covers(&log("us-east-1", "20260302T0205Z"), end()));
+            assert!(!unreadable.covers(&log("us-east-1", "20260302T0200Z"), end()), "it is listed by its name");
+            assert!(!unreadable.covers(&log("eu-central-1", "20260302T0205Z"), end()));
+        });
+        let absent = gap(&format!("late logs that digests in {folder} name and S3 does not have"), GapReason::Failed, None);
+        with_all_listed(&[absent], |unreadable| assert!(!unreadable.covers(&log("us-east-1", "20260302T0205Z"), end())));
     }
 
     #[test]
