@@ -2,6 +2,7 @@
 //!
 //! Results go to standard output, progress and diagnostics to standard error.
 
+mod advice;
 #[cfg(feature = "acquire")]
 mod arguments;
 #[cfg(feature = "acquire")]
@@ -31,6 +32,8 @@ mod regions;
 mod report;
 mod seal;
 mod shell;
+#[cfg(feature = "acquire")]
+mod signals;
 mod status;
 mod table;
 mod timestamp;
