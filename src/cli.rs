@@ -2,6 +2,7 @@
 //!
 //! Results go to standard output, progress and diagnostics to standard error.
 
+mod advice;
 #[cfg(feature = "acquire")]
 mod arguments;
 #[cfg(feature = "acquire")]
@@ -32,6 +33,8 @@ mod regions;
 mod report;
 mod seal;
 mod shell;
+#[cfg(feature = "acquire")]
+mod signals;
 mod spelling;
 mod status;
 mod table;

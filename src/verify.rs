@@ -40,7 +40,7 @@ pub use options::Options;
 pub use published_keys::{Published, compare_keys};
 pub use report::{
     ArtifactReport, CustodyReport, DigestCounts, DisclosureReport, GapReport, LedgerReport, LogCounts, RenewalReport, Report,
-    SealReport, SignatureState, TrailReport, Verdict, digests_due_at,
+    SealReport, SignatureState, TrailReport, Unread, Verdict, digests_due_at,
 };
 
 /// Verifies the case in `files`.

@@ -72,6 +72,7 @@ fn is_vacant(root: &Path) -> Result<bool, CaseError> {
         let beginning = match name.to_str() {
             Some("README.txt") => fs::read(root.join("README.txt")).is_ok_and(|text| text == README.as_bytes()),
             Some("README.txt.part") => true,
+            Some("reports") => holds_reports_only(&root.join("reports"))?,
             Some("data") => list(&root.join("data")).doing("list", root)?.is_empty(),
             Some("custody") => {
                 let names = list(&root.join("custody")).doing("list", root)?;
@@ -85,6 +86,15 @@ fn is_vacant(root: &Path) -> Result<bool, CaseError> {
         }
     }
     Ok(true)
+}
+
+/// Whether a folder of reports holds nothing but what `caselock report` writes there, which it does of a case that never began as well.
+fn holds_reports_only(folder: &Path) -> Result<bool, CaseError> {
+    const REPORTS: [&str; 4] = ["report.html", "artifacts.csv", "artifacts.jsonl", "case-uco.jsonld"];
+    if !folder.symlink_metadata().doing("look at", folder)?.is_dir() {
+        return Ok(false);
+    }
+    Ok(list(folder).doing("list", folder)?.iter().all(|(name, _)| REPORTS.iter().any(|report| name == report)))
 }
 
 /// The folders above a new one whose names must be on disk for it to be found: those that are new too, and the one they are in.
@@ -142,6 +152,13 @@ mod tests {
         for begun in ["{}\n", "{\0\0}\n{}\n"] {
             let whole = holding(&[(CASE_TOML, ""), evidence, (LEDGER, begun)]);
             assert!(is_begun(whole.path()) && !is_ledger_gone(whole.path()), "{begun:?}");
+        }
+        let reported = holding(&[(CASE_TOML, ""), (LEDGER, ""), ("reports/report.html", "")]);
+        check_vacant(reported.path()).unwrap();
+        for strange in ["reports/evidence.html", "reports/report.html/x", "reports/x/report.html"] {
+            let strange = holding(&[(CASE_TOML, ""), (LEDGER, ""), (strange, "")]);
+            let told = check_vacant(strange.path());
+            assert_eq!(told.is_ok(), strange.path().join("reports/report.html").is_dir(), "{told:?}");
         }
         let other = holding(&[evidence]);
         assert!(matches!(check_vacant(other.path()), Err(CaseError::NotACase { .. })));

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::model::{AccountId, Region, Sha256Hash, Timestamp};
 
+use super::custody::Handover;
 use super::event::{Event, Gap, GapReason, Origin};
 use super::ledger::{LedgerProblem, read_ledger};
 use super::merkle::MerkleTree;
@@ -29,8 +30,14 @@ pub struct Summary {
     pub unfinished_as: Vec<AccountId>,
     /// The seals that the ledger announces.
     pub seals: Vec<String>,
-    /// The packages that were written.
+    /// The packages that were written, disclosures among them, each once and by the name of the file that was.
     pub packages: Vec<String>,
+    /// The same, with what each is; of two with one name the later.
+    #[serde(skip)]
+    pub written: Vec<WrittenPackage>,
+    /// To whom the case was released last, if nobody has signed for having received it.
+    #[serde(skip)]
+    pub released: Option<Handover>,
     /// Lines of the ledger.
     pub ledger_lines: u64,
     /// The Merkle root over them.
@@ -80,6 +87,19 @@ pub struct Run {
     pub roles: Vec<String>,
 }
 
+/// One package that was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WrittenPackage {
+    /// The name of the file: of the encrypted one, where it was encrypted.
+    pub file: String,
+    /// The seal that it carries.
+    pub seal: String,
+    /// Whether it discloses a part of the case, and is no package of it.
+    pub is_disclosure: bool,
+    /// Whether it is encrypted.
+    pub is_encrypted: bool,
+}
+
 type Place = (String, Option<AccountId>, Option<Region>);
 
 /// Reads the ledger of a case and sums it up.
@@ -100,6 +120,8 @@ pub struct Summing {
     gaps: Gaps,
     /// A later run lists the same places again. Objects and their versions are listed at one place by two rules.
     listings: BTreeMap<(Place, String, String, String), u64>,
+    /// Whether somebody says to have received what was released, and no seal has signed for it yet.
+    is_received: bool,
 }
 
 impl Default for Summing {
@@ -113,12 +135,14 @@ impl Default for Summing {
             unfinished_as: Vec::new(),
             seals: Vec::new(),
             packages: Vec::new(),
+            written: Vec::new(),
+            released: None,
             ledger_lines: 0,
             ledger_root: Sha256Hash::ZERO,
             ledger_problem: None,
             case_toml_sha256: None,
         };
-        Self { summary, rows: BTreeMap::new(), gaps: Gaps::default(), listings: BTreeMap::new() }
+        Self { summary, rows: BTreeMap::new(), gaps: Gaps::default(), listings: BTreeMap::new(), is_received: false }
     }
 }
 
@@ -132,6 +156,15 @@ impl Summing {
             self.listings.insert((place, bucket, prefix, rule), listing.in_scope);
         }
         self.summary.take(event, at, &mut self.rows);
+        match event {
+            Event::CustodyTransferred(act) => {
+                self.summary.released = Some(act.handover.clone());
+                self.is_received = false;
+            }
+            Event::CustodyReceived(_) => self.is_received = true,
+            Event::CaseSealed(_) if self.is_received => self.summary.released = None,
+            _ => {}
+        }
     }
 
     /// The gaps so far.
@@ -143,7 +176,7 @@ impl Summing {
     /// The summary, with the tree over all the lines that were taken.
     #[must_use]
     pub fn finish(self, tree: &MerkleTree) -> Summary {
-        let Self { mut summary, mut rows, gaps, listings } = self;
+        let Self { mut summary, mut rows, gaps, listings, .. } = self;
         for (((source, account, region), ..), in_scope) in listings {
             row(&mut rows, &source, account, region.as_ref()).found += in_scope;
         }
@@ -153,6 +186,7 @@ impl Summing {
             *row(&mut rows, &gap.source, gap.account, gap.region.as_ref()).gaps.entry(gap.reason).or_default() += 1;
         }
         summary.rows = rows.into_values().collect();
+        summary.packages = summary.written.iter().map(|package| package.file.clone()).collect();
         summary.ledger_lines = tree.size();
         summary.ledger_root = tree.root();
         summary
@@ -211,7 +245,16 @@ impl Summary {
                 }
             }
             Event::CaseSealed(sealed) => self.seals.push(sealed.seal.clone()),
-            Event::PackageCreated(package) => self.packages.push(package.file.clone()),
+            Event::PackageCreated(package) => {
+                let written = WrittenPackage {
+                    file: package.written_as().to_owned(),
+                    seal: package.seal.clone(),
+                    is_disclosure: !package.include.is_empty(),
+                    is_encrypted: package.encrypted.is_some(),
+                };
+                self.written.retain(|before| before.file != written.file);
+                self.written.push(written);
+            }
             _ => {}
         }
     }
@@ -220,6 +263,18 @@ impl Summary {
     #[must_use]
     pub fn is_finished(&self) -> bool {
         self.runs.last().is_some_and(|run| run.finished.is_some()) && self.unfinished_as.is_empty()
+    }
+
+    /// Whether what the latest seal covers was packaged, be it in parts.
+    #[must_use]
+    pub fn is_packaged(&self) -> bool {
+        self.written.iter().any(|package| !package.is_disclosure && self.is_of_latest_seal(package))
+    }
+
+    /// Whether a package carries the latest seal.
+    #[must_use]
+    pub fn is_of_latest_seal(&self, package: &WrittenPackage) -> bool {
+        self.seals.last() == Some(&package.seal)
     }
 
     /// Whether everything in scope was asked for and is stored.

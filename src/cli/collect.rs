@@ -1,12 +1,12 @@
 //! Opens or makes the case, asks AWS, and tells what came of it. What is fetched is decided in `acquire`.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Weak};
 
 use serde::Serialize;
 
-use crate::acquire::{AcquireError, CollectOutcome, Notice, Progress, RunContext, Stop, StopSwitch, collect};
+use crate::acquire::{AcquireError, CollectOutcome, Notice, Progress, RunContext, Stop, collect};
 use crate::aws::without_userinfo;
 use crate::case::event::{Caller, Gap};
 use crate::case::summary::{SummaryRow, summarize};
@@ -14,6 +14,7 @@ use crate::case::{CaseFolder, CaseIdentity, CaseWriter, check_vacant, is_begun};
 use crate::model::{Sha256Hash, Timestamp, printable};
 use crate::verify::{Options, Report};
 
+use super::advice::{begin_again, roles_of, with_roles};
 use super::arguments::{CaseArguments, ConcurrencyArguments, ConnectionArguments, ScopeArguments, refuse_changes};
 use super::asking::ask_for_missing;
 use super::aws::{WrongClock, block_on, connect, note_endpoints, request};
@@ -22,7 +23,8 @@ use super::destination::refuse_case_in_case;
 use super::output::{Output, bytes, counted, thousands, wrapped};
 use super::progress::{Lines, lines};
 use super::regions::{note_unknown, refuse_unknown};
-use super::status::{collect_again, collect_restored, gap_lines, in_turn, rows_table, with_roles};
+use super::signals::stop_in_order;
+use super::status::{collect_again, collect_restored, gap_lines, in_turn, rows_table};
 use super::tool::{look_at_this_tool, this_tool};
 use super::verify::{LimitArguments, sentence, verify_showing_progress};
 use super::{CliError, Exit, shell};
@@ -30,7 +32,7 @@ use super::{CliError, Exit, shell};
 /// Collect the evidence of a window into a case folder; run again to resume.
 ///
 /// Everything is stored byte for byte as AWS served it, hashed, and recorded in the ledger with its provenance. Whatever is empty, denied,
-/// failed or out of scope is recorded too. AWS is only read from, never changed. Ctrl-C stops in order.
+/// failed or out of scope is recorded too. AWS is only read from, never changed. Ctrl-C, SIGTERM and SIGHUP stop in order.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -122,10 +124,17 @@ pub(super) fn run(mut arguments: CollectArguments, output: &Output) -> Result<Ex
             output.note(&format!("WARNING: {warning}"));
         }
         let (switch, stop) = Stop::pair();
-        tokio::spawn(stop_on_interrupt(switch, Arc::downgrade(&bars)));
+        let told = Arc::downgrade(&bars);
+        let under_way = stop_in_order(move || {
+            if let Some(bars) = told.upgrade() {
+                bars.note("Stopping: storing what is under way (Ctrl-C again to end at once; the case survives that too) ...");
+            }
+            switch.stop();
+        });
         let request = request(arguments.at_once, identity.window, scope);
         let progress: Arc<dyn Progress> = bars.clone();
         let outcome = collect(&identities, case, &request, &context(&tool, &defaults), progress, stop).await;
+        under_way.end();
         Ok::<Ran, CliError>(Ran { outcome, warning })
     };
     let ran = block_on(collecting, is_whole);
@@ -141,7 +150,7 @@ pub(super) fn run(mut arguments: CollectArguments, output: &Output) -> Result<Ex
             .next(format!(
                 "To go on where it stopped: caselock collect {}{}, with the same profile",
                 shell::path(&arguments.folder),
-                with_roles(&arguments.connection.role_arns)
+                with_roles(&roles_of(&arguments.connection.role_arns, &outcome.case_gaps))
             ));
         return Err(CliError { ledger: Some(Box::new((outcome.ledger_lines, outcome.ledger_root))), ..stopped });
     }
@@ -187,7 +196,11 @@ fn new_case(
     defaults.fill_case(&mut arguments.case);
     defaults.fill_scope(&mut arguments.scope);
     let was_confirmed = ask_for_missing(&arguments.folder, &mut arguments.case, &mut arguments.scope, now, output)?;
-    Ok((arguments.case.identity(&arguments.scope, now)?, was_confirmed))
+    let identity = arguments.case.identity(&arguments.scope, now).map_err(|error| match begin_again(&arguments.folder) {
+        Some(begin) => error.next(format!("The making of the case there was cut off; this makes it again: {begin}")),
+        None => error,
+    })?;
+    Ok((identity, was_confirmed))
 }
 
 /// The same identity of a new case, with what counts from now counted by AWS's clock: the evidence bears AWS's times, and nobody means those
@@ -244,24 +257,6 @@ fn existing_case(arguments: &CollectArguments) -> Result<Option<CaseWriter>, Cli
     case.takes_evidence()?;
     refuse_changes(case.identity(), &arguments.scope, &arguments.case)?;
     Ok(Some(case))
-}
-
-/// The first Ctrl-C ends the collection in order; a second one ends the program at once, which a case survives as well.
-async fn stop_on_interrupt(switch: StopSwitch, bars: Weak<Bars>) {
-    if tokio::signal::ctrl_c().await.is_ok() {
-        if let Some(bars) = bars.upgrade() {
-            bars.note("Stopping: storing what is under way (Ctrl-C again to end at once; the case survives that too) ...");
-        }
-        switch.stop();
-    }
-    if tokio::signal::ctrl_c().await.is_ok() {
-        end_at_once();
-    }
-}
-
-#[expect(clippy::exit, reason = "the user asked twice")]
-fn end_at_once() {
-    std::process::exit(1);
 }
 
 /// What the ledger says of this process and machine.
@@ -387,7 +382,7 @@ fn text(collected: &Collected<'_>, verbose: bool) -> String {
 /// What to do with what was collected: what is too fresh or archived first, while the case still takes it.
 fn next(arguments: &CollectArguments, collected: &Collected<'_>) -> String {
     let case = shell::path(&arguments.folder);
-    let asked = format!("{case}{}", with_roles(&arguments.connection.role_arns));
+    let asked = format!("{case}{}", with_roles(&roles_of(&arguments.connection.role_arns, collected.case_gaps)));
     let again = collected.verification.and_then(Report::digests_due).map(|due| collect_again(&asked, due));
     let restored = collect_restored(&asked, collected.case_gaps);
     in_turn(&again.into_iter().chain(restored).chain([format!("caselock verify {case}")]).collect::<Vec<_>>())

@@ -204,14 +204,17 @@ fn text(outcome: &Outcome) -> String {
     lines.push(String::new());
     lines.push("Write the SHA-256 on the custody form: whoever has it can tell this package".to_owned());
     lines.push("from any other.".to_owned());
-    if let Some(first) = parts.first() {
-        lines.push(match &first.encrypted {
-            None => format!("Next: caselock verify {}", shell::path(Path::new(&first.path))),
-            Some(_) => format!("The recipient: age --decrypt -i KEY -o FILE.zip {}", shell::path(Path::new(&first.path))),
-        });
-    }
     if parts.len() > 1 {
-        lines.insert(lines.len() - 1, "Keep the parts in one folder: each of them is verified with the others.".to_owned());
+        lines.push("Keep the parts in one folder: each of them is verified with the others.".to_owned());
+    }
+    let encrypted = parts.iter().filter(|part| part.encrypted.is_some());
+    // Parts are found by their names, so each must come out under its own.
+    let mut decrypted = encrypted.map(|part| shell::decrypt(Path::new(&part.path))).peekable();
+    if decrypted.peek().is_some() {
+        lines.push("The recipient:".to_owned());
+        lines.extend(decrypted.map(|command| format!("    {command}")));
+    } else if let Some(first) = parts.first() {
+        lines.push(format!("Next: caselock verify {}", shell::path(Path::new(&first.path))));
     }
     lines.join("\n")
 }

@@ -194,7 +194,17 @@ fn format(arguments: &ReportArguments) -> Result<Format, CliError> {
             .meaning("Nothing was checked, and nothing was written.")
             .next("Name a file with -o, or leave -o out."));
     }
-    Ok(arguments.format.or_else(|| Format::of(out)).unwrap_or(Format::Html))
+    // An ending that says something else would be written on what is a page all the same.
+    match (arguments.format.or_else(|| Format::of(out)), out.extension()) {
+        (Some(format), _) => Ok(format),
+        (None, None) => Ok(Format::Html),
+        (None, Some(ending)) => {
+            let ending = printable(&ending.display().to_string());
+            Err(CliError::usage(format!("no format of a report has names that end in .{ending}"))
+                .meaning("Nothing was checked, and nothing was written.")
+                .next("Name the file .html, .csv, .jsonl or .jsonld, or say with --format what is to be in it."))
+        }
+    }
 }
 
 /// The page for people.
@@ -316,6 +326,14 @@ mod tests {
             ("--format case-uco", Format::CaseUco),
         ] {
             assert_eq!(said(line).unwrap(), expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_name_that_ends_like_no_format_is_refused_unless_the_format_is_said() {
+        for name in ["x.json", "x.pdf", "x.txt2", "x.html.bak", "2026.03"] {
+            assert!(said(&format!("-o {name}")).is_err_and(|error| error.exit == Exit::Usage), "{name}");
+            assert_eq!(said(&format!("-o {name} --format html")).unwrap(), Format::Html, "{name}");
         }
     }
 

@@ -327,7 +327,8 @@ fn text(result: &Result<'_>, case: &Path, given_up: u64) -> String {
     });
     lines.push("Tell the recipient the key's fingerprint by another channel: it is what makes".to_owned());
     lines.push("the seal yours.".to_owned());
-    lines.push(format!("Next: caselock package {} -o {}", shell::path(case), shell::package_of(case)));
+    let package = if result.sealed_already { shell::package_of(case) } else { shell::new_package_of(case) };
+    lines.push(format!("Next: caselock package {} -o {package}", shell::path(case)));
     lines.join("\n")
 }
 

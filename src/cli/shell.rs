@@ -18,9 +18,27 @@ pub(super) fn path(path: &Path) -> String {
     word(&if text.starts_with('-') { format!("./{text}") } else { text })
 }
 
+/// The command that decrypts a package, which comes out under the name that it had before, beside it or wherever the recipient is.
+pub(super) fn decrypt(encrypted: &Path) -> String {
+    let is_age = encrypted.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("age"));
+    let out = if is_age { encrypted.file_stem().map(Path::new) } else { None };
+    format!("age --decrypt -i KEY -o {} {}", path(out.unwrap_or(Path::new("PACKAGE.zip"))), path(encrypted))
+}
+
 /// What the package of a case folder is called, beside it.
 pub(super) fn package_of(case: &Path) -> String {
     path(&named_beside(case, ".zip"))
+}
+
+/// What another package of a case folder is called, beside it, where earlier ones lie there: no file is ever replaced.
+pub(super) fn new_package_of(case: &Path) -> String {
+    let is_free = |path: &PathBuf| {
+        let encrypted = path.with_extension("zip.age");
+        [path, &encrypted].iter().all(|path| path.symlink_metadata().is_err())
+    };
+    let numbered = (2..1000).map(|number| named_beside(case, &format!("-{number}.zip")));
+    let first = named_beside(case, ".zip");
+    path(&std::iter::once(first.clone()).chain(numbered).find(is_free).unwrap_or(first))
 }
 
 /// A folder's path with something behind its name, whether it was written as `case`, `case/` or `.`.
@@ -50,9 +68,34 @@ mod tests {
     }
 
     #[test]
+    fn what_is_decrypted_has_the_name_that_it_had() {
+        let told = ["p.part-1-of-3.zip.age", "a/p.zip.age", "p.bin"].map(|name| decrypt(Path::new(name)));
+        assert_eq!(
+            told,
+            [
+                "age --decrypt -i KEY -o p.part-1-of-3.zip p.part-1-of-3.zip.age",
+                "age --decrypt -i KEY -o p.zip a/p.zip.age",
+                "age --decrypt -i KEY -o PACKAGE.zip p.bin"
+            ]
+        );
+    }
+
+    #[test]
     fn a_path_that_begins_like_an_option_is_told_from_one() {
         assert_eq!(path(Path::new("-v")), "./-v");
         assert_eq!(path(Path::new("-v x")), "'./-v x'");
+    }
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "the test writes files that stand for packages")]
+    fn another_package_has_a_name_of_its_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let case = folder.path().join("IR-1");
+        let named = || new_package_of(&case).rsplit_once('/').unwrap().1.to_owned();
+        for (expected, then) in [("IR-1.zip", "IR-1.zip"), ("IR-1-2.zip", "IR-1-2.zip.age"), ("IR-1-3.zip", "x")] {
+            assert_eq!(named(), expected);
+            std::fs::write(folder.path().join(then), "").unwrap();
+        }
     }
 
     #[test]

@@ -6,15 +6,15 @@ use serde::Serialize;
 
 use crate::case::event::{Gap, GapReason};
 use crate::case::gap::{About, Subject};
-use crate::case::summary::{Summary, SummaryRow, summarize};
-use crate::case::{CASE_TOML, CaseError, CaseFiles as _, CaseFolder, CaseIdentity, is_ledger_gone, read_identity};
+use crate::case::summary::{Run, Summary, SummaryRow, WrittenPackage, summarize};
+use crate::case::{CASE_TOML, CaseError, CaseFiles as _, CaseFolder, CaseIdentity, is_begun, is_ledger_gone, read_identity};
 use crate::model::{AccountId, HashingReader, Region, Timestamp, TrailArn, Window, printable};
 use crate::verify::digests_due_at;
 
 use super::output::{Output, bytes, hanging, thousands, wrapped};
 use super::progress::line;
 use super::table::table;
-use super::{CliError, Exit, shell};
+use super::{CliError, Exit, advice, shell};
 
 /// Show what a case holds so far, what could not be had, and what to do next.
 ///
@@ -139,30 +139,39 @@ fn next(identity: &CaseIdentity, summary: &Summary, damage: &[String], folder: &
     let case = shell::path(folder);
     vec![if !damage.is_empty() {
         format!("caselock verify {case}    (and keep the folder as it is)")
+    } else if !is_begun(folder) {
+        format!("{}    (its making was cut off)", advice::begin(identity, folder))
+    } else if !summary.seals.is_empty() {
+        // A sealed case takes no more evidence, whether or not its collection came to its end.
+        match &summary.released {
+            Some(released) => advice::receive(released, folder),
+            None if summary.is_packaged() => format!("caselock verify {case}"),
+            None => advice::package(Some(summary), folder),
+        }
     } else if !summary.is_finished() {
-        let begun = summary.runs.iter().rev().find(|run| run.finished.is_none());
-        let roles = begun.map(|run| with_roles(&run.roles)).unwrap_or_default();
-        format!("caselock collect {case}{roles}    (goes on where it stopped)")
-    } else if summary.seals.is_empty() {
+        advice::go_on(summary, folder)
+    } else {
         let (last, due) = (summary.runs.last(), digests_due_at(identity.window.end()));
         let sources = &identity.scope.sources;
         let asks_for_trails = sources.is_empty() || sources.iter().any(|source| source == "cloudtrail");
         let fresh = last.filter(|run| asks_for_trails && run.started < due);
-        let again = fresh.map(|run| collect_again(&format!("{case}{}", with_roles(&run.roles)), due));
-        let restored = last.and_then(|run| collect_restored(&format!("{case}{}", with_roles(&run.roles)), &summary.gaps));
+        let asked = |run: &Run| format!("{case}{}", advice::with_roles(&advice::roles_of(&run.roles, &summary.gaps)));
+        let again = fresh.map(|run| collect_again(&asked(run), due));
+        let restored = last.and_then(|run| collect_restored(&asked(run), &summary.gaps));
         let proof = [format!("caselock verify {case}"), format!("caselock seal {case} --signing-key KEY")];
         return again.into_iter().chain(restored).chain(proof).collect();
-    } else if summary.packages.is_empty() {
-        format!("caselock package {case} -o {}", shell::package_of(folder))
-    } else {
-        format!("caselock verify {case}")
     }]
 }
 
-/// The roles of a run, as its command line has them.
-pub(super) fn with_roles(roles: &[String]) -> String {
-    let roles: Vec<String> = roles.iter().map(|role| format!(" --role-arn {}", shell::word(role))).collect();
-    roles.concat()
+/// A package that was written, and what is to be known of it.
+fn package_line(package: &WrittenPackage, summary: &Summary) -> String {
+    let marks = [
+        (package.is_encrypted, "encrypted"),
+        (package.is_disclosure, "disclosure"),
+        (!summary.is_of_latest_seal(package), "OLD: of an earlier seal"),
+    ];
+    let marks: Vec<&str> = marks.iter().filter(|(is_so, _)| *is_so).map(|(_, mark)| *mark).collect();
+    if marks.is_empty() { package.file.clone() } else { format!("{} ({})", package.file, marks.join("; ")) }
 }
 
 /// The command that takes what was too fresh, and from when on.
@@ -211,7 +220,8 @@ fn text(identity: &CaseIdentity, status: &Status<'_>, next: &[String], verbose: 
     let listed = |names: &[String]| if names.is_empty() { "none".to_owned() } else { printable(&names.join(", ")) };
     lines.push(hanging(&listed(&summary.seals), "Seals    ", "         "));
     if !summary.seals.is_empty() {
-        lines.push(hanging(&listed(&summary.packages), "Packages ", "         "));
+        let packages: Vec<String> = summary.written.iter().map(|package| package_line(package, summary)).collect();
+        lines.push(hanging(&listed(&packages), "Packages ", "         "));
     }
     lines.push(String::new());
     lines.push(rows_table(&summary.rows));

@@ -12,8 +12,9 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{RecvTimeoutError, TryRecvError, channel};
 use std::time::Duration;
 
-use crate::case::CaseFiles;
 use crate::case::event::KeyComparison;
+use crate::case::summary::summarize;
+use crate::case::{CaseFiles, CaseFolder};
 use crate::cloudtrail::KeyRing;
 use crate::cloudtrail::gzip::Limits;
 use crate::model::Severity;
@@ -24,7 +25,7 @@ use super::configuration::ConfigurationFile;
 use super::output::{Output, bytes, counted, hanging, thousands, wrapped};
 use super::status::{collect_again, in_turn};
 use super::transfer::receipts_of;
-use super::{CliError, Exit, shell};
+use super::{CliError, Exit, advice, shell};
 pub(super) use opening::{is_disclosure, open, refuse_what_is_no_package};
 pub(super) use sentence::sentence;
 
@@ -155,11 +156,22 @@ fn next(report: &Report, arguments: &VerifyArguments) -> Option<String> {
         in_turn(&std::iter::once(keep).chain(found).collect::<Vec<_>>())
     } else if case.is_file() || report.packaged {
         format!("Next: caselock report {place}{}", as_before(arguments))
-    } else if report.seals.is_empty() {
-        let again = report.digests_due().map(|due| collect_again(&place, due));
-        in_turn(&again.into_iter().chain([format!("caselock seal {place} --signing-key KEY")]).collect::<Vec<_>>())
+    } else if let Some(begin) = advice::begin_again(case) {
+        format!("Next: {begin}")
     } else {
-        format!("Next: caselock package {place} -o {}", shell::package_of(case))
+        let summary = CaseFolder::open(case).and_then(|folder| summarize(&folder)).ok();
+        let unfinished = summary.as_ref().filter(|summary| !summary.runs.is_empty() && !summary.is_finished());
+        match (report.seals.is_empty(), unfinished) {
+            (true, Some(summary)) => in_turn(&[advice::go_on(summary, case)]),
+            (true, None) => {
+                let run = summary.as_ref().and_then(|summary| Some((summary.runs.last()?, summary)));
+                let roles = run.map(|(run, summary)| advice::roles_of(&run.roles, &summary.gaps)).unwrap_or_default();
+                let again = report.digests_due();
+                let again = again.map(|due| collect_again(&format!("{place}{}", advice::with_roles(&roles)), due));
+                in_turn(&again.into_iter().chain([format!("caselock seal {place} --signing-key KEY")]).collect::<Vec<_>>())
+            }
+            (false, _) => format!("Next: {}", advice::package(summary.as_ref(), case)),
+        }
     })
 }
 
@@ -387,7 +399,7 @@ fn seal_lines(report: &Report) -> Vec<String> {
             let state = match renewal.timestamp {
                 SignatureState::Valid => "valid",
                 SignatureState::Invalid => "INVALID",
-                _ => "not checked here (use openssl ts -verify)",
+                _ => "not checked here (use openssl, see VERIFY.txt)",
             };
             let time = renewal.stamped.map(|time| format!(": {time}")).unwrap_or_default();
             lines.push(wrapped(&format!("time-stamp renewed, {state}{time}"), VALUE));
@@ -454,5 +466,5 @@ fn trail_lines(report: &Report) -> Vec<String> {
     if report.cloudtrail.is_empty() {
         return vec!["CloudTrail     no digests, nothing to prove".to_owned()];
     }
-    coverage::lines(&report.cloudtrail, report.window.as_ref())
+    coverage::lines(&report.cloudtrail, report.window.as_ref(), report.unread())
 }

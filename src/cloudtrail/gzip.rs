@@ -39,6 +39,18 @@ impl Default for Limits {
 }
 
 impl Limits {
+    /// The same for digests, which are held in memory as a whole.
+    #[must_use]
+    pub fn of_digests(&self) -> Self {
+        Self { content: self.content.min(self.digest), ..*self }
+    }
+
+    /// Whether these bytes may unpack to less than under the `usual` limits: what exceeds that is not read, and therefore accused of nothing.
+    #[must_use]
+    pub fn are_lower_than(&self, usual: &Self, bytes: &[u8]) -> bool {
+        self.allowed(bytes) < usual.allowed(bytes)
+    }
+
     /// How much these bytes may unpack to.
     #[must_use]
     pub fn allowed(&self, bytes: &[u8]) -> u64 {

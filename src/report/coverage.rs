@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::cloudtrail::coverage::HourStatus;
 use crate::model::{Timestamp, Window};
-use crate::verify::TrailReport;
+use crate::verify::{TrailReport, Unread};
 
 use super::markup::Markup;
 
@@ -57,26 +57,27 @@ impl Shade {
         }
     }
 
-    fn sign(self) -> &'static str {
+    fn sign(self, unread: Unread) -> &'static str {
         match self {
             Self::Proven => "",
             Self::Recovered => "r",
             Self::Off => "o",
             Self::Pending => "·",
             Self::Unproven => "?",
+            Self::Unreadable if unread == Unread::NotFetched => "–",
             Self::Unreadable => "x",
             Self::Broken => "!",
         }
     }
 
-    fn meaning(self) -> &'static str {
+    fn meaning(self, unread: Unread) -> &'static str {
         match self {
             Self::Proven => "proven",
             Self::Recovered => "recovered: proven from an older version",
             Self::Off => "logging off",
             Self::Pending => "too fresh",
             Self::Unproven => "no proof possible",
-            Self::Unreadable => "unreadable",
+            Self::Unreadable => unread.in_a_legend(),
             Self::Broken => "missing, changed or forged",
         }
     }
@@ -123,7 +124,7 @@ impl Grid {
 }
 
 /// Draws the picture, with its legend.
-pub(super) fn draw(page: &mut Markup, window: Window, trails: &[TrailReport]) {
+pub(super) fn draw(page: &mut Markup, window: Window, trails: &[TrailReport], unread: Unread) {
     let grid = Grid::of(window);
     let mut by_trail: BTreeMap<&str, Vec<&TrailReport>> = BTreeMap::new();
     for trail in trails {
@@ -131,8 +132,8 @@ pub(super) fn draw(page: &mut Markup, window: Window, trails: &[TrailReport]) {
     }
     page.raw("<p class=\"legend\">");
     for shade in Shade::ALL {
-        page.raw("<span class=\"key ").raw(shade.class()).raw("\">").text(shade.sign()).raw("</span> ");
-        page.text(shade.meaning()).raw(" &nbsp; ");
+        page.raw("<span class=\"key ").raw(shade.class()).raw("\">").text(shade.sign(unread)).raw("</span> ");
+        page.text(shade.meaning(unread)).raw(" &nbsp; ");
     }
     page.raw("</p>\n");
     let unit = match grid.hours_a_cell {
@@ -147,7 +148,7 @@ pub(super) fn draw(page: &mut Markup, window: Window, trails: &[TrailReport]) {
         page.raw("\" xmlns=\"http://www.w3.org/2000/svg\">\n");
         axis(page, grid, height);
         for (at, trail) in rows.iter().enumerate() {
-            row(page, grid, trail, 36 + ROW * u64::try_from(at).unwrap_or(0));
+            row(page, grid, (*trail, unread), 36 + ROW * u64::try_from(at).unwrap_or(0));
         }
         page.raw("</svg></figure>\n");
     }
@@ -170,7 +171,7 @@ fn axis(page: &mut Markup, grid: Grid, height: u64) {
     }
 }
 
-fn row(page: &mut Markup, grid: Grid, trail: &TrailReport, y: u64) {
+fn row(page: &mut Markup, grid: Grid, (trail, unread): (&TrailReport, Unread), y: u64) {
     page.raw("<text class=\"region\" x=\"0\" y=\"").text(y + 15).raw("\">").text(&trail.region).raw("</text>\n");
     let shades = grid.shades(trail);
     for (cell, shade) in (0..).zip(&shades) {
@@ -181,10 +182,10 @@ fn row(page: &mut Markup, grid: Grid, trail: &TrailReport, y: u64) {
             .raw("\" height=\"")
             .text(ROW - 3)
             .raw("\"><title>");
-        page.text(format_args!("{} from {}: {}", trail.region, grid.time(cell), shade.meaning())).raw("</title></rect>");
-        if !shade.sign().is_empty() {
+        page.text(format_args!("{} from {}: {}", trail.region, grid.time(cell), shade.meaning(unread))).raw("</title></rect>");
+        if !shade.sign(unread).is_empty() {
             page.raw("<text class=\"sign ").raw(shade.class()).raw("\" x=\"").text(u64::midpoint(left, right));
-            page.raw("\" y=\"").text(y + 14).raw("\">").text(shade.sign()).raw("</text>");
+            page.raw("\" y=\"").text(y + 14).raw("\">").text(shade.sign(unread)).raw("</text>");
         }
     }
     page.raw("\n");
@@ -209,10 +210,12 @@ mod tests {
 
     #[test]
     fn every_shade_has_its_own_sign_and_class() {
-        let mut signs: Vec<_> = Shade::ALL.iter().map(|shade| (shade.sign(), shade.class())).collect();
-        signs.sort_unstable();
-        signs.dedup_by_key(|(sign, _)| *sign);
-        assert_eq!(signs.len(), Shade::ALL.len());
+        for unread in [Unread::NotFetched, Unread::Either, Unread::Unreadable] {
+            let mut signs: Vec<_> = Shade::ALL.iter().map(|shade| (shade.sign(unread), shade.class())).collect();
+            signs.sort_unstable();
+            signs.dedup_by_key(|(sign, _)| *sign);
+            assert_eq!(signs.len(), Shade::ALL.len());
+        }
     }
 
     #[test]

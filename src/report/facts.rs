@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::BufReader;
 
-use crate::case::event::{Agreement, CollectionFinished, CollectionStarted, Event, Origin, PackageCreated, Tool, is_of_aws};
+use crate::case::event::{
+    Agreement, CollectionFinished, CollectionStarted, Encrypted, Event, Origin, PackageCreated, Tool, is_of_aws,
+};
 use crate::case::ledger::read_ledger;
 use crate::case::summary::{Summary, summarize};
 use crate::case::{CASE_TOML, CaseError, CaseFiles, CaseIdentity, LEDGER, MissingPart, Protection, read_identity};
@@ -36,6 +38,31 @@ pub struct Facts {
     pub(super) seals: Vec<SealFacts>,
     /// How far the system kept the case from being changed when it was sealed last.
     pub(super) protection: Option<Protection>,
+}
+
+/// A package as it lies there to be handed over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Delivered {
+    pub(super) head: PackageHead,
+    /// The zip within it, where it is encrypted.
+    pub(super) within: Option<PackageHead>,
+}
+
+impl Delivered {
+    pub(super) fn of(created: &PackageCreated) -> Self {
+        let plain = PackageHead { file: created.file.clone(), size: created.size, sha256: created.sha256 };
+        match &created.encrypted {
+            None => Self { head: plain, within: None },
+            Some(Encrypted { file, size, sha256, .. }) => {
+                Self { head: PackageHead { file: file.clone(), size: *size, sha256: *sha256 }, within: Some(plain) }
+            }
+        }
+    }
+}
+
+/// What lies in an encrypted package.
+pub(super) fn within_it(zip: &PackageHead) -> String {
+    format!("the zip within it, {}: {}, SHA-256 {}", zip.file, counted(zip.size, "byte"), zip.sha256)
 }
 
 /// One seal.
@@ -196,18 +223,16 @@ impl Facts {
 
     /// The package that the case was handed over in: what was read, or what the ledger says was written of the latest seal. Nothing
     /// where that is not known; a disclosure is no package of the case.
-    pub(super) fn packages_of_the_case(&self) -> Vec<PackageHead> {
+    pub(super) fn packages_of_the_case(&self) -> Vec<Delivered> {
         if !self.packages_read.is_empty() {
-            return self.packages_read.clone();
+            return self.packages_read.iter().map(|head| Delivered { head: head.clone(), within: None }).collect();
         }
         let Some(latest) = self.seals.last() else { return Vec::new() };
         let of_it = || self.packages.iter().filter(|package| package.include.is_empty() && package.seal == latest.path);
-        let head =
-            |package: &PackageCreated| PackageHead { file: package.file.clone(), size: package.size, sha256: package.sha256 };
         let Some(last) = of_it().next_back() else { return Vec::new() };
-        let Some((whole, _, of)) = part_of(&last.file) else { return vec![head(last)] };
+        let Some((whole, _, of)) = part_of(&last.file) else { return vec![Delivered::of(last)] };
         let is_part = |package: &&PackageCreated, number| part_of(&package.file) == Some((whole.clone(), number, of));
-        (1..=of).filter_map(|number| of_it().rfind(|package| is_part(package, number)).map(head)).collect()
+        (1..=of).filter_map(|number| of_it().rfind(|package| is_part(package, number)).map(Delivered::of)).collect()
     }
 
     fn take(&mut self, event: &Event, at: Timestamp, line: u64) {
@@ -347,15 +372,15 @@ fn package_in_words(created: &PackageCreated) -> String {
     } else {
         ("disclosure", format!(" of {}", created.include.join(", ")))
     };
-    let encrypted = created
-        .encrypted
-        .as_ref()
-        .map_or_else(String::new, |encrypted| format!(", and encrypted as {} (SHA-256 {})", encrypted.file, encrypted.sha256));
+    let delivered = Delivered::of(created);
+    let within = delivered.within.as_ref().map(|within| format!("; {}", within_it(within))).unwrap_or_default();
+    let Delivered { head, within: inner } = delivered;
     format!(
-        "The {what} {}{of} was written ({}, SHA-256 {}){encrypted}.",
-        created.file,
-        counted(created.size, "byte"),
-        created.sha256
+        "The {what} {}{}{of} was written ({}, SHA-256 {}){within}.",
+        head.file,
+        if inner.is_some() { " (encrypted)" } else { "" },
+        counted(head.size, "byte"),
+        head.sha256
     )
 }
 

@@ -1,10 +1,9 @@
 //! The forms: filled from the case, blank where a person must write, and never signed by a program.
 
 use crate::model::{counted, thousands};
-use crate::seal::PackageHead;
 use crate::verify::{CustodyReport, Report, SignatureState, Verdict};
 
-use super::facts::{Facts, RunFacts, SealFacts};
+use super::facts::{Delivered, Facts, RunFacts, SealFacts, within_it};
 use super::markup::Markup;
 use super::sections::{clock_text, hours, number, or_all, other_keys, receipt_in, stamp_text, tool_text, unfinished};
 use super::words;
@@ -30,7 +29,7 @@ fn signature(page: &mut Markup, form: &'static str, facts: &Facts) {
 fn about(facts: &Facts) -> Vec<String> {
     let packages = facts.packages_of_the_case();
     let mut lines = vec![format!("case {}", facts.case_number())];
-    lines.extend(packages.iter().map(|package| format!("{}, SHA-256 {}", package.file, package.sha256)));
+    lines.extend(packages.iter().map(|Delivered { head, .. }| format!("{}, SHA-256 {}", head.file, head.sha256)));
     if packages.is_empty() {
         lines.push(match facts.seals.last() {
             Some(seal) => format!("{}, SHA-256 {}", seal.path, seal.sha256),
@@ -50,17 +49,17 @@ fn of_runs(facts: &Facts, say: impl Fn(&RunFacts) -> String) -> Vec<String> {
 }
 
 /// The package, or its parts; a part that was not there is named as such.
-fn items(facts: &Facts, packages: &[PackageHead]) -> Vec<String> {
+fn items(facts: &Facts, packages: &[Delivered]) -> Vec<String> {
     let of = packages.len() + facts.missing.len();
     let mut items = Vec::new();
     if of > 1 {
         items.push(format!("in {of} parts, each with its own hash"));
     }
-    items.extend(
-        packages
-            .iter()
-            .map(|package| format!("{} ({}), SHA-256 {}", package.file, counted(package.size, "byte"), package.sha256)),
-    );
+    for Delivered { head, within } in packages {
+        let encrypted = if within.is_some() { ", encrypted" } else { "" };
+        items.push(format!("{} ({}{encrypted}), SHA-256 {}", head.file, counted(head.size, "byte"), head.sha256));
+        items.extend(within.as_ref().map(within_it));
+    }
     items.extend(facts.missing.iter().map(|part| format!("part {} of {} was not there", part.number, part.of)));
     items
 }
@@ -83,7 +82,10 @@ pub(super) fn chain_of_custody(page: &mut Markup, facts: &Facts, report: &Report
     matter_item_and_source(page, facts, report);
     acquisition(page, facts);
     hashes_and_storage(page, facts, report);
-    page.raw("<h3>9 &nbsp;Transfers – case ").text(facts.case_number()).raw("</h3>\n<p class=\"small\">");
+    // On paper the heading stays with its table.
+    page.raw("<div class=\"transfers\">\n<h3>9 &nbsp;Transfers – case ")
+        .text(facts.case_number())
+        .raw("</h3>\n<p class=\"small\">");
     for line in about(facts).iter().skip(1) {
         page.text(line).raw("<br>");
     }
@@ -109,6 +111,7 @@ pub(super) fn chain_of_custody(page: &mut Markup, facts: &Facts, report: &Report
         ],
         &rows,
     );
+    page.raw("</div>\n");
     page.raw("<h3>10 &nbsp;Disposition</h3>\n").fields(&[
         ("Return, destroy, or retain until", String::new()),
         ("By whose authority", String::new()),

@@ -2,11 +2,12 @@
 
 use crate::case::event::{ClockOffset, GapReason, Tool};
 use crate::cloudtrail::coverage::HourStatus;
-use crate::model::{Finding, Severity, counted, thousands};
+use crate::model::{Finding, Severity, Timestamp, counted, thousands};
+use crate::seal::PackageHead;
 use crate::verify::{CustodyReport, Report, SealReport, SignatureState};
 
 use super::coverage;
-use super::facts::{Facts, SealFacts};
+use super::facts::{Delivered, Facts, SealFacts};
 use super::markup::Markup;
 use super::words;
 
@@ -36,12 +37,15 @@ pub(super) fn clock_text(clock: Option<ClockOffset>) -> String {
     )
 }
 
-/// What can be said of a seal's time-stamp.
+/// What can be said of a seal's time-stamp, and of each that renewed it.
 pub(super) fn stamp_text(seal: &SealReport) -> String {
-    match seal.stamped {
-        Some(time) => format!("{}: {time}", words::signature(seal.timestamp)),
-        None => words::signature(seal.timestamp).to_owned(),
-    }
+    let one = |state, stamped: Option<Timestamp>| match stamped {
+        Some(time) => format!("{}: {time}", words::signature(state)),
+        None => words::signature(state).to_owned(),
+    };
+    let renewals = seal.renewals.iter();
+    let renewed = renewals.map(|renewal| format!("; renewed ({}): {}", renewal.file, one(renewal.timestamp, renewal.stamped)));
+    std::iter::once(one(seal.timestamp, seal.stamped)).chain(renewed).collect()
 }
 
 /// A length as a number like all others.
@@ -290,7 +294,8 @@ pub(super) fn coverage(page: &mut Markup, _facts: &Facts, report: &Report) {
         page.paragraph("The case holds no CloudTrail digests, so no hour can be proven by signatures that AWS made.");
         return;
     };
-    coverage::draw(page, window, &report.cloudtrail);
+    let unread = report.unread();
+    coverage::draw(page, window, &report.cloudtrail, unread);
     let mut rows = Vec::new();
     for trail in &report.cloudtrail {
         for range in &trail.uncovered_hours {
@@ -299,7 +304,7 @@ pub(super) fn coverage(page: &mut Markup, _facts: &Facts, report: &Report) {
                 trail.trail_arn.rsplit('/').next().unwrap_or_default().to_owned(),
                 range.from.to_string(),
                 range.to.to_string(),
-                words::hour(range.status).to_owned(),
+                words::hour(range.status, unread).to_owned(),
             ]);
         }
     }
@@ -407,12 +412,17 @@ pub(super) fn seals(page: &mut Markup, facts: &Facts, report: &Report) {
     }
     for package in &facts.packages {
         let written = if package.include.is_empty() { "Package written" } else { "Disclosure written" };
-        page.fields(&[
-            (written, package.file.clone()),
-            ("Bytes", thousands(package.size)),
-            ("SHA-256", package.sha256.to_string()),
-            ("Seal it carries", package.seal.clone()),
-        ]);
+        let Delivered { head, within } = Delivered::of(package);
+        let encrypted = if within.is_some() { " (encrypted)" } else { "" };
+        let mut fields = vec![
+            (written, format!("{}{encrypted}", head.file)),
+            ("Bytes", thousands(head.size)),
+            ("SHA-256", head.sha256.to_string()),
+        ];
+        let zip = |zip: PackageHead| format!("{}, {}, SHA-256 {}", zip.file, counted(zip.size, "byte"), zip.sha256);
+        fields.extend(within.map(|within| ("Zip within it", zip(within))));
+        fields.push(("Seal it carries", package.seal.clone()));
+        page.fields(&fields);
     }
     for SealFacts { sha256, statement: seal, .. } in &facts.seals {
         let checked = report.seals.iter().find(|checked| checked.file.ends_with(&format!("/{:04}.json", seal.number)));

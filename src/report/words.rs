@@ -3,7 +3,7 @@
 use crate::case::event::GapReason;
 use crate::case::{Flag, Protection};
 use crate::cloudtrail::coverage::HourStatus;
-use crate::verify::{Report, SignatureState, Verdict};
+use crate::verify::{Report, SignatureState, Unread, Verdict};
 
 /// The verdict in one word and in plain words. What is open is named in `place`.
 pub(super) fn verdict(report: &Report, place: &str) -> (&'static str, String) {
@@ -71,7 +71,7 @@ pub(super) fn reason(reason: GapReason) -> &'static str {
 }
 
 /// What can be said of an hour.
-pub(super) fn hour(status: HourStatus) -> &'static str {
+pub(super) fn hour(status: HourStatus, unread: Unread) -> &'static str {
     match status {
         HourStatus::Verified => "proven by AWS's signatures",
         HourStatus::Recovered => "changed or deleted, and proven from an older version",
@@ -79,7 +79,14 @@ pub(super) fn hour(status: HourStatus) -> &'static str {
         HourStatus::LoggingOff => "logging was switched off in part or all of it",
         HourStatus::Restart => "a new signature chain begins; nothing says why",
         HourStatus::NoDigests => "no digest in the case covers it",
-        HourStatus::Unreadable => "a file that covers it could not be read, or its key is not in the case",
+        HourStatus::Unreadable => match unread {
+            Unread::NotFetched => "not fetched: the collection did not come to its end",
+            Unread::Either => {
+                "a file that covers it was not fetched, as the collection did not come to its end, or could not be read, or its key is not \
+                 in the case"
+            }
+            Unread::Unreadable => "a file that covers it could not be read, or its key is not in the case",
+        },
         HourStatus::LogMissing => "a log that AWS signed for is missing",
         HourStatus::DigestMissing => "a signed digest is missing",
         HourStatus::DigestInvalid => "a digest is not what AWS signed",

@@ -18,7 +18,7 @@ use crate::cloudtrail::gzip::{self, GzipProblem};
 use crate::cloudtrail::{
     Digest, DigestName, ObjectEvent, RegionDisabled, TrailEvent, events_in_history, events_in_log, regions_disabled_in_history,
 };
-use crate::model::{PayloadPath, S3Location, Sha256Hash};
+use crate::model::{S3Location, Sha256Hash};
 
 use super::delete_markers::{DeleteMarker, delete_markers};
 use super::digest_records::{DigestRecord, MALFORMED, MALFORMED_GZIP};
@@ -27,7 +27,7 @@ use super::log_records::{LogRecord, LogRecords, Places, StoredLog};
 use super::presence::Presence;
 use super::{ArtifactReport, Options};
 
-use opened::{Opened, Scratch, goes_beside};
+use opened::{Opened, Scratch, goes_beside, is_in_its_place};
 
 /// Responses up to this size are kept to be read.
 const RESPONSE: u64 = 32 * 1024 * 1024;
@@ -75,6 +75,8 @@ pub(super) struct Checked {
     unreadable: Vec<(String, String)>,
     /// The objects among them: there, for all that is known.
     pub(super) unreadable_objects: Vec<String>,
+    /// Files that unpack to more than whoever verifies lets them, which is less than is usual.
+    over_limit: Vec<String>,
     /// Logs that hold more than is searched for events.
     pub(super) unsearched: Vec<S3Location>,
     twice: Vec<String>,
@@ -203,13 +205,16 @@ impl Job<'_> {
         parts
     }
 
-    /// Takes an object that is a digest, in the same way.
-    fn take_digest(&self, origin: ObjectOrigin, (number, current): (u64, bool), scratch: &mut Scratch) {
+    /// Takes an object that is a digest, in the same way. Gives where it lies if it was not read for the lowered limits alone.
+    fn take_digest(&self, origin: ObjectOrigin, (number, current): (u64, bool), scratch: &mut Scratch) -> Option<S3Location> {
         let Scratch { bytes, content, .. } = scratch;
         let location = S3Location::new(origin.bucket, origin.key);
         if let Ok(name) = location.key.parse::<DigestName>() {
-            let limits = gzip::Limits { content: self.limits.content.min(self.limits.digest), ..*self.limits };
+            let (limits, usual) = (self.limits.of_digests(), gzip::Limits::default().of_digests());
             let outcome = gzip::read_member(bytes, &limits, &mut |piece| content.extend_from_slice(piece));
+            if outcome == Err(GzipProblem::TooLarge) && limits.are_lower_than(&usual, bytes) {
+                return Some(location);
+            }
             let mut content = match outcome {
                 Ok((sha256, _)) => Digest::parse(content)
                     .map(|digest| (digest, sha256))
@@ -236,6 +241,12 @@ impl Job<'_> {
             };
             self.digests.lock().unwrap_or_else(PoisonError::into_inner).push(DigestRecord(digest));
         }
+        None
+    }
+
+    /// Whether a log was not read for the lowered limits alone.
+    fn is_over_limit(&self, content: Option<&Result<Sha256Hash, GzipProblem>>, bytes: &[u8]) -> bool {
+        matches!(content, Some(Err(GzipProblem::TooLarge))) && self.limits.are_lower_than(&gzip::Limits::default(), bytes)
     }
 }
 
@@ -244,17 +255,6 @@ pub(super) fn is_trouble(error: &std::io::Error) -> bool {
     use rustix::io::Errno;
     let elsewhere = [Errno::NOENT, Errno::NOTDIR, Errno::LOOP, Errno::NXIO, Errno::XDEV];
     error.raw_os_error().is_some_and(|number| !elsewhere.contains(&Errno::from_raw_os_error(number)))
-}
-
-/// Whether an object lies at the one path that its bucket, key and version give: else one object could be in the case twice.
-fn is_in_its_place(artifact: &Artifact, origin: &ObjectOrigin, current: bool) -> bool {
-    let location = S3Location::new(origin.bucket.clone(), origin.key.clone());
-    let place = match (current, &origin.version_id) {
-        (true, _) => PayloadPath::for_object(&location),
-        (false, Some(version)) => PayloadPath::for_version(&location, version),
-        (false, None) => return false,
-    };
-    place == artifact.path
 }
 
 /// What the ledger names, path by path.
@@ -346,8 +346,9 @@ impl Checked {
     /// Whether it holds more than counts.
     fn has_anything(&self) -> bool {
         let Self { report, events, history, object_events, delete_markers, responses, .. } = self;
-        let Self { unreadable, unreadable_objects, unsearched, misplaced, contradicted, regions_disabled, .. } = self;
-        let paths = [&report.modified, &report.missing, unreadable_objects, misplaced, contradicted];
+        let Self { unreadable, unreadable_objects, over_limit, unsearched, misplaced, contradicted, regions_disabled, .. } =
+            self;
+        let paths = [&report.modified, &report.missing, unreadable_objects, over_limit, misplaced, contradicted];
         let told = [events.len(), history.len(), object_events.len(), delete_markers.len(), responses.len()];
         paths.iter().any(|paths| !paths.is_empty())
             || told.iter().any(|count| *count > 0)
@@ -363,6 +364,7 @@ impl Checked {
         self.contradicted.extend(other.contradicted);
         self.unreadable.extend(other.unreadable);
         self.unreadable_objects.extend(other.unreadable_objects);
+        self.over_limit.extend(other.over_limit);
         self.unsearched.extend(other.unsearched);
         self.events.extend(other.events);
         self.history.extend(other.history);
@@ -419,6 +421,11 @@ impl Checked {
             }
         }
         let bytes = &mut scratch.bytes;
+        if job.is_over_limit(content.as_ref(), bytes) {
+            self.over_limit.push(path.to_owned());
+            self.note_unread(&artifact);
+            return scratch;
+        }
         match artifact.source {
             Origin::S3Object(origin) => match content {
                 Some(content) => {
@@ -426,7 +433,12 @@ impl Checked {
                     self.unsearched.extend((!whole).then(|| location.clone()));
                     self.take_log(*origin, &location, (number, current), (content, &scratch.content), job);
                 }
-                None => job.take_digest(*origin, (number, current), &mut scratch),
+                None => {
+                    if let Some(location) = job.take_digest(*origin, (number, current), &mut scratch) {
+                        self.over_limit.push(artifact.path.to_string());
+                        self.unreadable_objects.push(location.to_string());
+                    }
+                }
             },
             Origin::ApiResponse(origin) if artifact.size <= RESPONSE => {
                 match (origin.service.as_str(), origin.operation.as_str()) {

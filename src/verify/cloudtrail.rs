@@ -133,7 +133,7 @@ pub(super) fn check(
     for location in named.iter().filter(|location| !unreadable.looked.for_object(location)) {
         verdicts.not_looked_for.add(location);
     }
-    verdicts.not_looked_for.say(findings);
+    verdicts.not_looked_for.say(&unreadable.looked, findings);
     gone::trails(&rows, &trails, &events, acts, identity, findings);
     if in_scope {
         regions.say_which_are_off(&rows, acts, identity, findings);

@@ -40,7 +40,8 @@ pub(super) fn of(
     let never_begun = state.entries == 0 && state.problems.is_empty() && checked.is_bare() && state.bytes < BEGINNING;
     findings.extend(ledger_findings(&state, &acts, never_begun));
     if never_begun {
-        let detail = "The making of the case was cut off before the ledger's first line. Run collect again to make it.";
+        let detail = "The making of the case was cut off before the ledger's first line. The first command of collect again, with all that \
+                      it said of the case, makes it.";
         findings.push(Finding::new(Severity::Gap, "case-not-begun", &LEDGER, detail));
     } else if acts.opened.is_none_or(|recorded| Some(recorded) != case_toml) {
         let detail = "It is not the file whose hash the first line of the ledger holds.";

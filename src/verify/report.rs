@@ -94,6 +94,18 @@ impl Report {
         self.cloudtrail.iter().filter_map(|trail| trail.hours.get(&HourStatus::Pending)).sum()
     }
 
+    /// What can be said of hours that are `unreadable`.
+    #[must_use]
+    pub fn unread(&self) -> Unread {
+        let any = |kinds: &[&str]| self.findings.iter().any(|finding| kinds.contains(&finding.kind.as_str()));
+        let others = ["artifact-unreadable", "part-missing", "keys-unavailable", "gap-denied", "gap-failed", "gap-archived"];
+        match (any(&["collection-unfinished"]), any(&others)) {
+            (true, false) => Unread::NotFetched,
+            (true, true) => Unread::Either,
+            (false, _) => Unread::Unreadable,
+        }
+    }
+
     /// When the digests of pending hours should be there, where any are pending.
     #[must_use]
     pub fn digests_due(&self) -> Option<Timestamp> {
@@ -106,6 +118,29 @@ impl Report {
     #[must_use]
     pub fn name_damage(&self, most: usize) -> Vec<String> {
         self.damage.iter().take(most).map(|finding| format!("{} {}", finding.kind, finding.object)).collect()
+    }
+}
+
+/// What can be said of hours whose files verification had not before it: the status of all of them is `unreadable`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unread {
+    /// The collection did not come to its end, and nothing else stood in the way.
+    NotFetched,
+    /// That, or something else.
+    Either,
+    /// The files are there, or may be, and could not be read.
+    Unreadable,
+}
+
+impl Unread {
+    /// In a few words.
+    #[must_use]
+    pub fn in_a_legend(self) -> &'static str {
+        match self {
+            Self::NotFetched => "not fetched: the collection did not come to its end",
+            Self::Either => "not fetched (the collection did not come to its end) or unreadable",
+            Self::Unreadable => "unreadable",
+        }
     }
 }
 

@@ -413,7 +413,7 @@ fn what_is_encrypted_or_no_package_is_accused_of_nothing() {
         fs::write(&list, format!("{sha256}  out.zip.age\n")).unwrap();
         let (state, text) = verdict(&mut page, &[&encrypted, &list]);
         assert_eq!(state, expected, "{text}");
-        assert!(text.contains("It is encrypted") && text.contains("age --decrypt"), "{text}");
+        assert!(text.contains("It is encrypted") && text.contains("age --decrypt -i KEY -o out.zip out.zip.age"), "{text}");
     }
     fs::write(sample.path("notes.txt"), b"{}").unwrap();
     let (state, text) = verdict(&mut page, &[&sample.path("notes.txt")]);

@@ -9,7 +9,8 @@ use caselock::seal::SealStatement;
 use serde_json::Value;
 
 use crate::account::{Simulated, ledger};
-use crate::sample::{Sample, started};
+use crate::sample::{Sample, shell_ok, started};
+use crate::seal::commands;
 
 fn finished() -> Event {
     let none = CollectionFinished { run: 1, artifacts: 10, bytes: 0, already_stored: 0, gaps: 0, clock: None };
@@ -65,6 +66,29 @@ fn an_unfinished_collection_is_sealed_only_on_demand_and_the_seal_says_so() {
     assert!(told.contains("collection-unfinished") && !told.contains("Run collect again"), "{told}");
     // What was admitted once is not asked again.
     sample.run(&[&SEAL[..], &["--notes", "again"]].concat()).expect(0);
+}
+
+#[test]
+fn an_unfinished_collection_is_no_damage_to_the_page_or_by_hand_whoever_seals_later() {
+    let sample = case([started(1), interrupted(Some("Ctrl-C"))]);
+    sample.run(&[&SEAL[..], &["--unfinished"]].concat()).expect(0);
+    sample.key_of("other", "other@example.com");
+    let mut browser = crate::browser::page(&sample);
+    for name in ["first.zip", "again.zip"] {
+        let steps = commands(&fs::read_to_string(sample.file("VERIFY.txt")).unwrap());
+        let said = shell_ok(&sample.case(), &steps[2]);
+        let others: Vec<&str> = said.lines().filter(|line| !line.starts_with("ok ")).collect();
+        assert!(matches!(others[..], [note] if note.starts_with("NOTE the collection did not come to its end")), "{said}");
+        assert!(!said.contains("damaged"), "{said}");
+        let zip = sample.package(name).path;
+        let (state, text) = crate::browser::verdict(&mut browser, &[&zip]);
+        assert_eq!(state, "ok", "{text}");
+        for words in ["The collection did not come to its end, as seal 1 says", "; everything that was collected is unchanged"]
+        {
+            assert!(text.contains(words) && !text.contains("damaged"), "{words}: {text}");
+        }
+        sample.run(&["seal", "case", "--signing-key", "other"]).expect(0);
+    }
 }
 
 #[test]

@@ -13,6 +13,7 @@
 mod accidents;
 mod account;
 mod adverse;
+mod advice;
 mod agreement;
 mod bad_input;
 mod browser;

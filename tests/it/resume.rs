@@ -13,7 +13,7 @@ use crate::account::{Simulated, artifacts, events, files_below, finish, ledger};
 use crate::findings::printed;
 
 /// Waits until something has happened. The program does not end before.
-fn until(child: &mut Child, happened: impl Fn() -> bool) {
+pub(crate) fn until(child: &mut Child, happened: impl Fn() -> bool) {
     while !happened() {
         assert!(child.try_wait().unwrap().is_none(), "it ended before that");
         std::thread::sleep(Duration::from_millis(2));
@@ -120,9 +120,17 @@ fn killed_again_and_again() {
 
 #[test]
 fn interrupted_in_order_it_says_so_and_can_go_on() {
+    for signal in [Signal::INT, Signal::TERM, Signal::HUP] {
+        stopped_in_order_by(signal);
+    }
+}
+
+fn stopped_in_order_by(signal: Signal) {
     let (simulated, child) =
         held(Fault::silence("s3:GetObject").after(20), |simulated| objects_of(&simulated.path("case")).len() > 10);
-    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+    kill_process(Pid::from_child(&child), signal).unwrap();
+    // The same request twice, as `timeout` makes it, is one.
+    let _again = kill_process(Pid::from_child(&child), signal);
     let ran = finish(child).expect(1);
     let case = simulated.path("case");
     let ran = ran.says(&["stopped", "evidence: What was stored is safe", "next: To go on", "caselock collect case"]);
@@ -131,7 +139,11 @@ fn interrupted_in_order_it_says_so_and_can_go_on() {
     assert!(lines > 10 && lines < 1_000, "{lines}");
     ran.says(&[&format!("ledger: {lines} lines, root {root}")]);
     assert_eq!(events(&case, "collection.interrupted"), 1);
-    simulated.run(&["status", "case"]).expect(4);
+    let status = simulated.run(&["status", "case"]).expect(4).stdout;
+    let verified = simulated.run(&["verify", "case"]).expect(4).stdout;
+    for told in [status, verified] {
+        assert!(told.contains("Next: caselock collect case") && told.contains("(goes on where it stopped)"), "{told}");
+    }
     completes(&simulated, "case");
     assert_eq!(events(&case, "collection.interrupted"), 1, "the run that stopped in order said so itself");
 }

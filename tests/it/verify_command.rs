@@ -110,9 +110,15 @@ fn strictly_a_notice_is_no_pass_and_no_failure_either() {
 #[test]
 fn the_limits_on_what_a_log_may_hold_can_be_set() {
     let case = written(&Collection::of(&quiet()).case());
-    let report = run(case.path(), &["--max-content=100", "--json"]).expect(3).json();
-    let failures = printed(&report, "failure");
-    assert!(failures.iter().any(|(kind, _)| kind == "digest-malformed-gzip"), "{report:#}");
+    // What is not read for one's own limit is accused of nothing, and nothing is said to be gone.
+    for limit in [10, 100] {
+        let report = run(case.path(), &[&format!("--max-content={limit}"), "--json"]).expect(4).json();
+        assert_eq!(printed(&report, "failure"), [], "{report:#}");
+        let gaps = printed(&report, "gap");
+        assert!(gaps.iter().any(|(kind, _)| kind == "artifact-unreadable"), "{report:#}");
+        let text = report.to_string();
+        assert!(!text.contains("there is none") && !text.contains("bomb"), "{report:#}");
+    }
     run(case.path(), &["--max-content=50000000", "--max-ratio=1000"]).expect(0);
     reported(case.path(), &["--max-content=100"]).expect(3);
 }

@@ -80,6 +80,14 @@ pub struct PackageCreated {
     pub tool: Tool,
 }
 
+impl PackageCreated {
+    /// The name of the file that was written: of the encrypted one, where it was encrypted, for then there is no other.
+    #[must_use]
+    pub fn written_as(&self) -> &str {
+        self.encrypted.as_ref().map_or(&self.file, |encrypted| &encrypted.file)
+    }
+}
+
 /// An encrypted package.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Encrypted {

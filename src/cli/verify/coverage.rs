@@ -2,7 +2,7 @@
 
 use crate::cloudtrail::coverage::HourStatus;
 use crate::model::{Timestamp, Window};
-use crate::verify::TrailReport;
+use crate::verify::{TrailReport, Unread};
 
 use super::super::output::{Output, counted, thousands, width, wrapped};
 
@@ -10,7 +10,7 @@ use super::super::output::{Output, counted, thousands, width, wrapped};
 const SIGNS: (usize, usize) = (28, 8);
 
 /// A picture for each trail and account: a row a region, with what is proven of its hours, digests and logs.
-pub(super) fn lines(trails: &[TrailReport], window: Option<&Window>) -> Vec<String> {
+pub(super) fn lines(trails: &[TrailReport], window: Option<&Window>, unread: Unread) -> Vec<String> {
     let mut lines = Vec::new();
     let mut rest = trails;
     while let Some(first) = rest.first() {
@@ -18,10 +18,10 @@ pub(super) fn lines(trails: &[TrailReport], window: Option<&Window>) -> Vec<Stri
         let (rows, later) = rest.split_at(of_it.max(1));
         lines.push(String::new());
         lines.push(Output::bold(&wrapped(&name_of(first), "")));
-        lines.extend(picture(rows, window));
+        lines.extend(picture(rows, window, unread));
         rest = later;
     }
-    lines.extend(beside_each_other(legend(trails).into_iter().map(|(sign, words)| format!("{sign} {words}"))));
+    lines.extend(beside_each_other(legend(trails, unread).into_iter().map(|(sign, words)| format!("{sign} {words}"))));
     let fresh: u64 = trails.iter().map(|row| row.logs.pending).sum();
     if fresh > 0 {
         lines.push(format!("  {} too new for any digest there is, so not counted", counted(fresh, "log")));
@@ -49,14 +49,14 @@ fn name_of(trail: &TrailReport) -> String {
     format!("CloudTrail: trail {name} of {}, at home in {}", trail.account, trail.home_region)
 }
 
-fn picture(rows: &[TrailReport], window: Option<&Window>) -> Vec<String> {
+fn picture(rows: &[TrailReport], window: Option<&Window>, unread: Unread) -> Vec<String> {
     let counts: Vec<[String; 4]> = rows.iter().map(counts).collect();
     let scale = window.map(|window| Scale::of(window, room(&counts)));
     let cells: Vec<[String; 5]> = rows
         .iter()
         .zip(counts)
         .map(|(row, [region, hours, digests, logs])| {
-            [region, scale.as_ref().map(|scale| scale.signs(row)).unwrap_or_default(), hours, digests, logs]
+            [region, scale.as_ref().map(|scale| scale.signs(row, unread)).unwrap_or_default(), hours, digests, logs]
         })
         .collect();
     let ruler = scale.as_ref().map(Scale::ruler).unwrap_or_default();
@@ -138,12 +138,12 @@ impl Scale {
     }
 
     /// The worst of each step.
-    fn signs(&self, row: &TrailReport) -> String {
+    fn signs(&self, row: &TrailReport, unread: Unread) -> String {
         let worst = |from: Timestamp| {
             let touching = row.uncovered_hours.iter().filter(|range| range.from < self.after(from) && range.to > from);
             touching.map(|range| range.status).max().unwrap_or(HourStatus::Verified)
         };
-        self.steps().into_iter().map(worst).map(sign).collect()
+        self.steps().into_iter().map(worst).map(|status| sign(status, unread)).collect()
     }
 
     /// The hour of the day above every sixth sign, where a sign is an hour.
@@ -164,29 +164,30 @@ impl Scale {
 }
 
 /// The sign of a status.
-fn sign(status: HourStatus) -> char {
+fn sign(status: HourStatus, unread: Unread) -> char {
     match status {
         HourStatus::Verified => '#',
         HourStatus::Recovered => 'r',
         HourStatus::LoggingOff => 'o',
         HourStatus::Pending => '.',
         HourStatus::Restart | HourStatus::NoDigests => '?',
+        HourStatus::Unreadable if unread == Unread::NotFetched => '-',
         HourStatus::Unreadable => 'x',
         HourStatus::LogMissing | HourStatus::DigestMissing | HourStatus::DigestInvalid | HourStatus::LogModified => '!',
     }
 }
 
 /// The signs that occur, and what they stand for.
-fn legend(trails: &[TrailReport]) -> Vec<(char, &'static str)> {
+fn legend(trails: &[TrailReport], unread: Unread) -> Vec<(char, &'static str)> {
     let meanings = [
         ('#', "proven"),
         ('r', "recovered"),
         ('o', "logging off"),
         ('.', "pending"),
         ('?', "no proof"),
-        ('x', "unreadable"),
+        (sign(HourStatus::Unreadable, unread), unread.in_a_legend()),
         ('!', "missing, changed or forged"),
     ];
-    let there = |wanted: char| trails.iter().flat_map(|row| row.hours.keys()).any(|status| sign(*status) == wanted);
+    let there = |wanted: char| trails.iter().flat_map(|row| row.hours.keys()).any(|status| sign(*status, unread) == wanted);
     meanings.into_iter().filter(|(wanted, _)| there(*wanted)).collect()
 }

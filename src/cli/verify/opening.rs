@@ -47,10 +47,9 @@ pub(in crate::cli) fn refuse_what_is_no_package(path: &Path) -> Result<(), CliEr
         CliError::usage(format!("`{path}` {what}")).meaning("Nothing was checked: this says nothing about the package.")
     };
     if starts(b"age-encryption.org/v1\n") || starts(b"-----BEGIN AGE ENCRYPTED FILE-----") {
-        return Err(refused("is encrypted").next(format!(
-            "Decrypt it first, then name what that wrote: age --decrypt -i KEY -o FILE.zip {}",
-            shell::path(path)
-        )));
+        return Err(
+            refused("is encrypted").next(format!("Decrypt it first, then name what that wrote: {}", shell::decrypt(path)))
+        );
     }
     let beside = path.with_extension("");
     let is_hash = first.iter().take_while(|byte| byte.is_ascii_hexdigit()).count() == 64;

@@ -46,6 +46,11 @@ impl Checked {
                 format!("It is there and could not be read: {why}. Read it from a copy, or mend the disk, and verify again.");
             findings.push(Finding::new(Severity::Gap, "artifact-unreadable", path, &detail));
         }
+        for path in &self.over_limit {
+            let detail = "What it holds was not read, though the file is there: it unpacks to more than the limit \
+                          that was given allows. Verify again with a higher one, or with none (--max-content, --max-ratio).";
+            findings.push(Finding::new(Severity::Gap, "artifact-unreadable", path, detail));
+        }
         for path in &self.contradicted {
             let detail = "It came twice the same, and its MD5 is not the one that S3 named as its entity tag. Where it is not S3 itself that was \
                           asked, entity tags need not be MD5.";

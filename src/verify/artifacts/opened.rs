@@ -2,11 +2,11 @@
 
 use std::io::{self, Read};
 
-use crate::case::event::{Artifact, Origin};
+use crate::case::event::{Artifact, ObjectOrigin, Origin};
 use crate::case::{CaseError, CaseFiles};
 use crate::cloudtrail::LogName;
 use crate::cloudtrail::gzip::{self, GzipProblem, Limits};
-use crate::model::{Sha256Hash, Sha256Hasher};
+use crate::model::{PayloadPath, S3Location, Sha256Hash, Sha256Hasher};
 
 /// Artifacts up to this size are read into memory; CloudTrail's files are far below, and larger ones are only hashed.
 const IN_MEMORY: u64 = 128 * 1024 * 1024;
@@ -187,6 +187,17 @@ impl<'a> Opened<'a> {
             self.content = Some(Ok(Sha256Hash::of(&self.scratch.content)));
         }
     }
+}
+
+/// Whether an object lies at the one path that its bucket, key and version give: else one object could be in the case twice.
+pub(super) fn is_in_its_place(artifact: &Artifact, origin: &ObjectOrigin, current: bool) -> bool {
+    let location = S3Location::new(origin.bucket.clone(), origin.key.clone());
+    let place = match (current, &origin.version_id) {
+        (true, _) => PayloadPath::for_object(&location),
+        (false, Some(version)) => PayloadPath::for_version(&location, version),
+        (false, None) => return false,
+    };
+    place == artifact.path
 }
 
 /// Whether an artifact may be held in memory while another one is.

@@ -30,7 +30,11 @@ pub(super) struct Looked<'a> {
     collections: &'a Collections,
     /// Whether a collection did not come to its end.
     unfinished: bool,
+    sealed: bool,
 }
+
+/// What to do about a place that collect does not look through by itself.
+const COLLECT_IT: &str = "Collect it with its bucket and prefix named.";
 
 /// What is to be made of something that is not there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,8 +78,14 @@ impl<'a> Looked<'a> {
             places.entry(bucket).or_default().insert(root);
         }
         let unfinished = acts.unfinished || !acts.unfinished_as.is_empty();
-        let (accounts, window) = (&identity.scope.accounts, identity.window);
-        Self { places, accounts, window, collections: &acts.collections, unfinished }
+        Self {
+            places,
+            accounts: &identity.scope.accounts,
+            window: identity.window,
+            collections: &acts.collections,
+            unfinished,
+            sealed: !acts.sealed.is_empty(),
+        }
     }
 
     pub(super) fn wants(&self, account: AccountId) -> bool {
@@ -143,6 +153,21 @@ impl<'a> Looked<'a> {
         self.unfinished
     }
 
+    /// What to do about a place that nobody looked through.
+    pub(super) fn advice(&self) -> &'static str {
+        match (self.unfinished, self.sealed) {
+            (true, false) => {
+                "The collection did not come to its end, so it may not have come to this place: run collect again, and if nobody looked \
+                 there then either, collect it with its bucket and prefix named."
+            }
+            (true, true) => {
+                "The collection did not come to its end, so it may not have come to this place, and the case is sealed: collect it into \
+                 another one."
+            }
+            (false, _) => COLLECT_IT,
+        }
+    }
+
     fn below(&self, bucket: &str, root: &str) -> bool {
         let is_it = |there: &Option<String>| there.as_deref().is_none_or(|there| there == root);
         self.places.get(bucket).is_some_and(|roots| roots.iter().any(is_it))
@@ -172,13 +197,14 @@ impl NotLookedFor {
     }
 
     /// Says so, in one finding for each place and account.
-    pub(super) fn say(&self, findings: &mut Vec<Finding>) {
+    pub(super) fn say(&self, looked: &Looked<'_>, findings: &mut Vec<Finding>) {
         for ((bucket, root, account), count) in &self.places {
             let whose = account.map_or_else(String::new, |account| format!(" of {account}"));
             let files = if *count == 1 { "1 file".to_owned() } else { format!("{count} files") };
             let detail = format!(
                 "Signed digests name {files}{whose} here, and the case holds no listing of this place: nobody looked, so what is \
-                 there is not known. Collect it with its bucket and prefix named."
+                 there is not known. {}",
+                if account.is_none_or(|account| looked.wants(account)) { looked.advice() } else { COLLECT_IT }
             );
             findings.push(Finding::new(Severity::Gap, "not-looked-for", &format!("s3://{bucket}/{root}AWSLogs/"), &detail));
         }

@@ -235,7 +235,9 @@ impl TrailTime {
         self.say_unread(findings);
         let needs_more = known_until.is_none_or(|known| known < self.window.end().plus_seconds(DELIVERY_LAG));
         match row.delivers.iter().find(|place| !unreadable.looked.at(place, row.of.account)) {
-            Some(place) if listed && needs_more => self.elsewhere(known_until, place, findings),
+            Some(place) if listed && needs_more => {
+                self.elsewhere(known_until, (place, unreadable.looked.advice()), findings);
+            }
             _ => self.tail(known_until, newest, !listed, findings),
         }
         self.outages(row, findings);

@@ -9,7 +9,12 @@ use super::{DELIVERED, TrailTime};
 
 impl TrailTime {
     /// From the newest digest to the end of the window, where later ones may lie at a `place` that was not listed.
-    pub(super) fn elsewhere(&mut self, newest: Option<Timestamp>, place: &Place, findings: &mut Vec<Finding>) {
+    pub(super) fn elsewhere(
+        &mut self,
+        newest: Option<Timestamp>,
+        (place, advice): (&Place, &str),
+        findings: &mut Vec<Finding>,
+    ) {
         let needed_until = self.window.end().plus_seconds(DELIVERY_LAG);
         let mut from = newest.unwrap_or_else(|| self.window.start().floor_hour());
         let (mut gone, mut looked_until) = (Vec::new(), from);
@@ -33,7 +38,7 @@ impl TrailTime {
         }
         from = looked_until.min(needed_until);
         let detail = format!(
-            "The trail delivers to s3://{}/{}, and the case holds no listing of that place: nobody looked there for its digests from {from} on.",
+            "The trail delivers to s3://{}/{}, and the case holds no listing of that place: nobody looked there for its digests from {from} on. {advice}",
             place.bucket, place.prefix
         );
         self.find(findings, Severity::Gap, "not-looked-for", &detail);
