@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::io::BufReader;
 
-use crate::case::{CaseError, CaseFiles, ChangedMember, LEDGER, PathError, read_bounded};
+use crate::case::{CaseError, CaseFiles, CaseIdentity, ChangedMember, LEDGER, PathError, read_bounded};
 use crate::model::{Finding, HashingReader, Severity, Sha256Hash};
 use crate::seal::manifest::{Lists, ManifestError, ManifestReader};
 use crate::seal::{
@@ -14,8 +14,8 @@ use crate::seal::{
 use super::acts::Acts;
 use super::admissions::{Admissions, Signed, admissions_of, believed, is_admitted};
 use super::artifacts::{Checked, is_trouble};
-use super::report::{SealReport, SignatureState};
-use super::{Options, checkpoints, stamps, trust};
+use super::report::{ArtifactReport, SealReport, SignatureState};
+use super::{Options, bag_info, checkpoints, stamps, trust};
 
 /// What caselock writes into `reports/`, where nothing is ever evidence.
 const REPORTS: [&str; 5] = ["snapshots.json", "report.html", "artifacts.csv", "artifacts.jsonl", "case-uco.jsonld"];
@@ -23,7 +23,7 @@ const REPORTS: [&str; 5] = ["snapshots.json", "report.html", "artifacts.csv", "a
 /// Checks every seal of the case, and the bag that they cover. Gives what each says that it found damaged, too.
 pub(super) fn check(
     files: &dyn CaseFiles,
-    acts: &Acts,
+    (acts, identity): (&Acts, Option<&CaseIdentity>),
     checked: &Checked,
     options: &Options<'_>,
     findings: &mut Vec<Finding>,
@@ -70,12 +70,15 @@ pub(super) fn check(
             check_signer(&statement, signer.as_ref(), acts, options, &mut report, findings);
             if expected == 1 && seal.number == 1 {
                 check_allowed_signers(files, &statement, findings);
+                bag_info::check(files, &statement, identity, findings);
             }
             let bag = match &bag {
                 Some(bag) => bag,
                 None => bag.insert(Bag::look(files, checked, findings)?),
             };
-            bag.check(seal, &statement, checked, findings);
+            // A bag of what was found damaged is of other sizes than what was put right since, as a seal up to this one says.
+            let is_as_sealed = !admissions.iter().take(at + 1).flatten().any(|told| told.starts_with("artifact-"));
+            bag.check((seal, report.trusted), &statement, (&checked.report, is_as_sealed), findings);
             check_extension(seal, &statement, covered, findings);
             // What was signed for is compared; that a seal was edited is said already.
             if report.signature != SignatureState::Invalid {
@@ -112,8 +115,11 @@ pub(super) fn check(
         let detail = "You said which authorities may stamp the time, and no seal has a time-stamp. Either none was asked for, or it was taken away.";
         findings.push(Finding::new(Severity::Gap, "timestamp-absent", &"custody/seals", detail));
     }
-    let signed = seals.iter().zip(admissions).filter(|(seal, _)| seal.is_complete());
-    Ok((reports, signed.map(|(seal, admissions)| (seal.path.clone(), admissions)).collect()))
+    // Where it was said whom to trust, what anybody else says of the case counts for nothing, whichever way it is.
+    let counts = |(seal, report): (&SealFile, &SealReport)| seal.is_complete() && report.trusted != Some(false);
+    let signed = seals.iter().zip(&reports).zip(admissions).filter(|(sealed, _)| counts(*sealed));
+    let signed = signed.map(|((seal, _), admissions)| (seal.path.clone(), admissions)).collect();
+    Ok((reports, signed))
 }
 
 /// Names the files outside `data/` that neither ledger nor seal covers: anybody can have put them there. A package never has one.
@@ -396,17 +402,30 @@ impl Bag {
         Ok(Self { manifest: hash_of(files, MANIFEST), tag_manifest: hash_of(files, TAG_MANIFEST), lines })
     }
 
-    /// Compares it with what one seal says.
-    fn check(&self, seal: &SealFile, statement: &SealStatement, checked: &Checked, findings: &mut Vec<Finding>) {
+    /// Compares it with what one seal says, and that with how many artifacts there are; and of how many bytes, where all of them are as they
+    /// were recorded and, as far as seals say, always were.
+    fn check(
+        &self,
+        (seal, trusted): (&SealFile, Option<bool>),
+        statement: &SealStatement,
+        (artifacts, is_as_sealed): (&ArtifactReport, bool),
+        findings: &mut Vec<Finding>,
+    ) {
         compare(MANIFEST, &self.manifest, statement.manifest_sha256, findings);
         compare(TAG_MANIFEST, &self.tag_manifest, statement.tagmanifest_sha256, findings);
         let Some(lines) = self.lines else { return };
-        if lines != statement.artifacts.count || lines != checked.report.total {
-            let detail = format!(
-                "It counts {} artifacts; the manifest lists {lines} and the ledger {}.",
-                statement.artifacts.count, checked.report.total
-            );
-            findings.push(Finding::new(Severity::Failure, "manifest-mismatch", &seal.path, &detail));
+        let (counted, total) = (statement.artifacts, artifacts.total);
+        let is_whole = is_as_sealed && artifacts.valid == total;
+        if lines != counted.count || lines != total {
+            let detail = format!("It counts {} artifacts; the manifest lists {lines} and the ledger {total}.", counted.count);
+            // A false word by somebody whom nobody trusts changes nothing of what the others sealed.
+            let is_mere_word = lines == total && trusted == Some(false);
+            let severity = if is_mere_word { Severity::Notice } else { Severity::Failure };
+            findings.push(Finding::new(severity, "manifest-mismatch", &seal.path, &detail));
+        } else if is_whole && artifacts.bytes != counted.bytes {
+            let detail = format!("It counts {} bytes of artifacts, and there are {}.", counted.bytes, artifacts.bytes);
+            let severity = if trusted == Some(false) { Severity::Notice } else { Severity::Failure };
+            findings.push(Finding::new(severity, "manifest-mismatch", &seal.path, &detail));
         }
     }
 }
