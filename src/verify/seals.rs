@@ -37,7 +37,7 @@ pub(super) fn check(
     let may_be_cut_off = |path: &str| !files.is_package() && acts.sealing.as_deref() == Some(path);
     not_covered(files, checked, &seals, acts, findings);
     let mut reports = Vec::with_capacity(seals.len());
-    let mut bag = None;
+    let (mut bag, mut first_key) = (None, None::<String>);
     let admissions: Vec<Admissions> = seals.iter().map(admissions_of).collect();
     // What was found damaged, the word of whoever seals excuses only if it is theirs, and theirs is trusted.
     let believed: Vec<Admissions> = seals.iter().zip(&admissions).map(|(seal, said)| believed(seal, said, options)).collect();
@@ -69,6 +69,7 @@ pub(super) fn check(
         if let Some(statement) = statement {
             check_signer(&statement, signer.as_ref(), acts, options, &mut report, findings);
             if expected == 1 && seal.number == 1 {
+                first_key = Some(statement.signer.public_key.clone());
                 check_allowed_signers(files, &statement, findings);
                 bag_info::check(files, &statement, identity, findings);
             }
@@ -78,7 +79,16 @@ pub(super) fn check(
             };
             // A bag of what was found damaged is of other sizes than what was put right since, as a seal up to this one says.
             let is_as_sealed = !admissions.iter().take(at + 1).flatten().any(|told| told.starts_with("artifact-"));
-            bag.check((seal, report.trusted), &statement, (&checked.report, is_as_sealed), findings);
+            let word = match report.trusted {
+                // A false word by somebody whom nobody trusts changes nothing of what the others sealed.
+                Some(false) => Severity::Notice,
+                // Nobody said whom to trust, and anybody can add a seal to what somebody else sealed.
+                None if at > 0 && first_key.as_ref().is_some_and(|first| *first != statement.signer.public_key) => {
+                    Severity::Gap
+                }
+                _ => Severity::Failure,
+            };
+            bag.check((seal, word), &statement, (&checked.report, is_as_sealed), findings);
             check_extension(seal, &statement, covered, findings);
             // What was signed for is compared; that a seal was edited is said already.
             if report.signature != SignatureState::Invalid {
@@ -403,10 +413,10 @@ impl Bag {
     }
 
     /// Compares it with what one seal says, and that with how many artifacts there are; and of how many bytes, where all of them are as they
-    /// were recorded and, as far as seals say, always were.
+    /// were recorded and, as far as seals say, always were. A false count is as grave as the `word` of its signer.
     fn check(
         &self,
-        (seal, trusted): (&SealFile, Option<bool>),
+        (seal, word): (&SealFile, Severity),
         statement: &SealStatement,
         (artifacts, is_as_sealed): (&ArtifactReport, bool),
         findings: &mut Vec<Finding>,
@@ -418,14 +428,11 @@ impl Bag {
         let is_whole = is_as_sealed && artifacts.valid == total;
         if lines != counted.count || lines != total {
             let detail = format!("It counts {} artifacts; the manifest lists {lines} and the ledger {total}.", counted.count);
-            // A false word by somebody whom nobody trusts changes nothing of what the others sealed.
-            let is_mere_word = lines == total && trusted == Some(false);
-            let severity = if is_mere_word { Severity::Notice } else { Severity::Failure };
+            let severity = if lines == total { word } else { Severity::Failure };
             findings.push(Finding::new(severity, "manifest-mismatch", &seal.path, &detail));
         } else if is_whole && artifacts.bytes != counted.bytes {
             let detail = format!("It counts {} bytes of artifacts, and there are {}.", counted.bytes, artifacts.bytes);
-            let severity = if trusted == Some(false) { Severity::Notice } else { Severity::Failure };
-            findings.push(Finding::new(severity, "manifest-mismatch", &seal.path, &detail));
+            findings.push(Finding::new(word, "manifest-mismatch", &seal.path, &detail));
         }
     }
 }

@@ -109,6 +109,20 @@ fn of_strangers() -> Vec<Defect> {
             }),
         },
         Defect {
+            name: "later-seal-by-another-key-counts-wrong",
+            about: "The same, and nobody says whom to trust: whether that seal is to be believed is open.",
+            failures: &[],
+            others: &["manifest-mismatch", "seal-signer-unknown"],
+            make: Make::Own(|| {
+                let case = sealed_by(|desk| {
+                    desk.seal("key", PRINCIPAL);
+                    desk.seal("stranger", "stranger@example.com");
+                    edit_and_sign(desk, 2, "stranger", |statement| statement["artifacts"]["bytes"] = 1.into());
+                });
+                without_keys(case.verify())
+            }),
+        },
+        Defect {
             name: "seal-that-counts-other-bytes",
             about: "The seal says that the evidence is of one byte, and is signed so.",
             failures: &["manifest-mismatch"],
