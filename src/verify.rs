@@ -6,6 +6,7 @@
 mod acts;
 mod admissions;
 mod artifacts;
+mod bag_info;
 mod case_toml;
 mod checkpoints;
 mod cloudtrail;

@@ -4,7 +4,7 @@ mod questions;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 
 use crate::model::{AccountId, Region, S3Location};
 
@@ -29,10 +29,18 @@ pub struct Gaps {
     places: HashMap<Same, usize>,
     /// Which of the open gaps are about an object, a version of one, or a path in the case.
     objects: HashMap<Subject, Vec<usize>>,
-    /// Those that are about no object, by the run that met them.
-    others: BTreeMap<u32, Vec<usize>>,
-    /// Which of them wait for an answer.
+    /// How many are about none.
+    others: usize,
+    /// Which of these wait for an answer.
     waiting: HashMap<Question, Vec<usize>>,
+    /// Which are about a place that was looked into by its name alone, by the question about the one above it.
+    below: HashMap<Question, Vec<usize>>,
+    /// The rest of them, by what closes them: a run that comes to its end need not go through all that are open.
+    closed_by: HashMap<Closer, Vec<usize>>,
+    /// Those to which the run had the answer.
+    answered: Vec<usize>,
+    /// The accounts as which runs asked, each such set with its number.
+    callers: BTreeMap<BTreeSet<AccountId>, usize>,
     /// Whose answers the run has had, as far as gaps are open from before it.
     heard: BTreeSet<Row>,
     /// The listings that the run could not have, or not whole: whatever else it was told of the place does not answer them.
@@ -51,12 +59,31 @@ struct Open {
     /// The run that met it.
     run: u32,
     needs: Needs,
+    /// Whether it is about an object, a version of one, or a path in the case.
+    is_of_object: bool,
+    /// The role that it is about.
+    role: Option<String>,
     /// The latest run that had the answer it needs.
     answered: Option<u32>,
     /// Where it is about a stretch of time, that one, and what was answered of it.
     stretch: Option<(Stretch, Vec<Stretch>)>,
     /// Where it needs several answers, which of them there are.
     several: Option<Several>,
+}
+
+/// What the end of a run must have brought, of runs that asked as one of the sets of callers, so that a gap may be closed by it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Closer {
+    /// Nothing more.
+    End(usize),
+    /// An answer to this.
+    Answer(Row, usize),
+    /// The answer to what is asked once, by whichever run it was had.
+    Once(usize),
+    /// That this role was assumed.
+    Role(String),
+    /// That this account was asked as.
+    Caller(AccountId),
 }
 
 /// As whom a run asked.
@@ -113,18 +140,21 @@ impl Gaps {
         self.run = started.run;
         self.heard.clear();
         self.refused.clear();
-        self.has_earlier = self.others.values().any(|gaps| !gaps.is_empty());
+        self.keep_answers();
+        self.has_earlier = self.others > 0;
         let callers = std::iter::once(&started.caller).chain(&started.also_as);
         let accounts: BTreeSet<AccountId> = callers.map(|caller| caller.account).collect();
         self.unfinished_as.extend(&accounts);
+        let next = self.callers.len();
+        self.callers.entry(accounts.clone()).or_insert(next);
         self.asked.insert(started.run, Asked { accounts, roles: started.roles.clone() });
     }
 
     fn record(&mut self, gap: &Gap) {
         let same = (gap.source.clone(), gap.account, gap.region.clone(), gap.what.clone());
         let at = self.open.len();
-        if let Some(before) = self.places.insert(same, at).and_then(|before| self.open.get_mut(before)) {
-            *before = None;
+        if let Some(before) = self.places.insert(same, at).and_then(|before| self.open.get_mut(before)?.take()) {
+            self.others -= usize::from(!before.is_of_object);
         }
         let (needs, subject) = (Needs::of(gap), gap.subject());
         let stretch = Stretch::of(&subject).map(|stretch| (stretch, Vec::new()));
@@ -134,15 +164,49 @@ impl Gaps {
         {
             self.refused.insert(question.clone());
         }
-        match subject {
-            subject @ (Subject::Object { .. } | Subject::Artifact(_)) => self.objects.entry(subject).or_default().push(at),
-            _ => self.others.entry(self.run).or_default().push(at),
-        }
-        for question in needs.questions() {
-            self.waiting.entry(question.clone()).or_default().push(at);
+        let role = if let Subject::Role(role) = &subject { Some(role.clone()) } else { None };
+        let is_of_object = matches!(subject, Subject::Object { .. } | Subject::Artifact(_));
+        if is_of_object {
+            self.objects.entry(subject).or_default().push(at);
+        } else {
+            self.others += 1;
         }
         let several = Several::of(gap, &needs);
-        self.open.push(Some(Open { gap: gap.clone(), run: self.run, needs, answered: None, stretch, several }));
+        let open = Open { gap: gap.clone(), run: self.run, needs, is_of_object, role, answered: None, stretch, several };
+        self.index(at, &open);
+        self.open.push(Some(open));
+    }
+
+    /// Notes what closes a gap.
+    fn index(&mut self, at: usize, open: &Open) {
+        if open.is_of_object {
+            return;
+        }
+        for question in open.needs.questions() {
+            self.waiting.entry(question.clone()).or_default().push(at);
+            if let Some(above) = question.above() {
+                self.below.entry(above).or_default().push(at);
+            }
+        }
+        if !open.needs.questions().is_empty() {
+            return;
+        }
+        let Some(asked) = self.asked.get(&self.run) else { return };
+        let Some(caller) = self.callers.get(&asked.accounts).copied() else { return };
+        let mut closes = |closer| self.closed_by.entry(closer).or_default().push(at);
+        match (&open.role, &open.needs) {
+            (Some(role), _) => {
+                closes(Closer::Role(role.clone()));
+                if let Some(account) = open.gap.account.filter(|account| !asked.accounts.contains(account)) {
+                    closes(Closer::Caller(account));
+                }
+            }
+            (None, Needs::AnyAnswer) => {
+                let row = (open.gap.source.clone(), open.gap.account, open.gap.region.clone());
+                closes(Closer::Answer(row, caller));
+            }
+            (None, _) => closes(Closer::End(caller)),
+        }
     }
 
     fn acquired(&mut self, artifact: &Artifact) {
@@ -200,8 +264,8 @@ impl Gaps {
         waiting.retain(|at| {
             let Some(open) = open.get_mut(*at).and_then(Option::as_mut) else { return false };
             // What the run met itself, it met behind whatever else it was told.
-            if open.run < self.run && is_for(open) {
-                open.answered = Some(self.run);
+            if open.run < self.run && is_for(open) && open.answered.replace(self.run) != Some(self.run) {
+                self.answered.push(*at);
             }
             true
         });
@@ -211,19 +275,74 @@ impl Gaps {
     fn finished(&mut self, run: u32) {
         let Some(now) = self.asked.get(&run) else { return };
         self.unfinished_as.retain(|account| !now.accounts.contains(account));
-        let mut answered = Vec::new();
-        for (earlier, gaps) in self.others.range(..run) {
-            let Some(then) = self.asked.get(earlier) else { continue };
-            let open = gaps.iter().filter_map(|at| Some((*at, self.open.get(*at)?.as_ref()?)));
-            let closed = open.filter(|(_, open)| now.answers(then, &open.gap) && self.has_answer(open, run));
-            answered.extend(closed.map(|(at, _)| at));
-        }
-        for at in answered {
+        let closers = self.closers(now);
+        let found = closers.iter().filter_map(|closer| self.closed_by.get(closer)).flatten().copied();
+        let candidates = found.chain(self.answered.iter().copied()).chain(self.guessed_below());
+        let is_closed = |at: &usize| {
+            let Some(open) = self.open.get(*at).and_then(Option::as_ref).filter(|open| open.run < run) else { return false };
+            self.asked.get(&open.run).is_some_and(|then| now.answers(then, open)) && self.has_answer(open, run)
+        };
+        let closed: Vec<usize> = candidates.filter(is_closed).collect();
+        for at in closed {
             self.close(at);
         }
-        for gaps in self.others.values_mut() {
-            gaps.retain(|at| self.open.get(*at).is_some_and(Option::is_some));
+        for closer in &closers {
+            if let Some(gaps) = self.closed_by.get_mut(closer) {
+                gaps.retain(|at| self.open.get(*at).is_some_and(Option::is_some));
+            }
         }
+        self.keep_answers();
+    }
+
+    /// Keeps the answers to what is asked once: what did not end, or asked as somebody else, may have had them for a later run.
+    fn keep_answers(&mut self) {
+        for at in std::mem::take(&mut self.answered) {
+            let Some(open) = self.open.get(at).and_then(Option::as_ref).filter(|open| open.is_asked_once()) else { continue };
+            let Some(then) = self.asked.get(&open.run) else { continue };
+            if let Some(caller) = self.callers.get(&then.accounts) {
+                self.closed_by.entry(Closer::Once(*caller)).or_default().push(at);
+            }
+        }
+    }
+
+    /// What the end of a run that asked so may close gaps by.
+    fn closers(&self, now: &Asked) -> Vec<Closer> {
+        let mut closers: Vec<Closer> = now.roles.iter().cloned().map(Closer::Role).collect();
+        closers.extend(now.accounts.iter().copied().map(Closer::Caller));
+        // A gap may leave open of which account or region it is.
+        let mut rows: BTreeSet<Row> = BTreeSet::new();
+        for (source, account, region) in &self.heard {
+            for account in [*account, None] {
+                rows.extend([region.clone(), None].map(|region| (source.clone(), account, region)));
+            }
+        }
+        for first in &now.accounts {
+            let from_it = self.callers.range(BTreeSet::from([*first])..).take_while(|(then, _)| then.first() == Some(first));
+            for (_, caller) in from_it.filter(|(then, _)| then.is_subset(&now.accounts)) {
+                closers.extend([Closer::End(*caller), Closer::Once(*caller)]);
+                closers.extend(rows.iter().map(|row| Closer::Answer(row.clone(), *caller)));
+            }
+        }
+        closers
+    }
+
+    /// The gaps about places that were looked into because of what the run has an answer to now.
+    fn guessed_below(&self) -> Vec<usize> {
+        let mut from: VecDeque<usize> = self.answered.iter().copied().collect();
+        let (mut found, mut seen) = (Vec::new(), HashSet::new());
+        while let Some(at) = from.pop_front() {
+            let Some(open) = self.open.get(at).and_then(Option::as_ref) else { continue };
+            let Needs::Answer(question) = &open.needs else { continue };
+            if !seen.insert((open.run, question)) {
+                continue;
+            }
+            let below = self.below.get(question).into_iter().flatten().copied();
+            let of_run = |at: &usize| self.open.get(*at).and_then(Option::as_ref).is_some_and(|below| below.run == open.run);
+            let below: Vec<usize> = below.filter(of_run).collect();
+            from.extend(&below);
+            found.extend(below);
+        }
+        found
     }
 
     /// Whether a run that came to its end had the answer that a gap needs.
@@ -255,6 +374,7 @@ impl Gaps {
 
     fn close(&mut self, at: usize) {
         if let Some(open) = self.open.get_mut(at).and_then(Option::take) {
+            self.others -= usize::from(!open.is_of_object);
             self.closed += u64::from(open.gap.reason.is_incompleteness());
         }
     }
@@ -273,8 +393,11 @@ impl Open {
     }
 
     fn is_answered(&self, run: u32) -> bool {
-        let is_asked_once = matches!(&self.needs, Needs::Answer(question) if question.is_asked_once());
-        self.answered.is_some_and(|answered| answered == run || is_asked_once)
+        self.answered.is_some_and(|answered| answered == run || self.is_asked_once())
+    }
+
+    fn is_asked_once(&self) -> bool {
+        matches!(&self.needs, Needs::Answer(question) if question.is_asked_once())
     }
 
     fn is_of(&self, (source, account, region): &Row) -> bool {
@@ -286,9 +409,9 @@ impl Open {
 
 impl Asked {
     /// Whether whoever asked so would have met a gap again that was met when it was asked as `then`.
-    fn answers(&self, then: &Self, gap: &Gap) -> bool {
-        let Subject::Role(role) = gap.subject() else { return then.accounts.is_subset(&self.accounts) };
+    fn answers(&self, then: &Self, open: &Open) -> bool {
+        let Some(role) = &open.role else { return then.accounts.is_subset(&self.accounts) };
         let in_another_way = |account| self.accounts.contains(&account) && !then.accounts.contains(&account);
-        self.roles.contains(&role) || gap.account.is_some_and(in_another_way)
+        self.roles.contains(role) || open.gap.account.is_some_and(in_another_way)
     }
 }

@@ -11,6 +11,11 @@ use crate::model::{Timestamp, Window};
 /// AWS says about 5 minutes on average; the longest among 33,377 public real events was 10.1 minutes. An hour counts as proven
 /// only when the digests prove its deliveries for this much longer.
 pub const DELIVERY_LAG: i64 = 15 * 60;
+/// How far ahead of the window a log may be stamped that collect takes by its name alone, in seconds: CloudTrail cuts a file every five
+/// minutes, so the file that holds the first event may be stamped that much earlier.
+pub const STAMPED_BEFORE: i64 = 5 * 60;
+/// How far behind it, in seconds. Later deliveries are found through the digests that name them.
+pub const STAMPED_AFTER: i64 = 2 * 3600;
 
 /// What can be said of a stretch of time, from the best to the worst.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

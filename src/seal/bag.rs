@@ -26,7 +26,7 @@ const WIDTH: usize = 79;
 pub(crate) const BAGIT: &str = "BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n";
 
 /// `bag-info.txt`.
-pub(super) fn bag_info(identity: &CaseIdentity, totals: ArtifactTotals, at: Timestamp, tool: &Tool) -> String {
+pub(crate) fn bag_info(identity: &CaseIdentity, totals: ArtifactTotals, at: Timestamp, tool: &Tool) -> String {
     let fields = [
         ("Source-Organization", identity.organization.clone()),
         ("Contact-Name", identity.examiner.clone()),
@@ -90,11 +90,11 @@ pub(crate) fn tag_manifest(hashes: &[(&str, Sha256Hash)]) -> String {
 }
 
 /// `VERIFY.txt`: the template with this case's values.
-pub(super) fn verify_text(
+pub(crate) fn verify_text(
     identity: &CaseIdentity,
     totals: ArtifactTotals,
     manifest_sha256: &Sha256Hash,
-    key: &SigningKey,
+    signer: &SealedBy,
 ) -> String {
     let one_line = |text: &str| printable(&text.split_whitespace().collect::<Vec<_>>().join(" "));
     let values = [
@@ -107,8 +107,8 @@ pub(super) fn verify_text(
         ("{{tag-manifest}}", TAG_MANIFEST.to_owned()),
         ("{{manifest-sha256}}", manifest_sha256.to_string()),
         ("{{namespace}}", NAMESPACE.to_owned()),
-        ("{{principal}}", key.principal().to_owned()),
-        ("{{fingerprint}}", key.signer().fingerprint.clone()),
+        ("{{principal}}", signer.principal.clone()),
+        ("{{fingerprint}}", signer.fingerprint.clone()),
     ];
     fill(VERIFY_TEMPLATE, &values)
 }
@@ -180,7 +180,7 @@ mod tests {
             opened_at: "2026-03-01T10:00:00Z".parse().unwrap(),
             ..CaseIdentity::unnamed(window.unwrap())
         };
-        let text = verify_text(&identity, ArtifactTotals { count: 3, bytes: 10 }, &Sha256Hash::ZERO, &key);
+        let text = verify_text(&identity, ArtifactTotals { count: 3, bytes: 10 }, &Sha256Hash::ZERO, &SealedBy::of(&key));
         assert!(!text.contains("{{"), "{text}");
         assert!(text.contains("IR 2026"), "{text}");
     }

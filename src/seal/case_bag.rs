@@ -9,8 +9,8 @@ use crate::model::{HashingReader, Sha256Hash, Sha256Hasher, Timestamp};
 use super::manifest::{Lists, ManifestReader};
 use super::payload::{self, Recorded};
 use super::{
-    ALLOWED_SIGNERS, ArtifactTotals, MANIFEST, NOT_THERE, SealError, SealStatement, SigningKey, TAG_FILES, TAG_MANIFEST,
-    VERIFY_HTML, VERIFY_TXT, admit, bag,
+    ALLOWED_SIGNERS, ArtifactTotals, MANIFEST, NOT_THERE, SealError, SealStatement, SealedBy, SigningKey, TAG_FILES,
+    TAG_MANIFEST, VERIFY_HTML, VERIFY_TXT, admit, bag,
 };
 
 /// Largest tag manifest that is read.
@@ -51,7 +51,7 @@ impl CaseBag {
         let texts = [
             ("bagit.txt", bag::BAGIT.to_owned()),
             ("bag-info.txt", bag::bag_info(&identity, artifacts, at, tool)),
-            (VERIFY_TXT, bag::verify_text(&identity, artifacts, &manifest_sha256, key)),
+            (VERIFY_TXT, bag::verify_text(&identity, artifacts, &manifest_sha256, &SealedBy::of(key))),
             (VERIFY_HTML, bag::VERIFY_PAGE.to_owned()),
             (ALLOWED_SIGNERS, bag::allowed_signers(key)),
         ];

@@ -210,11 +210,7 @@ fn statement(
         extends: last.map(|last| extension(files, last.statement.ledger, ledger)).transpose()?,
         checkpoint_sha256: None,
         artifacts: bag.artifacts,
-        signer: SealedBy {
-            principal: key.principal().to_owned(),
-            fingerprint: key.signer().fingerprint.clone(),
-            public_key: key.signer().public_key.clone(),
-        },
+        signer: SealedBy::of(key),
         tool: tool.clone(),
         damage,
         notes: notes.to_owned(),

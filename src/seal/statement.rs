@@ -8,6 +8,8 @@ use crate::case::ledger::canonical;
 use crate::case::merkle::is_consistent;
 use crate::model::{Sha256Hash, Timestamp, strict_json};
 
+use super::SigningKey;
+
 /// What a seal says: `custody/seals/NNNN.json`, in RFC 8785 canonical form, signed byte for byte.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -109,6 +111,17 @@ pub struct ParseSealError {
 impl ParseSealError {
     pub(super) fn of(problem: &impl ToString) -> Self {
         Self { problem: problem.to_string() }
+    }
+}
+
+impl SealedBy {
+    /// The holder of a key.
+    pub(crate) fn of(key: &SigningKey) -> Self {
+        Self {
+            principal: key.principal().to_owned(),
+            fingerprint: key.signer().fingerprint.clone(),
+            public_key: key.signer().public_key.clone(),
+        }
     }
 }
 

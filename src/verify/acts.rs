@@ -46,7 +46,7 @@ pub(super) struct Acts {
     pub(super) endpoints: BTreeSet<String>,
     /// What was asked for anything in the place of AWS's own endpoints.
     pub(super) asked_elsewhere: BTreeSet<String>,
-    /// The seal that was announced last, as long as nothing happened since that takes a whole seal.
+    /// The seal that was announced last, as long as nothing happened, since it was announced first, that takes a whole seal.
     pub(super) sealing: Option<String>,
     /// The seal that the last package of the whole case was written of.
     pub(super) packaged: Option<String>,
@@ -54,6 +54,8 @@ pub(super) struct Acts {
     pub(super) out_of_place: Option<u64>,
     /// How many lines are of a kind that this version does not know.
     pub(super) unknown: u64,
+    /// The last line that says more than that the case was verified, sealed or packaged, counted from 1.
+    pub(super) last_said: u64,
 }
 
 /// A line of the ledger that announces a seal.
@@ -97,7 +99,12 @@ impl Acts {
         };
         self.collections.take(event, by_aws);
         match event {
-            Event::CaseSealed(sealed) => self.sealing = Some(sealed.seal.clone()),
+            // To announce it once more does not undo what came between.
+            Event::CaseSealed(sealed) if self.sealing.as_ref() != Some(&sealed.seal) => {
+                let is_first = !self.sealed.contains_key(&sealed.seal);
+                self.sealing = is_first.then(|| sealed.seal.clone());
+            }
+            Event::CaseSealed(_) => {}
             // An attempt to seal that was cut off is made again, beginning with a verification.
             Event::VerificationRecorded(_) | Event::LedgerRecovered(_) => {}
             _ => self.sealing = None,
@@ -128,10 +135,19 @@ impl Acts {
                 let announced = Announced { head: (lines, root), signer: sealed.signer.clone(), after: self.before };
                 self.sealed.entry(sealed.seal.clone()).or_default().push(announced);
             }
-            Event::CustodyTransferred(act) => self.handovers.push(custody::Act::released(lines, at, act)),
-            Event::CustodyReceived(act) => self.handovers.push(custody::Act::received(lines, at, act)),
+            Event::CustodyTransferred(act) => {
+                self.last_said = lines;
+                self.handovers.push(custody::Act::released(lines, at, act));
+            }
+            Event::CustodyReceived(act) => {
+                self.last_said = lines;
+                self.handovers.push(custody::Act::received(lines, at, act));
+            }
             Event::PackageCreated(created) if created.include.is_empty() => self.packaged = Some(created.seal.clone()),
-            Event::Unknown => self.unknown += 1,
+            Event::Unknown => {
+                self.unknown += 1;
+                self.last_said = lines;
+            }
             Event::ListingRecorded(listing) if listing.source == "cloudtrail" => {
                 let root = root_of(&listing.prefix);
                 self.listed.extend(root.map(|root| (listing.bucket.clone(), root.to_owned())));

@@ -88,7 +88,7 @@ pub(super) fn check(
 
     let before = findings.len();
     let mut rows = chains(digests, &trails, &mut wanted, findings)?;
-    not_fetched_yet(&unreadable.looked, findings.get_mut(before..).unwrap_or_default());
+    not_fetched_yet(&rows, &unreadable.looked, findings.get_mut(before..).unwrap_or_default());
     let (members, regions) = (Members::read(checked), Regions::of(checked, acts, identity));
     for of in expected::chains(rows.iter().map(|row| &row.of), &trails, &members, &regions, acts, identity, &unreadable.looked)
     {
@@ -235,10 +235,10 @@ fn backfill_missing(row: &Row, window: Window) -> Vec<(MissingDigest, Timestamp,
     row.backfill.missing.iter().filter_map(interval).collect()
 }
 
-/// When a missing digest had been delivered, at the latest: the next one that is there came after it.
+/// When a missing digest had been delivered, at the latest: the next one that is there came after it. AWS tries for weeks, so that only where
+/// nothing shows when that one came is it taken to have been as quick as ever.
 fn delivered_by(row: &Row, missing: &MissingDigest) -> Timestamp {
-    let after = row.standard.digests.iter().filter(|digest| digest.verified && digest.end > missing.to);
-    after.filter_map(|digest| digest.received).chain([missing.to.plus_seconds(DELIVERED)]).min().unwrap_or(missing.to)
+    row.standard.received_behind(missing.to).unwrap_or(missing.to.plus_seconds(DELIVERED))
 }
 
 /// The same of a backfill digest, which names no time of its own: those that are there name it.
@@ -248,13 +248,28 @@ fn backfilled_by(row: &Row, missing: &MissingDigest) -> Timestamp {
 }
 
 /// A digest of which only earlier versions are there may not have been fetched yet, unless a run that came to its end would have met it.
-fn not_fetched_yet(looked: &Looked<'_>, findings: &mut [Finding]) {
+fn not_fetched_yet(rows: &[Row], looked: &Looked<'_>, findings: &mut [Finding]) {
+    // Its own version tells when it was delivered, or else what came behind it.
+    let received = |name: &DigestName| {
+        let row = rows.iter().find(|row| row.of == ChainOf::of(name))?;
+        let digests = if name.backfill { &row.backfill.digests } else { &row.standard.digests };
+        let verified = || digests.iter().filter(|digest| digest.verified);
+        let own = verified().find(|digest| digest.end == name.end).and_then(|digest| digest.received);
+        own.or_else(|| {
+            if name.backfill {
+                verified().filter_map(|digest| digest.received).max()
+            } else {
+                row.standard.received_behind(name.end)
+            }
+        })
+    };
     let of_digests = findings.iter_mut().filter(|finding| finding.kind == "digest-missing");
     for finding in of_digests.filter(|finding| finding.severity == Severity::Failure) {
         let place = finding.object.strip_prefix("s3://").and_then(|place| place.split_once('/'));
         let Some((bucket, key)) = place else { continue };
         let (location, name) = (S3Location::new(bucket, key), key.parse::<DigestName>().ok());
-        let is_met = |name: DigestName| looked.would_have_met(&location, name.end.plus_seconds(DELIVERED));
+        let due = |name: &DigestName| received(name).unwrap_or(name.end.plus_seconds(DELIVERED));
+        let is_met = |name: DigestName| looked.would_have_met(&location, due(&name));
         if looked.absence(|| name.is_some_and(is_met)) == Absence::Unfetched {
             *finding = Absence::Unfetched.finding(&finding.kind, &finding.object, &finding.detail);
         }

@@ -15,6 +15,8 @@ pub(super) struct Collections {
     /// The regions of every run: a case's scope is fixed, and whoever can switch a region off can take it out of a later answer.
     regions: BTreeSet<Region>,
     by_callers: BTreeMap<BTreeSet<AccountId>, Asked>,
+    /// How many artifacts there are so far.
+    artifacts: u64,
 }
 
 /// The regions that runs as the same accounts had.
@@ -31,8 +33,12 @@ pub(super) struct Collection {
     pub(super) began: Timestamp,
     pub(super) ended: Timestamp,
     regions: BTreeSet<Region>,
-    /// The places whose objects were listed.
+    /// The places whose objects were listed, all of them.
     listed: BTreeSet<String>,
+    /// Those of which only what is stamped with a time around the window was.
+    listed_around_the_window: BTreeSet<String>,
+    /// How many artifacts the case held when it ended.
+    artifacts: u64,
     /// Those that could not be listed to their end.
     refused: BTreeSet<String>,
     /// By bucket, what stands before `AWSLogs/` where it looked; none where nothing of the bucket is left to list.
@@ -96,7 +102,7 @@ impl Collections {
                 self.current = Some(Collection::new(at, regions));
             }
             Event::CollectionFinished(_) => {
-                let ended = self.current.take().map(|run| Collection { ended: at, ..run });
+                let ended = self.current.take().map(|run| Collection { ended: at, artifacts: self.artifacts, ..run });
                 self.finished.extend(ended);
             }
             Event::ListingRecorded(listing) if listing.source == "cloudtrail" => {
@@ -112,6 +118,11 @@ impl Collections {
             }
             _ => {}
         }
+    }
+
+    /// Shows a line about the next artifact.
+    pub(super) fn take_artifact(&mut self) {
+        self.artifacts += 1;
     }
 
     /// The regions that any run had.
@@ -138,22 +149,33 @@ impl Collections {
 
 impl Collection {
     fn new(began: Timestamp, regions: BTreeSet<Region>) -> Self {
-        Self { began, ended: began, regions, listed: BTreeSet::new(), refused: BTreeSet::new(), roots: BTreeSet::new() }
+        Self {
+            began,
+            ended: began,
+            regions,
+            listed: BTreeSet::new(),
+            listed_around_the_window: BTreeSet::new(),
+            artifacts: 0,
+            refused: BTreeSet::new(),
+            roots: BTreeSet::new(),
+        }
     }
 
     fn list(&mut self, listing: &Listing) {
         let root = root_of(&listing.prefix).map(|root| (listing.bucket.clone(), Some(root.to_owned())));
         self.roots.extend(root);
         if listing.is_whole() && !listing.is_of_versions() {
-            self.listed.insert(Place::new(&listing.bucket, &listing.prefix).to_string());
+            let listed = if listing.is_of_days() { &mut self.listed_around_the_window } else { &mut self.listed };
+            listed.insert(Place::new(&listing.bucket, &listing.prefix).to_string());
         }
     }
 
-    /// Whether what lies at `place`, an object or a folder as it is printed, would have been met: it or a folder around it was listed to its
-    /// end, but for what `is_hidden` by another listing below that was not.
-    fn listed_to_its_end(&self, place: &str, is_hidden: impl Fn(&str) -> bool) -> bool {
+    /// Whether what lies at `place`, an object or a folder as it is printed, would have been met: it or a folder around it is among those
+    /// `listed`, and was to its end, but for what `is_hidden` by another listing below that was not.
+    fn listed_to_its_end(&self, listed: &[&BTreeSet<String>], place: &str, is_hidden: impl Fn(&str) -> bool) -> bool {
         let around = place.match_indices('/').filter_map(|(at, _)| place.get(..=at)).chain([place]);
-        let mut whole = around.filter(|around| self.listed.contains(*around) && !self.refused.contains(*around));
+        let is_listed = |around: &str| listed.iter().any(|listed| listed.contains(around));
+        let mut whole = around.filter(|around| is_listed(around) && !self.refused.contains(*around));
         whole.any(|around| !self.refused.iter().any(|refused| refused.starts_with(around) && is_hidden(refused)))
     }
 
@@ -166,13 +188,19 @@ impl Collection {
         region: Option<&Region>,
         is_hidden: impl Fn(&str) -> bool,
     ) -> bool {
-        if self.listed_to_its_end(place, &is_hidden) {
+        if self.listed_to_its_end(&[&self.listed, &self.listed_around_the_window], place, &is_hidden) {
             return true;
         }
         let is_there = |root: Option<&str>| self.roots.contains(&(bucket.to_owned(), root.map(str::to_owned)));
         region.is_some_and(|region| self.regions.contains(region))
             && (is_there(Some(root)) || is_there(None))
             && !self.refused.iter().any(|refused| is_hidden(refused))
+    }
+
+    /// The same of a log whose stamp is none of the window's: no listing by stamps brings it, and nothing shows that a folder is not there. It
+    /// would have been asked for by its name, where the case held by then what it is `named_by`: the digest of this number.
+    pub(super) fn would_have_met_late(&self, place: &str, named_by: Option<u64>, is_hidden: impl Fn(&str) -> bool) -> bool {
+        named_by.is_some_and(|digest| digest < self.artifacts) || self.listed_to_its_end(&[&self.listed], place, is_hidden)
     }
 }
 
@@ -235,14 +263,18 @@ mod tests {
     }
 
     fn listing(prefix: &str) -> Event {
+        listing_by("all", prefix)
+    }
+
+    fn listing_by(rule: &str, prefix: &str) -> Event {
         let listing = serde_json::json!({"event": "listing.recorded", "source": "cloudtrail", "bucket": "b", "prefix": prefix,
-            "listed": 0, "in_scope": 0, "bytes": 0, "pages": 1, "rule": "all"});
+            "listed": 0, "in_scope": 0, "bytes": 0, "pages": 1, "rule": rule});
         serde_json::from_value(listing).unwrap()
     }
 
-    /// Whether a run of one region that met this would have met an object of one, and of another below the same root.
-    fn meets(events: &[Event]) -> [bool; 2] {
-        let mut run = Collections::default();
+    /// A run of one region that came to its end, when the case held three artifacts, and met this.
+    fn run(events: &[Event]) -> Collections {
+        let mut run = Collections { artifacts: 3, ..Collections::default() };
         let at = "2026-03-03T00:00:00Z".parse().unwrap();
         let finished = serde_json::json!({"event": "collection.finished", "run": 1, "artifacts": 0, "bytes": 0,
             "already_stored": 0, "gaps": 0});
@@ -250,12 +282,34 @@ mod tests {
         for event in [started(1, "111122223333", &["us-east-1"])].iter().chain(events).chain([&finished]) {
             run.take(event, at);
         }
+        run
+    }
+
+    /// Whether it would have met an object of that region, and of another below the same root.
+    fn meets(events: &[Event]) -> [bool; 2] {
+        let run = run(events);
         ["us-east-1", REGION].map(|region| {
             let object = format!("s3://b/AWSLogs/111122223333/CloudTrail/{region}/2026/03/01/x");
             let region = region.parse().unwrap();
             run.finished()
                 .all(|run| run.would_have_met(&object, ("b", ""), Some(&region), |refused| object.starts_with(refused)))
         })
+    }
+
+    #[test]
+    fn a_log_that_only_a_digest_names_is_met_by_a_run_that_had_the_digest_or_listed_all() {
+        let folder = "AWSLogs/111122223333/CloudTrail/us-east-1/";
+        let by_stamps = || listing_by(&Listing::rule_for_days("from 15 minutes before the window"), folder);
+        let meets = |event: Event, named_by: Option<u64>| {
+            let run = run(&[event]);
+            let object = format!("s3://b/{folder}2026/03/09/x");
+            run.finished().all(|run| run.would_have_met_late(&object, named_by, |refused| object.starts_with(refused)))
+        };
+        assert!(!meets(by_stamps(), None) && !meets(by_stamps(), Some(3)), "the digest was stored by a later run");
+        assert!(meets(by_stamps(), Some(2)));
+        assert!(meets(listing(folder), None) && !meets(listing("AWSLogs/444455556666/"), None));
+        let found = self::meets(&[by_stamps()]);
+        assert_eq!(found, [true, false], "of the window's own stamps it tells all the same");
     }
 
     #[test]

@@ -34,13 +34,16 @@ impl Act {
 /// What the ledger says, a release and its receipt as one.
 pub(super) fn of_the_ledger(acts: &[Act], seals: &[SealReport], findings: &mut Vec<Finding>) -> Vec<CustodyReport> {
     let mut chain: Vec<CustodyReport> = Vec::new();
+    let vouched_until = vouched_until(seals);
     for act in acts {
         let same =
             |one: &Handover| (&one.released_by, &one.received_by) == (&act.handover.released_by, &act.handover.received_by);
         // The next receipt of the same transfer makes up for one that nobody signed for.
         let is_open = |last: &CustodyReport| last.received_at.is_none() || last.signature == SignatureState::Absent;
         let released = chain.last_mut().filter(|last| act.receiver.is_some() && is_open(last) && same(&last.handover));
-        let seal = seals.iter().find(|seal| seal.ledger_size.is_some_and(|size| size >= act.line));
+        // Where somebody said whom to trust, what anybody else alone signed for nobody did.
+        let covers = |seal: &&SealReport| seal.ledger_size.is_some_and(|size| size >= act.line);
+        let seal = seals.iter().find(covers).filter(|_| vouched_until.is_none_or(|until| until >= act.line));
         let signed = match (&act.receiver, seal) {
             (Some(receiver), Some(seal)) if seal.signer.as_ref().is_some_and(|signer| signer != receiver) => {
                 let detail = format!(
@@ -81,8 +84,20 @@ pub(super) fn of_the_ledger(acts: &[Act], seals: &[SealReport], findings: &mut V
     chain
 }
 
+/// How many lines those signed for whom somebody vouches for; none if nobody was asked, or if there are none.
+fn vouched_until(seals: &[SealReport]) -> Option<u64> {
+    seals.iter().filter(|seal| seal.trusted == Some(true)).filter_map(|seal| seal.ledger_size).max()
+}
+
 /// What stands in the ledger behind the last seal can be changed by whoever has the folder. A package ends with its seal.
-pub(super) fn after_the_last_seal(seals: &[SealReport], lines: u64, is_package: bool, findings: &mut Vec<Finding>) {
+///
+/// Of its `lines`, the one that was `said` last says more than that the case was verified, sealed or packaged.
+pub(super) fn after_the_last_seal(
+    seals: &[SealReport],
+    (lines, said): (u64, u64),
+    is_package: bool,
+    findings: &mut Vec<Finding>,
+) {
     let ends = seals.iter().filter(|seal| seal.signature != SignatureState::Absent).filter_map(|seal| seal.ledger_size).max();
     if is_package && let Some(appended) = ends.map(|ends| lines.saturating_sub(ends)).filter(|appended| *appended > 0) {
         let detail = format!(
@@ -93,11 +108,16 @@ pub(super) fn after_the_last_seal(seals: &[SealReport], lines: u64, is_package: 
         return;
     }
     // Where somebody said whom to trust, anybody else's seal covers nothing.
-    let anybody = seals.iter().all(|seal| seal.trusted != Some(true));
-    let counts = |seal: &&SealReport| seal.signature != SignatureState::Absent && (anybody || seal.trusted == Some(true));
-    let sealed = seals.iter().filter(counts).filter_map(|seal| seal.ledger_size).max();
-    let after = sealed.map_or(0, |sealed| lines.saturating_sub(sealed));
-    if after > 0 {
+    let vouched = vouched_until(seals);
+    let after = vouched.or(ends).map_or(0, |sealed| lines.saturating_sub(sealed));
+    if after > 0 && is_package && vouched.is_some_and(|vouched| said > vouched) {
+        let detail = format!(
+            "{} after the last seal of anybody whom you trust, and tell of more than of sealing: whoever made the seal over that, with a key \
+             that you did not list, can have made it up.",
+            stand(after)
+        );
+        findings.push(Finding::new(Severity::Gap, "ledger-after-seal", &LEDGER, &detail));
+    } else if after > 0 {
         let lines = stand(after);
         let detail =
             format!("{lines} after the last seal: covered by nothing until the next seal. The evidence is not concerned.");

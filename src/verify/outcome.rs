@@ -38,7 +38,7 @@ pub(super) fn of(
     let case_toml = case_toml::hash(files)?;
     // Without a first line nothing was ever acknowledged; with evidence or seals beside it, that line was taken away.
     let never_begun = state.entries == 0 && state.problems.is_empty() && checked.is_bare() && state.bytes < BEGINNING;
-    findings.extend(ledger_findings(&state, &acts, never_begun));
+    findings.extend(ledger_findings(&state, &acts, (never_begun, files.is_package())));
     if never_begun {
         let detail = "The making of the case was cut off before the ledger's first line. The first command of collect again, with all that \
                       it said of the case, makes it.";
@@ -54,14 +54,14 @@ pub(super) fn of(
         );
         findings.push(Finding::new(Severity::Gap, "part-missing", &format!("part {} of {}", part.number, part.of), &detail));
     }
-    let (seals, signed) = seals::check(files, &acts, &checked, options, &mut findings)?;
+    let (seals, signed) = seals::check(files, (&acts, identity.as_ref()), &checked, options, &mut findings)?;
     if state.unterminated {
         let sealed = seals.iter().any(|seal| seal.ledger_size == Some(state.lines));
         let severity = if sealed { Severity::Failure } else { Severity::Gap };
         findings.push(Finding::new(severity, "ledger-unterminated", &LEDGER, "The newline at its end is missing."));
     }
     let mut holders = custody::of_the_ledger(&acts.handovers, &seals, &mut findings);
-    custody::after_the_last_seal(&seals, state.lines, files.is_package(), &mut findings);
+    custody::after_the_last_seal(&seals, (state.lines, acts.last_said), files.is_package(), &mut findings);
     if let Some((package, receipts)) = options.receipts {
         let case_number = identity.as_ref().map(|identity| identity.case_number.as_str());
         let received = custody::Received { case_number, seals: &seals, clock_ahead: acts.clock_ahead };
@@ -141,7 +141,7 @@ fn answers_from_elsewhere(acts: &Acts, keys_are_told: bool) -> Option<Finding> {
     (!from.is_empty()).then(|| Finding::new(Severity::Notice, "answers-from-another-endpoint", &LEDGER, &detail))
 }
 
-fn ledger_findings(state: &LedgerState, acts: &Acts, never_begun: bool) -> Vec<Finding> {
+fn ledger_findings(state: &LedgerState, acts: &Acts, (never_begun, is_package): (bool, bool)) -> Vec<Finding> {
     let mut findings = Vec::new();
     for problem in &state.problems {
         let detail = format!("Line {} does not hold: {}.", problem.line, problem.problem);
@@ -158,11 +158,18 @@ fn ledger_findings(state: &LedgerState, acts: &Acts, never_begun: bool) -> Vec<F
         findings.push(Finding::new(Severity::Failure, "ledger-empty", &LEDGER, "It has no entries, or is not there."));
     }
     if let Some(tail) = &state.torn_tail {
-        let detail = format!(
-            "It ends with {} bytes that are no whole line, as a crash leaves them; the next run of collect will account for them.",
-            tail.bytes
-        );
-        findings.push(Finding::new(Severity::Gap, "ledger-torn", &LEDGER, &detail));
+        let (severity, kind, what) = if is_package {
+            let what = "and a package ends with its seal: somebody appended to it. What is said there, nobody signed for.";
+            (Severity::Failure, "ledger-after-seal", what)
+        } else if acts.sealed.is_empty() {
+            let what = "as a crash leaves them; the next run of collect will account for them.";
+            (Severity::Gap, "ledger-torn", what)
+        } else {
+            let what = "as a crash leaves them; the next command that writes into the case (transfer, package or seal) will account for them.";
+            (Severity::Gap, "ledger-torn", what)
+        };
+        let detail = format!("It ends with {} bytes that are no whole line, {what}", tail.bytes);
+        findings.push(Finding::new(severity, kind, &LEDGER, &detail));
     }
     if acts.runs == 0 {
         let detail = "No collection was ever started, so there is nothing to prove.";

@@ -45,7 +45,10 @@ pub(super) fn over(files: &dyn CaseFiles, options: &Options<'_>) -> Result<Pass,
             }
             gaps.take(&line.entry.event);
             match line.entry.event {
-                Event::ArtifactAcquired(artifact) => feed(*artifact),
+                Event::ArtifactAcquired(artifact) => {
+                    acts.collections.take_artifact();
+                    feed(*artifact);
+                }
                 other => acts.take(&other, line.entry.at, line.tree.size(), line.tree.root()),
             }
         })

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::io::BufReader;
 
-use crate::case::{CaseError, CaseFiles, ChangedMember, LEDGER, PathError, read_bounded};
+use crate::case::{CaseError, CaseFiles, CaseIdentity, ChangedMember, LEDGER, PathError, read_bounded};
 use crate::model::{Finding, HashingReader, Severity, Sha256Hash};
 use crate::seal::manifest::{Lists, ManifestError, ManifestReader};
 use crate::seal::{
@@ -14,8 +14,8 @@ use crate::seal::{
 use super::acts::Acts;
 use super::admissions::{Admissions, Signed, admissions_of, believed, is_admitted};
 use super::artifacts::{Checked, is_trouble};
-use super::report::{SealReport, SignatureState};
-use super::{Options, checkpoints, stamps, tag_manifest, trust};
+use super::report::{ArtifactReport, SealReport, SignatureState};
+use super::{Options, bag_info, checkpoints, stamps, tag_manifest, trust};
 
 /// What caselock writes into `reports/`, where nothing is ever evidence.
 const REPORTS: [&str; 5] = ["snapshots.json", "report.html", "artifacts.csv", "artifacts.jsonl", "case-uco.jsonld"];
@@ -23,7 +23,7 @@ const REPORTS: [&str; 5] = ["snapshots.json", "report.html", "artifacts.csv", "a
 /// Checks every seal of the case, and the bag that they cover. Gives what each says that it found damaged, too.
 pub(super) fn check(
     files: &dyn CaseFiles,
-    acts: &Acts,
+    (acts, identity): (&Acts, Option<&CaseIdentity>),
     checked: &Checked,
     options: &Options<'_>,
     findings: &mut Vec<Finding>,
@@ -37,7 +37,7 @@ pub(super) fn check(
     let may_be_cut_off = |path: &str| !files.is_package() && acts.sealing.as_deref() == Some(path);
     not_covered(files, checked, &seals, acts, findings);
     let mut reports = Vec::with_capacity(seals.len());
-    let mut bag = None;
+    let (mut bag, mut first_key) = (None, None::<String>);
     let admissions: Vec<Admissions> = seals.iter().map(admissions_of).collect();
     // A seal's `damage` excuses a finding only if its signature holds and its signer is trusted, where it was said who is.
     let believed: Vec<Admissions> = seals.iter().zip(&admissions).map(|(seal, said)| believed(seal, said, options)).collect();
@@ -69,14 +69,26 @@ pub(super) fn check(
         if let Some(statement) = statement {
             check_signer(&statement, signer.as_ref(), acts, options, &mut report, findings);
             if expected == 1 && seal.number == 1 {
+                first_key = Some(statement.signer.public_key.clone());
                 check_allowed_signers(files, &statement, findings);
-                tag_manifest::check_page(files, &statement.tool, findings);
+                bag_info::check(files, &statement, identity, findings);
             }
             let bag = match &bag {
                 Some(bag) => bag,
                 None => bag.insert(Bag::look(files, checked, findings)?),
             };
-            bag.check(seal, &statement, checked, findings);
+            // A bag of what was found damaged is of other sizes than what was put right since, as a seal up to this one says.
+            let is_as_sealed = !admissions.iter().take(at + 1).flatten().any(|told| told.contains(" data/"));
+            let word = match report.trusted {
+                // A false word by somebody whom nobody trusts changes nothing of what the others sealed.
+                Some(false) => Severity::Notice,
+                // Nobody said whom to trust, and anybody can add a seal to what somebody else sealed.
+                None if at > 0 && first_key.as_ref().is_some_and(|first| *first != statement.signer.public_key) => {
+                    Severity::Gap
+                }
+                _ => Severity::Failure,
+            };
+            bag.check((seal, word), &statement, (&checked.report, is_as_sealed), findings);
             check_extension(seal, &statement, covered, findings);
             // An edited seal has a finding already, so only what was signed for is compared.
             if report.signature != SignatureState::Invalid {
@@ -111,8 +123,11 @@ pub(super) fn check(
     if options.authority_roots.is_some() {
         stamps::check_presence(&reports, findings);
     }
-    let signed = seals.iter().zip(admissions).filter(|(seal, _)| seal.is_complete());
-    Ok((reports, signed.map(|(seal, admissions)| (seal.path.clone(), admissions)).collect()))
+    // Where it was said whom to trust, what anybody else says of the case counts for nothing, whichever way it is.
+    let counts = |(seal, report): (&SealFile, &SealReport)| seal.is_complete() && report.trusted != Some(false);
+    let signed = seals.iter().zip(&reports).zip(admissions).filter(|(sealed, _)| counts(*sealed));
+    let signed = signed.map(|((seal, _), admissions)| (seal.path.clone(), admissions)).collect();
+    Ok((reports, signed))
 }
 
 /// Reads all seals. What is no file of a seal, such as one that is too large, stands as an empty one: the rest is checked all the same.
@@ -421,17 +436,27 @@ impl Bag {
         Ok(Self { manifest: hash_of(files, MANIFEST), tag_manifest: hash_of(files, TAG_MANIFEST), lines })
     }
 
-    /// Compares it with what one seal says.
-    fn check(&self, seal: &SealFile, statement: &SealStatement, checked: &Checked, findings: &mut Vec<Finding>) {
+    /// Compares it with what one seal says, and that with how many artifacts there are; and of how many bytes, where all of them are as they
+    /// were recorded and, as far as seals say, always were. A false count is as grave as the `word` of its signer.
+    fn check(
+        &self,
+        (seal, word): (&SealFile, Severity),
+        statement: &SealStatement,
+        (artifacts, is_as_sealed): (&ArtifactReport, bool),
+        findings: &mut Vec<Finding>,
+    ) {
         compare(MANIFEST, &self.manifest, statement.manifest_sha256, findings);
         compare(TAG_MANIFEST, &self.tag_manifest, statement.tagmanifest_sha256, findings);
         let Some(lines) = self.lines else { return };
-        if lines != statement.artifacts.count || lines != checked.report.total {
-            let detail = format!(
-                "It counts {} artifacts; the manifest lists {lines} and the ledger {}.",
-                statement.artifacts.count, checked.report.total
-            );
-            findings.push(Finding::new(Severity::Failure, "manifest-mismatch", &seal.path, &detail));
+        let (counted, total) = (statement.artifacts, artifacts.total);
+        let is_whole = is_as_sealed && artifacts.valid == total;
+        if lines != counted.count || lines != total {
+            let detail = format!("It counts {} artifacts; the manifest lists {lines} and the ledger {total}.", counted.count);
+            let severity = if lines == total { word } else { Severity::Failure };
+            findings.push(Finding::new(severity, "manifest-mismatch", &seal.path, &detail));
+        } else if is_whole && artifacts.bytes != counted.bytes {
+            let detail = format!("It counts {} bytes of artifacts, and there are {}.", counted.bytes, artifacts.bytes);
+            findings.push(Finding::new(word, "manifest-mismatch", &seal.path, &detail));
         }
     }
 }

@@ -1,13 +1,12 @@
-//! What the tag manifest covers, and the page that it lists.
+//! What the tag manifest covers.
 
 use std::collections::BTreeSet;
 use std::io::BufReader;
 
 use crate::case::CaseFiles;
-use crate::case::event::Tool;
-use crate::model::{Finding, HashingReader, Severity};
+use crate::model::{Finding, Severity};
 use crate::seal::manifest::{Lists, ManifestReader};
-use crate::seal::{TAG_FILES, TAG_MANIFEST, VERIFY_HTML, verify_page_sha256};
+use crate::seal::{TAG_FILES, TAG_MANIFEST, VERIFY_HTML};
 
 /// Which tag files of a case the tag manifest lists, each of which it should; none where it cannot be read, which is told of elsewhere.
 pub(super) fn listed(files: &dyn CaseFiles, findings: &mut Vec<Finding>) -> Option<BTreeSet<&'static str>> {
@@ -24,23 +23,6 @@ pub(super) fn listed(files: &dyn CaseFiles, findings: &mut Vec<Finding>) -> Opti
     Some(listed)
 }
 
-/// Names a page that is not the one which the program that sealed puts into every case, where that is this one.
-pub(super) fn check_page(files: &dyn CaseFiles, sealed_by: &Tool, findings: &mut Vec<Finding>) {
-    if (sealed_by.name.as_str(), sealed_by.version.as_str()) != (env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION")) {
-        return;
-    }
-    // What does not read is told of where it is held against the tag manifest.
-    let Some((found, _)) = files.open(VERIFY_HTML).ok().and_then(|page| HashingReader::new(page).finish().ok()) else { return };
-    if found != verify_page_sha256() {
-        let detail = format!(
-            "It is not the page that caselock {} puts into every case, and by that version the case was sealed. Do not go by what it shows; take a \
-             page from elsewhere.",
-            sealed_by.version
-        );
-        findings.push(Finding::new(Severity::Notice, "verify-page-unknown", &VERIFY_HTML, &detail));
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::io::{ErrorKind, Read};
@@ -49,7 +31,7 @@ mod tests {
     use super::*;
     use crate::case::{CaseError, Found, PathError};
     use crate::model::Sha256Hash;
-    use crate::seal::bag::{VERIFY_PAGE, tag_manifest};
+    use crate::seal::bag::tag_manifest;
 
     /// A case that has one file.
     #[derive(Debug)]
@@ -89,19 +71,5 @@ mod tests {
             found.iter().all(|(severity, _)| *severity == Severity::Failure) && found[0].1.contains("README.txt"),
             "{found:?}"
         );
-    }
-
-    #[test]
-    fn another_page_than_that_of_the_version_that_sealed_is_named() {
-        let told = |page: &str, version: &str| {
-            let tool = Tool { name: "caselock".to_owned(), version: version.to_owned(), sha256: None };
-            let mut findings = Vec::new();
-            check_page(&One(VERIFY_HTML, page.to_owned()), &tool, &mut findings);
-            findings.into_iter().map(|finding| (finding.severity, finding.kind)).collect::<Vec<_>>()
-        };
-        let (this, hostile) = (env!("CARGO_PKG_VERSION"), "<h1>PASS</h1>");
-        assert_eq!(told(VERIFY_PAGE, this), []);
-        assert_eq!(told(hostile, this), [(Severity::Notice, "verify-page-unknown".to_owned())]);
-        assert_eq!(told(hostile, "0.0.1"), [], "what another version had is not known here");
     }
 }

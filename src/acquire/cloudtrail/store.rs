@@ -7,8 +7,9 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use crate::aws::{Halt, ListQuery, ListedObject, Wanted};
-use crate::case::event::GapReason;
+use crate::case::event::{GapReason, Listing};
 use crate::case::gap::{Place, Subject};
+use crate::cloudtrail::coverage::{STAMPED_AFTER, STAMPED_BEFORE};
 use crate::cloudtrail::names::{DigestFile, digest_file};
 use crate::model::{AccountId, S3Location, Timestamp, printable};
 
@@ -25,10 +26,6 @@ use super::folders::{DIGESTS, Folder, LOGS, discover};
 use super::trails::Trail;
 use super::{NAME, ask_for_keys};
 
-/// CloudTrail cuts a file every five minutes, so the file that holds the first event may be stamped that much earlier.
-const BEFORE: i64 = 5 * 60;
-/// How long after the window's end deliveries are waited for. Later ones are found through the digests that name them.
-const SLACK: i64 = 2 * 3600;
 /// How far ahead of the window day folders, and digests, are looked into.
 const MARGIN: i64 = 15 * 60;
 /// How far back the listing of digests starts, to find the predecessor of the first.
@@ -127,7 +124,7 @@ pub(super) async fn sweep_store(errand: Arc<Errand>, store: Store, kinds: Vec<&'
 }
 
 fn log_range(errand: &Errand) -> StampRange {
-    StampRange::around(errand.window(), BEFORE, SLACK, MARGIN)
+    StampRange::around(errand.window(), STAMPED_BEFORE, STAMPED_AFTER, MARGIN)
 }
 
 /// A folder that is gone through.
@@ -182,8 +179,10 @@ impl Inside {
         let listing = self.listing(
             &range.first_folder(DayLayout::Plain),
             &range.folder_after(DayLayout::Plain),
-            "day folders from 15 minutes before the window to 2 hours after it; of these, logs stamped from 5 minutes before the \
-             window to 2 hours after it; and any other log that a collected digest names for events in the window",
+            &Listing::rule_for_days(
+                "from 15 minutes before the window to 2 hours after it; of these, logs stamped from 5 minutes before the window to 2 hours \
+                 after it; and any other log that a collected digest names for events in the window",
+            ),
             format!("{} logs", self.folder.kind),
         );
         let rule = LogRule { folder: self.folder.clone(), range, oldest: Arc::default() };

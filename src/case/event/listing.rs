@@ -37,6 +37,8 @@ pub struct Listing {
     pub whole: Option<bool>,
 }
 
+/// How the rule of a listing begins that goes through the folders of some days alone.
+const OF_DAYS: &str = "day folders";
 /// How the rule of a listing of earlier versions begins.
 const OF_VERSIONS: &str = "noncurrent versions";
 
@@ -45,6 +47,18 @@ impl Listing {
     #[must_use]
     pub fn rule_for_versions(rule: &str) -> String {
         format!("{OF_VERSIONS}, where the key is in scope; {rule}")
+    }
+
+    /// The rule of a listing that goes through the folders of some days alone.
+    #[must_use]
+    pub fn rule_for_days(rule: &str) -> String {
+        format!("{OF_DAYS} {rule}")
+    }
+
+    /// Whether only the folders of some days were gone through, and in them what is stamped with a time around the window.
+    #[must_use]
+    pub fn is_of_days(&self) -> bool {
+        self.rule.starts_with(OF_DAYS)
     }
 
     /// Whether the listing came to its end, as far as the line says it: an older one that has no page did not. Where it has some, only a gap

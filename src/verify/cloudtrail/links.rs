@@ -106,23 +106,40 @@ impl From<Chain> for Links {
 impl Links {
     /// Where verified digests were delivered before an instant, as far as that is known.
     pub(super) fn place_delivered_before(&self, at: Timestamp, slack: i64) -> Option<&Place> {
-        let delivered = |digest: &&Link| {
-            digest.end <= at && (digest.received.is_some_and(|received| received < at) || digest.end.plus_seconds(slack) < at)
-        };
-        self.digests.iter().rev().filter(delivered).find_map(|digest| self.place_of(digest)).map(|(_, place)| place)
+        let delivered =
+            |digest: &&Link| digest.received.is_some_and(|received| received < at) || digest.end.plus_seconds(slack) < at;
+        self.until(at).rev().filter(delivered).find_map(|digest| self.place_of(digest)).map(|(_, place)| place)
     }
 
     /// The newest verified digest that ends no later than an instant: its end, and where it lies.
     pub(super) fn place_before(&self, at: Timestamp) -> Option<(Timestamp, &Place)> {
-        self.digests.iter().rev().filter(|digest| digest.end <= at).find_map(|digest| self.place_of(digest))
+        self.until(at).rev().find_map(|digest| self.place_of(digest))
     }
 
     /// The oldest that ends later.
     pub(super) fn place_after(&self, at: Timestamp) -> Option<(Timestamp, &Place)> {
-        self.digests.iter().filter(|digest| digest.end > at).find_map(|digest| self.place_of(digest))
+        self.behind(at).find_map(|digest| self.place_of(digest))
     }
 
-    fn place_of(&self, digest: &Link) -> Option<(Timestamp, &Place)> {
+    /// Those that end no later than an instant, of a chain whose digests are in the order of their ends.
+    fn until(&self, at: Timestamp) -> impl DoubleEndedIterator<Item = &Link> {
+        let until = self.digests.partition_point(|digest| digest.end <= at);
+        self.digests.iter().take(until)
+    }
+
+    /// Those that end later.
+    fn behind(&self, at: Timestamp) -> impl Iterator<Item = &Link> {
+        let until = self.digests.partition_point(|digest| digest.end <= at);
+        self.digests.iter().skip(until)
+    }
+
+    /// When S3 received the first verified digest that ends later than an instant: whatever ends by then had been made before that one was.
+    pub(super) fn received_behind(&self, at: Timestamp) -> Option<Timestamp> {
+        self.behind(at).filter(|digest| digest.verified).find_map(|digest| digest.received)
+    }
+
+    /// The end of a verified digest, and where it lies.
+    pub(super) fn place_of(&self, digest: &Link) -> Option<(Timestamp, &Place)> {
         Some((digest.end, self.places.get(usize::from(digest.place?))?))
     }
 }

@@ -8,10 +8,11 @@ use crate::cloudtrail::coverage::HourStatus;
 use crate::cloudtrail::{LogFolder, Witness};
 use crate::model::{AccountId, Finding, Region, S3Location, Severity, Timestamp, Window};
 use crate::verify::artifacts::Checked;
+use crate::verify::collections::root_of;
 use crate::verify::log_records::{Listing, LogRecord, Places, Said, Spot, StoredLog};
 
-use super::links::Link;
-use super::looked::{Absence, DELIVERED, Looked, NotLookedFor};
+use super::links::{Link, Links};
+use super::looked::{Absence, DELIVERED, Due, Looked, NotLookedFor};
 use super::timeline::{Deliveries, TrailTime};
 use super::trails::Trails;
 use super::unreadable::Unreadable;
@@ -192,7 +193,11 @@ impl Judge<'_> {
             // Every log that a digest lists had been delivered when the digest was.
             let link = rows.get(lister.row).and_then(|row| row.link(lister));
             let by = link.map_or(self.verdicts.window.end(), |link| link.received.unwrap_or(link.end.plus_seconds(DELIVERED)));
-            let Some(outcome) = self.judge(&log, (listing, by), &mut judged, &mut absent, findings) else { continue };
+            let lies_at = rows.get(lister.row).and_then(|row| row.links(lister).place_of(link?)).map(|(_, place)| place);
+            // Of what is there, it is of no interest.
+            let is_beside = log.current.is_none() && lies_at.is_some_and(|place| self.verdicts.lies_in(&log.spot, place));
+            let due = Due { by, named_by: link.filter(|_| is_beside).map(|link| link.number) };
+            let Some(outcome) = self.judge(&log, (listing, due), &mut judged, &mut absent, findings) else { continue };
             if let Some(row) = rows.get_mut(lister.row) {
                 row.count(lister, &outcome);
             }
@@ -212,12 +217,12 @@ impl Judge<'_> {
         }
     }
 
-    /// What comes of one listing, and of the log having been delivered by some time; nothing if another was judged before, or if the log
+    /// What comes of one listing, and of the log having been due some time; nothing if another was judged before, or if the log
     /// is not there and has no event in the window.
     fn judge(
         &mut self,
         log: &Log,
-        (listing, by): (&Listing, Timestamp),
+        (listing, due): (&Listing, Due),
         judged: &mut Option<Judged>,
         absent: &mut bool,
         findings: &mut Vec<Finding>,
@@ -254,7 +259,7 @@ impl Judge<'_> {
                     return None;
                 }
                 let location = location();
-                let absence = self.unreadable.absence(&location, by);
+                let absence = self.unreadable.absence(&location, due);
                 if absence == Absence::Unreadable {
                     *absent = true;
                     if !self.unreadable.looked.for_object(&location) {
@@ -290,9 +295,12 @@ impl Judge<'_> {
 }
 
 impl Row {
+    fn links(&self, lister: Lister) -> &Links {
+        if lister.backfill { &self.backfill } else { &self.standard }
+    }
+
     fn link(&self, lister: Lister) -> Option<&Link> {
-        let links = if lister.backfill { &self.backfill } else { &self.standard };
-        links.digests.get(lister.at)
+        self.links(lister).digests.get(lister.at)
     }
 
     fn count(&mut self, lister: Lister, outcome: &Outcome) {
@@ -317,6 +325,12 @@ impl LogVerdicts {
     /// Whether the case holds any version of a log or digest of which somebody says that it was deleted.
     pub(super) fn is_stored(&self, location: &S3Location) -> bool {
         self.wanted.told.get(&self.places.spot(location)).is_some_and(|told| told.stored)
+    }
+
+    /// Whether a log lies in the store that a place is of.
+    fn lies_in(&self, spot: &Spot, store: &Place) -> bool {
+        let location = self.places.location(spot);
+        location.bucket == store.bucket && root_of(&location.key) == Some(store.prefix.as_str())
     }
 
     /// Whether what this witness tells is proven by AWS.
@@ -385,7 +399,10 @@ impl LogVerdicts {
                     "No digest lists it, though digests cover its time without a hole: CloudTrail did not deliver it here.{received}"
                 );
                 // Only a run that looked where backfill digests lie knows whether one of them lists it.
-                let due = log.received.map_or(at, |received| received.max(at)).plus_seconds(3600 + DELIVERED);
+                let delivered = log.received.map_or(at, |received| received.max(at));
+                // The digests that cover its time may have come late themselves, and all with them.
+                let known = here.iter().filter_map(|number| rows.get(*number)?.standard.received_behind(delivered));
+                let due = known.max().map_or(delivered, |known| known.max(delivered)).plus_seconds(3600 + DELIVERED);
                 let absence = looked.absence(|| {
                     let mut rows = here.iter().filter_map(|number| rows.get(*number)).peekable();
                     let through = |row: &Row| looked.through(&row.of, &row.delivers).is_some_and(|(began, _)| began >= due);

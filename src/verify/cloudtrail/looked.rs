@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 
 use crate::case::CaseIdentity;
+use crate::cloudtrail::coverage::{STAMPED_AFTER, STAMPED_BEFORE};
 use crate::cloudtrail::{DigestName, LogName};
 use crate::model::{AccountId, Finding, Region, S3Location, Severity, Timestamp, Window};
 use crate::verify::acts::Acts;
@@ -35,6 +36,19 @@ pub(super) struct Looked<'a> {
 
 /// What to do about a place that collect does not look through by itself.
 const COLLECT_IT: &str = "Collect it with its bucket and prefix named.";
+/// When a file had been delivered, and what leads to it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Due {
+    pub(super) by: Timestamp,
+    /// The number of the digest in its own store that names it, where one does: collect asks for what lies elsewhere by no digest's word.
+    pub(super) named_by: Option<u64>,
+}
+
+impl From<Timestamp> for Due {
+    fn from(by: Timestamp) -> Self {
+        Self { by, named_by: None }
+    }
+}
 
 /// What is to be made of something that is not there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,13 +128,28 @@ impl<'a> Looked<'a> {
         self.below(bucket, prefix)
     }
 
-    /// Whether a run that began no earlier than `by`, and came to its end, would have met an object.
-    pub(super) fn would_have_met(&self, location: &S3Location, by: Timestamp) -> bool {
+    /// Whether a run that began when an object was due, or later, and came to its end, would have met it.
+    pub(super) fn would_have_met(&self, location: &S3Location, due: impl Into<Due>) -> bool {
+        let Due { by, named_by } = due.into();
         let (root, _, region) = parts(location);
         let object = location.to_string();
         let is_hidden = |refused: &str| object.starts_with(refused);
-        let meets = |run: &Collection| run.would_have_met(&object, (&location.bucket, root), region.as_ref(), is_hidden);
+        let is_late = self.is_late(location);
+        let meets = |run: &Collection| {
+            if is_late {
+                run.would_have_met_late(&object, named_by, is_hidden)
+            } else {
+                run.would_have_met(&object, (&location.bucket, root), region.as_ref(), is_hidden)
+            }
+        };
         self.collections.finished().any(|run| run.began >= by && meets(run))
+    }
+
+    /// Whether it is a log that collect takes only where a digest names it: its name tells a time that is none of the window's.
+    fn is_late(&self, location: &S3Location) -> bool {
+        let (first, last) = (self.window.start().plus_seconds(-STAMPED_BEFORE), self.window.end().plus_seconds(STAMPED_AFTER));
+        // The name tells the minute, and that may have begun before.
+        location.key.parse::<LogName>().is_ok_and(|name| name.minute.plus_seconds(59) < first || name.minute > last)
     }
 
     /// When the last run that came to its end, and would have met the digests of a chain, began and ended; of several `places`, the one

@@ -58,6 +58,8 @@ pub(super) struct TrailTime {
     is_home: bool,
     /// What verified digests cover, oldest first.
     covered: Vec<(Timestamp, Timestamp)>,
+    /// The ends of verified digests, oldest first, and when S3 received them.
+    receipts: Vec<(Timestamp, Timestamp)>,
     /// Whether anything shows that the trail recorded and was signed here in the window, though no digest of the chain may be there.
     signed_here: bool,
     /// Whether the trail's status speaks of this account: that of an organization's trail is its owner's.
@@ -109,6 +111,7 @@ impl TrailTime {
             switches,
             suspected,
             covered: row.standard.digests.iter().filter_map(covered).collect(),
+            receipts: row.standard.digests.iter().filter_map(receipt).collect(),
             signed_here,
             status_is_its_own,
             unread: Vec::new(),
@@ -139,8 +142,11 @@ impl TrailTime {
         findings.push(Finding::new(severity, kind, &self.object, detail));
     }
 
-    /// Tells of digests that are not there, and had been delivered by some time.
-    fn lose(&self, findings: &mut Vec<Finding>, by: Timestamp, kind: &str, detail: &str) {
+    /// Tells of digests that are not there, of the time up to `until`.
+    fn lose(&self, findings: &mut Vec<Finding>, until: Timestamp, kind: &str, detail: &str) {
+        // Where those behind came late, these may have come no sooner.
+        let behind = self.receipts.iter().find(|(end, _)| *end > until).map(|(_, received)| *received);
+        let by = until.plus_seconds(DELIVERED).max(behind.unwrap_or(until));
         let is_certain = self.looked_since.is_some_and(|since| since >= by);
         let absence = if self.unfinished && !is_certain { Absence::Unfetched } else { Absence::Gone };
         findings.push(absence.finding(kind, &self.object, detail));
@@ -187,8 +193,8 @@ impl TrailTime {
     /// Follows the chain from its oldest digest to its newest, and beyond to the end of the window.
     pub(super) fn follow(&mut self, row: &Row, unreadable: &Unreadable<'_>, findings: &mut Vec<Finding>) {
         let (mut known_until, mut newest) = (None, None);
-        let hidden = |end: Timestamp| unreadable.hides_digests(&row.of, &row.delivers, end);
-        let listed = !hidden(self.window.end().plus_seconds(DELIVERY_LAG));
+        let hidden = |by: Timestamp| unreadable.hides_digests(&row.of, &row.delivers, by);
+        let listed = !hidden(self.window.end().plus_seconds(DELIVERY_LAG + DELIVERED));
         let mut unread =
             unreadable.digests(&row.of, &row.delivers).into_iter().filter(|end| listed && !is_named(row, *end)).peekable();
         for digest in &row.standard.digests {
@@ -204,7 +210,8 @@ impl TrailTime {
                     let proves = content.proves_its_time();
                     if content.is_first {
                         let to = if proves { content.start } else { end };
-                        self.restart(known_until, (to, end), hidden(end), findings);
+                        let by = digest.received.max(Some(end.plus_seconds(DELIVERED))).unwrap_or(end);
+                        self.restart(known_until, (to, end), hidden(by), findings);
                     }
                     if proves {
                         self.timeline.add(content.start, end, status);
@@ -308,7 +315,7 @@ impl TrailTime {
                     left.why
                 )
             };
-            return self.lose(findings, until.plus_seconds(DELIVERED), "restart-hides-digests", &detail);
+            return self.lose(findings, until, "restart-hides-digests", &detail);
         }
         self.timeline.add(from, to, HourStatus::Restart);
         let detail = format!(
@@ -384,7 +391,7 @@ impl TrailTime {
                     "The trail recorded until {off}, when {switched} off, but there is no digest from {from} on: those between{last} \
                      are gone."
                 );
-                self.lose(findings, off.plus_seconds(DELIVERED), "newest-digests-missing", &detail);
+                self.lose(findings, off, "newest-digests-missing", &detail);
             } else if !fresh && state == State::Off && off > from.plus_seconds(STOP_SLACK) {
                 let detail = format!("The newest digest ends {from}, and the final one, due after the stop, is not there.");
                 self.find(findings, Severity::Gap, "digests-end", &detail);
@@ -440,7 +447,7 @@ impl TrailTime {
         {
             let (to, detail) =
                 (*to, format!("It recorded and was signed here until {to} ({}), and there is no digest at all.", switch.why));
-            self.lose(findings, to.plus_seconds(DELIVERED), "all-digests-missing", &detail);
+            self.lose(findings, to, "all-digests-missing", &detail);
             self.timeline.add(start.floor_hour(), to, HourStatus::DigestMissing);
             return;
         }
@@ -473,6 +480,11 @@ fn is_named(row: &Row, end: Timestamp) -> bool {
 /// The time that a verified digest proves.
 fn covered(digest: &Link) -> Option<(Timestamp, Timestamp)> {
     digest.proven.filter(|content| content.proves_its_time()).map(|content| (content.start, content.end))
+}
+
+/// When S3 received a verified digest.
+fn receipt(digest: &Link) -> Option<(Timestamp, Timestamp)> {
+    digest.received.filter(|_| digest.verified).map(|received| (digest.end, received))
 }
 
 fn start_of_invalid(digest: &Link, known_until: Option<Timestamp>) -> Timestamp {

@@ -8,7 +8,7 @@ use crate::cloudtrail::{DigestName, LogName};
 use crate::model::{S3Location, Timestamp};
 use crate::verify::collections::{is_refused, refused_listing};
 
-use super::looked::{Absence, DELIVERED, Looked};
+use super::looked::{Absence, Due, Looked};
 use super::{ChainOf, Place};
 
 /// What the recorded gaps say could not be fetched or not even listed, though it may be there, and what nobody looked for: its absence is
@@ -43,24 +43,25 @@ impl<'a> Unreadable<'a> {
         unreadable
     }
 
-    /// What to make of it that an object is not there which had been delivered by some time.
-    pub(super) fn absence(&self, location: &S3Location, by: Timestamp) -> Absence {
-        if self.covers(location, by) {
+    /// What to make of it that an object is not there which was due some time.
+    pub(super) fn absence(&self, location: &S3Location, due: impl Into<Due>) -> Absence {
+        let due = due.into();
+        if self.covers(location, due) {
             return Absence::Unreadable;
         }
-        self.looked.absence(|| self.looked.would_have_met(location, by))
+        self.looked.absence(|| self.looked.would_have_met(location, due))
     }
 
-    /// Whether an object that had been delivered by some time may be there although the case does not hold it: not if a run that began
+    /// Whether an object that was due some time may be there although the case does not hold it: not if a run that began
     /// no earlier would have met it, whoever else was refused.
-    pub(super) fn covers(&self, location: &S3Location, by: Timestamp) -> bool {
+    pub(super) fn covers(&self, location: &S3Location, due: impl Into<Due>) -> bool {
         if !self.looked.for_object(location) || self.is_crowded_out(location) {
             return true;
         }
         let is_below = |location: &str| self.prefixes.iter().any(|prefix| location.starts_with(prefix.as_str()));
         match Subject::object(location, None) {
             Subject::Object { object, .. } => {
-                let is_refused = is_below(&location.to_string()) && !self.looked.would_have_met(location, by);
+                let is_refused = is_below(&location.to_string()) && !self.looked.would_have_met(location, due);
                 self.objects.contains(&object) || is_refused
             }
             _ => false,
@@ -80,11 +81,11 @@ impl<'a> Unreadable<'a> {
         self.crowded.contains(&folder.to_string()) && !self.looked.lists_logs_of(log.minute)
     }
 
-    /// Whether digests of a chain may be there, of the time up to `end`, in one of the `places` of its trail, because it was not listed to
-    /// its end since they were due.
-    pub(super) fn hides_digests(&self, of: &ChainOf, places: &BTreeSet<Place>, end: Timestamp) -> bool {
+    /// Whether digests of a chain may be there that had been delivered by some time, in one of the `places` of its trail, because it was not
+    /// listed to its end since.
+    pub(super) fn hides_digests(&self, of: &ChainOf, places: &BTreeSet<Place>, by: Timestamp) -> bool {
         let is_hidden = places.iter().any(|place| self.prefixes.iter().any(|prefix| hides(prefix, of, place)));
-        is_hidden && self.looked.through(of, places).is_none_or(|(began, _)| began < end.plus_seconds(DELIVERED))
+        is_hidden && self.looked.through(of, places).is_none_or(|(began, _)| began < by)
     }
 
     /// The ends of the digests of a chain that are there, in one of the `places` of its trail, and could not be read; oldest first.

@@ -1,6 +1,6 @@
 //! What a later run can and cannot take back of what an earlier one proves.
 
-use caselock::case::event::{Gap, GapReason};
+use caselock::case::event::{Gap, GapReason, Listing};
 use caselock::model::{S3Location, Window};
 use caselock::sim::TRAIL_BUCKET;
 use chrono::TimeDelta;
@@ -44,6 +44,19 @@ pub(super) fn all() -> Vec<Defect> {
     all
 }
 
+/// Narrows the window to its first hour, and has a log of hours later hold events of it, as the newest digest says; gives the two.
+fn late_log(it: &mut Collection) -> (S3Location, S3Location) {
+    it.window = Window::new(it.window.start(), it.window.start().plus_seconds(3600)).unwrap();
+    it.rule = Listing::rule_for_days("from 15 minutes before the window to 2 hours after it");
+    let (digest, log, at) = (it.digest(HOME, -1), it.log(HOME, -1), it.window.start().plus_seconds(1800).to_string());
+    it.resign(HOME, &digest, |document| {
+        let listed = document["logFiles"].as_array_mut().unwrap();
+        let listed = listed.iter_mut().find(|listed| listed["s3Object"] == json!(log.key)).unwrap();
+        (listed["oldestEventTime"], listed["newestEventTime"]) = (json!(at), json!(at));
+    });
+    (digest, log)
+}
+
 fn unfinished() -> Vec<Defect> {
     vec![
         Defect {
@@ -74,6 +87,52 @@ fn unfinished() -> Vec<Defect> {
             others: &["collection-unfinished"],
             make: Make::Quiet(|it| {
                 it.delete(&it.log(HOME, 4));
+                it.later.push(LaterRun { lists: false, finished: false, ..LaterRun::new() });
+            }),
+        },
+        Defect {
+            name: "digests-delivered-late-and-a-later-run-killed",
+            about: "AWS could not deliver the last five digests for seven hours. A run that came to its end before could not meet them; the next one \
+                    stored those behind the first of them, and was killed. Nobody is accused.",
+            failures: &[],
+            others: &["collection-unfinished", "digest-missing", "log-unproven"],
+            make: Make::Quiet(|it| {
+                let digests = it.digests(HOME);
+                let late = digests[digests.len() - 5..].to_vec();
+                let newest = it.object(&digests[digests.len() - 6]).unwrap().last_modified.timestamp();
+                it.answers_of("GetTrailStatus", HOME)
+                    .for_each(|answer| answer.body["LatestDigestDeliveryTime"] = json!(newest));
+                for digest in &late {
+                    let at = end() + TimeDelta::hours(7);
+                    assert!(it.account.objects().change(TRAIL_BUCKET, &digest.key, |object| object.last_modified = at));
+                    it.left_out.insert(digest.clone());
+                }
+                it.later.push(LaterRun { lists: false, stores: late[1..].to_vec(), finished: false, ..LaterRun::new() });
+            }),
+        },
+        Defect {
+            name: "late-log-that-a-killed-run-did-not-come-to",
+            about: "A log came hours late, and only a digest names it that the first run could not read. The next one stored that, and was killed. \
+                    Nobody is accused.",
+            failures: &[],
+            others: &["collection-unfinished", "gap-failed", "log-missing"],
+            make: Make::Quiet(|it| {
+                let (digest, log) = late_log(it);
+                it.left_out.extend([digest.clone(), log]);
+                let folder = format!("s3://{TRAIL_BUCKET}/AWSLogs/{OWN}/CloudTrail-Digest/{HOME}/");
+                gap(it, &format!("late logs that 1 digests in {folder} name"));
+                it.gaps.last_mut().unwrap().reason = GapReason::Failed;
+                it.later.push(LaterRun { lists: false, stores: vec![digest], finished: false, ..LaterRun::new() });
+            }),
+        },
+        Defect {
+            name: "late-log-deleted-and-a-later-run-killed",
+            about: "A log came hours late and was deleted; a run had the digest that names it, and came to its end. Another one is killed.",
+            failures: &["log-missing"],
+            others: &["collection-unfinished"],
+            make: Make::Quiet(|it| {
+                let (_, log) = late_log(it);
+                it.delete(&log);
                 it.later.push(LaterRun { lists: false, finished: false, ..LaterRun::new() });
             }),
         },

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::LazyLock;
 
 use caselock::case::event::ClockOffset;
-use caselock::case::{CaseFiles as _, CaseFolder, CaseWriter, Found, read_bounded};
+use caselock::case::{CaseFiles as _, CaseFolder, CaseWriter, Found, LEDGER, read_bounded};
 use caselock::model::{Sha256Hash, Timestamp, Window};
 use caselock::seal::{AllowedSigners, SealOptions, SealStatement, SigningKey, seal_case_with};
 use caselock::verify::Report;
@@ -152,6 +152,20 @@ fn of_the_seal() -> Vec<Defect> {
             make: Make::Own(|| sealed(|case| drop(case.files.remove("custody/seals/0001.json.sig")))),
         },
         Defect {
+            name: "seal-without-its-signature-announced-again",
+            about: "The seal's signature is removed after counsel received the case, and the ledger gets a line that announces the seal once more, as if it \
+                    had been the last thing that happened.",
+            failures: &["seal-unsigned"],
+            others: &[],
+            make: Make::Own(|| {
+                sealed(|case| {
+                    append_receipt(case);
+                    append_again(case, "case.sealed");
+                    case.files.remove("custody/seals/0001.json.sig");
+                })
+            }),
+        },
+        Defect {
             name: "seal-removed",
             about: "The seal and its signature are removed. Nothing came after the ledger's line that announces it, so sealing may have been \
                     cut off: a gap.",
@@ -295,19 +309,28 @@ fn of_packages() -> Vec<Defect> {
             make: Make::Own(|| {
                 sealed(|case| {
                     case.package = true;
-                    case.edit_ledger(|lines| {
-                        let prev = Sha256Hash::of(lines.last().unwrap().as_bytes()).to_string();
-                        let verification = json!({"artifacts": 1, "artifacts_valid": 1, "damage": 0, "ledger_lines": 1,
-                            "ledger_root": "93".repeat(32), "verdict": "pass"});
-                        let handover = json!({"released_by": "A. Examiner", "received_by": "B. Counsel", "purpose": "inspection"});
-                        let line = json!({"at": "2026-03-02T14:00:00.000Z", "event": "custody.received", "handover": handover,
-                            "prev": prev, "salt": "00".repeat(16), "seal": "custody/seals/0001.json", "seal_sha256": "11".repeat(32),
-                            "seq": lines.len(), "signer": "SHA256:9Yzx8MLddJbifuR7wTyDVM3GWJrw4jfcYGa1cA0z8Rk", "tool": tool(),
-                            "verification": verification});
-                        lines.push(String::from_utf8(serde_json_canonicalizer::to_vec(&line).unwrap()).unwrap());
-                    });
+                    append_receipt(case);
                 })
             }),
+        },
+        Defect {
+            name: "words-behind-the-last-line-of-a-package",
+            about: "Bytes without a newline are appended to the ledger of a package. In a case folder, a crash might have left them.",
+            failures: &["ledger-after-seal"],
+            others: &["seal-signer-unknown"],
+            make: Make::Own(|| {
+                sealed(|case| {
+                    case.package = true;
+                    case.files.get_mut(LEDGER).unwrap().extend(b"The examiner admits that this is forged");
+                })
+            }),
+        },
+        Defect {
+            name: "torn-line-in-a-sealed-case",
+            about: "The ledger of a sealed case ends in half a line, as a crash leaves it.",
+            failures: &[],
+            others: &["ledger-torn", "seal-signer-unknown"],
+            make: Make::Own(|| sealed(|case| case.files.get_mut(LEDGER).unwrap().extend(b"{\"at\":"))),
         },
         Defect {
             name: "page-planted-in-a-package",
@@ -425,6 +448,26 @@ fn of_times() -> Vec<Defect> {
             }),
         },
     ]
+}
+
+/// The line of a ledger that has counsel receive the case.
+pub(super) fn receipt(signer: &str) -> serde_json::Value {
+    let verification = json!({"artifacts": 1, "artifacts_valid": 1, "damage": 0, "ledger_lines": 1,
+        "ledger_root": "93".repeat(32), "verdict": "pass"});
+    let handover = json!({"released_by": "A. Examiner", "received_by": "B. Counsel", "purpose": "inspection"});
+    json!({"event": "custody.received", "handover": handover, "seal": "custody/seals/0001.json", "seal_sha256": "11".repeat(32),
+        "signer": signer, "tool": tool(), "verification": verification})
+}
+
+/// Appends it, with a chain that holds.
+fn append_receipt(case: &mut MemoryCase) {
+    case.edit_ledger(|lines| {
+        let mut line = receipt("SHA256:9Yzx8MLddJbifuR7wTyDVM3GWJrw4jfcYGa1cA0z8Rk");
+        line["prev"] = json!(Sha256Hash::of(lines.last().unwrap().as_bytes()).to_string());
+        (line["at"], line["salt"], line["seq"]) =
+            (json!("2026-03-02T14:00:00.000Z"), json!("00".repeat(16)), json!(lines.len()));
+        lines.push(String::from_utf8(serde_json_canonicalizer::to_vec(&line).unwrap()).unwrap());
+    });
 }
 
 /// Appends a line like the first of this kind, with a number and a hash that follow.

@@ -5,7 +5,7 @@ use std::fs;
 use caselock::seal::{AllowedSigners, SealOptions, seal_case_with};
 use caselock::verify::{Options, Report};
 
-use super::sealed::{sealed, sealed_by, without_keys};
+use super::sealed::{Desk, receipt, sealed, sealed_by, without_keys};
 use super::{Defect, Make};
 use crate::sample::{PRINCIPAL, at, shell_ok, tool};
 
@@ -24,7 +24,120 @@ fn by_certificate(option: &str) -> Report {
     without_keys(case.verify_with(&Options { allowed_signers: Some(&allowed), ..Options::default() }))
 }
 
+/// The package of what `seal` makes of a case, verified by whoever trusts the examiner's key alone.
+fn trusting_the_examiner(seal: impl FnOnce(&Desk<'_>)) -> Report {
+    let mut allowed = AllowedSigners::default();
+    let mut case = sealed_by(|desk| {
+        seal(desk);
+        allowed = desk.allowed(&[("key", PRINCIPAL)]);
+    });
+    case.package = true;
+    without_keys(case.verify_with(&Options { allowed_signers: Some(&allowed), ..Options::default() }))
+}
+
+/// Writes a seal anew with other words, and signs it again with a key.
+fn edit_and_sign(desk: &Desk<'_>, number: u32, key: &str, edit: impl FnOnce(&mut serde_json::Value)) {
+    let path = desk.path(&format!("custody/seals/{number:04}.json"));
+    let mut statement = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    edit(&mut statement);
+    fs::remove_file(&path).unwrap();
+    fs::write(&path, serde_json_canonicalizer::to_vec(&statement).unwrap()).unwrap();
+    fs::remove_file(desk.path(&format!("custody/seals/{number:04}.json.sig"))).unwrap();
+    shell_ok(desk.0, &format!("ssh-keygen -q -Y sign -n caselock-seal -f {key} case/custody/seals/{number:04}.json"));
+}
+
 pub(super) fn all() -> Vec<Defect> {
+    let mut all = of_strangers();
+    all.extend(of_holders());
+    all
+}
+
+/// Seals by keys that nobody listed, on what somebody sealed who is.
+fn of_strangers() -> Vec<Defect> {
+    vec![
+        Defect {
+            name: "stranger-seals-over-damage-that-a-trusted-seal-names",
+            about: "The examiner's seal says that an artifact was damaged which is not. Somebody whom nobody listed seals on top, without a word of it: \
+                    that puts nothing right.",
+            failures: &[],
+            others: &["ledger-after-seal", "seal-damage-not-found", "seal-signer-unknown"],
+            make: Make::Own(|| {
+                trusting_the_examiner(|desk| {
+                    desk.seal_over_damage("key");
+                    desk.seal("stranger", "stranger@example.com");
+                })
+            }),
+        },
+        Defect {
+            name: "stranger-seals-and-makes-up-damage",
+            about: "Somebody whom nobody listed seals on top of the examiner, and says that an artifact is damaged which is not: the examiner's seal \
+                    is over the case as it is.",
+            failures: &[],
+            others: &["ledger-after-seal", "seal-signer-unknown"],
+            make: Make::Own(|| {
+                trusting_the_examiner(|desk| {
+                    desk.seal("key", PRINCIPAL);
+                    desk.seal_over_damage("stranger");
+                })
+            }),
+        },
+        Defect {
+            name: "stranger-seals-over-a-receipt-of-their-own",
+            about: "Somebody whom nobody listed has the case handed to them in the ledger of a package, and seals over that.",
+            failures: &[],
+            others: &["ledger-after-seal", "seal-signer-unknown"],
+            make: Make::Own(|| {
+                trusting_the_examiner(|desk| {
+                    desk.seal("key", PRINCIPAL);
+                    let received = receipt(&desk.key("stranger", "stranger@example.com").signer().fingerprint);
+                    desk.writer().append_all(vec![serde_json::from_value(received).unwrap()]).unwrap();
+                    desk.seal("stranger", "stranger@example.com");
+                })
+            }),
+        },
+        Defect {
+            name: "stranger-seals-and-counts-wrong",
+            about: "Somebody whom nobody listed seals on top of the examiner, and says that the evidence is of one byte.",
+            failures: &[],
+            others: &["ledger-after-seal", "manifest-mismatch", "seal-signer-unknown"],
+            make: Make::Own(|| {
+                trusting_the_examiner(|desk| {
+                    desk.seal("key", PRINCIPAL);
+                    desk.seal("stranger", "stranger@example.com");
+                    edit_and_sign(desk, 2, "stranger", |statement| statement["artifacts"]["bytes"] = 1.into());
+                })
+            }),
+        },
+        Defect {
+            name: "later-seal-by-another-key-counts-wrong",
+            about: "The same, and nobody says whom to trust: whether that seal is to be believed is open.",
+            failures: &[],
+            others: &["manifest-mismatch", "seal-signer-unknown"],
+            make: Make::Own(|| {
+                let case = sealed_by(|desk| {
+                    desk.seal("key", PRINCIPAL);
+                    desk.seal("stranger", "stranger@example.com");
+                    edit_and_sign(desk, 2, "stranger", |statement| statement["artifacts"]["bytes"] = 1.into());
+                });
+                without_keys(case.verify())
+            }),
+        },
+        Defect {
+            name: "seal-that-counts-other-bytes",
+            about: "The seal says that the evidence is of one byte, and is signed so.",
+            failures: &["manifest-mismatch"],
+            others: &[],
+            make: Make::Own(|| {
+                trusting_the_examiner(|desk| {
+                    desk.seal("key", PRINCIPAL);
+                    edit_and_sign(desk, 1, "key", |statement| statement["artifacts"]["bytes"] = 1.into());
+                })
+            }),
+        },
+    ]
+}
+
+fn of_holders() -> Vec<Defect> {
     vec![
         Defect {
             name: "seal-of-a-key-that-is-not-checked-and-that-nobody-listed",
@@ -97,7 +210,7 @@ pub(super) fn all() -> Vec<Defect> {
             name: "seal-of-another-key-under-the-line-of-the-first",
             about: "The statement of the seal is written anew, with another key and its signature; the ledger is left as it is.",
             failures: &["allowed-signers-mismatch", "checkpoint-mismatch", "seal-signer-mismatch"],
-            others: &["seal-signer-unknown"],
+            others: &["instructions-differ", "seal-signer-unknown"],
             make: Make::Own(|| {
                 without_keys(
                     sealed_by(|desk| {

@@ -30,6 +30,8 @@ pub(crate) struct Collection {
     pub(crate) left_out: BTreeSet<S3Location>,
     /// Buckets that were not listed.
     pub(crate) not_listed: BTreeSet<String>,
+    /// By which rule the others were.
+    pub(crate) rule: String,
     /// Further accounts as which AWS was asked.
     pub(crate) also_as: Vec<&'static str>,
     /// Further accounts as which a run before this one began, which did not come to its end.
@@ -93,6 +95,7 @@ impl Collection {
             gaps: Vec::new(),
             left_out: BTreeSet::new(),
             not_listed: BTreeSet::new(),
+            rule: "all".to_owned(),
             also_as: Vec::new(),
             begun_before_as: Vec::new(),
             later: Vec::new(),

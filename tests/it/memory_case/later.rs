@@ -1,11 +1,11 @@
 //! Runs of collect after the one that brought the evidence.
 
 use caselock::case::event::{CollectionFinished, Event};
-use caselock::model::Timestamp;
+use caselock::model::{PayloadPath, S3Location, Timestamp};
 use caselock::sim::ACCOUNT_ID;
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::writing::{Ledger, caller, response};
+use super::writing::{Ledger, artifact, caller, response};
 use super::{Answer, Collection, MemoryCase, end};
 
 /// One of them: it finds nothing new, but for what AWS answers.
@@ -18,6 +18,8 @@ pub(crate) struct LaterRun {
     /// Whether it lists what there is.
     pub(crate) lists: bool,
     pub(crate) answers: Vec<Answer>,
+    /// Objects that the first run left out, and that it stores.
+    pub(crate) stores: Vec<S3Location>,
     pub(crate) finished: bool,
 }
 
@@ -25,7 +27,15 @@ impl LaterRun {
     /// A run of a day later that asks as the same account, lists everything and comes to its end.
     pub(crate) fn new() -> Self {
         let at = end() + TimeDelta::days(1);
-        Self { account: ACCOUNT_ID, at, regions: Vec::new(), lists: true, answers: Vec::new(), finished: true }
+        Self {
+            account: ACCOUNT_ID,
+            at,
+            regions: Vec::new(),
+            lists: true,
+            answers: Vec::new(),
+            stores: Vec::new(),
+            finished: true,
+        }
     }
 }
 
@@ -44,6 +54,10 @@ impl Collection {
                 number += 1;
                 let body = answer.body.to_string().into_bytes();
                 ledger.store(case, response(number, "cloudtrail", answer, body, "json"));
+            }
+            for location in &later.stores {
+                let object = self.object(location).unwrap();
+                ledger.store(case, artifact(PayloadPath::for_object(location), location, object));
             }
             for listing in self.listings().into_iter().filter(|_| later.lists) {
                 ledger.append(&Event::ListingRecorded(listing));

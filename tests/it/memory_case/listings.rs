@@ -29,7 +29,7 @@ impl Collection {
             in_scope: 0,
             bytes: 0,
             pages: 1,
-            rule: "all".to_owned(),
+            rule: self.rule.clone(),
             whole: Some(true),
         };
         folders.into_iter().map(listing).collect()

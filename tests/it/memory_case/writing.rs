@@ -152,7 +152,7 @@ pub(super) fn caller(account: &str) -> Caller {
     }
 }
 
-fn artifact(path: PayloadPath, location: &S3Location, object: StoredObject) -> (PayloadPath, Vec<u8>, Origin) {
+pub(super) fn artifact(path: PayloadPath, location: &S3Location, object: StoredObject) -> (PayloadPath, Vec<u8>, Origin) {
     let origin = ObjectOrigin {
         source: "cloudtrail".to_owned(),
         account: None,

@@ -4,7 +4,7 @@ use crate::cloudtrail::coverage::HourStatus;
 use crate::model::{Finding, Severity, Timestamp};
 
 use super::super::switches::{Phase, State};
-use super::{DELIVERED, EVER, FIRST_DIGEST, LOOK_BACK, STOP_SLACK, TrailTime};
+use super::{EVER, FIRST_DIGEST, LOOK_BACK, STOP_SLACK, TrailTime};
 
 impl TrailTime {
     /// The first chain of all begins at `to`, with a digest that ends at `ends`.
@@ -135,7 +135,7 @@ impl TrailTime {
                             gone.0
                         ),
                     };
-                    self.lose(findings, gone.1.plus_seconds(DELIVERED), "restart-hides-digests", &detail);
+                    self.lose(findings, gone.1, "restart-hides-digests", &detail);
                 }
             }
         }

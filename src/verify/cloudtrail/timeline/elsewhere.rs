@@ -4,8 +4,8 @@ use crate::cloudtrail::coverage::{DELIVERY_LAG, HourStatus};
 use crate::model::{Finding, Severity, Timestamp};
 
 use super::super::Place;
+use super::TrailTime;
 use super::moves::Moved;
-use super::{DELIVERED, TrailTime};
 
 impl TrailTime {
     /// From the newest digest to the end of the window, where later ones may lie at a `place` that was not listed.
@@ -34,7 +34,7 @@ impl TrailTime {
                 "The trail was told to deliver elsewhere {moved_at} ({why}), but there is no digest from {since} on: what it signed before \
                  it moved is gone."
             );
-            self.lose(findings, moved_at.plus_seconds(DELIVERED), "newest-digests-missing", &detail);
+            self.lose(findings, moved_at, "newest-digests-missing", &detail);
         }
         from = looked_until.min(needed_until);
         let detail = format!(

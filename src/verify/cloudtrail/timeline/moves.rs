@@ -37,23 +37,30 @@ type PartOfPlace = fn(&Place) -> &str;
 pub(super) fn resolve(destinations: &[Destination], row: &Row, looked: &Looked<'_>, now: Option<&Place>) -> Vec<Moved> {
     let parts: [(Part, PartOfPlace); 2] =
         [(|to| to.bucket.as_deref(), |place| &place.bucket), (|to| to.prefix.as_deref(), |place| &place.prefix)];
+    // When each part is named next, from the last destination to the first.
+    let mut following = [None; 2];
+    let mut next: Vec<[Option<Timestamp>; 2]> = Vec::with_capacity(destinations.len());
+    for to in destinations.iter().rev() {
+        next.push(following);
+        for (at, (named, _)) in following.iter_mut().zip(parts) {
+            *at = named(to).map(|_| to.at).or(*at);
+        }
+    }
     let mut moves = Vec::new();
-    for (number, to) in destinations.iter().enumerate() {
-        let (earlier, later) =
-            (destinations.get(..number).unwrap_or_default(), destinations.get(number + 1..).unwrap_or_default());
+    let mut earlier: [Option<&str>; 2] = [None; 2];
+    for (to, next) in destinations.iter().zip(next.into_iter().rev()) {
         let mut changed = false;
         let mut place: Vec<Option<&str>> = Vec::new();
-        for (named, of) in parts {
-            let next = later.iter().find(|later| named(later).is_some()).map(|later| later.at);
+        for (((named, of), next), earlier) in parts.into_iter().zip(next).zip(&mut earlier) {
             // A digest is delivered some time after its end, so it shows the place only if no event changed that in between.
             let in_time = |end: Timestamp| next.is_none_or(|next| end.plus_seconds(NEXT_DUE) < next);
             let shown = |(end, place)| in_time(end).then(|| of(place));
-            let before = earlier.iter().rev().find_map(named);
-            let was = before.or_else(|| row.standard.place_delivered_before(to.at, NEXT_DUE).map(of));
+            let was = earlier.or_else(|| row.standard.place_delivered_before(to.at, NEXT_DUE).map(of));
             changed |= named(to).is_some_and(|named| was != Some(named));
             let digests = [row.standard.place_before(to.at), row.standard.place_after(to.at)];
             let shown = || digests.into_iter().flatten().find_map(shown);
             place.push(named(to).or(was).or_else(shown).or_else(|| now.filter(|_| next.is_none()).map(of)));
+            *earlier = named(to).or(*earlier);
         }
         if !changed {
             continue;
