@@ -210,7 +210,8 @@ impl Job<'_> {
         let Scratch { bytes, content, .. } = scratch;
         let location = S3Location::new(origin.bucket, origin.key);
         if let Ok(name) = location.key.parse::<DigestName>() {
-            let (limits, usual) = (self.limits.of_digests(), gzip::Limits::default().of_digests());
+            let usual = gzip::Limits { digest: self.limits.digest, ..gzip::Limits::default() }.of_digests();
+            let limits = self.limits.of_digests();
             let outcome = gzip::read_member(bytes, &limits, &mut |piece| content.extend_from_slice(piece));
             if outcome == Err(GzipProblem::TooLarge) && limits.are_lower_than(&usual, bytes) {
                 return Some(location);
