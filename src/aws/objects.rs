@@ -1,6 +1,6 @@
 //! What lies in a bucket, a page at a time, and in which region the bucket has to be asked. Nothing is fetched.
 
-use aws_sdk_s3::types::{EncodingType, OptionalObjectAttributes, RestoreStatus};
+use aws_sdk_s3::types::{EncodingType, ObjectStorageClass, OptionalObjectAttributes, RestoreStatus};
 
 use crate::model::{AccountId, Region, Timestamp, printable, url_decoded};
 
@@ -119,7 +119,7 @@ pub(super) fn read_page(
             size,
             etag: object.e_tag().map(str::to_owned),
             last_modified: object.last_modified().and_then(timestamp),
-            archived: is_archived(object.storage_class().map(|class| class.as_str()), object.restore_status()),
+            archived: is_archived(object.storage_class().map(ObjectStorageClass::as_str), object.restore_status()),
         });
     }
     for folder in output.common_prefixes() {

@@ -1,7 +1,7 @@
 //! Earlier versions and delete markers of a bucket, a page at a time. Nothing is fetched.
 
 use aws_sdk_s3::operation::list_object_versions::ListObjectVersionsOutput;
-use aws_sdk_s3::types::EncodingType;
+use aws_sdk_s3::types::{EncodingType, ObjectVersionStorageClass};
 
 use crate::model::{Timestamp, printable};
 
@@ -109,7 +109,7 @@ fn read_page(output: &ListObjectVersionsOutput, query: &ListQuery) -> Result<Ver
             etag: version.e_tag().map(str::to_owned),
             last_modified: version.last_modified().and_then(timestamp),
             latest: version.is_latest().ok_or("the listing of versions does not say which are current")?,
-            archived: is_archived(version.storage_class().map(|class| class.as_str()), version.restore_status()),
+            archived: is_archived(version.storage_class().map(ObjectVersionStorageClass::as_str), version.restore_status()),
         });
     }
     for marker in output.delete_markers() {

@@ -41,7 +41,7 @@ impl Flaw {
         }
         let names_request = REQUEST_IDS.iter().any(|name| answer.headers().get(*name).is_some());
         match body {
-            _ if !names_request && !(is_xml && was_read) => Some(Self::NotOfAws(status)),
+            _ if !(names_request || is_xml && was_read) => Some(Self::NotOfAws(status)),
             [] => Some(Self::Empty),
             [b'<', ..] if !is_whole(body) => Some(Self::Unfinished),
             [b'{', inner @ ..] if inner.last() != Some(&b'}') => Some(Self::Unfinished),
@@ -211,7 +211,10 @@ mod tests {
 
     /// Gives one answer after the other, the last one for ever.
     #[derive(Clone, Debug)]
-    struct Canned(Arc<Mutex<VecDeque<(Option<&'static str>, &'static str)>>>);
+    struct Canned(Arc<Mutex<VecDeque<CannedAnswer>>>);
+
+    /// The id of a request, and a body.
+    type CannedAnswer = (Option<&'static str>, &'static str);
 
     impl HttpConnector for Canned {
         fn call(&self, _: HttpRequest) -> HttpConnectorFuture {
@@ -221,7 +224,7 @@ mod tests {
         }
     }
 
-    fn config(answers: &[(Option<&'static str>, &'static str)]) -> SdkConfig {
+    fn config(answers: &[CannedAnswer]) -> SdkConfig {
         let canned = Canned(Arc::new(Mutex::new(answers.iter().copied().collect())));
         let client: SharedHttpClient = http_client_fn(move |_, _| SharedHttpConnector::new(canned.clone()));
         let credentials = Credentials::new("nobody", "nothing", None, None, "test");

@@ -92,11 +92,9 @@ impl LimitArguments {
     fn options(self) -> String {
         let usual = Limits::default();
         let given = [("--max-content", self.max_content, usual.content), ("--max-ratio", self.max_ratio, usual.ratio)];
-        given
-            .into_iter()
-            .filter(|(_, given, usual)| given != usual)
-            .map(|(name, given, _)| format!(" {name} {given}"))
-            .collect()
+        let changed = given.into_iter().filter(|(_, given, usual)| given != usual);
+        let options: Vec<String> = changed.map(|(name, given, _)| format!(" {name} {given}")).collect();
+        options.concat()
     }
 }
 

@@ -104,9 +104,8 @@ impl Acts {
                 let is_first = !self.sealed.contains_key(&sealed.seal);
                 self.sealing = is_first.then(|| sealed.seal.clone());
             }
-            Event::CaseSealed(_) => {}
             // An attempt to seal that was cut off is made again, beginning with a verification.
-            Event::VerificationRecorded(_) | Event::LedgerRecovered(_) => {}
+            Event::CaseSealed(_) | Event::VerificationRecorded(_) | Event::LedgerRecovered(_) => {}
             _ => self.sealing = None,
         }
         match event {

@@ -216,7 +216,7 @@ fn a_sealed_case_is_to_be_packaged_until_all_of_it_is_and_then_reported_on() {
         assert_eq!(next(), "Next: caselock report case");
     }
     run("seal case --signing-key key --notes again");
-    assert_eq!(next(), to_package, "nothing was written of this seal");
+    assert_eq!(next(), "Next: caselock package case -o case-2.zip", "nothing was written of this seal");
 }
 
 #[test]

@@ -120,7 +120,7 @@ fn the_limits_on_what_a_log_may_hold_can_be_set() {
         assert!(!text.contains("there is none") && !text.contains("bomb"), "{report:#}");
     }
     run(case.path(), &["--max-content=50000000", "--max-ratio=1000"]).expect(0);
-    reported(case.path(), &["--max-content=100"]).expect(3);
+    reported(case.path(), &["--max-content=100"]).expect(4);
 }
 
 fn online(simulated: &Simulated, case: &str) -> (i32, Value) {

@@ -115,7 +115,8 @@ pub(super) async fn sweep_store(errand: Arc<Errand>, store: Store, kinds: Vec<&'
         let inside = Inside { visit: Arc::clone(&visit), folder, row };
         if inside.folder.kind == DIGESTS {
             ask_for_keys(&visit.errand, &inside.folder.region, &mut tasks);
-            tasks.spawn(async move { inside.sweep_digests().await });
+            // It is a large future, which would be copied into the task.
+            tasks.spawn(async move { Box::pin(inside.sweep_digests()).await });
         } else {
             tasks.spawn(async move { inside.sweep_logs().await });
         }

@@ -86,15 +86,15 @@ pub(super) async fn find(errand: &Arc<Errand>, mut tell: impl FnMut(Trail)) -> R
             let permit = errand.discovery().await?;
             let found = trails_of_region(&errand, &region).await;
             drop(permit);
-            found
+            found.map(|found| (region, found))
         });
     }
-    let (mut trails, mut refused) = (BTreeSet::new(), false);
+    let (mut trails, mut refused) = (BTreeSet::new(), BTreeSet::new());
     let describing = async {
         while let Some(done) = tasks.join_next().await {
             match done?? {
-                Some(found) => found.into_iter().filter(|trail| trails.insert(trail.arn.clone())).for_each(&mut tell),
-                None => refused = true,
+                (_, Some(found)) => found.into_iter().filter(|trail| trails.insert(trail.arn.clone())).for_each(&mut tell),
+                (region, None) => drop(refused.insert(region)),
             }
         }
         Ok(())
@@ -105,7 +105,8 @@ pub(super) async fn find(errand: &Arc<Errand>, mut tell: impl FnMut(Trail)) -> R
     for arn in named.iter().filter(|arn| !trails.contains(*arn)) {
         let row = RowKey { source: NAME, account: Some(account), region: Some(arn.home_region().clone()) };
         let (reason, detail) = if errand.wants_region(arn.home_region()) {
-            if only.is_some_and(|only| only != arn) {
+            // That nobody could ask at its home is told already.
+            if only.is_some_and(|only| only != arn) || refused.contains(arn.home_region()) {
                 continue;
             }
             (GapReason::Failed, "AWS lists it, and did not describe it: where it delivers is not known")
@@ -115,7 +116,7 @@ pub(super) async fn find(errand: &Arc<Errand>, mut tell: impl FnMut(Trail)) -> R
         };
         errand.gap(&row, &format!("trail {arn}"), reason, Some(detail)).await?;
     }
-    Ok(Found { trails: trails.len(), refused })
+    Ok(Found { trails: trails.len(), refused: !refused.is_empty() })
 }
 
 async fn trails_of_region(errand: &Errand, region: &Region) -> Result<Option<Vec<Trail>>, Halt> {

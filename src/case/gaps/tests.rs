@@ -297,15 +297,16 @@ fn left_with(what: &str, detail: &str, answers: &[Event]) -> usize {
 
 #[test]
 fn what_the_history_told_is_closed_only_by_a_history_that_would_tell_it_still() {
+    type Told<'a> = &'a dyn Fn(&str) -> [Event; 3];
+
     let detail =
         "the event history says that it was deleted at 2026-03-01T23:16:40Z; where it delivered until then is not known";
     let undated = "the event history says that it was deleted";
     let of_trails = |day: &str| ["CreateTrail", "UpdateTrail", "DeleteTrail"].map(|event| told(event, day));
     let of_flow_logs = |day: &str| [told("CreateFlowLogs", day), told("DeleteFlowLogs", day), plain("DescribeFlowLogs")];
-    for (what, of) in [
-        ("logs and digests of trail ghost", &of_trails as &dyn Fn(&str) -> [Event; 3]),
-        ("records of flow log fl-1", &of_flow_logs),
-    ] {
+    let cases: [(&str, Told<'_>); 2] =
+        [("logs and digests of trail ghost", &of_trails), ("records of flow log fl-1", &of_flow_logs)];
+    for (what, of) in cases {
         let others = [plain("DescribeTrails"), plain("DescribeFlowLogs"), told("StopLogging", "2026-03-03")];
         assert_eq!(left_with(what, detail, &others), 1, "{what}: the history was refused");
         assert_eq!(left_with(what, detail, &of("2026-03-03")), 0, "{what}");
