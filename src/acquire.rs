@@ -15,6 +15,7 @@ mod kms;
 mod listing_plan;
 mod log_files;
 mod notes;
+mod on_body;
 mod pages;
 mod parallelism;
 mod permissions;

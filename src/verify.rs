@@ -26,6 +26,7 @@ mod presence;
 mod published_keys;
 mod receipt_chain;
 mod report;
+mod sealed_bag;
 mod seals;
 mod stamps;
 mod tag_manifest;

@@ -19,6 +19,7 @@ use crate::model::{AccountId, PayloadPath, Region, S3Location, Sha256Hash, Times
 
 use super::askers::{Asker, Door};
 use super::notes::Notes;
+use super::on_body::OnBody;
 use super::parallelism::{self, Parallelism};
 use super::pipeline::Intake;
 use super::progress::Progress;
@@ -90,40 +91,6 @@ impl Collecting {
 
 /// The keys of objects that are not there.
 pub(crate) type Absent = Arc<Shared<BTreeSet<String>>>;
-
-/// Is shown an object's key, and its bytes, or nothing where there are too many to be read.
-type Reading = dyn Fn(&str, Option<&[u8]>) + Send + Sync;
-
-/// What reads an object's bytes as they come in.
-#[derive(Clone)]
-pub(crate) struct OnBody {
-    read: Arc<Reading>,
-    /// Whether objects that are too large to be held in memory as they come in are read again for it.
-    large: bool,
-}
-
-impl fmt::Debug for OnBody {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("OnBody").field("large", &self.large).finish_non_exhaustive()
-    }
-}
-
-impl OnBody {
-    /// Reads the small objects.
-    pub(crate) fn of_small(read: impl Fn(&str, &[u8]) + Send + Sync + 'static) -> Self {
-        let read = move |key: &str, body: Option<&[u8]>| {
-            if let Some(body) = body {
-                read(key, body);
-            }
-        };
-        Self { read: Arc::new(read), large: false }
-    }
-
-    /// Reads all objects, and is told of those that are too large for it.
-    pub(crate) fn of_all(read: impl Fn(&str, Option<&[u8]>) + Send + Sync + 'static) -> Self {
-        Self { read: Arc::new(read), large: true }
-    }
-}
 
 impl Errand {
     pub(crate) fn new(

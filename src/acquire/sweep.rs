@@ -8,7 +8,8 @@ use crate::aws::{Failure, Halt, ListQuery, ListedObject};
 use crate::case::event::Listing;
 use crate::case::gap::{Place, Subject};
 
-use super::errand::{Errand, OnBody, join_all};
+use super::errand::{Errand, join_all};
+use super::on_body::OnBody;
 use super::pages::Tokens;
 use super::strays::{StrangeFolders, Strays};
 use super::tally::RowKey;

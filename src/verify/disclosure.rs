@@ -21,7 +21,7 @@ use crate::seal::{
 use super::artifacts::is_trouble;
 use super::report::{ArtifactReport, DisclosureReport, LedgerReport, Report, SealReport};
 use super::verdict::{failures_of, verdict};
-use super::{Options, custody, holder_keys, seals, trust};
+use super::{Options, custody, holder_keys, sealed_bag, trust};
 
 /// Longest line that is read: the longest line of a ledger, escaped, and its proof.
 const LINE_LIMIT: u64 = 9 * 1024 * 1024;
@@ -360,7 +360,7 @@ fn check_bag(files: &dyn CaseFiles, paths: &BTreeSet<String>, shown: &ShownArtif
                 }
                 Ok(None) => break,
                 Err(problem) => {
-                    findings.push(seals::unread(&problem, manifest));
+                    findings.push(sealed_bag::unread(&problem, manifest));
                     break;
                 }
             }
@@ -380,7 +380,7 @@ fn check_bag(files: &dyn CaseFiles, paths: &BTreeSet<String>, shown: &ShownArtif
         mismatch(path, "The manifest lists it, and no line about it is shown.");
     }
     for (path, sha256) in listed.iter().filter(|(path, _)| !path.starts_with("data/")) {
-        seals::check_tag_file(files, path, *sha256, findings);
+        sealed_bag::check_tag_file(files, path, *sha256, findings);
     }
 }
 

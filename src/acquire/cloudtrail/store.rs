@@ -14,8 +14,9 @@ use crate::cloudtrail::names::{DigestFile, digest_file};
 use crate::model::{AccountId, S3Location, Timestamp, printable};
 
 use super::super::bucket::{self, LogBucket};
-use super::super::errand::{Absent, Errand, OnBody, join_all};
+use super::super::errand::{Absent, Errand, join_all};
 use super::super::log_files::{DayLayout, StampRange, day_folder, file_name, log_stamp};
+use super::super::on_body::OnBody;
 use super::super::shared::Shared;
 use super::super::sweep::{Choose, Chosen, Sweep, sweep};
 use super::super::tally::RowKey;

@@ -3,7 +3,7 @@
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::sync::Arc;
 
-use super::super::errand::OnBody;
+use super::super::on_body::OnBody;
 use super::super::shared::Shared;
 
 /// Most bytes of one file that are searched.

@@ -490,12 +490,6 @@ fn receipt(digest: &Link) -> Option<(Timestamp, Timestamp)> {
 fn start_of_invalid(digest: &Link, known_until: Option<Timestamp>) -> Timestamp {
     let hour_before = digest.end.plus_seconds(-3600);
     // What an invalid digest claims is worth nothing; it may not claim less than the hour that its name implies.
-    digest
-        .claimed_start
-        .into_iter()
-        .chain(known_until)
-        .chain([hour_before])
-        .min()
-        .unwrap_or(hour_before)
-        .max(hour_before.plus_seconds(-86_400))
+    let starts = digest.claimed_start.into_iter().chain(known_until).chain([hour_before]);
+    starts.min().unwrap_or(hour_before).max(hour_before.plus_seconds(-86_400))
 }
