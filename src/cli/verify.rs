@@ -13,7 +13,7 @@ use std::sync::mpsc::{RecvTimeoutError, TryRecvError, channel};
 use std::time::Duration;
 
 use crate::case::event::KeyComparison;
-use crate::case::summary::summarize;
+use crate::case::summary::{Summary, summarize};
 use crate::case::{CaseFiles, CaseFolder};
 use crate::cloudtrail::KeyRing;
 use crate::cloudtrail::gzip::Limits;
@@ -152,7 +152,7 @@ fn next(report: &Report, arguments: &VerifyArguments) -> Option<String> {
         let found = report.damage.first().map(|damage| format!("caselock explain {}", damage.kind));
         let keep = "keep it exactly as it is, and compare it with a copy or a package".to_owned();
         in_turn(&std::iter::once(keep).chain(found).collect::<Vec<_>>())
-    } else if case.is_file() || report.packaged {
+    } else if case.is_file() {
         format!("Next: caselock report {place}{}", as_before(arguments))
     } else if let Some(begin) = advice::begin_again(case) {
         format!("Next: {begin}")
@@ -167,6 +167,9 @@ fn next(report: &Report, arguments: &VerifyArguments) -> Option<String> {
                 let again = report.digests_due();
                 let again = again.map(|due| collect_again(&format!("{place}{}", advice::with_roles(&roles)), due));
                 in_turn(&again.into_iter().chain([format!("caselock seal {place} --signing-key KEY")]).collect::<Vec<_>>())
+            }
+            (false, _) if summary.as_ref().is_some_and(Summary::is_packaged) => {
+                format!("Next: caselock report {place}{}", as_before(arguments))
             }
             (false, _) => format!("Next: {}", advice::package(summary.as_ref(), case)),
         }

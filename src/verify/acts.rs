@@ -48,8 +48,6 @@ pub(super) struct Acts {
     pub(super) asked_elsewhere: BTreeSet<String>,
     /// The seal that was announced last, as long as nothing happened, since it was announced first, that takes a whole seal.
     pub(super) sealing: Option<String>,
-    /// The seal that the last package of the whole case was written of.
-    pub(super) packaged: Option<String>,
     /// The first line that stands where caselock writes none of its kind, counted from 1.
     pub(super) out_of_place: Option<u64>,
     /// How many lines are of a kind that this version does not know.
@@ -142,7 +140,6 @@ impl Acts {
                 self.last_said = lines;
                 self.handovers.push(custody::Act::received(lines, at, act));
             }
-            Event::PackageCreated(created) if created.include.is_empty() => self.packaged = Some(created.seal.clone()),
             Event::Unknown => {
                 self.unknown += 1;
                 self.last_said = lines;

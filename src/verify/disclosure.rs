@@ -106,7 +106,6 @@ pub(super) fn check(files: &dyn CaseFiles, options: &Options<'_>) -> Result<Repo
         cloudtrail: Vec::new(),
         findings,
         gaps: Vec::new(),
-        packaged: false,
         damage,
     })
 }

@@ -102,7 +102,6 @@ pub(super) fn of(
     };
     Ok(Report {
         verdict: verdict(&findings, options.strict),
-        packaged: seals.last().is_some_and(|seal| acts.packaged.as_ref() == Some(&seal.file)),
         window: identity.as_ref().map(|identity| identity.window),
         case_number: identity.map(|identity| identity.case_number),
         artifacts: checked.report,

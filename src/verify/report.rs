@@ -63,9 +63,6 @@ pub struct Report {
     /// What AWS said of its keys when it was asked again, if it was.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub online: Option<KeyComparison>,
-    /// Whether the ledger says that a package of the latest seal was written; no seal covers that line.
-    #[serde(skip)]
-    pub packaged: bool,
     /// The public keys that signatures were checked with.
     #[serde(skip)]
     pub keys: KeyRing,
